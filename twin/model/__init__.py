@@ -1,0 +1,50 @@
+"""Define the tables, the only definition of each thing."""
+
+from twin.model.address import Address, DoorPlate
+from twin.model.area import LEVELS, Area
+from twin.model.base import Base, Imported
+from twin.model.building import Building
+from twin.model.case import SOURCES, STAGES, Alarm, Case, Journal
+from twin.model.dataset import Dataset, FeatureHistory, ImportReject, ImportRun
+from twin.model.device import Device, DeviceState
+from twin.model.ground import GroundCover, Road
+from twin.model.observation import Observation, Quarantine
+from twin.model.place import Component, ServicePoint
+from twin.model.worker import Organisation, Worker
+
+IMPORTED_TABLES = (Area, Building, Road, GroundCover, Address, Device, ServicePoint, Component)
+"""Tables whose rows come from files; each has the history trigger."""
+
+TILE_TABLES = (Area, Building, Road, GroundCover, Device)
+"""Tables that vector tiles are cut from; a change in one of them notifies the channel ``tiles``."""
+
+__all__ = [
+    "IMPORTED_TABLES",
+    "LEVELS",
+    "SOURCES",
+    "STAGES",
+    "TILE_TABLES",
+    "Address",
+    "Alarm",
+    "Area",
+    "Base",
+    "Building",
+    "Case",
+    "Component",
+    "Dataset",
+    "Device",
+    "DeviceState",
+    "DoorPlate",
+    "FeatureHistory",
+    "GroundCover",
+    "ImportReject",
+    "ImportRun",
+    "Imported",
+    "Journal",
+    "Observation",
+    "Organisation",
+    "Quarantine",
+    "Road",
+    "ServicePoint",
+    "Worker",
+]

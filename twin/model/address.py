@@ -1,0 +1,43 @@
+"""Tell where things are in words: addresses and the door plates that carry them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ForeignKey
+from sqlalchemy.orm import Mapped, mapped_column
+
+from twin.model.base import Base, Imported, Key, geometry, present_index, spatial_index
+
+
+class Address(Base, Imported):
+    """A street address at a point; ``entrance`` marks a door of its building."""
+
+    __tablename__ = "address"
+
+    id: Mapped[Key]
+    geom: Mapped[Any] = geometry("POINT")
+    street: Mapped[str | None]
+    house_number: Mapped[str | None]
+    unit: Mapped[str | None]
+    floor: Mapped[str | None]
+    text: Mapped[str]
+    entrance: Mapped[bool] = mapped_column(default=False)
+    building_id: Mapped[int | None] = mapped_column(
+        ForeignKey("building.id", ondelete="SET NULL"), index=True
+    )
+
+    __table_args__ = (present_index("address"), spatial_index("address"))
+
+
+class DoorPlate(Base):
+    """A door plate with its QR code; the code opens or locates a case and proves a check-in."""
+
+    __tablename__ = "door_plate"
+
+    id: Mapped[Key]
+    code: Mapped[str] = mapped_column(unique=True)
+    address_id: Mapped[int] = mapped_column(ForeignKey("address.id"), index=True)
+    geom: Mapped[Any] = geometry("POINT")
+
+    __table_args__ = (spatial_index("door_plate"),)

@@ -1,0 +1,101 @@
+"""Hold cases and alarms, and the journal of everything that was decided or raised."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, SmallInteger, text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from twin.model.base import Base, Key, Now, geometry, spatial_index
+
+STAGES = ("collected", "filed", "dispatched", "handling", "feedback", "checking", "rated")
+"""信息收集, 案卷建立, 任务派遣, 任务处理, 处理反馈, 核查结案, 综合评价."""
+
+SOURCES = ("sensor", "patrol", "camera", "resident", "hotline", "superior", "department")
+
+
+class Case(Base):
+    """A case (案件). Its workflow is not in this build; the table and its invariants are."""
+
+    __tablename__ = "case_file"
+
+    id: Mapped[Key]
+    number: Mapped[str] = mapped_column(unique=True)
+    title: Mapped[str]
+    title_en: Mapped[str | None]
+    category_code: Mapped[str]
+    source: Mapped[str]
+    stage: Mapped[str] = mapped_column(default="collected")
+    priority: Mapped[int] = mapped_column(SmallInteger, default=3)
+    geom: Mapped[Any] = geometry("POINT")
+    address: Mapped[str | None]
+    unit_grid_id: Mapped[int | None] = mapped_column(ForeignKey("area.id"), index=True)
+    responsibility_grid_id: Mapped[int | None] = mapped_column(ForeignKey("area.id"), index=True)
+    worker_id: Mapped[int | None] = mapped_column(ForeignKey("worker.id"), index=True)
+    opened_at: Mapped[Now]
+    due_at: Mapped[datetime | None]
+    closed_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(Integer, default=1)
+    simulated: Mapped[bool] = mapped_column(default=False)
+
+    __table_args__ = (
+        CheckConstraint(f"stage IN {STAGES}", name="stage"),
+        CheckConstraint(f"source IN {SOURCES}", name="source"),
+        CheckConstraint("priority BETWEEN 1 AND 4", name="priority"),
+        CheckConstraint("category_code ~ '^[0-9]{5}$'", name="category_code"),
+        CheckConstraint("closed_at IS NULL OR closed_at >= opened_at", name="closed_after_opened"),
+        Index("ix_case_file_open", "stage", "due_at", postgresql_where=text("closed_at IS NULL")),
+        spatial_index("case_file"),
+    )
+
+
+class Alarm(Base):
+    """A device that left its normal range, from first sign to return; one open alarm per property."""
+
+    __tablename__ = "alarm"
+
+    id: Mapped[Key]
+    device_id: Mapped[int] = mapped_column(Integer, ForeignKey("device.id"), index=True)
+    property: Mapped[int] = mapped_column(SmallInteger)
+    state: Mapped[int] = mapped_column(SmallInteger)
+    worst_state: Mapped[int] = mapped_column(SmallInteger)
+    value: Mapped[float]
+    raised_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+    cleared_at: Mapped[datetime | None]
+    acknowledged_at: Mapped[datetime | None]
+    acknowledged_by: Mapped[str | None]
+    case_id: Mapped[int | None] = mapped_column(ForeignKey("case_file.id"), index=True)
+    simulated: Mapped[bool] = mapped_column(default=False)
+
+    __table_args__ = (
+        CheckConstraint("state BETWEEN 0 AND 5 AND worst_state BETWEEN 3 AND 5", name="state"),
+        CheckConstraint("cleared_at IS NULL OR cleared_at >= raised_at", name="cleared_after_raised"),
+        CheckConstraint("(acknowledged_at IS NULL) = (acknowledged_by IS NULL)", name="acknowledged"),
+        Index(
+            "uq_alarm_open", "device_id", "property", unique=True, postgresql_where=text("cleared_at IS NULL")
+        ),
+        Index("ix_alarm_raised_at", "raised_at"),
+    )
+
+
+class Journal(Base):
+    """One event, numbered in the order in which transactions committed.
+
+    ``seq`` is given under an advisory lock that is held to the end of the transaction (see
+    ``twin.store.journal``), so a reader that has seen n has seen everything below n.
+    """
+
+    __tablename__ = "journal"
+
+    seq: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    at: Mapped[Now]
+    kind: Mapped[str]
+    subject: Mapped[str]
+    area_code: Mapped[str | None]
+    actor: Mapped[str]
+    data: Mapped[dict[str, Any]]
+
+    __table_args__ = (Index("ix_journal_subject", "subject", "seq"),)

@@ -1,0 +1,55 @@
+"""Describe who works in the grids: organisations and workers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Integer
+from sqlalchemy.orm import Mapped, mapped_column
+
+from twin.model.base import Base, Key, geometry
+
+
+class Organisation(Base):
+    """A department, street office, property company or patrol unit."""
+
+    __tablename__ = "organisation"
+
+    id: Mapped[Key]
+    code: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    name_en: Mapped[str | None]
+    kind: Mapped[str]
+    parent_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"), index=True)
+    simulated: Mapped[bool] = mapped_column(default=False)
+
+    __table_args__ = (
+        CheckConstraint(
+            "kind IN ('department', 'street_office', 'property', 'patrol', 'volunteer')", name="kind"
+        ),
+    )
+
+
+class Worker(Base):
+    """A grid worker. The tracker they carry is a device of kind ``worker``, and moves on the board."""
+
+    __tablename__ = "worker"
+
+    id: Mapped[Key]
+    code: Mapped[str] = mapped_column(unique=True)
+    name: Mapped[str]
+    name_en: Mapped[str | None]
+    role: Mapped[str] = mapped_column(default="grid_worker")
+    organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"), index=True)
+    responsibility_grid_id: Mapped[int | None] = mapped_column(ForeignKey("area.id"), index=True)
+    device_id: Mapped[int | None] = mapped_column(Integer, ForeignKey("device.id"), unique=True)
+    skills: Mapped[list[str] | None]
+    on_duty: Mapped[bool] = mapped_column(default=False)
+    simulated: Mapped[bool] = mapped_column(default=False)
+    base_point: Mapped[Any] = geometry("POINT", nullable=True)
+
+    __table_args__ = (
+        CheckConstraint(
+            "role IN ('grid_worker', 'grid_leader', 'repair', 'security', 'volunteer')", name="role"
+        ),
+    )

@@ -1,0 +1,1 @@
+"""Keep the twin in PostGIS: the private cluster, the engine, migrations, the journal, the writer."""
