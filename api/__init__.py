@@ -1,0 +1,1 @@
+"""Serve the twin: HTTP, live sockets, the command line."""

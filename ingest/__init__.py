@@ -1,0 +1,1 @@
+"""Bring the world in: files into the model, messages into observations, simulated devices."""

@@ -1,0 +1,1 @@
+"""Carry bytes from the world to the decoders."""

@@ -1,0 +1,287 @@
+"""Run a private MQTT broker (mosquitto) with its own port, password file and limits.
+
+mosquitto's own limits would lose data here: 20 messages in flight starve a subscriber that
+acknowledges only after commit, and 1,000 queued messages are all an outage may cost before it drops
+silently. Both are set, and what the queue may take of memory is bounded.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from twin.errors import SetupError, UnavailableError
+from twin.store.account import Account, require_free_space, require_traversable, service_account
+from twin.store.sockets import free_tcp_port, is_port_free
+
+DEFAULT_PORT = 18830
+USERNAME = "gridtwin"
+_CREDENTIALS = "broker.json"
+_NEEDED_MIB = 128
+_READY_S = 15.0
+_STOP_S = 10.0
+_MAX_QUEUED_MESSAGES = 2_000_000  # 100 s of 20,000/s while the server is away
+_MAX_QUEUED_BYTES = 1 << 30
+_MAX_PACKET_BYTES = 1 << 20
+
+
+@dataclass(frozen=True)
+class BrokerAddress:
+    """Where a broker is, and who we are there."""
+
+    host: str
+    port: int
+    username: str
+    password: str
+
+
+class Broker:
+    """A mosquitto of our own; use it as a context manager or call `start` and `stop`.
+
+    Parameters
+    ----------
+    data_dir
+        Folder of this installation; the broker keeps ``broker/`` and ``broker.json`` in it.
+    port
+        TCP port on `host`; 0 takes a free one.
+    host
+        Address to listen on.
+    websockets_port
+        Also speak MQTT over websockets there (0 takes a free one); None does not.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        port: int = DEFAULT_PORT,
+        *,
+        host: str = "127.0.0.1",
+        websockets_port: int | None = None,
+    ) -> None:
+        self.data_dir = data_dir.expanduser().absolute()
+        self.folder = self.data_dir / "broker"
+        self.host = host
+        self.port = port or free_tcp_port()
+        self.websockets_port = free_tcp_port() if websockets_port == 0 else websockets_port
+        self.username = USERNAME
+        self.password = ""
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> BrokerAddress:
+        """Where it is and how to sign in."""
+        return BrokerAddress(self.host, self.port, self.username, self.password)
+
+    @property
+    def alive(self) -> bool:
+        """Whether the process runs."""
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int | None:
+        """Process id; None when it does not run."""
+        return self._process.pid if self._process is not None and self.alive else None
+
+    def start(self) -> None:
+        """Write the configuration, start the broker, wait until it lets us in.
+
+        Raises
+        ------
+        SetupError
+            mosquitto is missing, or the folder cannot be used.
+        UnavailableError
+            The port is taken, or the broker does not start.
+        """
+        if self.alive:
+            return
+        program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+        if program is None:
+            raise SetupError("mosquitto is not installed", hint="run ./gridtwin up, which installs it")
+        account = service_account("mosquitto", "nobody", purpose="the broker")
+        for port in (self.port, self.websockets_port):
+            if port is not None and not is_port_free(self.host, port):
+                raise UnavailableError(
+                    f"port {port} of the broker is taken by another program",
+                    where=f"{self.host}:{port}",
+                    hint="stop that program, or choose another with --mqtt-port",
+                )
+        self._prepare(account)
+        with (self.folder / "start.log").open("wb") as log:
+            self._process = subprocess.Popen(
+                [*account.prefix("TERM"), program, "-c", str(self.folder / "mosquitto.conf")],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd="/",
+                env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"},
+                start_new_session=True,
+            )
+        try:
+            self._wait_ready(self._process)
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Stop the broker; it writes waiting messages of lasting sessions to disk."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if process.poll() is not None:
+                return
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(_STOP_S)
+
+    def __enter__(self) -> Broker:
+        self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
+
+    def _prepare(self, account: Account) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        require_free_space(self.data_dir, _NEEDED_MIB)
+        require_traversable(self.data_dir, account)
+        self.folder.chmod(0o700)
+        account.own(self.folder)
+        self.password = self._kept_password()
+        _write_private(
+            self.folder / "passwords", f"{self.username}:{_hashed(self.password)}\n", owner=account
+        )
+        _write_private(self.folder / "mosquitto.conf", self._configuration(), owner=account)
+        _write_private(self.data_dir / _CREDENTIALS, json.dumps(asdict(self.address), indent=2) + "\n")
+
+    def _kept_password(self) -> str:
+        with contextlib.suppress(UnavailableError):
+            return read_address(self.data_dir).password
+        return secrets.token_urlsafe(24)
+
+    def _configuration(self) -> str:
+        lines = [
+            "# Written by GridTwin at each start; changes here are lost.",
+            "per_listener_settings false",
+            "allow_anonymous false",
+            f"password_file {self.folder / 'passwords'}",
+            f"listener {self.port} {self.host}",
+            "protocol mqtt",
+        ]
+        if self.websockets_port is not None:
+            lines += [f"listener {self.websockets_port} {self.host}", "protocol websockets"]
+        lines += [
+            # 0 = as many as the client's own receive maximum allows (MQTT 5: up to 65,535).
+            "max_inflight_messages 0",
+            f"max_queued_messages {_MAX_QUEUED_MESSAGES}",
+            f"max_queued_bytes {_MAX_QUEUED_BYTES}",
+            f"max_packet_size {_MAX_PACKET_BYTES}",
+            "max_keepalive 3600",
+            "set_tcp_nodelay true",
+            # Sessions and waiting messages outlive a restart. They are written at stop and now and then,
+            # not at each message: what a device was promised is kept by PostgreSQL, not by the broker.
+            "persistence true",
+            f"persistence_location {self.folder}/",
+            "autosave_interval 300",
+            "persistent_client_expiration 1d",
+            "log_dest stderr",
+            "log_type error",
+            "log_type warning",
+            "log_timestamp_format %Y-%m-%dT%H:%M:%S",
+            "connection_messages false",
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _wait_ready(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + _READY_S
+        while True:
+            if process.poll() is not None:
+                log = self.folder / "start.log"
+                lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+                telling = [line for line in lines if "rror" in line] or lines or ["it said nothing"]
+                raise UnavailableError(f"the broker did not start: {telling[-1]}", where=str(log))
+            with contextlib.suppress(OSError):
+                answer = _sign_in(self.address)
+                if answer == 0:
+                    return
+                raise UnavailableError(
+                    f"the broker refuses our own account (code {answer})",
+                    where=f"{self.host}:{self.port}",
+                    hint=f"remove {self.data_dir / _CREDENTIALS} and start again",
+                )
+            if time.monotonic() > deadline:
+                raise UnavailableError("the broker does not answer", where=f"{self.host}:{self.port}")
+            time.sleep(0.02)
+
+
+def read_address(data_dir: Path) -> BrokerAddress:
+    """Read where the broker of an installation is, for programs that publish to it.
+
+    Raises
+    ------
+    UnavailableError
+        No broker was ever started there, or its file cannot be read.
+    """
+    path = data_dir.expanduser().absolute() / _CREDENTIALS
+    try:
+        row = json.loads(path.read_text(encoding="utf-8"))
+        return BrokerAddress(str(row["host"]), int(row["port"]), str(row["username"]), str(row["password"]))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UnavailableError(
+            "no broker is known for this data folder", where=str(path), hint="start it with gridtwin up"
+        ) from error
+
+
+def _hashed(password: str) -> str:
+    """Hash a password as mosquitto 2 does: PBKDF2-HMAC-SHA512, 101 rounds (password is 144 random bits)."""
+    salt = os.urandom(12)
+    key = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 101, 64)
+    return f"$7$101${base64.b64encode(salt).decode()}${base64.b64encode(key).decode()}"
+
+
+def _write_private(path: Path, text: str, *, owner: Account | None = None) -> None:
+    """Write a file that only its owner can read; a reader never sees half of it."""
+    new = path.with_name(path.name + ".new")
+    with contextlib.suppress(FileNotFoundError):
+        new.unlink()
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    if owner is not None:
+        owner.own(new)
+    new.replace(path)
+
+
+def _sign_in(address: BrokerAddress) -> int:
+    """Send one MQTT 3.1.1 CONNECT and give the code of the CONNACK (0 = welcome).
+
+    Section 3.1 of the OASIS standard; written out because it is 30 bytes and needs no event loop.
+    """
+
+    def field(text: str) -> bytes:
+        data = text.encode()
+        return len(data).to_bytes(2, "big") + data
+
+    body = field("MQTT") + bytes([4, 0xC2]) + (10).to_bytes(2, "big")
+    body += field(f"probe-{os.getpid()}") + field(address.username) + field(address.password)
+    with socket.create_connection((address.host, address.port), timeout=5) as connection:
+        connection.sendall(bytes([0x10, len(body)]) + body)
+        answer = connection.recv(4)
+        connection.sendall(b"\xe0\x00")
+    if len(answer) < 4 or answer[0] != 0x20:
+        raise UnavailableError(
+            "what answers on the broker's port is not an MQTT broker", where=str(address.port)
+        )
+    return answer[3]

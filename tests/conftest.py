@@ -1,0 +1,80 @@
+"""Give tests a real private PostGIS and a real MQTT broker, started once a session."""
+
+from __future__ import annotations
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from ingest.transports.broker import Broker
+from twin.store.cluster import ROLE, PrivateCluster
+from twin.store.migrations.runner import upgrade
+
+TEMPLATE = "template_gridtwin"
+_numbers = itertools.count(1)
+
+
+class Database:
+    """A migrated database of the private test cluster."""
+
+    def __init__(self, cluster: PrivateCluster, name: str) -> None:
+        self.cluster = cluster
+        self.name = name
+
+    @property
+    def url(self) -> str:
+        return self.cluster.database_url(self.name)
+
+    @property
+    def async_url(self) -> str:
+        return self.cluster.database_url(self.name, driver="asyncpg")
+
+    def fresh(self) -> Database:
+        """Clone the empty, migrated template; no rows are shared with any other test."""
+        name = f"fresh_{next(_numbers)}"
+        with psycopg.connect(
+            host=str(self.cluster.socket_dir),
+            port=self.cluster.port,
+            user=ROLE,
+            dbname="postgres",
+            autocommit=True,
+        ) as connection:
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}"')
+        return Database(self.cluster, name)
+
+
+@pytest.fixture(scope="session")
+def server_dir() -> Iterator[Path]:
+    """A folder that the accounts of PostgreSQL and mosquitto can enter (pytest's own are closed to them)."""
+    folder = Path(tempfile.mkdtemp(prefix="gridtwin-test-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def database(server_dir: Path) -> Iterator[Database]:
+    """A real private PostGIS, migrated."""
+    cluster = PrivateCluster(server_dir / "database")
+    cluster.start()
+    try:
+        upgrade(cluster.url)
+        with psycopg.connect(
+            host=str(cluster.socket_dir), port=cluster.port, user=ROLE, dbname="postgres", autocommit=True
+        ) as connection:
+            connection.execute(f'ALTER DATABASE gridtwin RENAME TO "{TEMPLATE}"')
+        yield Database(cluster, TEMPLATE).fresh()
+    finally:
+        cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def broker(server_dir: Path) -> Iterator[Broker]:
+    """A real mosquitto on a free port; has host, port, username and password."""
+    with Broker(server_dir / "broker", port=0) as running:
+        yield running
