@@ -1,0 +1,45 @@
+/** Ask the HTTP API and turn problems into one error. */
+import type { Problem } from './schema.ts';
+
+export class ApiError extends Error {
+  readonly status: number;
+  readonly hint: string | undefined;
+
+  constructor(problem: Problem) {
+    super([problem.title, problem.detail].filter(Boolean).join(': '));
+    this.name = 'ApiError';
+    this.status = problem.status;
+    this.hint = problem.hint;
+  }
+}
+
+const TIMEOUT_MS = 15_000;
+
+async function request<T>(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<T> {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const response = await fetch(path, {
+    method,
+    headers: body === undefined ? { accept: 'application/json' } : { accept: 'application/json', 'content-type': 'application/json' },
+    body: body === undefined ? undefined : JSON.stringify(body),
+    signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
+    credentials: 'same-origin',
+  });
+  if (!response.ok) {
+    let problem: Partial<Problem> = {};
+    try {
+      problem = (await response.json()) as Partial<Problem>;
+    } catch {
+      // not a problem document: the status line has to do
+    }
+    throw new ApiError({ ...problem, title: problem.title ?? response.statusText, status: response.status } as Problem);
+  }
+  return (await response.json()) as T;
+}
+
+export function get<T>(path: string, signal?: AbortSignal): Promise<T> {
+  return request<T>('GET', path, undefined, signal);
+}
+
+export function post<T>(path: string, body: unknown): Promise<T> {
+  return request<T>('POST', path, body);
+}

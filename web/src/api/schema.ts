@@ -1,0 +1,271 @@
+/** Types of what the HTTP API answers (docs/http-api.md). */
+
+export interface Names {
+  zh?: string | null;
+  en?: string | null;
+}
+
+export interface AreaRef {
+  id?: number;
+  code?: string;
+  name?: string | Names | null;
+}
+
+export interface TileLayer {
+  version: number;
+  minzoom: number;
+  maxzoom: number;
+}
+
+export interface Scene {
+  name: string;
+  name_en?: string | null;
+  breadcrumb: { code: string; name: string | Names; level: string }[];
+  bounds: [number, number, number, number];
+  center: [number, number];
+  zoom: number;
+  pitch: number;
+  bearing: number;
+  attribution: string;
+  simulated: boolean;
+  timezone: string;
+  data_date?: string | null;
+  tile_layers: Record<string, TileLayer>;
+  live: { path: string; protocol: number };
+}
+
+export interface Limit {
+  state: string;
+  above?: number | null;
+  below?: number | null;
+}
+
+export interface KindProperty {
+  slot: number;
+  name: string;
+  zh: string;
+  en: string;
+  unit: string;
+  min?: number | null;
+  max?: number | null;
+  decimals?: number;
+  limits: Limit[];
+}
+
+export interface DeviceKind {
+  code: number;
+  name: string;
+  zh: string;
+  en: string;
+  icon?: string;
+  group?: string;
+  expected_interval_s: number;
+  properties: KindProperty[];
+}
+
+export interface Catalog {
+  states: { code: number; name: string; zh: string; en: string; shape: string }[];
+  device_kinds: DeviceKind[];
+  case_sources?: unknown[];
+}
+
+export interface LegendEntry {
+  key: string;
+  zh: string;
+  en: string;
+  shape: string;
+  toggle?: string;
+}
+
+export interface LayerSpec {
+  layers: Record<string, unknown>[];
+  legend: LegendEntry[];
+}
+
+export interface DeviceProperty {
+  name: string;
+  zh: string;
+  en: string;
+  unit: string;
+  value: number | string | null;
+  phenomenon_time: string | null;
+  state: number | string;
+  limits: Limit[];
+  decimals?: number;
+}
+
+export interface DeviceDetail {
+  id: number;
+  uid: string;
+  kind: string;
+  name: Names;
+  state: number | string;
+  since: string | null;
+  value: number | null;
+  properties: DeviceProperty[];
+  lon: number;
+  lat: number;
+  height_m?: number | null;
+  floor?: string | number | null;
+  bearing_deg?: number | null;
+  bearing_source?: string | null;
+  field_of_view_deg?: number | null;
+  range_m?: number | null;
+  building?: { id: number; name: string | Names | null } | null;
+  address?: string | null;
+  area?: Record<string, AreaRef | null>;
+  source?: string | null;
+  simulated?: boolean;
+  last_seen?: string | null;
+  expected_interval_s?: number | null;
+  role?: string | null;
+  on_duty?: boolean | null;
+  organisation?: string | Names | null;
+}
+
+export interface History {
+  property: string;
+  unit: string;
+  limits: Limit[];
+  t: number[];
+  v: (number | null)[];
+  min?: (number | null)[];
+  max?: (number | null)[];
+  gaps?: [number, number][];
+}
+
+export interface Neighbour {
+  id: number;
+  uid: string;
+  kind: string;
+  name: Names;
+  distance_m: number;
+  value: number | null;
+  unit: string | null;
+  state: number | string;
+}
+
+export interface DeviceEvent {
+  at: string;
+  kind?: string;
+  state?: number | string;
+  title?: string | Names;
+  zh?: string;
+  en?: string;
+  data?: Record<string, unknown>;
+}
+
+export interface AlarmMember {
+  alarm_id: number;
+  device_id: number;
+  state: number | string;
+  value: number | null;
+}
+
+export interface AlarmGroup {
+  key: string;
+  kind: string;
+  state: number | string;
+  title: string | Names;
+  place: string | Names | null;
+  count: number;
+  lon: number;
+  lat: number;
+  since: string;
+  acknowledged: number;
+  case: { id: number; number: string } | null;
+  area?: AreaRef | null;
+  members: AlarmMember[];
+}
+
+export interface Alarms {
+  groups: AlarmGroup[];
+  open: number;
+  unacknowledged: number;
+  load_per_10_min: number;
+}
+
+export interface CaseRow {
+  id: number;
+  number: string;
+  title: string | Names;
+  category?: string | null;
+  stage: string;
+  stage_zh?: string;
+  source?: string | null;
+  lon?: number | null;
+  lat?: number | null;
+  opened_at: string;
+  due_at: string | null;
+  simulated?: boolean;
+  area?: AreaRef | null;
+}
+
+export interface Cases {
+  cases: CaseRow[];
+  open: number;
+  due_soon: number;
+  overdue: number;
+}
+
+export interface Stat {
+  key: string;
+  zh: string;
+  en: string;
+  value: number | null;
+  unit?: string | null;
+  of?: number | null;
+  trend?: (number | null)[];
+  note_zh?: string | null;
+  note_en?: string | null;
+  list?: string | null;
+}
+
+export interface StatList {
+  columns: { key: string; zh: string; en: string }[];
+  rows: Record<string, unknown>[];
+  total: number;
+}
+
+export interface Timeline {
+  from: string;
+  to: string;
+  step_s: number;
+  observations: (number | null)[];
+  alarms: Record<string, (number | null)[]>;
+}
+
+export interface Trail {
+  id: number;
+  path: [number, number][];
+  timestamps: number[];
+}
+
+export interface BuildingDetail {
+  id: number;
+  name: string | Names | null;
+  height_m: number | null;
+  levels: number | null;
+  height_source: string | null;
+  kind?: string | null;
+  address?: string | null;
+  area?: Record<string, AreaRef | null>;
+  devices: number;
+}
+
+export interface SearchHit {
+  type: string;
+  id: number;
+  label: string | Names;
+  detail?: string | Names | null;
+  lon: number;
+  lat: number;
+}
+
+export interface Problem {
+  title: string;
+  detail?: string;
+  where?: string;
+  hint?: string;
+  status: number;
+}
