@@ -5,13 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from sqlalchemy import CheckConstraint
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import Mapped, mapped_column
 
 from twin.model.base import Base, Imported, Key, geometry, present_index, spatial_index, tile_geometry
 
 
 class Building(Base, Imported):
-    """A building. ``height_m`` is above ground to the roof, ``min_height_m`` where the body begins."""
+    """A building. ``height_m`` is above ground to the roof, ``min_height_m`` where the body begins.
+
+    ``body`` says what is to be raised: ``whole`` is a building drawn as one body; ``part`` is one body of
+    a building drawn in several (OSM ``building:part``); ``outline`` is a building whose parts stand for it,
+    so that its own footprint is drawn flat. Buildings are counted by ``body <> 'part'`` and raised by
+    ``body <> 'outline'``.
+    """
 
     __tablename__ = "building"
 
@@ -21,6 +27,7 @@ class Building(Base, Imported):
     name: Mapped[str | None]
     name_en: Mapped[str | None]
     kind: Mapped[str]
+    body: Mapped[str] = mapped_column(default="whole")
     height_m: Mapped[float]
     min_height_m: Mapped[float]
     levels: Mapped[float | None]
@@ -29,6 +36,7 @@ class Building(Base, Imported):
     footprint_m2: Mapped[float]
 
     __table_args__ = (
+        CheckConstraint("body IN ('whole', 'outline', 'part')", name="body"),
         CheckConstraint("height_source IN ('measured', 'levels', 'estimated')", name="height_source"),
         CheckConstraint("height_m > 0 AND height_m < 1000", name="height"),
         CheckConstraint("min_height_m >= 0 AND min_height_m < height_m", name="min_height"),

@@ -10,9 +10,12 @@ from twin.model import IMPORTED_TABLES, TILE_TABLES
 KEEP_HISTORY = """
 CREATE FUNCTION keep_history() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    -- Generated copies and geometry are left out of the jsonb: geometry is kept as geometry beside it.
-    INSERT INTO feature_history (table_name, row_id, valid_from, valid_to, "row", geom)
-    VALUES (TG_TABLE_NAME, OLD.id, OLD.valid_from, now(), to_jsonb(OLD) - 'geom' - 'geom_3857', OLD.geom);
+    -- A row that began in this very transaction was never seen by anyone: there is nothing to keep.
+    IF OLD.valid_from < now() THEN
+        -- Generated copies and geometry are left out of the jsonb: geometry is kept as geometry beside it.
+        INSERT INTO feature_history (table_name, row_id, valid_from, valid_to, "row", geom)
+        VALUES (TG_TABLE_NAME, OLD.id, OLD.valid_from, now(), to_jsonb(OLD) - 'geom' - 'geom_3857', OLD.geom);
+    END IF;
     -- The new row begins where the old one ends, unless it is being closed.
     IF TG_OP = 'UPDATE' AND NEW.valid_to IS NULL THEN
         NEW.valid_from = now();

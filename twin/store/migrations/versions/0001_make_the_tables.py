@@ -270,6 +270,7 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=True),
         sa.Column("name_en", sa.Text(), nullable=True),
         sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
         sa.Column("height_m", sa.Double(), nullable=False),
         sa.Column("min_height_m", sa.Double(), nullable=False),
         sa.Column("levels", sa.Double(), nullable=True),
@@ -285,6 +286,7 @@ def upgrade() -> None:
         sa.CheckConstraint(
             "height_source IN ('measured', 'levels', 'estimated')", name=op.f("ck_building_height_source")
         ),
+        sa.CheckConstraint("body IN ('whole', 'outline', 'part')", name=op.f("ck_building_body")),
         sa.CheckConstraint("ST_IsValid(geom)", name=op.f("ck_building_geom_valid")),
         sa.CheckConstraint("height_m > 0 AND height_m < 1000", name=op.f("ck_building_height")),
         sa.CheckConstraint(
