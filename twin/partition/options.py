@@ -35,8 +35,8 @@ class DivisionOptions:
 
     unit_area_m2: float = 10_000.0
     unit_min_area_m2: float = 5_000.0
-    unit_max_area_m2: float = 18_000.0
-    unit_min_width_m: float = 12.0
+    unit_max_area_m2: float = 15_000.0
+    unit_min_width_m: float = 22.0
     households_target: int = 400
     floor_area_per_household_m2: float = 90.0
     floor_area_target_m2: float = 60_000.0
@@ -84,7 +84,5 @@ class DivisionSummary:
             self.borders_noded
             or self.devices_assigned
             or self.components_assigned
-            or any(
-                n.inserted or n.updated or n.closed for n in (self.unit_grids, self.responsibility_grids)
-            )
+            or any(n.inserted or n.updated or n.closed for n in (self.unit_grids, self.responsibility_grids))
         )
