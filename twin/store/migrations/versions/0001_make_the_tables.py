@@ -17,6 +17,8 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
+FUNCTIONS = ("ensure_observation_partition(date)", "notify_tiles()", "keep_history()")
+
 
 def upgrade() -> None:
     op.create_table(
@@ -283,10 +285,10 @@ def upgrade() -> None:
         sa.Column("valid_to", sa.DateTime(timezone=True), nullable=True),
         sa.Column("tags", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
         sa.Column("dataset_id", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("body IN ('whole', 'outline', 'part')", name=op.f("ck_building_body")),
         sa.CheckConstraint(
             "height_source IN ('measured', 'levels', 'estimated')", name=op.f("ck_building_height_source")
         ),
-        sa.CheckConstraint("body IN ('whole', 'outline', 'part')", name=op.f("ck_building_body")),
         sa.CheckConstraint("ST_IsValid(geom)", name=op.f("ck_building_geom_valid")),
         sa.CheckConstraint("height_m > 0 AND height_m < 1000", name=op.f("ck_building_height")),
         sa.CheckConstraint(
@@ -953,5 +955,5 @@ def downgrade() -> None:
     op.drop_table("feature_history")
     op.drop_table("device_state")
     op.drop_table("dataset")
-    for function in ("ensure_observation_partition(date)", "notify_tiles()", "keep_history()"):
+    for function in FUNCTIONS:
         op.execute(f"DROP FUNCTION {function}")
