@@ -1,0 +1,374 @@
+"""Hold the present state of every device and worker as numpy columns, newest wins, and yield what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.catalog import SLOTS, Catalog
+from twin.live.ages import LayerAge, layer_ages
+from twin.live.rooms import RoomCircles, RoomIndex, rooms_of, surely_inside
+from twin.states import State
+
+FLAG_SIMULATED = 1
+FLAG_POSITION_ESTIMATED = 2
+FLAG_HAS_BEARING = 4
+
+SILENT_INTERVALS = 3.0
+"""A device silent for this many of its expected intervals is offline."""
+
+Rows = NDArray[np.int32]
+
+_COLUMNS: dict[str, tuple[Any, tuple[int, ...], Any]] = {
+    # name: dtype, shape of one row, value of an empty row
+    "device_id": (np.int32, (), 0),
+    "kind": (np.uint16, (), 0),
+    "flags": (np.uint8, (), 0),
+    "layer": (np.uint8, (), 0),
+    "lon": (np.float64, (), np.nan),
+    "lat": (np.float64, (), np.nan),
+    "height_m": (np.float32, (), 0.0),
+    "value": (np.float32, (), np.nan),
+    "state": (np.uint8, (), State.UNKNOWN),
+    "room": (np.uint64, (), 0),
+    "values": (np.float64, (SLOTS,), np.nan),
+    "states": (np.uint8, (SLOTS,), State.UNKNOWN),
+    "times_us": (np.int64, (SLOTS,), 0),
+    "beyond_us": (np.int64, (SLOTS, 3), 0),
+    "heard_us": (np.int64, (), 0),
+    "position_us": (np.int64, (), 0),
+    "expected_s": (np.float32, (), 0.0),
+    "link_down": (np.bool_, (), False),
+    "_shown_room": (np.uint64, (), 0),
+    "_updated": (np.bool_, (), False),
+    "_moved": (np.bool_, (), False),
+    "_circle_lon": (np.float64, (), 0.0),
+    "_circle_lat": (np.float64, (), 0.0),
+    "_circle_m2": (np.float64, (), -1.0),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """What is installed: the part of a device that does not come by observation. Degrees WGS 84, metres."""
+
+    device_id: int
+    uid: str
+    kind: int
+    layer: int
+    flags: int
+    lon: float
+    lat: float
+    height_m: float
+    expected_s: float
+
+
+@dataclass(slots=True)
+class Changes:
+    """What changed since the last call.
+
+    ``updated``: rows whose value or state changed where they stand. ``moved``: rows that moved, are new, or
+    have new metadata. ``left_*``: things that are no longer in a room they were shown in, by id, with the
+    room and the layer; one that went to another room is also in ``moved``.
+    """
+
+    updated: Rows
+    moved: Rows
+    left_id: NDArray[np.uint32]
+    left_room: NDArray[np.uint64]
+    left_layer: NDArray[np.uint8]
+
+
+@dataclass(slots=True)
+class Newest:
+    """The newest accepted observation per row and slot of one commit: what the board is to become.
+
+    Shape (n,) each, one entry a (row, slot). ``beyond_us`` is (n, 3): since when the value is beyond the
+    limit of warning, alarm and critical, 0 where it is not. ``lon``/``lat`` are NaN where nothing moved.
+    """
+
+    row: Rows
+    slot: NDArray[np.int64]
+    time_us: NDArray[np.int64]
+    value: NDArray[np.float64]
+    state: NDArray[np.uint8]
+    beyond_us: NDArray[np.int64]
+    lon: NDArray[np.float64]
+    lat: NDArray[np.float64]
+    received_us: NDArray[np.int64]
+
+
+@dataclass(slots=True)
+class _Lag:
+    """Running mean of received minus phenomenon time per layer, seconds."""
+
+    mean_s: dict[int, float] = field(default_factory=dict)
+
+    def add(self, layer: int, lag_s: float) -> None:
+        before = self.mean_s.get(layer)
+        self.mean_s[layer] = lag_s if before is None else before + 0.1 * (lag_s - before)
+
+
+class Board:
+    """Columns of present state; rows never move, and a removed device leaves a hole (``device_id`` 0).
+
+    Everything is read and written on the event loop's thread. ``values``, ``states`` and ``times_us`` have
+    one column a property slot, ``times_us`` in Unix µs with 0 for never.
+    """
+
+    device_id: NDArray[np.int32]
+    kind: NDArray[np.uint16]
+    flags: NDArray[np.uint8]
+    layer: NDArray[np.uint8]
+    lon: NDArray[np.float64]
+    lat: NDArray[np.float64]
+    height_m: NDArray[np.float32]
+    value: NDArray[np.float32]
+    state: NDArray[np.uint8]
+    room: NDArray[np.uint64]
+    values: NDArray[np.float64]
+    states: NDArray[np.uint8]
+    times_us: NDArray[np.int64]
+    beyond_us: NDArray[np.int64]
+    heard_us: NDArray[np.int64]
+    position_us: NDArray[np.int64]
+    expected_s: NDArray[np.float32]
+    link_down: NDArray[np.bool_]
+    _shown_room: NDArray[np.uint64]
+    _updated: NDArray[np.bool_]
+    _moved: NDArray[np.bool_]
+    _circle_lon: NDArray[np.float64]
+    _circle_lat: NDArray[np.float64]
+    _circle_m2: NDArray[np.float64]
+
+    def __init__(self, catalog: Catalog, capacity: int = 1024) -> None:
+        self.catalog = catalog
+        self.count = 0
+        self.row_of_id: dict[int, int] = {}
+        self.row_of_uid: dict[str, int] = {}
+        self.uid: list[str] = []
+        self._index = RoomIndex()
+        self._circles = RoomCircles()
+        self._removed: list[tuple[int, int, int]] = []
+        self._lag = _Lag()
+        self.capacity = capacity
+        for name, (dtype, shape, empty) in _COLUMNS.items():
+            setattr(self, name, np.full((capacity, *shape), empty, dtype))
+
+    def __len__(self) -> int:
+        return len(self.row_of_id)
+
+    # what is installed
+
+    def place(self, placements: Sequence[Placement]) -> Rows:
+        """Add devices, or change what is installed of those already there; return their rows, shape (n,)."""
+        rows = np.empty(len(placements), np.int32)
+        for i, placement in enumerate(placements):
+            row = self.row_of_id.get(placement.device_id)
+            rows[i] = self._add(placement) if row is None else self._rename(row, placement)
+        if not len(rows):
+            return rows
+        columns = list(
+            zip(*((p.kind, p.flags, p.layer, p.height_m, p.expected_s) for p in placements), strict=True)
+        )
+        for name, column in zip(("kind", "flags", "layer", "height_m", "expected_s"), columns, strict=True):
+            getattr(self, name)[rows] = column
+        lon = np.array([p.lon for p in placements])
+        lat = np.array([p.lat for p in placements])
+        # A thing that has reported where it is stays there; its installation record is only a first guess.
+        still = self.position_us[rows] == 0
+        self._settle(rows[still], lon[still], lat[still])
+        self._moved[rows] = True
+        return rows
+
+    def _add(self, placement: Placement) -> int:
+        row = self.count
+        self._reserve(row + 1)
+        self.count = row + 1
+        self.uid.append(placement.uid)
+        self.device_id[row] = placement.device_id
+        self.row_of_id[placement.device_id] = row
+        self.row_of_uid[placement.uid] = row
+        return row
+
+    def _rename(self, row: int, placement: Placement) -> int:
+        if self.uid[row] != placement.uid:
+            self.row_of_uid.pop(self.uid[row], None)
+            self.uid[row] = placement.uid
+            self.row_of_uid[placement.uid] = row
+        return row
+
+    def remove(self, device_ids: Sequence[int]) -> None:
+        """Take devices off the board; their rows become holes."""
+        for device_id in device_ids:
+            row = self.row_of_id.pop(device_id)
+            if self.row_of_uid.get(self.uid[row]) == row:
+                del self.row_of_uid[self.uid[row]]
+            self._index.remove(row, int(self.room[row]))
+            if self._shown_room[row]:
+                self._removed.append((device_id, int(self._shown_room[row]), int(self.layer[row])))
+            for name, (_, _, empty) in _COLUMNS.items():
+                getattr(self, name)[row] = empty
+            self.uid[row] = ""
+
+    def _reserve(self, rows: int) -> None:
+        if rows <= self.capacity:
+            return
+        while self.capacity < rows:
+            self.capacity *= 2
+        for name, (dtype, shape, empty) in _COLUMNS.items():
+            grown = np.full((self.capacity, *shape), empty, dtype)
+            grown[: self.count] = getattr(self, name)[: self.count]
+            setattr(self, name, grown)
+
+    # what is observed
+
+    def apply(self, newest: Newest) -> None:
+        """Take over one commit: newest values, states, places; what is older than the board changes nothing."""
+        fresh = newest.time_us > self.times_us[newest.row, newest.slot]
+        row, slot = newest.row[fresh], newest.slot[fresh]
+        self.values[row, slot] = newest.value[fresh]
+        self.states[row, slot] = newest.state[fresh]
+        self.times_us[row, slot] = newest.time_us[fresh]
+        self.beyond_us[row, slot] = newest.beyond_us[fresh]
+        first = slot == 0
+        shown = newest.value[fresh][first].astype(np.float32)
+        self._updated[row[first][self.value[row[first]] != shown]] = True
+        self.value[row[first]] = shown
+        self.hear(newest.row, newest.received_us)
+        self.show(newest.row)
+        self._measure_lag(newest)
+        self._move(newest)
+
+    def _move(self, newest: Newest) -> None:
+        going = ~np.isnan(newest.lon)
+        if not going.any():
+            return
+        row, time_us = newest.row[going], newest.time_us[going]
+        lon, lat = newest.lon[going], newest.lat[going]
+        order = np.argsort(time_us, kind="stable")  # the last write of a row is the newest
+        row, time_us, lon, lat = row[order], time_us[order], lon[order], lat[order]
+        last = np.full(len(row), fill_value=False)
+        last[len(row) - 1 - np.unique(row[::-1], return_index=True)[1]] = True
+        last &= time_us > self.position_us[row]
+        row, lon, lat = row[last], lon[last], lat[last]
+        self.position_us[row] = time_us[last]
+        self._settle(row, lon, lat)
+        self._moved[row] = True
+
+    def hear(self, rows: Rows, received_us: NDArray[np.int64]) -> None:
+        """Note that devices were heard at these Unix µs: they are there."""
+        np.maximum.at(self.heard_us, rows, received_us)
+        self.link_down[rows] = False
+
+    def lose(self, rows: Rows) -> None:
+        """Note that devices said, or the broker said for them, that they are gone."""
+        self.link_down[rows] = True
+        self.show(rows)
+
+    def hold(self, row: int, slot: int, state: State) -> None:
+        """Set the state of one property that has been beyond its limit for its hold time."""
+        self.states[row, slot] = state
+        self.show(np.array([row], np.int32))
+
+    def silent(self, rows: Rows, now_us: int) -> NDArray[np.bool_]:
+        """Say for n rows whether they fell silent for three of their intervals, or said goodbye."""
+        heard = self.heard_us[rows]
+        age_s = (now_us - heard) * 1e-6
+        return (
+            np.asarray((heard > 0) & (age_s > SILENT_INTERVALS * self.expected_s[rows]))
+            | self.link_down[rows]
+        )
+
+    def show(self, rows: Rows) -> None:
+        """Work out the shown state of rows: the worst of their properties, offline where the link is down."""
+        reported = self.times_us[rows] > 0
+        worst = np.where(reported, self.states[rows], 0).max(axis=1)
+        worst[~reported.any(axis=1) & (self.heard_us[rows] == 0)] = State.UNKNOWN
+        worst = np.where(self.link_down[rows], np.maximum(worst, State.OFFLINE), worst).astype(np.uint8)
+        changed = worst != self.state[rows]
+        self.state[rows] = worst
+        self._updated[rows[changed]] = True
+
+    def sweep(self, now_us: int) -> Rows:
+        """Mark as offline what fell silent; return the rows that just did, shape (n,)."""
+        rows = np.arange(self.count, dtype=np.int32)
+        silent = (self.device_id[rows] != 0) & self.silent(rows, now_us) & ~self.link_down[rows]
+        gone: Rows = rows[silent]
+        self.lose(gone)
+        return gone
+
+    # where things are
+
+    def _settle(self, rows: Rows, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> None:
+        self.lon[rows], self.lat[rows] = lon, lat
+        inside = surely_inside(
+            lon, lat, self._circle_lon[rows], self._circle_lat[rows], self._circle_m2[rows]
+        )
+        ask = ~inside
+        if not ask.any():
+            return
+        rows = rows[ask]
+        rooms = rooms_of(lon[ask], lat[ask])
+        changed = rooms != self.room[rows]
+        for row, old, new in zip(
+            rows[changed].tolist(), self.room[rows[changed]].tolist(), rooms[changed].tolist(), strict=True
+        ):
+            if old:
+                self._index.remove(row, old)
+            self._index.add(row, new)
+            self._circle_lon[row], self._circle_lat[row], self._circle_m2[row] = self._circles.circle(new)
+        self.room[rows] = rooms
+
+    def rows_in_room(self, room: int) -> Rows:
+        """Return the rows in an H3 room, shape (n,), in no order; read only."""
+        return self._index.rows(int(room))
+
+    def rooms(self) -> NDArray[np.uint64]:
+        """Return the H3 rooms that hold something, shape (n,)."""
+        return self._index.rooms()
+
+    # what is told
+
+    def take_changes(self) -> Changes:
+        """Return everything that changed since the last call, and begin anew."""
+        n = self.count
+        moved = np.flatnonzero(self._moved[:n]).astype(np.int32)
+        updated = np.flatnonzero(self._updated[:n] & ~self._moved[:n]).astype(np.int32)
+        self._moved[moved] = False
+        self._updated[:n] = False
+        crossed = moved[(self._shown_room[moved] != self.room[moved]) & (self._shown_room[moved] != 0)]
+        left_id = self.device_id[crossed].astype(np.uint32)
+        left_room = self._shown_room[crossed]
+        left_layer = self.layer[crossed]
+        self._shown_room[moved] = self.room[moved]
+        if self._removed:
+            ids, rooms, layers = zip(*self._removed, strict=True)
+            left_id = np.concatenate([left_id, np.array(ids, np.uint32)])
+            left_room = np.concatenate([left_room, np.array(rooms, np.uint64)])
+            left_layer = np.concatenate([left_layer, np.array(layers, np.uint8)])
+            self._removed.clear()
+        return Changes(updated, moved, left_id, left_room, left_layer)
+
+    def ages(self, now_us: int) -> dict[str, LayerAge]:
+        """Return how old the data of each layer is at a time in Unix µs."""
+        rows = np.flatnonzero(self.device_id[: self.count]).astype(np.int32)
+        return layer_ages(
+            layer=self.layer[rows],
+            heard_us=self.heard_us[rows],
+            expected_s=self.expected_s[rows],
+            silent=self.silent(rows, now_us),
+            lag_s=self._lag.mean_s,
+            now_us=now_us,
+        )
+
+    def _measure_lag(self, newest: Newest) -> None:
+        lag_s = (newest.received_us - newest.time_us) * 1e-6
+        layer = self.layer[newest.row]
+        for code in np.unique(layer).tolist():
+            # Late deliveries are history, not lag: the median of a commit ignores a few of them.
+            self._lag.add(code, float(np.median(lag_s[layer == code])))
