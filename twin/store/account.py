@@ -27,23 +27,29 @@ class Account:
         It drops root, and asks the kernel to send `death_signal` (``INT``, ``TERM``, ``KILL``) to the
         server when the thread that starts it dies, so that a killed parent leaves no orphan.
         """
-        setpriv = shutil.which("setpriv", path="/usr/bin:/bin:/usr/sbin:/sbin")
-        if setpriv is None:
-            if self.drop:
-                raise SetupError(
-                    "setpriv is missing, it is needed to run servers without root's rights",
-                    hint="install the package util-linux, or run as an ordinary user",
-                )
-            return []
-        command = [setpriv, "--pdeathsig", death_signal]
-        if self.drop:
-            command += [f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups"]
-        return [*command, "--"]
+        follow = follow_parent(death_signal)
+        if not self.drop:
+            return follow
+        if not follow:
+            raise SetupError(
+                "setpriv is missing, it is needed to run servers without root's rights",
+                hint="install the package util-linux, or run as an ordinary user",
+            )
+        return [*follow[:-1], f"--reuid={self.uid}", f"--regid={self.gid}", "--clear-groups", "--"]
 
     def own(self, path: Path) -> None:
         """Give a file or folder to this account."""
         if self.drop:
             os.chown(path, self.uid, self.gid, follow_symlinks=False)
+
+
+def follow_parent(death_signal: str) -> list[str]:
+    """Give the command that goes before another so that it gets a signal when its parent dies.
+
+    Empty where the system cannot do it (no setpriv).
+    """
+    setpriv = shutil.which("setpriv", path="/usr/bin:/bin:/usr/sbin:/sbin")
+    return [] if setpriv is None else [setpriv, "--pdeathsig", death_signal, "--"]
 
 
 def service_account(*names: str, purpose: str) -> Account:

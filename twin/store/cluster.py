@@ -136,6 +136,24 @@ class PrivateCluster:
             query={"host": str(self.socket_dir), "port": str(self.port)},
         ).render_as_string(hide_password=False)
 
+    @classmethod
+    def running_url(cls, data_dir: Path) -> str:
+        """Give the URL of the cluster that another process runs in a data folder, for psycopg.
+
+        Raises
+        ------
+        UnavailableError
+            None runs there.
+        """
+        cluster = cls(data_dir)
+        lines = _pid_lines(cluster.pg_dir)
+        if len(lines) < 8 or lines[7].strip() != "ready" or cluster._running_pid() is None:
+            raise UnavailableError(
+                "no database runs in this data folder", where=str(data_dir), hint="start it with gridtwin up"
+            )
+        cluster._follow(lines)
+        return cluster.url
+
     # -- life ------------------------------------------------------------------------------------
 
     def start(self, progress: Progress = _silent) -> None:
@@ -234,8 +252,7 @@ class PrivateCluster:
         while time.monotonic() < deadline:
             lines = _pid_lines(self.pg_dir)
             if len(lines) >= 8 and lines[7].strip() == "ready" and self._running_pid() is not None:
-                self._socket_dir = Path(lines[4].strip())
-                self.tcp_port = int(lines[3]) if int(lines[3]) != _SOCKET_PORT else None
+                self._follow(lines)
                 self.attached = True
                 self._wait_for_database(deadline)
                 return
@@ -245,6 +262,11 @@ class PrivateCluster:
             where=str(self.data_dir),
             hint=f"see what {owner.command} is doing, or stop it",
         )
+
+    def _follow(self, lines: list[str]) -> None:
+        """Take the socket folder and port from the lines of ``postmaster.pid``."""
+        self._socket_dir = Path(lines[4].strip())
+        self.tcp_port = int(lines[3]) if int(lines[3]) != _SOCKET_PORT else None
 
     def _wait_for_database(self, deadline: float) -> None:
         """Wait for an owner that is still making the database for the first time."""

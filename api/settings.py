@@ -1,0 +1,96 @@
+"""Read the settings: command line first, then the environment (``GRIDTWIN_...``), then the defaults."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from ingest.transports.broker import BrokerAddress, read_address
+from twin.errors import InvalidError
+from twin.store.cluster import PrivateCluster
+
+PREFIX = "GRIDTWIN_"
+
+
+def default_data_dir() -> Path:
+    """Give the folder for data: ``/var/lib/gridtwin`` for root, else the user's own data folder."""
+    if os.geteuid() == 0:
+        # Not below /root: the account PostgreSQL runs under could not enter.
+        return Path("/var/lib/gridtwin")
+    base = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".local" / "share") / "gridtwin"
+
+
+class Settings(BaseSettings):
+    """All settings of a running GridTwin; made once, inside the command line or ``create_app``'s caller."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="ignore", validate_default=True)
+
+    data_dir: Path = Field(default_factory=default_data_dir)
+    """Folder of the database, the broker, logs and fetched files."""
+    database_url: SecretStr | None = None
+    """A PostGIS that somebody else runs; None runs a private one in ``data_dir``."""
+    host: str = Field(default="127.0.0.1", min_length=1)
+    """Address the web server listens on."""
+    port: int = Field(default=8000, ge=1, le=65535)
+    """Port of the web server."""
+    mqtt_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port of the private broker; None takes the last one used, the usual one, or a free one."""
+    devices: int | None = Field(default=None, ge=0, le=200_000)
+    """Number of simulated devices; None lets the city decide."""
+    simulator: bool = False
+    """Whether a simulator is expected to run; only for the health report."""
+    web_dir: Path = Path(__file__).resolve().parents[1] / "web" / "dist"
+    """Folder of the built web pages."""
+    log_level: str = "warning"
+    """Level of the server's log."""
+
+    @property
+    def database_url_text(self) -> str:
+        """The database's URL as plain text.
+
+        A private cluster must be running already (``up`` or ``serve`` started it).
+
+        Raises
+        ------
+        UnavailableError
+            There is no URL, and no private database runs in ``data_dir``.
+        """
+        if self.database_url is not None:
+            return self.database_url.get_secret_value()
+        return PrivateCluster.running_url(self.data_dir)
+
+    @property
+    def broker(self) -> BrokerAddress:
+        """Where the broker is and how to sign in.
+
+        Raises
+        ------
+        UnavailableError
+            No broker was ever started for ``data_dir``.
+        """
+        return read_address(self.data_dir)
+
+
+def read_settings(**given: Any) -> Settings:
+    """Make the settings; what is None is taken from the environment or the default.
+
+    Raises
+    ------
+    InvalidError
+        A value is out of range; names the setting and its variable.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        option = "--" + name.replace("_", "-")
+        raise InvalidError(
+            f"{option}: {first['msg'][:1].lower()}{first['msg'][1:]}",
+            where=option if name in given and given[name] is not None else PREFIX + name.upper(),
+        ) from error
