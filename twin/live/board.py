@@ -228,7 +228,7 @@ class Board:
     # what is observed
 
     def apply(self, newest: Newest) -> None:
-        """Take over one commit: newest values, states, places; what is older than the board changes nothing."""
+        """Take over one commit: newest values, states, places; what is older changes nothing."""
         fresh = newest.time_us > self.times_us[newest.row, newest.slot]
         row, slot = newest.row[fresh], newest.slot[fresh]
         self.values[row, slot] = newest.value[fresh]
