@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import shapely
@@ -98,5 +99,6 @@ def dissolve(faces: Geometries, labels: NDArray[np.int64]) -> tuple[Geometries, 
     names, inverse = np.unique(labels, return_inverse=True)
     order = np.argsort(inverse, kind="stable")
     parts = np.split(faces[order], np.flatnonzero(np.diff(inverse[order])) + 1) if len(faces) else []
-    shapes = [p[0] if len(p) == 1 else shapely.get_geometry(shapely.coverage_union_all(p), 0) for p in parts]
+    # The members of a group share edges, so that their union is one polygon.
+    shapes: list[Any] = [p[0] if len(p) == 1 else shapely.coverage_union_all(p) for p in parts]
     return as_array(shapes), np.asarray(names, dtype=np.int64)

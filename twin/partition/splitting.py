@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from twin.partition.linework import Geometries, as_array
+from twin.partition.linework import Geometries
 
 _CANDIDATES = 9
 """Positions tried for one cut; the one that goes through the least building is taken."""
@@ -60,11 +60,11 @@ def _halve(
     even = max(count // 2, 1) / max(count, 2)
     shares = even + np.linspace(-_SPREAD, _SPREAD, _CANDIDATES)
     ends = np.array([[(t0 + u * (t1 - t0)) * along + v * across for v in (s0, s1)] for u in shares])
-    inside = shapely.intersection(shapely.linestrings(ends), piece)
+    inside = np.asarray(shapely.intersection(shapely.linestrings(ends), piece), dtype=object)
     cost = shapely.length(inside) + np.abs(shares - even) * (t1 - t0)
     if buildings is not None:
         # A metre through a building weighs as much as ten along open ground.
-        i, j = buildings.query(as_array(inside), predicate="intersects")
+        i, j = buildings.query(inside, predicate="intersects")
         through = shapely.length(shapely.intersection(inside[i], buildings.geometries[j]))
         np.add.at(cost, i, 10.0 * through)
     best = int(cost.argmin())
@@ -92,7 +92,7 @@ def cut_strips(
     reach_m
         Longest cut.
     """
-    tree = shapely.STRtree(shapely.points(corners))
+    tree = shapely.STRtree(np.asarray(shapely.points(corners), dtype=object))
     cuts: list[shapely.LineString] = []
     for strip in strips:
         rim = strip.boundary

@@ -41,10 +41,10 @@ class CommunityGrids:
 
 
 def make_unit_grids(
-    borders: Sequence[BaseGeometry],
-    roads: Sequence[BaseGeometry],
-    paths: Sequence[BaseGeometry] = (),
-    buildings: Sequence[BaseGeometry] = (),
+    borders: Sequence[BaseGeometry] | Geometries,
+    roads: Sequence[BaseGeometry] | Geometries,
+    paths: Sequence[BaseGeometry] | Geometries = (),
+    buildings: Sequence[BaseGeometry] | Geometries = (),
     *,
     options: DivisionOptions | None = None,
 ) -> list[CommunityGrids]:
