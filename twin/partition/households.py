@@ -63,5 +63,11 @@ def weigh(
 
 
 def grid_count(total: float, target: float, cells: int) -> int:
-    """Return into how many responsibility grids a community is divided: at least one, at most its cells."""
-    return max(1, min(cells, 999, math.floor(total / target + 0.5)))
+    """Return into how many responsibility grids a community is divided: at least one, at most its cells.
+
+    Of the two numbers next to ``total / target`` the one whose grids are nearer to the target by ratio: 600
+    households make two grids of 300, not one of 600.
+    """
+    ratio = total / target
+    fewer = math.floor(ratio)
+    return max(1, min(cells, 999, fewer + (ratio * ratio > fewer * (fewer + 1))))

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
+import sys
 import time
 from pathlib import Path
 
@@ -22,8 +24,6 @@ SCALE = Scale.at(*CENTRE)
 def _load(name: str):
     spec = importlib.util.spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
     module = importlib.util.module_from_spec(spec)
-    import sys
-
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module
@@ -76,10 +76,7 @@ def cities(draw):
     bottom = [(x[i], -400 + wiggle[5 + i]) for i in range(5)]
     k = draw(st.integers(1, 3))
     cuts = [0, *sorted(draw(st.lists(st.integers(1, 3), min_size=k - 1, max_size=k - 1, unique=True))), 4]
-    borders = [
-        shapely.Polygon(bottom[a : b + 1] + top[a : b + 1][::-1])
-        for a, b in zip(cuts[:-1], cuts[1:], strict=True)
-    ]
+    borders = [shapely.Polygon(bottom[a : b + 1] + top[a : b + 1][::-1]) for a, b in itertools.pairwise(cuts)]
     lines = draw(st.lists(st.lists(point, min_size=2, max_size=5, unique=True), max_size=12))
     minor = draw(st.lists(st.lists(point, min_size=2, max_size=3, unique=True), max_size=8))
     to_lines = lambda many: [degrees(shapely.LineString(p)) for p in many]  # noqa: E731
