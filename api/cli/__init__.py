@@ -1,1 +1,14 @@
 """Offer the command line, one file a command."""
+
+from __future__ import annotations
+
+COMMANDS: dict[str, str] = {
+    "up": "api.cli.up",
+    "serve": "api.cli.serve",
+    "simulate": "api.cli.simulate",
+    "import": "api.cli.importing",
+    "check": "api.cli.check",
+    "bench": "api.cli.bench",
+    "test": "api.cli.testing",
+}
+"""Name of the command -> module whose ``register(app)`` adds it, in the order of ``--help``."""

@@ -1,0 +1,101 @@
+"""Run the command line; every failure is one line that says what, where and what to do."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import typer
+
+from api.cli import COMMANDS
+from twin.errors import TwinError
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+# Errors of libraries that mean a thing outside is not as it must be, by module and name: they are named,
+# not imported, because importing them would cost every command half a second.
+_OUTSIDE = {
+    ("sqlalchemy.exc", "OperationalError"): "the database does not answer",
+    ("sqlalchemy.exc", "InterfaceError"): "the database does not answer",
+    ("psycopg.errors", "DiskFull"): "the disk is full",
+    ("psycopg", "OperationalError"): "the database does not answer",
+}
+
+
+def make_app() -> typer.Typer:
+    """Assemble the application from the files of this folder."""
+    app = typer.Typer(
+        name="gridtwin",
+        help="GridTwin: the live map of a community, its devices and its people.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    for module in COMMANDS.values():
+        importlib.import_module(module).register(app)
+    return app
+
+
+def main() -> int:
+    """Run the command that was asked for; gives the exit code."""
+    try:
+        make_app()()
+    except SystemExit as leaving:
+        return leaving.code if isinstance(leaving.code, int) else EXIT_FAILED
+    except KeyboardInterrupt:
+        _say("stopped")
+        return EXIT_INTERRUPTED
+    except TwinError as error:
+        _report(error.what, error.where, error.hint, str(error))
+    except OSError as error:
+        what = error.strerror or str(error)
+        _report(
+            what,
+            str(error.filename or ""),
+            "",
+            f"{what}{f' · at {error.filename}' if error.filename else ''}",
+        )
+    except Exception as error:
+        _report_unexpected(error)
+    else:
+        return 0
+    return EXIT_FAILED
+
+
+def _report_unexpected(error: Exception) -> None:
+    for kind in type(error).__mro__:
+        outside = _OUTSIDE.get((kind.__module__, kind.__name__))
+        if outside is not None:
+            detail = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
+            _report(outside, "", detail, f"{outside} · {detail}")
+            return
+    descriptor, path = tempfile.mkstemp(prefix="gridtwin-error-", suffix=".txt")
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        traceback.print_exception(error, file=file)
+    what = f"this is a fault of GridTwin itself ({type(error).__name__}: {error})"
+    hint = f"please report it with the file {Path(path)}"
+    _report(what, "", hint, f"{what} · {hint}")
+
+
+def _report(what: str, where: str, hint: str, line: str) -> None:
+    if "--json" in sys.argv:
+        sys.stdout.write(
+            json.dumps({"error": {"what": what, "where": where, "hint": hint}}, ensure_ascii=False) + "\n"
+        )
+    _say(line)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"gridtwin: {line}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

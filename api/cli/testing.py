@@ -1,0 +1,165 @@
+"""Run all checks and tests, back end and front end."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from api.cli.options import DataDir, say
+
+ROOT = Path(__file__).resolve().parents[2]
+WEB = ROOT / "web"
+
+All = Annotated[bool, typer.Option("--all", help="Run the slow tests too.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command; further arguments go to pytest."""
+    app.command("test", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(
+        run_tests
+    )
+
+
+@dataclass(frozen=True)
+class Step:
+    """One program of the test run. `counts` reads (passed, failed) from what it printed."""
+
+    name: str
+    command: Sequence[str]
+    folder: Path = ROOT
+    counts: re.Pattern[str] | None = None
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Result:
+    """How a step went: numbers of passed and failed tests (a step without tests counts as one)."""
+
+    name: str
+    passed: int
+    failed: int
+    seconds: float
+
+
+def run_tests(context: typer.Context, run_all: All = False, data_dir: DataDir = None) -> None:
+    """Run linters, type checks and all tests. Further arguments go to pytest (and then only it runs)."""
+    del data_dir  # tests make folders of their own; the option is here because every command takes it
+    if importlib.util.find_spec("pytest") is None:
+        say("gridtwin: the test packages are not installed · start the tests with ./gridtwin test")
+        raise typer.Exit(1)
+    steps = python_steps(run_all, context.args) + ([] if context.args else web_steps())
+    results = [_run(step) for step in steps]
+    sys.stdout.write("\n")
+    for result in results:
+        mark = "ok    " if result.failed == 0 else "FAILED"
+        sys.stdout.write(f"{mark}  {result.name:<28} {result.seconds:7.1f} s\n")
+    passed, failed = sum(r.passed for r in results), sum(r.failed for r in results)
+    sys.stdout.write(f"{passed} passed, {failed} failed\n")
+    raise typer.Exit(1 if failed else 0)
+
+
+def python_steps(run_all: bool, arguments: Sequence[str]) -> list[Step]:
+    """List the steps of the Python side; with arguments for pytest only pytest."""
+    python = sys.executable
+    pytest_command = [python, "-P", "-m", "pytest", "--color=auto"]
+    if not run_all:
+        pytest_command += ["-m", "not slow"]
+    tests = Step(
+        "pytest", [*pytest_command, *arguments], counts=re.compile(r"(\d+) (passed|failed|errors?)\b")
+    )
+    if arguments:
+        return [tests]
+    return [
+        Step("ruff check", [python, "-m", "ruff", "check", "--quiet", ".", "gridtwin"]),
+        Step("mypy", [python, "-m", "mypy", "--no-error-summary"]),
+        Step(
+            "import-linter",
+            [str(Path(python).parent / "lint-imports"), "--no-cache"],
+            environment={"PYTHONPATH": str(ROOT)},
+        ),
+        tests,
+    ]
+
+
+def web_steps() -> list[Step]:
+    """List the steps of the web side; none while there is no package.json."""
+    if not (WEB / "package.json").is_file():
+        return []
+    npm = str(Path(sys.executable).parent / "npm")
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    environment = {"PATH": path, "CI": "true"}
+    return [
+        Step("svelte-check and tsc", [npm, "run", "--silent", "check"], WEB, environment=environment),
+        Step(
+            "vitest",
+            [npm, "test", "--silent"],
+            WEB,
+            counts=re.compile(
+                r"^\s*Tests\s.*?(?:(?P<failed>\d+) failed)?[ |]*(?:(?P<passed>\d+) passed)?", re.MULTILINE
+            ),
+            environment=environment,
+        ),
+    ]
+
+
+def _run(step: Step) -> Result:
+    say(f"── {step.name}")
+    begun = time.monotonic()
+    if shutil.which(step.command[0]) is None:
+        say(f"gridtwin: {step.command[0]} is missing · start the tests with ./gridtwin test")
+        return Result(step.name, 0, 1, 0.0)
+    process = subprocess.Popen(
+        step.command,
+        cwd=step.folder,
+        env={**os.environ, **step.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    )
+    assert process.stdout is not None
+    printed: list[str] = []
+    for line in process.stdout:
+        sys.stdout.write(line)
+        sys.stdout.flush()
+        printed.append(line)
+    code = process.wait()
+    passed, failed = count_tests(step, "".join(printed[-200:]), code)
+    return Result(step.name, passed, failed, time.monotonic() - begun)
+
+
+def count_tests(step: Step, printed: str, code: int) -> tuple[int, int]:
+    """Give (passed, failed) of a step; a step that counts nothing is one test of its own.
+
+    A program that ends badly has failed at least once, whatever it printed.
+    """
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", printed)
+    passed = failed = 0
+    if step.counts is not None:
+        if "failed" in step.counts.groupindex:
+            found = [match for match in step.counts.finditer(plain) if match["passed"] or match["failed"]]
+            if found:
+                passed, failed = int(found[-1]["passed"] or 0), int(found[-1]["failed"] or 0)
+        else:
+            last = [line for line in plain.splitlines() if re.search(r"\d+ (passed|failed|error)", line)][-1:]
+            for number, word in step.counts.findall(last[0] if last else ""):
+                if word == "passed":
+                    passed += int(number)
+                else:
+                    failed += int(number)
+    if step.counts is None and code == 0:
+        passed = 1
+    if code != 0 and failed == 0:
+        failed = 1
+    return passed, failed

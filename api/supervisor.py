@@ -1,0 +1,408 @@
+"""Start all parts in order, keep them running, stop them in the reverse order."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import http.client
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+import webbrowser
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+from api.child import BackOff, Child, wait_until
+from api.city import city_is_current
+from api.database import Database, make_database
+from api.default_city import default_city
+from api.settings import Settings
+from ingest.transports.broker import DEFAULT_PORT, Broker, read_address
+from twin.errors import FileFormatError, SetupError, TwinError, UnavailableError
+from twin.store.cluster import PrivateCluster
+from twin.store.folder_lock import FolderLock
+from twin.store.migrations.runner import upgrade
+from twin.store.sockets import is_port_free
+
+Say = Callable[[str], None]
+_READY_TIMEOUT_S = 120.0
+_WATCH_S = 0.25
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a supervisor shall run beside database, broker and server.
+
+    Parameters
+    ----------
+    city
+        File to import first; None takes the default city when the database holds none.
+    default_city
+        Whether there is a default city at all.
+    simulator
+        Whether simulated devices report.
+    browser
+        Whether to open a browser when all is ready.
+    """
+
+    city: Path | None
+    default_city: bool
+    simulator: bool
+    browser: bool
+
+
+class Supervisor:
+    """Runs a whole GridTwin until it is told to stop.
+
+    Parameters
+    ----------
+    settings
+        Where and how.
+    plan
+        What.
+    say
+        Takes a line for a person.
+    """
+
+    def __init__(self, settings: Settings, plan: Plan, say: Say) -> None:
+        self._settings = settings
+        self._plan = plan
+        self._say = say
+        self._database: Database = make_database(settings, attach=False)
+        self._broker: Broker | None = None
+        self._children: list[Child] = []
+        self._folder_lock = FolderLock(settings.data_dir.expanduser().absolute() / "up.lock")
+        self._retry_at_s: dict[str, float] = {}
+        self._back_off: dict[str, BackOff] = {}
+
+    def run(self) -> int:
+        """Run until Ctrl-C or SIGTERM; gives the exit code.
+
+        Raises
+        ------
+        TwinError
+            Something is not as it must be; whatever had been started is stopped again.
+        """
+        self._check_before_anything_heavy()
+        with _signals_interrupt():
+            try:
+                self._start()
+                self._watch()
+            except KeyboardInterrupt:
+                self._say("stopping ...")
+            finally:
+                _ignore_signals()
+                self._stop()
+        self._say("stopped; all data is kept")
+        return 0
+
+    # -- start -----------------------------------------------------------------------------------
+
+    def _check_before_anything_heavy(self) -> None:
+        host, port = self._settings.host, self._settings.port
+        _require_listenable(host, port)
+        if host not in _LOOPBACK:
+            self._say(
+                f"WARNING: {host} can be reached from other machines, and this build has no accounts yet: "
+                "everyone who can reach it sees and acknowledges everything"
+            )
+        if self._plan.city is not None:
+            _require_city_file(self._plan.city)
+        # PostgreSQL, the server and thousands of devices need more open files than the usual 1,024.
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        if soft < hard:
+            with contextlib.suppress(OSError, ValueError):
+                resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 65_536), hard))
+
+    def _start(self) -> None:
+        self._start_database()
+        self._load_city()
+        self._start_broker()
+        server = self._child("the server", ["serve", "--attach"])
+        self._children.append(server)
+        server.start()
+        self._wait_for_health(server)
+        if self._plan.simulator:
+            simulator = self._child("the simulator", ["simulate"])
+            self._children.append(simulator)
+            simulator.start()
+        self._announce()
+
+    def _start_database(self) -> None:
+        with self._step("starting the database"):
+            if isinstance(self._database, PrivateCluster):
+                self._database.start(self._say)
+            else:
+                self._settings.data_dir.mkdir(parents=True, exist_ok=True)
+                if not self._folder_lock.acquire():
+                    raise SetupError(
+                        f"this data folder is in use by process {self._folder_lock.owner().pid}",
+                        where=str(self._settings.data_dir),
+                        hint="stop that one first, or choose another --data-dir",
+                    )
+                self._database.start()
+            upgrade(self._database.url)
+
+    def _load_city(self) -> None:
+        city = self._plan.city
+        if city is None:
+            if not self._plan.default_city or city_is_current(self._database.url, None):
+                return
+            with self._step("fetching the default city"):
+                city = default_city(self._settings.data_dir)
+        elif city_is_current(self._database.url, city):
+            return
+        # In a process of its own: an import takes hundreds of megabytes that this one would keep for days.
+        self._say(f"loading {city.name}")
+        begun = time.monotonic()
+        command = [*_cli(), "import", "osm", str(city.absolute()), "--summary-only"]
+        done = subprocess.run(command, env=self._environment(), stdout=sys.stderr, check=False)
+        if done.returncode != 0:
+            raise FileFormatError(
+                "the city could not be loaded (the reason is above)",
+                where=str(city),
+                hint="nothing of it was kept; give another file with --city, or none with --no-demo",
+            )
+        self._say(f"loading {city.name}: done in {time.monotonic() - begun:.0f} s")
+
+    def _start_broker(self) -> None:
+        with self._step("starting the broker"):
+            self._broker = Broker(self._settings.data_dir, self._mqtt_port())
+            self._broker.start()
+
+    def _mqtt_port(self) -> int:
+        """Choose the broker's port: the one asked for, the last one, the usual one, or a free one."""
+        if self._settings.mqtt_port is not None:
+            return self._settings.mqtt_port
+        last = DEFAULT_PORT
+        with contextlib.suppress(UnavailableError):
+            last = read_address(self._settings.data_dir).port
+        for port in (last, DEFAULT_PORT):
+            if is_port_free("127.0.0.1", port):
+                return port
+        return 0
+
+    def _child(self, name: str, arguments: list[str]) -> Child:
+        log = self._settings.data_dir.expanduser().absolute() / "log" / f"{name.removeprefix('the ')}.log"
+        return Child(name, [*_cli(), *arguments], self._environment(), log)
+
+    def _environment(self) -> dict[str, str]:
+        """Give the children's environment: ours, and the settings as decided here."""
+        settings = self._settings
+        decided = {
+            "GRIDTWIN_DATA_DIR": str(settings.data_dir.expanduser().absolute()),
+            "GRIDTWIN_DATABASE_URL": self._database.url,
+            "GRIDTWIN_HOST": settings.host,
+            "GRIDTWIN_PORT": str(settings.port),
+            "GRIDTWIN_SIMULATOR": str(self._plan.simulator).lower(),
+            "PYTHONUNBUFFERED": "1",
+        }
+        if settings.devices is not None:
+            decided["GRIDTWIN_DEVICES"] = str(settings.devices)
+        return {**os.environ, **decided}
+
+    def _wait_for_health(self, server: Child) -> None:
+        with self._step("starting the server"):
+            ready = wait_until(
+                lambda: not server.alive or _answers(self._settings.host, self._settings.port),
+                _READY_TIMEOUT_S,
+            )
+            if not server.alive:
+                raise UnavailableError(
+                    f"the server did not start ({server.how_it_ended}): {server.last_words()}",
+                    where=str(server.log),
+                )
+            if not ready:
+                raise UnavailableError("the server does not answer", where=str(server.log))
+
+    def _announce(self) -> None:
+        url = f"http://{_for_url(self._settings.host)}:{self._settings.port}"
+        reach = (
+            "this machine only" if self._settings.host in _LOOPBACK else "everyone who can reach this address"
+        )
+        sys.stdout.write(f"ready {url}  (sign-in: none, this build has no accounts yet; open to {reach})\n")
+        sys.stdout.flush()
+        if self._broker is not None:
+            mqtt = f"mqtt://127.0.0.1:{self._broker.port}"
+            self._say(f"devices connect to {mqtt} (account in {self._settings.data_dir / 'broker.json'})")
+            self._say("Ctrl-C stops everything")
+        has_screen = (
+            sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+        )
+        if self._plan.browser and has_screen:
+            with contextlib.suppress(webbrowser.Error):
+                webbrowser.open(f"{url}/wall")
+
+    @contextlib.contextmanager
+    def _step(self, name: str) -> Iterator[None]:
+        """Say the name of a step when it begins, and how long it took when that was over two seconds."""
+        self._say(name)
+        begun = time.monotonic()
+        yield
+        took_s = time.monotonic() - begun
+        if took_s > 2:
+            self._say(f"{name}: done in {took_s:.0f} s")
+
+    # -- keep running ----------------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        trimmed_at_s = time.monotonic()
+        while True:
+            if isinstance(self._database, PrivateCluster):  # another's is not ours to start
+                self._keep("the database", self._database.alive, self._restart_database)
+            if self._broker is not None:
+                self._keep("the broker", self._broker.alive, self._broker.start)
+            for child in self._children:
+                self._keep_child(child)
+            if time.monotonic() - trimmed_at_s > 60:
+                trimmed_at_s = time.monotonic()
+                for child in self._children:
+                    child.trim_log()
+            time.sleep(_WATCH_S)
+
+    def _keep(self, name: str, alive: bool, restart: Callable[[], None]) -> None:
+        if alive:
+            return
+        now_s = time.monotonic()
+        if name not in self._retry_at_s:
+            wait_s = self._back_off.setdefault(name, BackOff()).next_wait_s(0)
+            self._retry_at_s[name] = now_s + wait_s
+            self._say(f"{name} ended unexpectedly; starting it again in {wait_s:.0f} s")
+        elif now_s >= self._retry_at_s[name]:
+            del self._retry_at_s[name]
+            try:
+                restart()
+            except TwinError as error:
+                self._say(f"{name} does not start: {error}")
+            else:
+                self._say(f"{name} runs again")
+
+    def _keep_child(self, child: Child) -> None:
+        if child.alive:
+            return
+        now_s = time.monotonic()
+        if child.name not in self._retry_at_s:
+            wait_s = self._back_off.setdefault(child.name, BackOff()).next_wait_s(child.lived_s)
+            self._retry_at_s[child.name] = now_s + wait_s
+            self._say(
+                f"{child.name} ended unexpectedly ({child.how_it_ended}): {child.last_words()} "
+                f"· at {child.log} · starting it again in {wait_s:.0f} s"
+            )
+        elif now_s >= self._retry_at_s[child.name]:
+            del self._retry_at_s[child.name]
+            child.start()
+
+    def _restart_database(self) -> None:
+        self._database.stop()
+        if isinstance(self._database, PrivateCluster):
+            self._database.start(self._say)
+
+    # -- stop ------------------------------------------------------------------------------------
+
+    def _stop(self) -> None:
+        """Stop what runs: simulator, server, broker, database."""
+        for child in reversed(self._children):
+            child.stop(10.0)
+        if self._broker is not None:
+            self._broker.stop()
+        self._database.stop()
+        self._folder_lock.release()
+
+
+def _cli() -> list[str]:
+    return [sys.executable, "-P", "-m", "api.cli"]
+
+
+def _for_url(host: str) -> str:
+    """Give the host as a browser on this machine reaches it."""
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (compared, not bound)
+    return f"[{reachable}]" if ":" in reachable else reachable
+
+
+def _require_listenable(host: str, port: int) -> None:
+    """Check that the web server could listen, before anything is started for it."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+    except (socket.gaierror, UnicodeError) as error:
+        raise SetupError(
+            f"{host} is no address of this machine", where="--host", hint="try 127.0.0.1"
+        ) from error
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(address)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                other = port + 1 if port < 65535 else 8080
+                raise UnavailableError(
+                    f"port {port} is taken by another program",
+                    where=f"{host}:{port}",
+                    hint=f"stop that program, or choose another port, such as --port {other}",
+                ) from error
+            if error.errno == errno.EACCES:
+                raise SetupError(
+                    f"this user may not listen on port {port}", where="--port", hint="choose one above 1023"
+                ) from error
+            raise SetupError(
+                f"{host} is no address of this machine ({error.strerror})",
+                where="--host",
+                hint="try 127.0.0.1",
+            ) from error
+
+
+def _require_city_file(path: Path) -> None:
+    if not path.is_file():
+        raise FileFormatError("there is no such file", where=str(path), hint="give an OpenStreetMap extract")
+    if not path.name.lower().endswith((".pbf", ".osm", ".osm.gz", ".osm.bz2")):
+        raise FileFormatError(
+            "a city comes as OpenStreetMap data (.osm.pbf or .osm)",
+            where=str(path),
+            hint="other files are read with: gridtwin import vector FILE",
+        )
+
+
+def _answers(host: str, port: int) -> bool:
+    """Whether /api/health answers 200; asked directly, whatever proxy the environment names."""
+    connection = http.client.HTTPConnection(_for_url(host).strip("[]"), port, timeout=2)
+    try:
+        connection.request("GET", "/api/health")
+        answer = connection.getresponse()
+        return answer.status == 200 and "status" in json.loads(answer.read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return False
+    finally:
+        connection.close()
+
+
+@contextlib.contextmanager
+def _signals_interrupt() -> Iterator[None]:
+    """Make SIGTERM and SIGHUP do what Ctrl-C does; put all back at the end."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in _STOP_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _ignore_signals() -> None:
+    """Once stopping, stop in order: an impatient second Ctrl-C must not leave half of it running."""
+    for number in _STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+_STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
