@@ -1,0 +1,138 @@
+"""Stand before the routes: finished tiles, security headers, the limit of a body."""
+
+from __future__ import annotations
+
+import gzip
+from typing import Final
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from api.errors import problem
+from api.tiles import PREFIX, Tile, TileStore
+
+MAX_BODY_BYTES: Final = 1 << 20
+"""Most bytes a request may carry. No route takes a file: imports are done by the command line."""
+
+# MapLibre makes its workers from blobs; styles of Svelte components and of the map are inline.
+_POLICY: Final = (
+    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; "
+    "worker-src 'self' blob:; child-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'"
+)
+
+SECURITY_HEADERS: Final[tuple[tuple[str, str], ...]] = (
+    ("content-security-policy", _POLICY),
+    ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
+    ("referrer-policy", "same-origin"),
+    ("cross-origin-opener-policy", "same-origin"),
+    ("cross-origin-resource-policy", "same-origin"),
+    ("permissions-policy", "camera=(), microphone=(), geolocation=(self)"),
+)
+_RAW_TILE_HEADERS: Final = tuple(
+    (name.encode(), value.encode())
+    for name, value in SECURITY_HEADERS
+    if name in {"x-content-type-options", "cross-origin-resource-policy"}
+)
+
+
+class Edge:
+    """ASGI application around the routes.
+
+    A tile that is kept is answered here, before routing: a route costs five times as much.
+    """
+
+    def __init__(self, app: ASGIApp, tiles: TileStore, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+        self._app = app
+        self._tiles = tiles
+        self._max_body_bytes = max_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        path: str = scope["path"]
+        if path.startswith(PREFIX) and scope["method"] == "GET":
+            tile = self._tiles.find(path)
+            if tile is not None:
+                await send_tile(tile, scope, send)
+                return
+        await self._checked(scope, receive, send)
+
+    async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answered = False
+
+        async def send_with_headers(message: Message) -> None:
+            if answered:
+                return
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS:
+                    headers.setdefault(name, value)
+                if scope["path"].startswith("/api/"):
+                    headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        length = _content_length(scope)
+        if length > self._max_body_bytes:
+            await self._too_large(scope, receive, send_with_headers)
+            return
+        read = 0
+
+        async def receive_bounded() -> Message:
+            nonlocal read, answered
+            message = await receive()
+            if message["type"] == "http.request":
+                read += len(message.get("body", b""))
+                if read > self._max_body_bytes:
+                    # Answered here: the routes would turn the broken read into an error of their own.
+                    await self._too_large(scope, receive, send_with_headers)
+                    answered = True
+                    return {"type": "http.disconnect"}
+            return message
+
+        await self._app(scope, receive_bounded, send_with_headers)
+
+    async def _too_large(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = problem(
+            413,
+            f"the body is larger than {self._max_body_bytes} bytes",
+            where=scope["path"][:200],
+            hint="files are imported with `gridtwin import`",
+            headers={"connection": "close"},
+        )
+        await answer(scope, receive, send)
+
+
+def _content_length(scope: Scope) -> int:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else 0
+    return 0
+
+
+async def send_tile(tile: Tile, scope: Scope, send: Send) -> None:
+    """Answer with a finished tile, or 304 when the asker has it."""
+    wanted = b""
+    takes_gzip = False
+    for name, value in scope["headers"]:
+        if name == b"if-none-match":
+            wanted = value
+        elif name == b"accept-encoding":
+            takes_gzip = b"gzip" in value
+    if wanted and (wanted == b"*" or tile.etag in wanted):
+        headers = [*tile.headers_304, *_RAW_TILE_HEADERS]
+        await send({"type": "http.response.start", "status": 304, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+        return
+    body = tile.body
+    headers = [*tile.headers, *_RAW_TILE_HEADERS]
+    if not takes_gzip:
+        body = gzip.decompress(body)
+        headers = [pair for pair in headers if pair[0] not in {b"content-encoding", b"content-length"}]
+        headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

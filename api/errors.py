@@ -1,0 +1,190 @@
+"""Answer every error as application/problem+json that says what, where and what to do."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from http import HTTPStatus
+from typing import Any, Final
+
+import asyncpg
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import Match
+
+from twin.errors import (
+    ConflictError,
+    InvalidError,
+    NotFoundError,
+    SetupError,
+    TooLargeError,
+    TwinError,
+    UnavailableError,
+)
+
+_log = logging.getLogger("gridtwin.api")
+
+MEDIA_TYPE = "application/problem+json"
+
+STATUS_OF_ERROR: Final[tuple[tuple[type[TwinError], int, str], ...]] = (
+    (NotFoundError, 404, "not-found"),
+    (ConflictError, 409, "conflict"),
+    (TooLargeError, 413, "too-large"),
+    (InvalidError, 422, "invalid"),
+    (UnavailableError, 503, "unavailable"),
+    (SetupError, 500, "setup"),
+)
+"""The first row whose class fits decides; the last column ends the problem's type URI."""
+
+
+class Problem(BaseModel):
+    """A problem after RFC 9457, with the place it was found in and what to do about it."""
+
+    type: str = Field(examples=["/problems/invalid"])
+    title: str = Field(examples=["Unprocessable Content"])
+    status: int = Field(examples=[422])
+    detail: str = ""
+    where: str = ""
+    hint: str = ""
+
+
+PROBLEM_CONTENT: Final[dict[str, Any]] = {"model": Problem, "content": {MEDIA_TYPE: {}}}
+COMMON_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    400: {**PROBLEM_CONTENT, "description": "The request cannot be read."},
+    413: {**PROBLEM_CONTENT, "description": "The body is larger than the limit."},
+    422: {**PROBLEM_CONTENT, "description": "A value is wrong."},
+    503: {**PROBLEM_CONTENT, "description": "A part that is needed is not there now."},
+}
+"""Answers every route may give."""
+
+NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {
+    404: {**PROBLEM_CONTENT, "description": "There is no such thing."}
+}
+
+
+def problem(
+    status: int,
+    detail: str,
+    *,
+    kind: str = "",
+    where: str = "",
+    hint: str = "",
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """Make a problem response; `kind` ends the type URI and is taken from the status when empty."""
+    phrase = HTTPStatus(status).phrase
+    body = {
+        "type": f"/problems/{kind or phrase.lower().replace(' ', '-')}",
+        "title": phrase,
+        "status": status,
+        "detail": detail,
+        "where": where,
+        "hint": hint,
+    }
+    return Response(orjson.dumps(body), status, media_type=MEDIA_TYPE, headers=headers)
+
+
+def _twin_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, TwinError)
+    for kind, status, name in STATUS_OF_ERROR:
+        if isinstance(error, kind):
+            headers = {"Retry-After": "2"} if status == 503 else None
+            return problem(
+                status, error.what, kind=name, where=error.where, hint=error.hint, headers=headers
+            )
+    return problem(500, error.what, kind="internal", where=error.where, hint=error.hint)
+
+
+def _validation_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0] if error.errors() else {}
+    place = [str(part) for part in first.get("loc", ())]
+    if first.get("type") == "json_invalid":
+        return problem(400, f"the body is not JSON: {first.get('ctx', {}).get('error', '')}", where="body")
+    return problem(
+        422,
+        str(first.get("msg", "a value is wrong"))[:300],
+        kind="invalid",
+        where=".".join(place),
+        hint="see the schema at /api/openapi.json",
+    )
+
+
+def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        # Starlette names the methods of the first route of this path only.
+        headers["Allow"] = ", ".join(_allowed_methods(request))
+    return problem(error.status_code, str(error.detail), where=request.url.path[:200], headers=headers)
+
+
+def _allowed_methods(request: Request) -> list[str]:
+    methods: set[str] = set()
+    for route in request.app.routes:
+        match, _ = route.matches(request.scope)
+        if match is not Match.NONE:
+            methods |= set(getattr(route, "methods", None) or ())
+    return sorted(methods)
+
+
+def is_unreachable(error: BaseException) -> bool:
+    """Whether this error means that the database went away, or had no time for us."""
+    if isinstance(error, DBAPIError):
+        if error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError)):
+            return True
+        code = getattr(error.orig, "sqlstate", None) or ""
+        return code[:2] in {"08", "57", "53"}
+    return isinstance(
+        error,
+        OSError
+        | PoolTimeoutError
+        | asyncio.TimeoutError
+        | asyncpg.PostgresConnectionError
+        | asyncpg.InterfaceError
+        | asyncpg.CannotConnectNowError
+        | asyncpg.AdminShutdownError
+        | asyncpg.CrashShutdownError
+        | asyncpg.QueryCanceledError
+        | asyncpg.TooManyConnectionsError,
+    )
+
+
+def _database_error(request: Request, error: Exception) -> Response:
+    if is_unreachable(error):
+        return problem(
+            503,
+            "the database does not answer now",
+            kind="unavailable",
+            where=request.url.path[:200],
+            hint="try again; /api/health says which part is down",
+            headers={"Retry-After": "2"},
+        )
+    return _unexpected(request, error)
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    return problem(
+        500,
+        "the server made a mistake",
+        kind="internal",
+        where=request.url.path[:200],
+        hint="the server's log holds the details",
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Give the application the handlers of this module."""
+    app.add_exception_handler(TwinError, _twin_error)
+    app.add_exception_handler(RequestValidationError, _validation_error)
+    app.add_exception_handler(HTTPException, _http_error)
+    for kind in (DBAPIError, PoolTimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+        app.add_exception_handler(kind, _database_error)
+    app.add_exception_handler(Exception, _unexpected)

@@ -1,0 +1,1 @@
+"""Bring the present state and the journal to everyone who looks."""

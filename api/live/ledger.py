@@ -1,0 +1,144 @@
+"""Remember in which tick each row of the board changed, moved or left its room."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from api.live.cells import CellIndex
+from twin.live.board import Board
+
+KEPT_TICKS: Final = 600
+"""Departures are remembered this many ticks (a minute of steady change); older ones need a snapshot."""
+
+LAYERS: Final = ("devices", "workers")
+"""Layers by their code on the wire."""
+
+Rows = NDArray[np.int32]
+Keys = NDArray[np.int32]
+"""Room number times two plus layer code."""
+
+
+@dataclass(frozen=True, slots=True)
+class Departures:
+    """Things that left a room: their ids and the rooms they left, as keys."""
+
+    ids: NDArray[np.uint32]
+    keys: Keys
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What one tick changed: rows that changed in place, rows that came or moved, departures."""
+
+    updated: Rows
+    moved: Rows
+    departures: Departures
+
+
+_NO_ROWS: Final = np.empty(0, np.int32)
+
+
+class Ledger:
+    """The board's changes, numbered by tick.
+
+    Parameters
+    ----------
+    board
+        The board; the ledger is the only one who takes its changes.
+    """
+
+    def __init__(self, board: Board) -> None:
+        self.board = board
+        self.rooms = CellIndex()
+        self.tick = 0
+        self.key: NDArray[np.int32] = np.full(0, -1, np.int32)
+        self.changed_tick: NDArray[np.uint32] = np.empty(0, np.uint32)
+        self.moved_tick: NDArray[np.uint32] = np.empty(0, np.uint32)
+        self.key_tick: NDArray[np.uint32] = np.empty(0, np.uint32)
+        self._departures: deque[tuple[int, Departures]] = deque()
+
+    @property
+    def horizon(self) -> int:
+        """The oldest tick from which the present can be told without a snapshot."""
+        return max(0, self.tick - KEPT_TICKS)
+
+    def advance(self) -> Step | None:
+        """Take the board's changes as one tick; None when there are none."""
+        board = self.board
+        changes = board.take_changes()
+        moved = changes.moved[board.device_id[changes.moved] != 0]
+        updated = changes.updated[board.device_id[changes.updated] != 0]
+        if not (len(moved) or len(updated) or len(changes.left_id)):
+            return None
+        self.tick += 1
+        self._grow()
+        if len(moved):
+            rooms = self.rooms.number(board.room[moved])
+            self.key[moved] = rooms * 2 + board.layer[moved]
+            self.moved_tick[moved] = self.tick
+            self.changed_tick[moved] = self.tick
+            updated = updated[self.moved_tick[updated] != self.tick]
+        self.changed_tick[updated] = self.tick
+        left_rooms = self.rooms.number(changes.left_room)
+        departures = Departures(
+            changes.left_id.astype(np.uint32), (left_rooms * 2 + changes.left_layer).astype(np.int32)
+        )
+        if len(departures.ids):
+            self._departures.append((self.tick, departures))
+        while self._departures and self._departures[0][0] <= self.horizon:
+            self._departures.popleft()
+        self._grow_keys()
+        for keys in (self.key[moved], self.key[updated], departures.keys):
+            self.key_tick[keys] = self.tick
+        return Step(updated, moved, departures)
+
+    def _grow(self) -> None:
+        capacity = len(self.board.device_id)
+        old = len(self.key)
+        if capacity > old:
+            self.key = np.concatenate([self.key, np.full(capacity - old, -1, np.int32)])
+            zeros: NDArray[Any] = np.zeros(capacity - old, np.uint32)
+            self.changed_tick = np.concatenate([self.changed_tick, zeros])
+            self.moved_tick = np.concatenate([self.moved_tick, zeros])
+
+    def _grow_keys(self) -> None:
+        missing = 2 * len(self.rooms) - len(self.key_tick)
+        if missing > 0:
+            self.key_tick = np.concatenate([self.key_tick, np.zeros(missing, np.uint32)])
+
+    def since(self, tick: int, wanted: NDArray[np.bool_]) -> Step:
+        """Return what changed after a tick in the wanted keys.
+
+        Parameters
+        ----------
+        tick
+            Not before `horizon`.
+        wanted
+            Which keys, bool by key.
+        """
+        count = self.board.count
+        changed = self.changed_tick[:count] > tick
+        rows = np.flatnonzero(changed & (self.board.device_id[:count] != 0)).astype(np.int32)
+        rows = rows[wanted[self.key[rows]]]
+        is_moved = self.moved_tick[rows] > tick
+        ids, keys = [], []
+        for at, departures in self._departures:
+            if at > tick:
+                chosen = wanted[departures.keys]
+                ids.append(departures.ids[chosen])
+                keys.append(departures.keys[chosen])
+        gone = Departures(
+            np.concatenate(ids) if ids else np.empty(0, np.uint32),
+            np.concatenate(keys) if keys else _NO_ROWS,
+        )
+        return Step(rows[~is_moved], rows[is_moved], gone)
+
+    def rows_of(self, key: int) -> Rows:
+        """Return the rows that are in a room and layer now."""
+        rows = self.board.rows_in_room(int(self.rooms.cells[key >> 1]))
+        return rows[self.board.layer[rows] == key & 1]

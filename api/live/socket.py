@@ -1,0 +1,128 @@
+"""Carry the live protocol on uvicorn: frames made once and written straight to each transport."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import struct
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+from starlette.websockets import WebSocket
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from twin.errors import InvalidError, UnavailableError
+
+if TYPE_CHECKING:
+    from api.live.hub import Hub
+    from websockets.http11 import Request
+
+TEXT: Final = 1
+BINARY: Final = 2
+MAX_MESSAGE_BYTES: Final = 64 << 10
+LIVE_OPTIONS: Final[dict[str, Any]] = {
+    "ws": "api.live.socket:LiveProtocol",
+    "ws_max_size": MAX_MESSAGE_BYTES,
+    # Frames are packed columns, and our own ping tells the client's page, not only its browser, alive.
+    "ws_per_message_deflate": False,
+    "ws_ping_interval": None,
+}
+"""What uvicorn must be told to carry the live protocol."""
+
+_SCOPE_KEY: Final = "gridtwin.protocol"
+_ABORT_S: Final = 3.0
+
+
+def websocket_frame(payload: bytes, opcode: int) -> bytes:
+    """Return a message as one complete, unmasked websocket frame (RFC 6455, 5.2)."""
+    n = len(payload)
+    first = 0x80 | opcode
+    if n < 126:
+        head = struct.pack("!BB", first, n)
+    elif n < 65536:
+        head = struct.pack("!BBH", first, 126, n)
+    else:
+        head = struct.pack("!BBQ", first, 127, n)
+    return head + payload
+
+
+class LiveProtocol(WebSocketsSansIOProtocol):
+    """Uvicorn's websocket protocol with a way to write frames that are made already.
+
+    Going through ASGI's ``send`` would frame each message once per client and wait for the slowest.
+    """
+
+    def handle_connect(self, event: Request) -> None:
+        """Leave a way from the application to this protocol in the scope."""
+        super().handle_connect(event)
+        if hasattr(self, "scope"):
+            self.scope[_SCOPE_KEY] = self  # type: ignore[literal-required]  # beside ASGI's own keys
+
+    # the `Connection` that the hub writes to
+
+    def push_text(self, message: bytes) -> None:
+        """Send a text message, now, without waiting."""
+        self.push_framed(websocket_frame(message, TEXT))
+
+    def push_framed(self, framed: bytes) -> None:
+        """Send bytes that are a complete websocket frame already."""
+        if not self.close_sent and not self.transport.is_closing():
+            self.transport.write(framed)
+
+    def waiting_bytes(self) -> int:
+        """Bytes that the client has not taken yet."""
+        return 0 if self.transport.is_closing() else self.transport.get_write_buffer_size()
+
+    def close(self, code: int, reason: str) -> None:
+        """Close with a code; a client that takes nothing any more is cut off after three seconds."""
+        if self.close_sent or self.transport.is_closing():
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.conn.send_close(code, reason[:120])
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(_ABORT_S, self.transport.abort)
+
+
+def same_origin(connection: HTTPConnection) -> bool:
+    """Whether a browser that sends this origin shows a page of ours; no origin means no browser."""
+    origin = connection.headers.get("origin")
+    if origin is None:
+        return True
+    parts = urlsplit(origin)
+    default = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
+    host = connection.headers.get("host", "")
+    return parts.scheme in {"http", "https"} and parts.netloc in {host, host.removesuffix(default)}
+
+
+async def serve_live(websocket: WebSocket, hub: Hub) -> None:
+    """Serve one live socket until it closes."""
+    protocol: Any = websocket.scope.get(_SCOPE_KEY)
+    if protocol is None or not same_origin(websocket):
+        await websocket.close(1008)  # before accept: the handshake is answered 403
+        return
+    await websocket.accept()
+    try:
+        viewer = hub.join(protocol)
+    except UnavailableError as error:
+        await websocket.close(1013, error.what)
+        return
+    try:
+        while not viewer.closed:
+            message = await websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                break
+            text = message.get("text")
+            if text is None:
+                hub.refuse(viewer, InvalidError("requests are JSON text", where="message"))
+            else:
+                hub.receive(viewer, text)
+    finally:
+        hub.leave(viewer)
+        with contextlib.suppress(asyncio.CancelledError, RuntimeError):
+            if not protocol.close_sent and not protocol.transport.is_closing():
+                await websocket.close(1001)

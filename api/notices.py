@@ -1,0 +1,149 @@
+"""Hear from the database what changed: tiles and journal, and lose nothing when the connection breaks."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import asyncpg
+import orjson
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.live.hub import KEPT_EVENTS, Hub
+from api.tiles import TileStore
+from twin.store import journal
+
+_log = logging.getLogger("gridtwin.notices")
+
+TILES_CHANNEL: Final = "tiles"
+_RETRY_S: Final = 0.5
+_CHECK_S: Final = 5.0
+_READ_AT_ONCE: Final = 500
+_SETTLE_S: Final = 0.2
+
+
+class NoticeListener:
+    """One connection that listens, made anew whenever it breaks.
+
+    Parameters
+    ----------
+    dsn
+        As asyncpg takes it.
+    engine
+        Reads the journal rows.
+    hub, tiles
+        Who is told.
+    refresh_devices
+        Called after the table of devices changed.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        engine: AsyncEngine,
+        hub: Hub,
+        tiles: TileStore,
+        refresh_devices: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._dsn = dsn
+        self._engine = engine
+        self._hub = hub
+        self._tiles = tiles
+        self._refresh_devices = refresh_devices
+        self._journal_news = asyncio.Event()
+        self._device_news = asyncio.Event()
+        self.connected = False
+
+    async def start_journal(self) -> None:
+        """Take the newest journal number and the events before it, so that clients can resume."""
+        async with self._engine.connect() as connection:
+            newest = await journal.newest(connection)
+            events = await journal.read_after(connection, max(0, newest - KEPT_EVENTS), KEPT_EVENTS)
+        self._hub.remember(events)
+        self._hub.journal = max(newest, self._hub.journal)
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            tasks.create_task(self._follow_journal())
+            tasks.create_task(self._follow_devices())
+
+    async def _listen(self) -> None:
+        first = True
+        while True:
+            connection: asyncpg.Connection | None = None
+            try:
+                connection = await asyncpg.connect(
+                    self._dsn, timeout=5.0, server_settings={"application_name": "gridtwin notices"}
+                )
+                await connection.add_listener(TILES_CHANNEL, self._on_tiles)
+                await connection.add_listener(journal.CHANNEL, self._on_journal)
+                if not first:
+                    # What was said meanwhile was not heard.
+                    self._hub.announce_tiles(self._tiles.invalidate_all())
+                    self._device_news.set()
+                    _log.warning("listening to the database again")
+                first = False
+                self.connected = True
+                self._journal_news.set()
+                while True:
+                    await asyncio.sleep(_CHECK_S)
+                    await connection.execute("SELECT 1", timeout=_CHECK_S)
+            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+                if self.connected or first:
+                    _log.warning("cannot listen to the database: %s", error)
+                self.connected = False
+                first = False
+                await asyncio.sleep(_RETRY_S)
+            finally:
+                if connection is not None:
+                    connection.terminate()
+
+    def _on_tiles(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        try:
+            notice = orjson.loads(str(payload))
+            table, bbox = str(notice["table"]), notice["bbox"]
+        except (orjson.JSONDecodeError, KeyError, TypeError):
+            _log.warning("a notice about tiles cannot be read: %.200s", payload)
+            return
+        self._hub.announce_tiles(self._tiles.invalidate(table, bbox))
+        if table == "device":
+            self._device_news.set()
+
+    def _on_journal(self, _connection: object, _pid: int, _channel: str, _payload: object) -> None:
+        self._journal_news.set()
+
+    async def _follow_journal(self) -> None:
+        while True:
+            await self._journal_news.wait()
+            self._journal_news.clear()
+            try:
+                await self._read_journal()
+            except Exception as error:
+                _log.warning("the journal cannot be read: %s", error)
+                await asyncio.sleep(_RETRY_S)
+                self._journal_news.set()
+
+    async def _read_journal(self) -> None:
+        async with self._engine.connect() as connection:
+            while True:
+                events = await journal.read_after(connection, self._hub.journal, _READ_AT_ONCE)
+                self._hub.publish(events)
+                if len(events) < _READ_AT_ONCE:
+                    return
+
+    async def _follow_devices(self) -> None:
+        while True:
+            await self._device_news.wait()
+            await asyncio.sleep(_SETTLE_S)  # an import changes the table in many statements
+            self._device_news.clear()
+            try:
+                await self._refresh_devices()
+            except Exception as error:
+                _log.warning("the devices cannot be read: %s", error)
+                await asyncio.sleep(_RETRY_S)
+                self._device_news.set()
+
