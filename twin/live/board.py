@@ -88,7 +88,8 @@ class Newest:
     """The newest accepted observation per row and slot of one commit: what the board is to become.
 
     Shape (n,) each, one entry a (row, slot). ``beyond_us`` is (n, 3): since when the value is beyond the
-    limit of warning, alarm and critical, 0 where it is not. ``lon``/``lat`` are NaN where nothing moved.
+    limit of warning, alarm and critical, 0 where it is not. ``lon``/``lat`` are NaN where the observation
+    carried no place. ``moved_*``: newest place of each row that moved; ``heard_*``: who was heard, and when.
     """
 
     row: Rows
@@ -100,6 +101,12 @@ class Newest:
     lon: NDArray[np.float64]
     lat: NDArray[np.float64]
     received_us: NDArray[np.int64]
+    moved_row: Rows = field(default_factory=lambda: np.zeros(0, np.int32))
+    moved_us: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    moved_lon: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    moved_lat: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    heard_row: Rows = field(default_factory=lambda: np.zeros(0, np.int32))
+    heard_us: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 @dataclass(slots=True)
@@ -239,26 +246,39 @@ class Board:
         shown = newest.value[fresh][first].astype(np.float32)
         self._updated[row[first][self.value[row[first]] != shown]] = True
         self.value[row[first]] = shown
-        self.hear(newest.row, newest.received_us)
-        self.show(newest.row)
+        self.hear(newest.heard_row, newest.heard_us)
+        self.show(newest.heard_row)
         self._measure_lag(newest)
-        self._move(newest)
+        newer = newest.moved_us > self.position_us[newest.moved_row]
+        moved = newest.moved_row[newer]
+        self.position_us[moved] = newest.moved_us[newer]
+        self._settle(moved, newest.moved_lon[newer], newest.moved_lat[newer])
+        self._moved[moved] = True
 
-    def _move(self, newest: Newest) -> None:
-        going = ~np.isnan(newest.lon)
-        if not going.any():
-            return
-        row, time_us = newest.row[going], newest.time_us[going]
-        lon, lat = newest.lon[going], newest.lat[going]
-        order = np.argsort(time_us, kind="stable")  # the last write of a row is the newest
-        row, time_us, lon, lat = row[order], time_us[order], lon[order], lat[order]
-        last = np.full(len(row), fill_value=False)
-        last[len(row) - 1 - np.unique(row[::-1], return_index=True)[1]] = True
-        last &= time_us > self.position_us[row]
-        row, lon, lat = row[last], lon[last], lat[last]
-        self.position_us[row] = time_us[last]
-        self._settle(row, lon, lat)
-        self._moved[row] = True
+    def restore(
+        self,
+        row: Rows,
+        slot: NDArray[np.int64],
+        time_us: NDArray[np.int64],
+        received_us: NDArray[np.int64],
+        value: NDArray[np.float64],
+        state: NDArray[np.uint8],
+        lon: NDArray[np.float64],
+        lat: NDArray[np.float64],
+    ) -> None:
+        """Take over stored present states, one entry a (row, slot); nobody counts as heard just now."""
+        self.times_us[row, slot], self.values[row, slot], self.states[row, slot] = time_us, value, state
+        first = slot == 0
+        self.value[row[first]] = value[first]
+        np.maximum.at(self.heard_us, row, received_us)
+        going = np.flatnonzero(~np.isnan(lon))
+        going = going[np.argsort(time_us[going], kind="stable")]  # the last write of a row is its newest
+        self.position_us[row[going]] = time_us[going]
+        self.lon[row[going]], self.lat[row[going]] = lon[going], lat[going]
+        moved = np.unique(row[going])
+        self._settle(moved, self.lon[moved], self.lat[moved])
+        self._moved[moved] = True
+        self.show(np.unique(row))
 
     def hear(self, rows: Rows, received_us: NDArray[np.int64]) -> None:
         """Note that devices were heard at these Unix µs: they are there."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,18 +15,30 @@ CHANNEL = "journal"
 """PostgreSQL notification channel; the payload is the newest number."""
 
 # The lock is held to the end of the transaction, so numbers are given in the order of commits: a reader
-# that has seen n has seen all below n. A bare sequence does not promise that.
+# that has seen n has seen all below n. A bare sequence does not promise that. It is a statement of its own
+# because READ COMMITTED takes the snapshot of a statement before it waits: a statement that both waits for
+# the lock and reads max(seq) would read the number from before the wait and give it out twice.
+_LOCK = text("SELECT pg_advisory_xact_lock(7105301)")
+
 _APPEND = text(
     """
-    WITH held AS (SELECT pg_advisory_xact_lock(7105301)),
-         last AS (SELECT coalesce(max(seq), 0) AS seq FROM held, journal)
-    INSERT INTO journal (seq, kind, subject, area_code, actor, data)
-    SELECT last.seq + row_number() OVER (ORDER BY e.n), e.kind, e.subject, e.area_code, e.actor, e.data::jsonb
-    FROM last, unnest(:kinds ::text[], :subjects ::text[], :area_codes ::text[], :actors ::text[], :data ::text[])
-        WITH ORDINALITY AS e (kind, subject, area_code, actor, data, n)
-    RETURNING seq, at
+    WITH added AS (
+        INSERT INTO journal (seq, at, kind, subject, area_code, actor, data)
+        SELECT (SELECT coalesce(max(seq), 0) FROM journal) + e.n, clock_timestamp(),
+               e.kind, e.subject, e.area_code, e.actor, e.data::jsonb
+        FROM unnest(CAST(:kinds AS text[]), CAST(:subjects AS text[]), CAST(:area_codes AS text[]),
+                    CAST(:actors AS text[]), CAST(:data AS text[]))
+            WITH ORDINALITY AS e (kind, subject, area_code, actor, data, n)
+        RETURNING seq
+    )
+    SELECT max(seq), pg_notify('journal', max(seq)::text) FROM added
     """
 )
+_READ = text(
+    "SELECT seq, at, kind, subject, area_code, actor, data FROM journal "
+    "WHERE seq > :seq ORDER BY seq LIMIT :limit"
+)
+_NEWEST = text("SELECT coalesce(max(seq), 0) FROM journal")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +52,39 @@ class Event:
     actor: str = "system"
     seq: int = 0
     at: datetime | None = None
+
+
+async def append(conn: AsyncConnection, events: Sequence[Event]) -> int:
+    """Append events in the caller's transaction; return the number of the last one.
+
+    Everyone else who appends waits until that transaction ends, so append last and commit soon. Listeners
+    of the channel ``journal`` are told at commit. Without events the newest number is returned.
+    """
+    if not events:
+        return await newest(conn)
+    await conn.execute(_LOCK)
+    row = await conn.execute(
+        _APPEND,
+        {
+            "kinds": [e.kind for e in events],
+            "subjects": [e.subject for e in events],
+            "area_codes": [e.area_code for e in events],
+            "actors": [e.actor for e in events],
+            "data": [json.dumps(e.data, ensure_ascii=False, allow_nan=False) for e in events],
+        },
+    )
+    return int(row.scalar_one())
+
+
+async def read_after(conn: AsyncConnection, seq: int, limit: int) -> list[Event]:
+    """Return at most ``limit`` events after a number, in order, none left out."""
+    rows = await conn.execute(_READ, {"seq": seq, "limit": limit})
+    return [
+        Event(r.kind, r.subject, r.data, area_code=r.area_code, actor=r.actor, seq=r.seq, at=r.at)
+        for r in rows
+    ]
+
+
+async def newest(conn: AsyncConnection) -> int:
+    """Return the newest number, 0 for an empty journal."""
+    return int((await conn.execute(_NEWEST)).scalar_one())

@@ -1,0 +1,141 @@
+"""Fold the observations of one commit into the newest of each property and the transitions on the way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.catalog import SLOTS
+from twin.live.board import Board, Newest, Rows
+from twin.rules.limits import LimitTable, next_states
+
+
+@dataclass(slots=True)
+class Observations:
+    """Accepted observations as columns, shape (n,) each, in the order they arrived.
+
+    Times are Unix µs, values in the property's unit, ``lon``/``lat`` degrees WGS 84 or NaN.
+    """
+
+    row: Rows
+    slot: NDArray[np.int64]
+    time_us: NDArray[np.int64]
+    value: NDArray[np.float64]
+    lon: NDArray[np.float64]
+    lat: NDArray[np.float64]
+    received_us: NDArray[np.int64]
+
+    def only(self, which: NDArray[np.bool_]) -> Observations:
+        """Return those of a mask of shape (n,)."""
+        return Observations(*(getattr(self, name)[which] for name in OBSERVATION_COLUMNS))
+
+
+OBSERVATION_COLUMNS = tuple(f.name for f in fields(Observations))
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One property of one row went from a state to another by a value at a time (Unix µs)."""
+
+    row: int
+    slot: int
+    old: int
+    new: int
+    value: float
+    time_us: int
+
+
+@dataclass(slots=True)
+class Folded:
+    """What one commit means: new rows of the store, old ones, and what the board becomes.
+
+    ``in_order`` says of each observation whether it is newer than all before it of its property; only
+    these can be written without looking for duplicates. ``rounds`` are the transitions, in order: within
+    one round each property appears once.
+    """
+
+    in_order: NDArray[np.bool_]
+    newest: Newest
+    rounds: list[list[Transition]]
+
+
+def fold(board: Board, table: LimitTable, seen: Observations) -> Folded:
+    """Fold observations over the board as it is, without changing it."""
+    key = seen.row.astype(np.int64) * SLOTS + seen.slot
+    fresh = seen.time_us > board.times_us[seen.row, seen.slot]
+    picked = np.flatnonzero(fresh)
+    order = picked[np.lexsort((seen.time_us[picked], key[picked]))]
+    # Of the same property and time the first that arrived counts; lexsort is stable.
+    k, t = key[order], seen.time_us[order]
+    again = np.zeros(len(order), np.bool_)
+    again[1:] = (k[1:] == k[:-1]) & (t[1:] == t[:-1])
+    order = order[~again]
+    in_order = np.zeros(len(key), np.bool_)
+    in_order[order] = True
+    newest, rounds = _walk(board, table, seen, order, key[order])
+    _follow(board, seen, newest)
+    return Folded(in_order, newest, rounds)
+
+
+def _walk(
+    board: Board, table: LimitTable, seen: Observations, order: NDArray[np.intp], key: NDArray[np.int64]
+) -> tuple[Newest, list[list[Transition]]]:
+    """Take each property's values in time order: first values of all, then second values, and so on."""
+    begins = np.flatnonzero(np.diff(key, prepend=-1))
+    group = np.cumsum(np.diff(key, prepend=-1) != 0) - 1
+    rank = np.arange(len(key)) - begins[group] if len(key) else np.zeros(0, np.int64)
+    row, slot = seen.row[order[begins]], seen.slot[order[begins]]
+    state, beyond = board.states[row, slot].copy(), board.beyond_us[row, slot].copy()
+    kind = board.kind[row]
+    rounds: list[list[Transition]] = []
+    by_rank = np.argsort(rank, kind="stable")
+    ends = np.cumsum(np.bincount(rank)) if len(rank) else np.zeros(0, np.int64)
+    for begin, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=False):
+        at = by_rank[begin:end]
+        g, picked = group[at], order[at]
+        before = state[g]
+        state[g], beyond[g] = next_states(
+            table, kind[g], slot[g], seen.value[picked], seen.time_us[picked], before, beyond[g]
+        )
+        changed = np.flatnonzero(state[g] != before)
+        if len(changed):
+            rounds.append(
+                [
+                    Transition(int(row[g[i]]), int(slot[g[i]]), int(before[i]), int(state[g[i]]), v, time_us)
+                    for i, v, time_us in zip(
+                        changed.tolist(),
+                        seen.value[picked[changed]].tolist(),
+                        seen.time_us[picked[changed]].tolist(),
+                        strict=True,
+                    )
+                ]
+            )
+    last = order[np.append(begins[1:], len(order)) - 1] if len(order) else order
+    newest = Newest(
+        row=row,
+        slot=slot,
+        time_us=seen.time_us[last],
+        value=seen.value[last],
+        state=state,
+        beyond_us=beyond,
+        received_us=seen.received_us[last],
+        lon=seen.lon[last],
+        lat=seen.lat[last],
+    )
+    return newest, rounds
+
+
+def _follow(board: Board, seen: Observations, newest: Newest) -> None:
+    """Find the newest place of each row that moved, whatever property carried it, and who was heard."""
+    heard, back = np.unique(seen.row, return_inverse=True)
+    heard_us = np.zeros(len(heard), np.int64)
+    np.maximum.at(heard_us, back, seen.received_us)
+    newest.heard_row, newest.heard_us = heard.astype(np.int32), heard_us
+    going = np.flatnonzero(~np.isnan(seen.lon) & (seen.time_us > board.position_us[seen.row]))
+    going = going[np.lexsort((-going, seen.time_us[going], seen.row[going]))]
+    row = seen.row[going]
+    going = going[np.flatnonzero(np.diff(row, append=-1))]
+    newest.moved_row, newest.moved_us = seen.row[going], seen.time_us[going]
+    newest.moved_lon, newest.moved_lat = seen.lon[going], seen.lat[going]

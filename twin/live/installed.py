@@ -1,0 +1,123 @@
+"""Read what is installed, and its last known state, from the database onto the board."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+from typing import Any
+
+import numpy as np
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from twin.catalog import SLOTS
+from twin.live.board import (
+    FLAG_HAS_BEARING,
+    FLAG_POSITION_ESTIMATED,
+    FLAG_SIMULATED,
+    Board,
+    Placement,
+)
+from twin.rules.limits import LimitTable
+from twin.store import pgcopy
+
+_DEVICES = text(
+    """
+    SELECT id, uid, kind, ST_X(geom) AS lon, ST_Y(geom) AS lat, height_m, expected_interval_s, simulated,
+           position_source = 'estimated' AS estimated, bearing_deg IS NOT NULL AS has_bearing
+    FROM device WHERE valid_to IS NULL ORDER BY id
+    """
+)
+_STATES = """
+SELECT device_id, property, (extract(epoch FROM phenomenon_time) * 1000000)::int8,
+       (extract(epoch FROM received_at) * 1000000)::int8, value, state,
+       coalesce(lon, 'NaN'), coalesce(lat, 'NaN') FROM device_state
+"""
+_STATE_TYPES = (">i4", ">i2", ">i8", ">i8", ">f8", ">i2", ">f8", ">f8")
+
+_AT_ONCE = 2_000  # devices placed before the event loop gets its turn
+
+
+class Installed:
+    """Keep the board in step with the table of devices."""
+
+    def __init__(self, board: Board, engine: AsyncEngine) -> None:
+        self._board = board
+        self._engine = engine
+        self._known: dict[int, Placement] = {}
+        self._refreshing = asyncio.Lock()
+        self.unknown_kinds: set[str] = set()
+
+    async def refresh(self, turn: asyncio.Lock) -> int:
+        """Place new and changed devices, remove closed ones; return how many changed.
+
+        ``turn`` is held while rows are removed, so that no commit is under way that writes to them.
+        """
+        async with self._refreshing:
+            async with self._engine.connect() as connection:
+                rows = (await connection.execute(_DEVICES)).all()
+            present = await asyncio.to_thread(self._placements, rows)
+            async with turn:
+                return await self._take_over(present)
+
+    async def _take_over(self, present: dict[int, Placement]) -> int:
+        gone = [device_id for device_id in self._known if device_id not in present]
+        changed = [p for device_id, p in present.items() if self._known.get(device_id) != p]
+        self._board.remove(gone)
+        for begin in range(0, len(changed), _AT_ONCE):
+            self._board.place(changed[begin : begin + _AT_ONCE])
+            await asyncio.sleep(0)
+        self._known = present
+        return len(gone) + len(changed)
+
+    def _placements(self, rows: Any) -> dict[int, Placement]:
+        kinds = self._board.catalog.by_name
+        placements: dict[int, Placement] = {}
+        for device_id, uid, kind_name, lon, lat, height_m, interval_s, simulated, estimated, bearing in rows:
+            kind = kinds.get(kind_name)
+            if kind is None:
+                self.unknown_kinds.add(kind_name)
+                continue
+            flags = (
+                simulated * FLAG_SIMULATED + estimated * FLAG_POSITION_ESTIMATED + bearing * FLAG_HAS_BEARING
+            )
+            placements[device_id] = Placement(
+                device_id=device_id,
+                uid=uid,
+                kind=kind.code,
+                layer=kind.layer,
+                flags=flags,
+                lon=lon,
+                lat=lat,
+                height_m=height_m,
+                expected_s=interval_s or kind.expected_interval_s,
+            )
+        return placements
+
+
+async def load_states(board: Board, table: LimitTable, connection: AsyncConnection) -> int:
+    """Put the stored present state of the devices on the board; return how many properties have one."""
+    raw = await connection.get_raw_connection()
+    driver: Any = raw.driver_connection
+    out = io.BytesIO()
+
+    async def keep(data: bytes) -> None:
+        out.write(data)
+
+    await driver.copy_from_query(_STATES, output=keep, format="binary")
+    columns: list[Any] = pgcopy.read(out.getvalue(), _STATE_TYPES)
+    ids, slots, times, heard, values, states, lon, lat = columns
+    row_of = np.full(int(ids.max(initial=0)) + 1, -1, np.int32)
+    known = np.flatnonzero(board.device_id[: board.count])
+    within = known[board.device_id[known] < len(row_of)]
+    row_of[board.device_id[within]] = within
+    row = row_of[ids]
+    ok = (row >= 0) & (slots >= 0) & (slots < SLOTS)
+    row, slot, times, heard = row[ok], slots[ok], times[ok], heard[ok]
+    values, states, lon, lat = values[ok], states[ok], lon[ok], lat[ok]
+    board.restore(row, slot, times, heard, values, states, lon, lat)
+    # How long a value was beyond its limit before the restart is not stored: the hold time begins again.
+    v, kind = values[:, None], board.kind[row]
+    beyond = (v >= table.above[kind, slot]) | (v <= table.below[kind, slot])
+    board.beyond_us[row, slot] = np.where(beyond, times[:, None], 0)
+    return len(row)

@@ -1,0 +1,1 @@
+"""Turn observations into states and states into alarms; one file a kind of rule."""

@@ -1,0 +1,445 @@
+"""Open the twin: one door in for observations, the board and the journal out."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+import time
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from twin.catalog import SLOTS, Catalog, load_catalog
+from twin.errors import TwinError, UnavailableError
+from twin.live.board import Board, Rows
+from twin.live.fold import OBSERVATION_COLUMNS, Observations, Transition, fold
+from twin.live.installed import Installed, load_states
+from twin.rules.alarms import record
+from twin.rules.limits import LimitTable, ripe
+from twin.states import State
+from twin.store.outage import is_outage
+from twin.store.quarantine import QuarantineWriter, Refused
+from twin.store.writer import ObservationWriter
+
+log = logging.getLogger(__name__)
+
+FUTURE_S = 600.0
+"""A device clock further ahead than this is not believed."""
+
+_US = 1_000_000
+_MOST_ROWS = 20_000  # observations in one transaction
+_SET_STATE = text("UPDATE device_state SET state = :state WHERE device_id = :device AND property = :slot")
+
+
+@dataclass(slots=True)
+class ObservationBatch:
+    """Observations as columns, shape (n,) each.
+
+    ``row`` is the row of the board, ``slot`` the property, times are Unix µs, ``value`` is in the property's
+    unit; ``lon``/``lat`` are degrees WGS 84, NaN for what does not move. ``source`` names the sender in the
+    quarantine.
+    """
+
+    row: Rows
+    slot: NDArray[np.uint8]
+    phenomenon_us: NDArray[np.int64]
+    value: NDArray[np.float64]
+    lon: NDArray[np.float64]
+    lat: NDArray[np.float64]
+    received_us: NDArray[np.int64]
+    source: str = ""
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+
+@dataclass(slots=True)
+class ObserveResult:
+    """What became of a batch: every observation is counted in exactly one of the first three.
+
+    ``stored`` were new, ``duplicate`` were in the store already, ``quarantined`` were refused. ``late``
+    counts those of the stored that were older than what the board already showed.
+    """
+
+    stored: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    late: int = 0
+
+
+@dataclass(slots=True)
+class _Job:
+    seen: Observations
+    done: asyncio.Future[ObserveResult]
+    result: ObserveResult
+
+
+@dataclass(slots=True)
+class _Totals:
+    """Counts since the start, for the page of health."""
+
+    stored: int = 0
+    duplicate: int = 0
+    late: int = 0
+    commits: int = 0
+    failed_commits: int = 0
+    last_commit_s: float = 0.0
+    database_up: bool = True
+    alarms: int = field(default=0)
+
+
+class Twin:
+    """The live twin: board, store and rules behind one door. Open it with `Twin.open`; one event loop."""
+
+    def __init__(self, engine: AsyncEngine, catalog: Catalog, retention_days: float) -> None:
+        self.engine = engine
+        self.catalog = catalog
+        self.board = Board(catalog)
+        self.quarantine = QuarantineWriter(engine)
+        self.totals = _Totals()
+        self._limits = LimitTable.of(catalog)
+        self._moves = np.zeros(max(catalog.by_code) + 1, np.bool_)
+        self._moves[[k.code for k in catalog.by_code.values() if k.moves]] = True
+        self._installed = Installed(self.board, engine)
+        self._writer = ObservationWriter(engine)
+        self._retention_us = int(retention_days * 86_400 * _US)
+        self._jobs: deque[_Job] = deque()
+        self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls, engine: AsyncEngine, *, catalog: Catalog | None = None, retention_days: float = 30.0
+    ) -> Twin:
+        """Load devices and their present state, and start to take observations.
+
+        Parameters
+        ----------
+        engine
+            Database of the twin, migrated, with the asyncpg driver.
+        catalog
+            Kinds of devices; those of ``data/device_kinds.toml`` when left out.
+        retention_days
+            Observations older than this are refused.
+
+        Raises
+        ------
+        UnavailableError
+            The database does not answer.
+        """
+        twin = cls(engine, catalog or load_catalog(), retention_days)
+        try:
+            await twin._installed.refresh(twin._turn)
+            async with engine.connect() as connection:
+                await load_states(twin.board, twin._limits, connection)
+            await twin._writer.ensure_coming_days()
+        except Exception as error:
+            await twin._writer.close()
+            if is_outage(error):
+                raise UnavailableError("the database does not answer", where="start of the twin") from error
+            raise
+        twin.board.sweep(_now_us())
+        twin.quarantine.start()
+        for work in (twin._commit_forever, twin._watch_clock, twin._watch_devices):
+            twin._tasks.append(asyncio.create_task(work(), name=f"twin.{work.__name__}"))
+        return twin
+
+    async def close(self) -> None:
+        """Finish the commit in hand, refuse what waits, and let go of the database."""
+        self._closed = True
+        async with self._turn:
+            for task in self._tasks:
+                task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._jobs:
+            self._fail([self._jobs.popleft()], UnavailableError("the twin is closing", where="observations"))
+        await self.quarantine.close()
+        await self._writer.close()
+
+    async def refresh_devices(self) -> None:
+        """Bring the board in step with the table of devices, after an import."""
+        changed = await self._installed.refresh(self._turn)
+        if changed:
+            log.info("%d devices on the board changed", changed)
+        if self._installed.unknown_kinds:
+            log.warning("devices of unknown kinds are left out: %s", sorted(self._installed.unknown_kinds))
+
+    # the door
+
+    async def observe(self, batch: ObservationBatch) -> ObserveResult:
+        """Take observations; return when they are committed and on the board.
+
+        Those that cannot be true are put into quarantine with their reason and do not hold up the others.
+
+        Raises
+        ------
+        UnavailableError
+            The database is away; nothing is taken, and the same batch may be sent again.
+        """
+        if self._closed:
+            raise UnavailableError("the twin is closing", where="observations")
+        result = ObserveResult()
+        accepted = self._refuse(batch, result)
+        if not len(accepted.row):
+            return result
+        job = _Job(accepted, asyncio.get_running_loop().create_future(), result)
+        self._jobs.append(job)
+        self._wake.set()
+        return await job.done
+
+    def connection_lost(self, rows: Rows) -> None:
+        """Show devices as offline that said goodbye, or for whom the broker did."""
+        self.board.lose(rows)
+
+    def connection_found(self, rows: Rows) -> None:
+        """Show devices as there that said so."""
+        self.board.hear(rows, np.full(len(rows), _now_us()))
+        self.board.show(rows)
+
+    def _refuse(self, batch: ObservationBatch, result: ObserveResult) -> Observations:
+        """Sort out what cannot be true, vectorised; the first reason that holds is given."""
+        kind, slot = self.board.kind[batch.row], batch.slot.astype(np.int64)
+        inside = slot < SLOTS
+        slot_or_0 = np.where(inside, slot, 0)
+        low, high = self._limits.minimum[kind, slot_or_0], self._limits.maximum[kind, slot_or_0]
+        going = ~(np.isnan(batch.lon) & np.isnan(batch.lat))
+        with np.errstate(invalid="ignore"):
+            reasons = (
+                ("unknown_device", self.board.device_id[batch.row] == 0),
+                ("unknown_property", ~inside | np.isnan(low)),
+                ("not_finite", ~np.isfinite(batch.value)),
+                ("out_of_range", ~((batch.value >= low) & (batch.value <= high))),
+                ("from_the_future", batch.phenomenon_us > batch.received_us + int(FUTURE_S * _US)),
+                ("too_old", batch.phenomenon_us < batch.received_us - self._retention_us),
+                ("does_not_move", going & ~self._moves[kind]),
+                ("bad_position", going & ~((np.abs(batch.lon) <= 180.0) & (np.abs(batch.lat) <= 90.0))),
+            )
+        bad = np.logical_or.reduce([mask for _, mask in reasons])
+        if bad.any():
+            result.quarantined = int(bad.sum())
+            for i in np.flatnonzero(bad).tolist():
+                reason = next(name for name, mask in reasons if mask[i])
+                self.quarantine.put(self._refused(batch, i, reason))
+        seen = Observations(
+            row=batch.row,
+            slot=slot,
+            time_us=batch.phenomenon_us,
+            value=batch.value,
+            lon=batch.lon,
+            lat=batch.lat,
+            received_us=batch.received_us,
+        )
+        return seen.only(~bad) if bad.any() else seen
+
+    def _refused(self, batch: ObservationBatch, i: int, reason: str) -> Refused:
+        row, slot = int(batch.row[i]), int(batch.slot[i])
+        kind = self.catalog.by_code.get(int(self.board.kind[row]))
+        observed = kind.properties[slot] if kind is not None and slot < len(kind.properties) else None
+        value = float(batch.value[i])
+        reading: dict[str, Any] = {
+            "d": self.board.uid[row],
+            "t": int(batch.phenomenon_us[i]) // 1000,
+            "p": observed.name if observed else slot,
+            "v": value if np.isfinite(value) else str(value),
+        }
+        if not np.isnan(batch.lon[i]):
+            reading |= {"lon": float(batch.lon[i]), "lat": float(batch.lat[i])}
+        detail = f"{reading['d']} {reading['p']} = {value:g}"
+        if reason == "out_of_range" and observed is not None:
+            detail += f" {observed.unit}: possible is {observed.minimum:g} to {observed.maximum:g}"
+        elif reason in ("from_the_future", "too_old"):
+            skew_s = (int(batch.phenomenon_us[i]) - int(batch.received_us[i])) / _US
+            detail += f": the device's clock is {skew_s:+.0f} s from ours"
+        return Refused(batch.source, reason, detail, msgspec.json.encode(reading))
+
+    # commits
+
+    async def _commit_forever(self) -> None:
+        """Commit whatever gathered while the last commit ran, one transaction at a time."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._jobs:
+                jobs, rows = [self._jobs.popleft()], 0
+                rows = len(jobs[0].seen.row)
+                while self._jobs and rows + len(self._jobs[0].seen.row) <= _MOST_ROWS:
+                    jobs.append(self._jobs.popleft())
+                    rows += len(jobs[-1].seen.row)
+                async with self._turn:
+                    await self._commit(jobs)
+
+    async def _commit(self, jobs: list[_Job]) -> None:
+        begun = time.perf_counter()
+        try:
+            for job in jobs:
+                self._drop_removed(job)
+            seen = _joined([job.seen for job in jobs])
+            folded = fold(self.board, self._limits, seen)
+            written = await self._writer.write(
+                self.board, seen, folded, self._alarms(folded.rounds) if folded.rounds else None
+            )
+        except UnavailableError as error:
+            self._down(error)
+            self._fail(jobs, error)
+            return
+        except Exception as error:
+            self.totals.failed_commits += 1
+            log.exception("a commit of %d observations failed", sum(len(j.seen.row) for j in jobs))
+            self._fail(
+                jobs, TwinError(f"the observations could not be stored: {error}", where="observations")
+            )
+            return
+        self.board.apply(folded.newest)
+        self._count(jobs, written.stored, folded.in_order)
+        self.totals.last_commit_s = time.perf_counter() - begun
+        if not self.totals.database_up:
+            self.totals.database_up = True
+            log.warning("the database is back")
+
+    def _alarms(self, rounds: Sequence[Sequence[Transition]]) -> Any:
+        async def write(connection: AsyncConnection) -> None:
+            self.totals.alarms += await record(connection, self.board, rounds)
+
+        return write
+
+    def _drop_removed(self, job: _Job) -> None:
+        """Leave out what a device sent that was removed after its batch was let in."""
+        there = self.board.device_id[job.seen.row] != 0
+        if not there.all():
+            job.result.quarantined += int((~there).sum())
+            self.quarantine.reasons["unknown_device"] += int((~there).sum())
+            job.seen = job.seen.only(there)
+
+    def _count(self, jobs: list[_Job], stored: NDArray[np.bool_], in_order: NDArray[np.bool_]) -> None:
+        begin = 0
+        for job in jobs:
+            end = begin + len(job.seen.row)
+            mine, result = stored[begin:end], job.result
+            result.stored = int(mine.sum())
+            result.duplicate = len(mine) - result.stored
+            result.late = int((mine & ~in_order[begin:end]).sum())
+            self.totals.stored += result.stored
+            self.totals.duplicate += result.duplicate
+            self.totals.late += result.late
+            begin = end
+            if not job.done.done():
+                job.done.set_result(result)
+        self.totals.commits += 1
+
+    def _fail(self, jobs: list[_Job], error: TwinError) -> None:
+        for job in jobs:
+            if not job.done.done():
+                job.done.set_exception(error)
+
+    def _down(self, error: UnavailableError) -> None:
+        self.totals.failed_commits += 1
+        if self.totals.database_up:
+            self.totals.database_up = False
+            log.warning("the database is away: %s", error.__cause__)
+
+    # what happens without a message
+
+    async def _watch_clock(self) -> None:
+        """Once a second: who fell silent, whose hold time ran out, which day comes."""
+        day = 0
+        while True:
+            await asyncio.sleep(1.0)
+            self.board.sweep(_now_us())
+            try:
+                async with self._turn:
+                    await self._mature()
+                    if day != (day := int(time.time() // 86_400)):
+                        await self._writer.ensure_coming_days()
+            except Exception as error:
+                await self._writer.close()
+                day = 0
+                if not is_outage(error):
+                    log.exception("the watch of hold times failed")
+
+    async def _mature(self) -> None:
+        """Let states begin whose hold time ran out although nothing new came."""
+        board, n = self.board, self.board.count
+        rows, slots, states, since = ripe(
+            self._limits, board.kind[:n], board.values[:n], board.states[:n], board.beyond_us[:n], _now_us()
+        )
+        if not len(rows):
+            return
+        due = [
+            Transition(row, slot, int(board.states[row, slot]), state, float(board.values[row, slot]), at)
+            for row, slot, state, at in zip(
+                rows.tolist(), slots.tolist(), states.tolist(), since.tolist(), strict=True
+            )
+        ]
+        async with self.engine.begin() as connection:
+            await connection.execute(
+                _SET_STATE,
+                [
+                    {
+                        "state": t.new,
+                        "device": int(board.device_id[t.row]),
+                        "slot": t.slot,
+                        "seconds": int(board.times_us[t.row, t.slot]) / _US,
+                    }
+                    for t in due
+                ],
+            )
+            self.totals.alarms += await record(connection, board, [due])
+        for t in due:
+            board.hold(t.row, t.slot, State(t.new))
+
+    async def _watch_devices(self) -> None:
+        """Refresh the board when an import changed the table of devices."""
+        while True:
+            with contextlib.suppress(Exception):
+                await self._listen()
+            await asyncio.sleep(1.0)
+
+    async def _listen(self) -> None:
+        changed, lost = asyncio.Event(), asyncio.Event()
+
+        def told(_connection: object, _pid: int, _channel: str, payload: str) -> None:
+            with contextlib.suppress(ValueError):
+                if json.loads(payload).get("table") == "device":
+                    changed.set()
+
+        def gone(_connection: object) -> None:
+            lost.set()
+            changed.set()
+
+        connection = await self.engine.connect()
+        try:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            driver.add_termination_listener(gone)
+            await driver.add_listener("tiles", told)
+            changed.set()  # whatever changed before we listened
+            while not lost.is_set():
+                await changed.wait()
+                await asyncio.sleep(0.2)  # an import is many statements
+                changed.clear()
+                if not lost.is_set():
+                    await self.refresh_devices()
+        finally:
+            with contextlib.suppress(Exception):
+                await asyncio.shield(connection.invalidate())
+
+
+def _joined(parts: list[Observations]) -> Observations:
+    if len(parts) == 1:
+        return parts[0]
+    columns = [[getattr(part, name) for part in parts] for name in OBSERVATION_COLUMNS]
+    return Observations(*(np.concatenate(column) for column in columns))
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
