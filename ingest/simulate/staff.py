@@ -1,0 +1,157 @@
+"""Invent the workers: organisations, names, trackers and the grids they answer for, all marked as simulated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import shapely
+from sqlalchemy import Connection, text
+
+from ingest.simulate.city import City
+from ingest.simulate.footpaths import build_footpaths
+from ingest.simulate.parameters import Parameters, WorkerRule
+from ingest.simulate.placements import rank
+from ingest.simulate.register import DeviceRow
+
+TRACKER_HEIGHT_M = 1.5
+"""Height above ground of a phone on a belt or in a hand."""
+
+_GRIDS = text(
+    """
+    SELECT id, code, ST_AsBinary(label_point) AS point,
+           (SELECT s.name FROM area s WHERE s.level = 'street' AND s.valid_to IS NULL
+            AND ST_Covers(s.geom, a.label_point) ORDER BY s.code LIMIT 1) AS street
+    FROM area a WHERE valid_to IS NULL AND level = 'responsibility_grid' ORDER BY code
+    """
+)
+_ORGANISATION = text(
+    """
+    INSERT INTO organisation (code, name, name_en, kind, parent_id, simulated)
+    VALUES (:code, :name, :name_en, :kind, :parent, true)
+    ON CONFLICT (code) DO UPDATE SET name = excluded.name, name_en = excluded.name_en,
+        parent_id = excluded.parent_id, simulated = true
+    RETURNING id
+    """
+)
+_WORKER = text(
+    """
+    INSERT INTO worker (code, name, name_en, role, organisation_id, responsibility_grid_id, device_id, skills,
+                        on_duty, simulated, base_point)
+    SELECT :code, :name, :name_en, :role, :organisation, :grid, d.id, :skills ::jsonb, true, true, d.geom
+    FROM device d WHERE d.uid = :uid
+    ON CONFLICT (code) DO UPDATE SET name = excluded.name, name_en = excluded.name_en, role = excluded.role,
+        organisation_id = excluded.organisation_id, responsibility_grid_id = excluded.responsibility_grid_id,
+        device_id = excluded.device_id, skills = excluded.skills, on_duty = true, base_point = excluded.base_point
+    """
+)
+_DISMISS = text(
+    "UPDATE worker SET on_duty = false, device_id = NULL WHERE simulated AND on_duty AND NOT (code = ANY(:codes))"
+)
+
+
+@dataclass(slots=True)
+class Staff:
+    """Trackers to store as devices, and the workers to link to them afterwards."""
+
+    trackers: list[DeviceRow] = field(default_factory=list)
+    workers: list[dict[str, Any]] = field(default_factory=list)
+
+    def link(self, connection: Connection) -> None:
+        """Store the workers; their trackers must be in table ``device`` by now."""
+        # First free the trackers: a tracker may change hands, and one tracker has one worker.
+        connection.execute(_DISMISS, {"codes": [w["code"] for w in self.workers]})
+        for worker in self.workers:
+            connection.execute(_WORKER, worker)
+
+
+def site_workers(connection: Connection, city: City, parameters: Parameters, seed: int) -> Staff:
+    """Plan the workers of every responsibility grid and store their organisations.
+
+    A tracker starts at the footpath nearest to the middle of its worker's grid; a city without footpaths
+    has no workers.
+    """
+    rule = parameters.siting.workers
+    walkable = [r for r in city.roads if r.foot]
+    paths = build_footpaths([r.line for r in walkable], [r.tunnel for r in walkable])
+    main = paths.main_component()
+    shapely.prepare(city.extent)
+    if len(main):
+        main = main[np.asarray(shapely.contains_xy(city.extent, paths.xy[main, 0], paths.xy[main, 1]), bool)]
+    staff = Staff()
+    if not len(main):
+        return staff
+    grids = [dict(r) for r in connection.execute(_GRIDS).mappings()]
+    count = min(max(round(rule.per_grid * len(grids)), rule.minimum), rule.maximum)
+    organisations: dict[str, tuple[int, int]] = {}
+    for n in range(count):
+        # More grids than workers: the grids are walked through evenly; fewer: some have two workers.
+        grid = grids[n * len(grids) // count] if grids else None
+        street = (grid["street"] if grid else None) or ("本辖区" if city.chinese else "District")
+        if street not in organisations:
+            organisations[street] = _organisations(connection, street, len(organisations) + 1, city.chinese)
+        code = f"SIM-W-{n + 1:03d}"
+        if grid:
+            point = shapely.from_wkb(bytes(grid["point"]))
+            x, y = city.to_metres(np.array([point.x]), np.array([point.y]))
+            node = paths.nearest(float(x[0]), float(y[0]), main)
+        else:
+            node = int(main[rank(seed, code) % len(main)])
+        lon, lat = city.lon_lat(paths.xy[[node], 0], paths.xy[[node], 1])
+        zh, en = worker_name(rule, seed, n, chinese=city.chinese)
+        uid = f"sim-worker-{n + 1:03d}"
+        staff.trackers.append(
+            DeviceRow(f"worker/{code}", uid, "worker", zh, en, float(lon[0]), float(lat[0]), TRACKER_HEIGHT_M)
+        )
+        leader = n % rule.leader_every == 0
+        staff.workers.append(
+            {
+                "code": code,
+                "name": zh,
+                "name_en": en,
+                "role": "grid_leader" if leader else "grid_worker",
+                "organisation": organisations[street][0 if leader else 1],
+                "grid": grid["id"] if grid else None,
+                "skills": '["firefighting", "first_aid"]' if rank(seed, code) % 3 == 0 else "[]",
+                "uid": uid,
+            }
+        )
+    return staff
+
+
+def worker_name(rule: WorkerRule, seed: int, number: int, *, chinese: bool) -> tuple[str, str]:
+    """Return an invented name, marked as such, (zh, en); no two of the first few hundred are the same."""
+    surnames, given = (rule.surnames_zh, rule.given_zh) if chinese else (rule.surnames_en, rule.given_en)
+    pairs = len(surnames) * len(given)
+    # A stride without a common factor with the number of pairs visits each pair once.
+    pick = (rank(seed, "names") + number * 137) % pairs
+    surname, name = surnames[pick % len(surnames)], given[pick // len(surnames)]
+    again = f" {number // pairs + 1}" if number >= pairs else ""
+    full = f"{surname}{name}{again}" if chinese else f"{name} {surname}{again}"
+    return f"{full}（模拟）", f"{full} (simulated)"
+
+
+def _organisations(connection: Connection, street: str, number: int, chinese: bool) -> tuple[int, int]:
+    base = street.removesuffix("街道") if chinese else street
+    office = connection.execute(
+        _ORGANISATION,
+        {
+            "code": f"SIM-O-{number:02d}",
+            "name": f"{base}街道办事处（模拟）",
+            "name_en": f"{street} office (simulated)",
+            "kind": "street_office",
+            "parent": None,
+        },
+    ).scalar_one()
+    patrol = connection.execute(
+        _ORGANISATION,
+        {
+            "code": f"SIM-O-{number:02d}-P",
+            "name": f"{base}网格巡查队（模拟）",
+            "name_en": f"{street} grid patrol (simulated)",
+            "kind": "patrol",
+            "parent": office,
+        },
+    ).scalar_one()
+    return int(office), int(patrol)
