@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import importlib
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from api.cli import COMMANDS
+from api.cli.__main__ import make_app
+
+ROOT = Path(__file__).parents[3]
+LONG_RUNNING = ("up", "serve")
+
+
+def run(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "api.cli", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=timeout_s,
+        check=False,
+    )
+
+
+def options_of(command: typer.core.TyperGroup, *names: str) -> set[str]:
+    for name in names:
+        command = command.commands[name]
+    return {option for parameter in command.params for option in parameter.opts}
+
+
+@pytest.fixture(scope="module")
+def group():
+    return typer.main.get_command(make_app())
+
+
+def test_all_commands_are_there_in_order(group):
+    assert list(group.commands) == list(COMMANDS)
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "import"])
+def test_every_command_takes_a_data_dir(group, name):
+    assert "--data-dir" in options_of(group, name)
+
+
+@pytest.mark.parametrize("name", ["osm", "vector", "devices"])
+def test_every_import_takes_a_data_dir_and_answers_json(group, name):
+    assert {"--data-dir", "--json", "--database-url"} <= options_of(group, "import", name)
+
+
+@pytest.mark.parametrize("name", LONG_RUNNING)
+def test_long_running_commands_take_the_same_options(group, name):
+    wanted = {"--port", "--host", "--no-browser", "--city", "--no-demo", "--devices", "--database-url"}
+    assert wanted <= options_of(group, name)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_is_there_and_light(name):
+    done = CliRunner().invoke(make_app(), [name, "--help"])
+    assert done.exit_code == 0
+    assert "Usage" in done.output
+
+
+def test_help_loads_nothing_heavy():
+    program = (
+        "import sys, contextlib, io\nfrom api.cli.__main__ import make_app\nmake_app()\n"
+        "print(sorted({'numpy', 'sqlalchemy', 'geopandas', 'fastapi', 'pydantic'} & set(sys.modules)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def test_taken_port_is_one_line_before_anything_is_made(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = run("up", "--port", str(port), "--data-dir", str(tmp_path / "data"), "--no-browser")
+    assert done.returncode == 1
+    assert f"port {port} is taken" in done.stderr
+    assert "--port" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "data").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("up", "--host", "203.0.113.7"), "no address of this machine"),
+        (("up", "--host", "no.such.host.invalid"), "no address of this machine"),
+        (("up", "--city", "/no/such.pbf"), "there is no such file"),
+        (("up", "--city", str(ROOT / "README.md")), "OpenStreetMap"),
+        (("up", "--port", "99999"), "99999"),
+        (("up", "--database-url", "mysql://a/b"), "only PostgreSQL"),
+        (("check", "--database-url", "postgresql://me@127.0.0.1:1/x"), "cannot be reached"),
+        (("check", "--data-dir", "/proc/nowhere"), "/proc/nowhere"),
+        (("no-such-command",), "No such command"),
+    ],
+)
+def test_mistakes_get_a_clear_line_and_no_traceback(arguments, message):
+    done = run(*arguments)
+    assert done.returncode != 0
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not done.stdout
+
+
+def test_errors_are_json_where_json_was_asked_for():
+    done = run("check", "--json", "--database-url", "postgresql://me:secret@127.0.0.1:1/x")
+    assert done.returncode == 1
+    error = json.loads(done.stdout)["error"]
+    assert "cannot be reached" in error["what"]
+    assert "secret" not in done.stdout + done.stderr
+    assert error["hint"]
+
+
+def test_a_fault_of_ours_is_one_line_with_a_file(monkeypatch, capsys):
+    main = importlib.import_module("api.cli.__main__")
+
+    def broken() -> None:
+        raise ValueError("an unexpected thing")
+
+    monkeypatch.setattr(main, "make_app", broken)
+    assert main.main() == 1
+    line = capsys.readouterr().err
+    assert "an unexpected thing" in line
+    path = Path(line.strip().rsplit(" ", 1)[-1])
+    assert "Traceback" in path.read_text()
+    path.unlink()

@@ -1,0 +1,127 @@
+"""The laws of the house (docs/architecture.md), kept by reading the code."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ("twin", "layers", "ingest", "api")
+MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+FORBIDDEN_NAMES = {"utils", "helpers", "common", "services", "manager", "misc"}
+
+# Distribution -> the only place that may import it.
+ONLY_IN = {
+    "fastapi": "api/",
+    "uvicorn": "api/",
+    "starlette": "api/",
+    "typer": "api/cli/",
+    "pydeck": "layers/",
+}
+
+# Folder -> the table in its __init__ that names every module with this attribute.
+TABLES = {
+    "api/cli": ("COMMANDS", "register"),
+}
+
+
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def imported(path: Path) -> set[str]:
+    names = set()
+    for node in ast.walk(tree(path)):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def test_import_law():
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "lint-imports"), "--no-cache"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(("package", "place"), ONLY_IN.items())
+def test_each_library_has_its_place(package, place):
+    strays = [
+        name(path) for path in MODULES if package in imported(path) and not name(path).startswith(place)
+    ]
+    assert strays == []
+
+
+def test_pyproj_only_in_crs():
+    assert [name(path) for path in MODULES if "pyproj" in imported(path)] in ([], ["twin/crs.py"])
+
+
+def test_every_module_begins_with_its_sign():
+    unsigned = [name(path) for path in MODULES if not ast.get_docstring(tree(path))]
+    assert unsigned == []
+
+
+def test_no_module_is_named_by_what_it_is_not():
+    assert [name(path) for path in MODULES if path.stem in FORBIDDEN_NAMES] == []
+
+
+def test_environment_is_not_read_at_import():
+    """Only function bodies may read the environment; module level and class level may not."""
+    strays = []
+    for path in MODULES:
+        pending: list[ast.AST] = [tree(path)]
+        while pending:
+            node = pending.pop()
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                pending += [*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]
+                continue
+            if isinstance(node, ast.Attribute) and node.attr in ("environ", "getenv"):
+                strays.append(f"{name(path)}:{node.lineno}")
+            pending += ast.iter_child_nodes(node)
+    assert strays == []
+
+
+@pytest.mark.parametrize(("folder", "table"), TABLES.items())
+def test_every_table_is_complete(folder, table):
+    table_name, attribute = table
+    package = importlib.import_module(folder.replace("/", "."))
+    listed = set(getattr(package, table_name).values())
+    found = {
+        f"{folder.replace('/', '.')}.{path.stem}"
+        for path in (ROOT / folder).glob("*.py")
+        if any(isinstance(node, ast.FunctionDef) and node.name == attribute for node in tree(path).body)
+    }
+    assert listed == found
+
+
+def test_tests_mirror_the_house():
+    """A test file under tests/<package>/ names a module, or a folder, that exists."""
+    strays = []
+    for package in PACKAGES:
+        for path in (ROOT / "tests" / package).rglob("test_*.py"):
+            place = path.parent.relative_to(ROOT / "tests")
+            subject = path.stem.removeprefix("test_")
+            home = ROOT / place
+            words = subject.split("_")
+            starts = ["_".join(words[:n]) for n in range(len(words), 0, -1)]
+            known = any((home / f"{start}.py").is_file() or (home / start).is_dir() for start in starts)
+            if not (known or home.is_dir()):
+                strays.append(name(path))
+    assert strays == []
