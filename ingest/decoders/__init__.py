@@ -1,0 +1,1 @@
+"""Say what bytes from outside mean; pure functions, one file a payload format."""

@@ -1,0 +1,254 @@
+"""Decode observation messages of the device schema (`docs/device-schema.md`): JSON, one, many or columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from ingest.decoders.readings import NAN, DecodeError, Readings, RefusedReading
+
+MAX_BYTES = 262_144
+"""Largest message that is read."""
+
+MAX_READINGS = 5_000
+"""Most readings in one message."""
+
+_LAST_MS = 253_402_300_799_000  # the end of the year 9999
+_T = TypeVar("_T")
+
+Time = int | str
+Words = str | list[str]
+Place = float | list[float | None] | None
+
+
+class _Message(msgspec.Struct):
+    """Any form: the value is a number (one reading), an object (several properties) or a list (columns)."""
+
+    t: Time | list[Time]
+    v: float | dict[str, float] | list[float]
+    p: Words | None = None
+    d: Words | None = None
+    u: str | list[str] | dict[str, str] | None = None
+    lon: Place = None
+    lat: Place = None
+
+
+_MESSAGES = msgspec.json.Decoder(_Message | list[_Message])
+_ONE = msgspec.json.Decoder(_Message)
+_RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
+_ANYTHING = msgspec.json.Decoder()
+
+
+def decode_device(uid: str, payload: bytes) -> Readings:
+    """Decode what one device published about itself; ``d`` is not allowed to name another one.
+
+    Raises
+    ------
+    DecodeError
+        Nothing of the message can be used.
+    """
+    return _decode(payload, uid)
+
+
+def decode_gateway(payload: bytes) -> Readings:
+    """Decode what a gateway published about many devices, each named by ``d``.
+
+    Raises
+    ------
+    DecodeError
+        Nothing of the message can be used.
+    """
+    return _decode(payload, None)
+
+
+def _decode(payload: bytes, uid: str | None) -> Readings:
+    if len(payload) > MAX_BYTES:
+        raise DecodeError("too_large", f"a message of {len(payload)} bytes; at most {MAX_BYTES} are read")
+    out = Readings()
+    try:
+        message = _MESSAGES.decode(payload)
+    except msgspec.ValidationError as error:
+        _salvage(out, payload, uid, error)
+        return _finished(out)
+    except RecursionError as error:
+        raise DecodeError("malformed", "the JSON is nested too deeply") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise DecodeError("malformed", f"not JSON: {error}") from error
+    if isinstance(message, list):
+        for i, one in enumerate(message):
+            try:
+                _take(out, one, uid)
+            except DecodeError as error:
+                _refuse(out, error, f"reading {i}", msgspec.json.encode(one))
+    else:
+        _take(out, message, uid)
+    return _finished(out)
+
+
+def _finished(out: Readings) -> Readings:
+    if len(out) > MAX_READINGS:
+        raise DecodeError("too_large", f"{len(out)} readings in one message; at most {MAX_READINGS} are read")
+    if not out.uid and not out.refused:
+        raise DecodeError("empty", "the message holds no reading")
+    return out
+
+
+def _salvage(out: Readings, payload: bytes, uid: str | None, error: msgspec.ValidationError) -> None:
+    """Read the good part of a message in which something has the wrong type."""
+    try:
+        items = _RAW_LIST.decode(payload)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        _salvage_columns(out, payload, uid, error)
+        return
+    for i, item in enumerate(items):
+        try:
+            _take(out, _ONE.decode(item), uid)
+        except DecodeError as wrong:
+            _refuse(out, wrong, f"reading {i}", bytes(item))
+        except RecursionError:
+            _refuse(out, DecodeError("malformed", "nested too deeply"), f"reading {i}", bytes(item)[:1000])
+        except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+            _refuse(out, DecodeError(_reason(wrong), str(wrong)), f"reading {i}", bytes(item))
+
+
+def _salvage_columns(out: Readings, payload: bytes, uid: str | None, error: msgspec.ValidationError) -> None:
+    try:
+        content = _ANYTHING.decode(payload)
+    except RecursionError as deep:
+        raise DecodeError("malformed", "the JSON is nested too deeply") from deep
+    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+        raise DecodeError("malformed", f"not JSON: {wrong}") from wrong
+    columns = {k: v for k, v in content.items() if isinstance(v, list)} if isinstance(content, dict) else {}
+    n = len(columns.get("v", ()))
+    if n == 0 or n > MAX_READINGS or any(len(column) != n for column in columns.values()):
+        raise DecodeError(_reason(error), f"not a message of the device schema: {error}") from error
+    for i in range(n):
+        item = {**content, **{k: column[i] for k, column in columns.items()}}
+        try:
+            _take(out, msgspec.convert(item, _Message), uid)
+        except DecodeError as wrong:
+            _refuse(out, wrong, f"reading {i}", msgspec.json.encode(item))
+        except msgspec.ValidationError as wrong:
+            _refuse(out, DecodeError(_reason(wrong), str(wrong)), f"reading {i}", msgspec.json.encode(item))
+
+
+def _refuse(out: Readings, error: DecodeError, where: str, payload: bytes) -> None:
+    out.refused.append(RefusedReading(error.reason, f"{where}: {error}", payload))
+
+
+def _reason(error: Exception) -> str:
+    """Give the reason code of a msgspec error."""
+    return "missing_field" if "missing required field" in str(error) else "wrong_type"
+
+
+def _take(out: Readings, message: _Message, uid: str | None) -> None:
+    """Append one decoded message to the columns; all of it or, with an error, nothing."""
+    value = message.v
+    if isinstance(value, list):
+        _take_columns(out, message, value, uid)
+        return
+    if isinstance(message.t, list) or isinstance(message.lon, list) or isinstance(message.lat, list):
+        raise DecodeError("wrong_type", "“t”, “lon” and “lat” are lists only where “v” is one")
+    who = _who(message.d, uid)
+    time_us = _time_us(message.t)
+    lon, lat = _place(message.lon, message.lat)
+    if isinstance(value, dict):
+        units = message.u if isinstance(message.u, dict) else {}
+        if not value or isinstance(message.u, str | list) or message.p is not None:
+            raise DecodeError("wrong_type", "with an object of values, “p” is left out and “u” is an object")
+        names, values = list(value), list(value.values())
+        unit = [units.get(name, "") for name in names]
+    else:
+        if not isinstance(message.p, str) or isinstance(message.u, list | dict):
+            raise DecodeError("missing_field", "“p” names the property of one value, “u” its unit")
+        names, values, unit = [message.p], [value], [message.u or ""]
+    n = len(names)
+    out.uid += [who] * n
+    out.time_us += [time_us] * n
+    out.name += names
+    out.value += values
+    out.unit += unit
+    out.lon += [lon] * n
+    out.lat += [lat] * n
+
+
+def _take_columns(out: Readings, message: _Message, value: list[float], uid: str | None) -> None:
+    n = len(value)
+    if message.p is None or isinstance(message.u, dict):
+        raise DecodeError("missing_field", "columns need “p”, one for all or a list")
+    if isinstance(message.d, list):
+        who: list[str] = _column(message.d, n, "d")
+        if uid is not None and any(name != uid for name in who):
+            raise DecodeError("wrong_device", f"{uid} may only report for itself")
+    else:
+        who = [_who(message.d, uid)] * n
+    if isinstance(message.t, list):
+        times = _times_us(_column(message.t, n, "t"))
+    else:
+        times = [_time_us(message.t)] * n
+    names = _column(message.p, n, "p")
+    unit = _column(message.u or "", n, "u")
+    lon = [NAN if x is None else x for x in _column(message.lon, n, "lon")]
+    lat = [NAN if x is None else x for x in _column(message.lat, n, "lat")]
+    out.uid += who
+    out.time_us += times
+    out.name += names
+    out.value += value
+    out.unit += unit
+    out.lon += lon
+    out.lat += lat
+
+
+def _column(column: _T | list[_T], n: int, name: str) -> list[_T]:
+    """Return a column of n entries; one value stands for all."""
+    if not isinstance(column, list):
+        return [column] * n
+    if len(column) != n:
+        raise DecodeError("wrong_length", f"“{name}” has {len(column)} entries, “v” has {n}")
+    return column
+
+
+def _who(named: Words | None, uid: str | None) -> str:
+    if isinstance(named, list):
+        raise DecodeError("wrong_type", "“d” is a list only where “v” is one")
+    if uid is None:
+        if named is None:
+            raise DecodeError("missing_field", "a gateway names each device with “d”")
+        return named
+    if named is not None and named != uid:
+        raise DecodeError("wrong_device", f"{uid} may only report for itself, not for {named[:64]}")
+    return uid
+
+
+def _times_us(times: Sequence[Time]) -> list[int]:
+    whole = [t for t in times if isinstance(t, int)]
+    if len(whole) == len(times) and min(whole, default=0) > 0 and max(whole, default=0) <= _LAST_MS:
+        return [t * 1000 for t in whole]
+    return [_time_us(t) for t in times]
+
+
+def _time_us(time: Time) -> int:
+    """Return Unix µs of epoch milliseconds or of an ISO 8601 time with zone."""
+    if isinstance(time, int):
+        if not 0 < time <= _LAST_MS:
+            raise DecodeError("bad_time", f"{time} is not a time in milliseconds since 1970")
+        return time * 1000
+    try:
+        moment = datetime.fromisoformat(time)
+    except ValueError as error:
+        raise DecodeError("bad_time", f"“{time[:40]}” is not an ISO 8601 time") from error
+    if moment.tzinfo is None:
+        raise DecodeError("bad_time", f"“{time[:40]}” has no zone", hint="end it with Z or +08:00")
+    try:
+        return round(moment.timestamp() * 1e6)
+    except (OverflowError, ValueError) as error:
+        raise DecodeError("bad_time", f"“{time[:40]}” is not a time we can count") from error
+
+
+def _place(lon: Any, lat: Any) -> tuple[float, float]:
+    if (lon is None) != (lat is None):
+        raise DecodeError("bad_position", "a place has “lon” and “lat”")
+    return (NAN, NAN) if lon is None else (float(lon), float(lat))

@@ -1,0 +1,110 @@
+"""Look readings up on the board: which row, which slot, converted to the declared unit."""
+
+from __future__ import annotations
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.decoders.readings import Readings, RefusedReading
+from twin.catalog import SLOTS, Catalog
+from twin.live.board import Board
+from twin.twin import ObservationBatch
+from twin.units import conversion, known_units
+
+
+class Resolver:
+    """Turn columns of names into columns of numbers, all readings of many messages at once."""
+
+    def __init__(self, board: Board) -> None:
+        self._board = board
+        self._catalog: Catalog = board.catalog
+        kinds = max(self._catalog.by_code) + 1
+        names = sorted({p.name for k in self._catalog.by_code.values() for p in k.properties})
+        declared = {p.unit for k in self._catalog.by_code.values() for p in k.properties}
+        units = ["", *sorted(declared | set(known_units()))]
+        self._name = {name: i for i, name in enumerate(names)}
+        self._unit = {unit: i for i, unit in enumerate(units)}
+        # One row more than there are names: index -1, a name nobody knows, finds no slot and no factor.
+        self._slot = np.full((len(names) + 1, kinds), -1, np.int8)
+        self._factor = np.full((len(units) + 1, kinds, SLOTS), np.nan)
+        self._offset = np.zeros((len(units) + 1, kinds, SLOTS))
+        for kind in self._catalog.by_code.values():
+            for observed in kind.properties:
+                self._slot[self._name[observed.name], kind.code] = observed.slot
+                for unit in units:
+                    fits = conversion(unit or observed.unit, observed.unit)
+                    if fits is not None:
+                        at = self._unit[unit], kind.code, observed.slot
+                        self._factor[at], self._offset[at] = fits
+
+    def resolve(
+        self, readings: Readings, received_us: int, source: str
+    ) -> tuple[ObservationBatch, NDArray[np.intp], list[tuple[int, RefusedReading]]]:
+        """Look n readings up.
+
+        Returns
+        -------
+        batch
+            Those m that name a known device, property and unit, values in the declared unit.
+        kept
+            Their indices among the n, shape (m,).
+        refused
+            Index and reason of the others.
+        """
+        n = len(readings)
+        rows = self._board.row_of_uid
+        row = np.fromiter((rows.get(uid, -1) for uid in readings.uid), np.int32, n)
+        name = np.fromiter((self._name.get(p, -1) for p in readings.name), np.int32, n)
+        value = np.array(readings.value, np.float64)
+        kind = self._board.kind[row]
+        slot = self._slot[name, kind]
+        ok = (row >= 0) & (slot >= 0)
+        if any(readings.unit):
+            unit = np.fromiter((self._unit.get(u, -1) for u in readings.unit), np.int32, n)
+            factor = self._factor[unit, kind, slot]
+            ok &= ~np.isnan(factor)
+            converted = factor != 1.0
+            value[converted] = (value * factor + self._offset[unit, kind, slot])[converted]
+        refused: list[tuple[int, RefusedReading]] = []
+        kept = np.arange(n)
+        if not ok.all():
+            refused = [
+                (i, self._refused(readings, i, int(row[i]), int(slot[i])))
+                for i in np.flatnonzero(~ok).tolist()
+            ]
+            kept = np.flatnonzero(ok)
+            row, slot, value = row[kept], slot[kept], value[kept]
+        time_us = np.array(readings.time_us, np.int64)[kept]
+        batch = ObservationBatch(
+            row=row,
+            slot=slot.astype(np.uint8),
+            phenomenon_us=time_us,
+            value=value,
+            lon=np.array(readings.lon, np.float64)[kept],
+            lat=np.array(readings.lat, np.float64)[kept],
+            received_us=np.full(len(row), received_us, np.int64),
+            source=source,
+        )
+        return batch, kept, refused
+
+    def _refused(self, readings: Readings, i: int, row: int, slot: int) -> RefusedReading:
+        uid, name, unit = readings.uid[i], readings.name[i], readings.unit[i]
+        reading = {
+            "d": uid,
+            "t": readings.time_us[i] // 1000,
+            "p": name,
+            "v": readings.value[i],
+            "u": unit or None,
+        }
+        if row < 0:
+            reason, detail = "unknown_device", f"no device “{uid[:64]}” is installed"
+        else:
+            kind = self._catalog.by_code[int(self._board.kind[row])]
+            if slot < 0:
+                known = ", ".join(p.name for p in kind.properties)
+                reason, detail = "unknown_property", f"{kind.name} has no “{name[:64]}”; it has {known}"
+            else:
+                wanted = kind.properties[slot].unit
+                reason, detail = "wrong_unit", f"{kind.name}.{name} is in {wanted}, not in “{unit[:32]}”"
+        return RefusedReading(reason, detail, msgspec.json.encode(reading))
