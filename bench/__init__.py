@@ -1,0 +1,93 @@
+"""Measure the product on this machine, beside its peers: one module a benchmark, listed in `BENCHES`.
+
+Every benchmark module has a frozen dataclass ``Options`` (its fields are the command-line options, each
+with a ``help`` in its metadata), ``run(options, progress) -> dict`` (a result that can be written as
+JSON) and ``tables(result) -> list[Table]`` (the same result for people).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
+
+from bench.machine import describe_machine
+from bench.report import Table
+from twin.errors import InvalidError
+
+BENCHES: dict[str, str] = {
+    "live": "bench.live",
+    "tiles": "bench.tiles",
+    "front": "bench.front",
+    "import": "bench.importing",
+    "partition": "bench.partition",
+}
+"""Name of the benchmark -> module that holds it."""
+
+Progress = Callable[[str], None]
+
+
+def load(name: str) -> ModuleType:
+    """Import one benchmark.
+
+    Raises
+    ------
+    InvalidError
+        There is no benchmark of this name.
+    """
+    if name not in BENCHES:
+        raise InvalidError(f"there is no benchmark {name!r}", hint=f"choose one of {', '.join(BENCHES)}")
+    return importlib.import_module(BENCHES[name])
+
+
+def make_options(name: str, values: Mapping[str, Any]) -> Any:
+    """Make the options of a benchmark from plain values; what is not given keeps its default.
+
+    Raises
+    ------
+    InvalidError
+        An option is unknown or its value is refused.
+    """
+    kind = load(name).Options
+    known = {field.name for field in dataclasses.fields(kind)}
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise InvalidError(
+            f"bench {name} has no option {', '.join(unknown)}", hint=f"it has {', '.join(sorted(known))}"
+        )
+    return kind(**values)
+
+
+def run(
+    name: str, options: Mapping[str, Any] | None = None, progress: Progress = lambda _line: None
+) -> dict[str, Any]:
+    """Run one benchmark and give its result, with the machine it was measured on.
+
+    Parameters
+    ----------
+    name
+        A key of `BENCHES`.
+    options
+        Fields of the benchmark's ``Options`` by name.
+    progress
+        Called with a line of plain words at each step.
+
+    Raises
+    ------
+    TwinError
+        The options are wrong, a program is missing, or a part did not start; what, where and what to do.
+    """
+    module = load(name)
+    chosen = make_options(name, options or {})
+    machine = describe_machine()
+    result: dict[str, Any] = module.run(chosen, progress)
+    result["machine_after"] = {"load_average": describe_machine()["load_average"]}
+    return {"bench": name, "machine": machine, "options": dataclasses.asdict(chosen), **result}
+
+
+def tables(result: Mapping[str, Any]) -> list[Table]:
+    """Give the tables that show a result to a person."""
+    shown: list[Table] = load(str(result["bench"])).tables(result)
+    return shown

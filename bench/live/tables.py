@@ -1,0 +1,145 @@
+"""Show the result of `bench live` as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from bench.report import Table, show
+
+_NAMES = {
+    "gridtwin": "GridTwin",
+    "mosquitto_all": "mosquitto, everything",
+    "mosquitto_rooms": "mosquitto, topic a room",
+    "node_ws": "Node ws broadcast",
+}
+
+
+def tables(result: Mapping[str, Any]) -> list[Table]:
+    """Give the side-by-side table, the product's own account, and processor time and memory."""
+    shown = [_side_by_side(result)]
+    ours = result["contenders"].get("gridtwin")
+    if ours:
+        shown.append(_account(ours[-1]))
+    shown.append(_processes(result))
+    return shown
+
+
+def _tries(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    return [one for tries in result["contenders"].values() for one in tries]
+
+
+def _label(one: Mapping[str, Any]) -> str:
+    return f"{_NAMES[one['contender']]} @ {one['rate']:,.0f}/s"
+
+
+def _side_by_side(result: Mapping[str, Any]) -> Table:
+    ours = next(iter(reversed(result["contenders"].get("gridtwin", []))), None)
+    rows = []
+    for one in _tries(result):
+        traffic, latency = one["viewers"]["traffic"], one["viewers"]["latency"]["all"]
+        rows.append(
+            (
+                _label(one),
+                show(one["held"]),
+                show(latency["p50_ms"], 0),
+                show(latency["p99_ms"], 0),
+                show(latency["max_ms"], 0),
+                show(_kilo(traffic["walls"]["bytes_per_s_mean"]), 1),
+                show(_kilo(traffic["others"]["bytes_per_s_mean"]), 1),
+                show(_kilo(traffic["all"]["bytes_per_s_mean"]), 1),
+                _ratio(one, ours),
+                show(_missing(one)),
+                show(one["viewers"]["viewers_closed"]),
+            )
+        )
+    header = (
+        "contender",
+        "held",
+        "p50 ms",
+        "p99 ms",
+        "max ms",
+        "kB/s wall",
+        "kB/s other",
+        "kB/s mean",
+        "bytes vs ours",
+        "missing %",
+        "cut off",
+    )
+    notes = (
+        "Latency: publish to message received whole. kB/s: mean per viewer.",
+        "bytes vs ours: per viewer and published reading, all viewers.",
+        "missing: of the readings a peer's viewer should have received; GridTwin: of the final states.",
+    )
+    return Table("Fan-out, side by side", header, rows, notes)
+
+
+def _account(one: Mapping[str, Any]) -> Table:
+    published, stored, viewers = one["published"], one["database"], one["viewers"]
+    before, after = viewers["latency"]["before_stall"], viewers["latency"]["after_stall"]
+    rows = [
+        ("readings published and acknowledged", show(published.get("acknowledged"))),
+        ("observations stored", show(stored.get("stored"))),
+        ("observations lost", show(stored.get("lost"))),
+        ("messages quarantined", show(stored.get("quarantined"))),
+        ("devices a wall holds (least)", show(min(viewers["held_by_walls"], default=None))),
+        ("states that differ from the last published, all viewers", show(viewers["stale_at_end"])),
+        (
+            "p99 ms walls / others",
+            f"{show(viewers['latency']['all_walls']['p99_ms'], 0)} / {show(viewers['latency']['all_others']['p99_ms'], 0)}",
+        ),
+        (
+            "p99 ms before / after one viewer stalls",
+            f"{show(before['p99_ms'], 0)} / {show(after['p99_ms'], 0)}",
+        ),
+        (
+            "frames/s per viewer, walls / others",
+            f"{show(viewers['traffic']['walls']['messages_per_s_mean'])} / {show(viewers['traffic']['others']['messages_per_s_mean'])}",
+        ),
+        ("publisher's worst lateness ms", show(published.get("worst_lateness_ms"))),
+    ]
+    return Table("GridTwin: nothing lost, everything shown", ("figure", "value"), rows)
+
+
+def _processes(result: Mapping[str, Any]) -> Table:
+    rows = []
+    for one in _tries(result):
+        for name, figures in one["processes"].items():
+            rows.append(
+                (
+                    f"{_label(one)}: {name}",
+                    show(figures["cpu_percent"], 0),
+                    show(figures["memory_start_mib"], 0),
+                    show(figures["memory_end_mib"], 0),
+                    show(figures.get("memory_growth_mib_per_min"), 1),
+                )
+            )
+    header = ("process", "% of a core", "MiB start", "MiB end", "MiB/min, 2nd half")
+    return Table("Processor time and memory over the window", header, rows)
+
+
+def _kilo(value: float | None) -> float | None:
+    return None if value is None else value / 1e3
+
+
+def _ratio(one: Mapping[str, Any], ours: Mapping[str, Any] | None) -> str:
+    if ours is None:
+        return "–"
+
+    def per_reading(measured: Mapping[str, Any]) -> float:
+        return float(measured["viewers"]["traffic"]["all"]["bytes_per_s_mean"]) / float(measured["rate"])
+
+    base = per_reading(ours)
+    return "–" if base == 0 else f"{per_reading(one) / base:.1f}×"
+
+
+def _missing(one: Mapping[str, Any]) -> float | None:
+    viewers = one["viewers"]
+    if one["contender"] == "gridtwin":
+        return (
+            round(100.0 * viewers["stale_at_end"] / max(1, len(viewers["held_by_walls"])), 3)
+            if viewers["stale_at_end"]
+            else 0.0
+        )
+    expected = viewers["readings_expected"]
+    return round(100.0 * (1 - viewers["readings_received"] / expected), 3) if expected else None
