@@ -1,0 +1,108 @@
+/** Turn the deck.gl JSON of /api/layers into layers, data by name. */
+import { COORDINATE_SYSTEM, type Layer } from '@deck.gl/core';
+import { H3HexagonLayer, TripsLayer } from '@deck.gl/geo-layers';
+import { JSONConverter } from '@deck.gl/json';
+import { GeoJsonLayer, IconLayer, LineLayer, PathLayer, PolygonLayer, ScatterplotLayer, SolidPolygonLayer, TextLayer } from '@deck.gl/layers';
+import { STATE_PALETTE, TOKENS, hex } from '../look/palette.ts';
+import { DevicePointLayer } from './device_point_layer.ts';
+
+type Props = Record<string, unknown>;
+
+export const CLASSES = {
+  DevicePointLayer,
+  H3HexagonLayer,
+  TripsLayer,
+  PathLayer,
+  ScatterplotLayer,
+  PolygonLayer,
+  SolidPolygonLayer,
+  LineLayer,
+  TextLayer,
+  GeoJsonLayer,
+  IconLayer,
+};
+
+/** What the page reads of a layer beside deck's own props. */
+export interface LayerExtras {
+  id: string;
+  type: string;
+  data: string | null;
+  beforeId: string | null;
+  refreshS: number;
+  toggle: string | null;
+}
+
+export function extras(spec: Props): LayerExtras {
+  const data = spec.data;
+  return {
+    id: String(spec.id ?? spec['@@type']),
+    type: String(spec['@@type']),
+    data: typeof data === 'string' ? data : null,
+    beforeId: typeof spec.beforeId === 'string' ? spec.beforeId : null,
+    refreshS: typeof spec.refreshS === 'number' ? spec.refreshS : 60,
+    toggle: typeof spec.toggle === 'string' ? spec.toggle : null,
+  };
+}
+
+/** Only our own API may be read, whatever a declaration says. */
+export function isApiPath(data: string): boolean {
+  return data.startsWith('/api/') && !data.includes('..');
+}
+
+/**
+ * Why a declared layer cannot be drawn, or null.
+ *
+ * deck.gl would only warn on the console; a wall has nobody who reads that.
+ */
+export function problem(spec: Props): string | null {
+  const x = extras(spec);
+  if (!(x.type in CLASSES)) return `${x.id}: ${x.type}`;
+  if (x.data !== null && !x.data.startsWith('live:') && !isApiPath(x.data)) return `${x.id}: ${x.data}`;
+  return null;
+}
+
+export interface Sources {
+  /** Data by its declared string; null: nothing to draw yet. */
+  resolve(data: string): unknown;
+  /** Props the page lays over the declared ones. */
+  overlay(x: LayerExtras): Props;
+  select(topic: string, info: unknown): void;
+}
+
+export function makeConverter(sources: Sources): (spec: Props) => Layer | null {
+  const converter = new JSONConverter({
+    configuration: {
+      classes: CLASSES as never,
+      enumerations: { COORDINATE_SYSTEM },
+      constants: {
+        STATE_PALETTE,
+        PERSON: hex(TOKENS.person),
+        WARNING: hex(TOKENS.warning),
+        ALARM: hex(TOKENS.alarm),
+        CRITICAL: hex(TOKENS.critical),
+        FOCUS: hex(TOKENS.focus),
+        TEXT_2: hex(TOKENS.text2),
+      },
+      functions: { select: ({ topic }: { topic: string }) => (info: unknown) => sources.select(topic, info) },
+    },
+    onJSONChange: () => undefined,
+  });
+  // expressions and constants are turned into functions once; only the data changes afterwards
+  const converted = new Map<Props, Layer>();
+  return (spec) => {
+    if (problem(spec)) return null;
+    const x = extras(spec);
+    const data = x.data === null ? spec.data : sources.resolve(x.data);
+    if (data === null) return null;
+    let base = converted.get(spec);
+    if (!base) {
+      const { data: _dropped, refreshS: _r, toggle: _t, ...declared } = spec;
+      const result = converter.convert({ layers: [{ ...declared, data: [] }] }) as { layers: Layer[] };
+      base = result.layers[0];
+      if (!base) return null;
+      converted.set(spec, base);
+    }
+    const Class = base.constructor as new (...props: object[]) => Layer;
+    return new Class(base.props, { data, ...sources.overlay(x) });
+  };
+}

@@ -1,0 +1,22 @@
+/** The shapes of states and things as SVG, one source for map, list and legend. */
+
+export const SHAPES: Record<string, string> = {
+  normal: '<circle cx="12" cy="12" r="4.5" fill="var(--ok)"/>',
+  warning: '<path d="M12 3.2 22 20.4H2Z" fill="var(--warning)"/>',
+  alarm: '<path d="M12 1.6 22.4 12 12 22.4 1.6 12Z" fill="var(--alarm)"/>',
+  critical:
+    '<path d="M12 .9 23.1 12 12 23.1.9 12Z" fill="none" stroke="var(--critical)" stroke-width="1.9"/><path d="M12 5.6 18.4 12 12 18.4 5.6 12Z" fill="var(--critical)"/>',
+  offline: '<path d="M5.5 5.5l13 13M18.5 5.5l-13 13" stroke="var(--text-3)" stroke-width="3" stroke-linecap="round"/>',
+  unknown: '<circle cx="12" cy="12" r="6.6" fill="none" stroke="var(--text-3)" stroke-width="2.4" stroke-dasharray="3 2.4"/>',
+  person: '<circle cx="12" cy="7" r="4" fill="var(--person)"/><path d="M4.5 21c0-5 3.2-8 7.5-8s7.5 3 7.5 8z" fill="var(--person)"/>',
+  case: '<rect x="4" y="4" width="16" height="16" rx="3" fill="none" stroke="var(--case)" stroke-width="2.6"/><path d="M8 10h8M8 14h5" stroke="var(--case)" stroke-width="2.2"/>',
+  camera: '<path d="M12 12 22 5v14z" fill="var(--text-2)" opacity=".45"/><circle cx="9" cy="12" r="4.2" fill="var(--text-2)"/>',
+  heat: '<path d="M7 3h10l5 9-5 9H7l-5-9z" fill="var(--warning)" fill-opacity=".38" stroke="var(--warning)"/>',
+  trail: '<path d="M3 19c4-1 4-8 9-8s5-6 9-7" fill="none" stroke="var(--person)" stroke-width="2.6" stroke-linecap="round"/>',
+  building: '<path d="M5 21V6l7-3 7 3v15z" fill="none" stroke="var(--text-2)" stroke-width="2"/><path d="M9 10h6M9 14h6" stroke="var(--text-2)" stroke-width="2"/>',
+};
+
+/** The SVG of a shape as text, for marks that are made outside the components. */
+export function shapeSvg(name: string): string {
+  return `<svg class="sh" viewBox="0 0 24 24" aria-hidden="true">${SHAPES[name] ?? SHAPES.unknown}</svg>`;
+}

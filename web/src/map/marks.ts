@@ -1,0 +1,224 @@
+/** Draw marks on stems, clusters and place names as HTML over the map; one element per thing, moved by transform. */
+import { shapeSvg } from '../look/shapes.ts';
+import { place, type Box, type Candidate } from './labels.ts';
+
+export interface Mark {
+  key: string;
+  lon: number;
+  lat: number;
+  rank: number;
+  /** `mark` stands on a stem; `cluster` carries a count; `name` is a place; `ring` shows the selected thing. */
+  kind: 'mark' | 'cluster' | 'name' | 'ring';
+  /** State or `person`, for shape and colour. */
+  shape?: string;
+  /** Height of the stem in rem. */
+  stem?: number;
+  /** One or two words right of the mark, or the name of the place. */
+  text?: string;
+  /** Second line, smaller. */
+  note?: string;
+  /** Bold figure at the right of the second line. */
+  figure?: string;
+  /** Draw as callout with a border in the colour of the state. */
+  callout?: boolean;
+  /** Class of a name: community, place, landmark. */
+  level?: string;
+  /** Metres above the ground where a name stands. */
+  heightM?: number;
+  /** Rings round the foot, radius m; spread three times when new. */
+  rings?: { radiusM: number; fresh: boolean };
+  title?: string;
+}
+
+export interface Projector {
+  project(lonLat: [number, number]): { x: number; y: number };
+  /** Pixels a metre on the ground takes at the middle of the map. */
+  pxPerM(): number;
+  pitchRad(): number;
+  size(): { width: number; height: number };
+  /** True when the place is in front of the camera. */
+  inView(lon: number, lat: number): boolean;
+}
+
+interface Drawn {
+  mark: Mark;
+  element: HTMLElement;
+  signature: string;
+  width: number;
+  height: number;
+  x: number;
+  y: number;
+  inView: boolean;
+}
+
+const SHAPE_REM = { mark: 1.45, callout: 2, cluster: 1.5, name: 0, ring: 0 };
+
+export class Marks {
+  private readonly root: HTMLElement;
+  private readonly drawn = new Map<string, Drawn>();
+  private readonly projector: Projector;
+  private readonly click: (key: string) => void;
+  private rem = 16;
+  private taken: Box[] = [];
+
+  constructor(container: HTMLElement, projector: Projector, click: (key: string) => void) {
+    this.projector = projector;
+    this.click = click;
+    this.root = document.createElement('div');
+    this.root.className = 'marks';
+    container.append(this.root);
+    this.root.addEventListener('click', this.onClick);
+  }
+
+  private readonly onClick = (event: Event): void => {
+    const key = (event.target as HTMLElement).closest<HTMLElement>('[data-key]')?.dataset.key;
+    if (key) this.click(key);
+  };
+
+  destroy(): void {
+    this.root.removeEventListener('click', this.onClick);
+    this.root.remove();
+    this.drawn.clear();
+  }
+
+  /** Panels and other places where nothing may be drawn, px of the map. */
+  avoid(boxes: Box[]): void {
+    this.taken = boxes;
+  }
+
+  set(marks: Mark[]): void {
+    this.rem = parseFloat(getComputedStyle(document.documentElement).fontSize) || 16;
+    const keep = new Set<string>();
+    for (const mark of marks) {
+      keep.add(mark.key);
+      const signature = JSON.stringify({ ...mark, lon: 0, lat: 0, rank: 0 });
+      const held = this.drawn.get(mark.key);
+      if (held && held.signature === signature) {
+        held.mark = mark;
+        continue;
+      }
+      held?.element.remove();
+      const element = this.build(mark);
+      this.root.append(element);
+      const words = element.querySelector<HTMLElement>('.words');
+      this.drawn.set(mark.key, { mark, element, signature, width: words?.offsetWidth ?? 0, height: words?.offsetHeight ?? 0, x: 0, y: 0, inView: false });
+    }
+    for (const [key, d] of this.drawn)
+      if (!keep.has(key)) {
+        d.element.remove();
+        this.drawn.delete(key);
+      }
+    this.move();
+    this.arrange();
+  }
+
+  private build(mark: Mark): HTMLElement {
+    const active = mark.kind === 'mark' || mark.kind === 'cluster';
+    const element = document.createElement(active ? 'button' : 'div');
+    element.className = `mk ${mark.kind} s-${mark.shape ?? 'none'}${mark.callout ? ' call' : ''}${mark.level ? ` l-${mark.level}` : ''}`;
+    if (active) {
+      element.dataset.key = mark.key;
+      element.setAttribute('tabindex', '-1');
+      element.setAttribute('aria-label', mark.title ?? mark.text ?? '');
+    }
+    const part = (className: string, html = '') => {
+      const p = document.createElement('span');
+      p.className = className;
+      p.innerHTML = html;
+      element.append(p);
+      return p;
+    };
+    if (mark.rings) {
+      const rings = part(`rings${mark.rings.fresh ? ' fresh' : ''}`, '<i></i><i></i><i></i>');
+      rings.dataset.radius = String(mark.rings.radiusM);
+    }
+    if (mark.kind === 'ring') part('halo');
+    if (mark.kind === 'mark') {
+      part('foot');
+      part('stem').style.height = `${mark.stem ?? 2}rem`;
+    }
+    if (active) part('shape', shapeSvg(mark.shape ?? 'unknown')).style.bottom = mark.kind === 'mark' ? `${mark.stem ?? 2}rem` : '0';
+    if (mark.text) {
+      const words = part('words');
+      if (mark.kind === 'mark') words.style.bottom = `${(mark.stem ?? 2) + (mark.callout ? 0.4 : 0.02)}rem`;
+      const title = document.createElement('b');
+      title.textContent = mark.text;
+      words.append(title);
+      if (mark.note) {
+        const note = document.createElement('small');
+        note.textContent = mark.note;
+        if (mark.figure) {
+          const figure = document.createElement('strong');
+          figure.textContent = mark.figure;
+          note.append(figure);
+        }
+        words.append(note);
+      }
+    }
+    return element;
+  }
+
+  /** Follow the camera: cheap, at every frame of the map. */
+  move(): void {
+    const ppm = this.projector.pxPerM();
+    const pitch = this.projector.pitchRad();
+    for (const d of this.drawn.values()) {
+      const { mark, element } = d;
+      d.inView = this.projector.inView(mark.lon, mark.lat);
+      if (!d.inView) {
+        element.style.visibility = 'hidden';
+        continue;
+      }
+      const p = this.projector.project([mark.lon, mark.lat]);
+      d.x = p.x;
+      d.y = p.y - (mark.heightM ?? 0) * ppm * Math.sin(pitch);
+      element.style.transform = `translate3d(${d.x.toFixed(1)}px,${d.y.toFixed(1)}px,0)`;
+      if (mark.rings) {
+        const rings = element.querySelector<HTMLElement>('.rings');
+        if (rings) {
+          const r = Math.max(18, mark.rings.radiusM * ppm);
+          rings.style.width = `${(2 * r).toFixed(0)}px`;
+          rings.style.height = `${(2 * r * Math.cos(pitch)).toFixed(0)}px`;
+        }
+      }
+    }
+  }
+
+  /** Decide what fits: after a movement has ended, and when things change. */
+  arrange(): void {
+    const { width, height } = this.projector.size();
+    const candidates: Candidate[] = [];
+    for (const d of this.drawn.values()) {
+      if (!d.inView || d.x < -80 || d.y < -80 || d.x > width + 80 || d.y > height + 160) continue;
+      const { mark } = d;
+      if (mark.kind === 'ring') continue;
+      const half = ((mark.callout ? SHAPE_REM.callout : SHAPE_REM[mark.kind]) * this.rem) / 2;
+      const top = d.y - (mark.stem ?? 0) * this.rem;
+      if (mark.kind === 'name') {
+        candidates.push({ key: mark.key, rank: mark.rank, shape: null, label: { x0: d.x - d.width / 2 - 4, x1: d.x + d.width / 2 + 4, y0: d.y - d.height / 2 - 2, y1: d.y + d.height / 2 + 2 } });
+        continue;
+      }
+      const shape = { x0: d.x - half, x1: d.x + half, y0: top - 2 * half, y1: top };
+      const left = d.x + half + 0.35 * this.rem;
+      candidates.push({
+        key: mark.key,
+        rank: mark.rank,
+        shape,
+        label: d.width ? { x0: left, x1: left + d.width, y0: shape.y1 - d.height - (mark.callout ? 0.6 * this.rem : 0), y1: shape.y1 } : null,
+        forced: mark.callout,
+      });
+    }
+    const placed = place(candidates, this.taken);
+    for (const [key, d] of this.drawn) {
+      if (d.mark.kind === 'ring') {
+        d.element.style.visibility = d.inView ? 'visible' : 'hidden';
+        continue;
+      }
+      const p = placed.get(key);
+      const shown = !!p && (p.shape || p.label);
+      d.element.style.visibility = shown ? 'visible' : 'hidden';
+      const words = d.element.querySelector<HTMLElement>('.words');
+      if (words) words.style.visibility = shown && p.label ? 'visible' : 'hidden';
+    }
+  }
+}

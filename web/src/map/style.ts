@@ -1,0 +1,140 @@
+/** Write the base map's style by hand from the tokens: ground, roads, borders, buildings. */
+import type { ExpressionSpecification, FilterSpecification, LayerSpecification, SourceSpecification, StyleSpecification } from 'maplibre-gl';
+import type { Scene } from '../api/schema.ts';
+import { TOKENS } from '../look/palette.ts';
+import { MAP_FONT, fontFaces } from './fonts.ts';
+
+/** Tile layers the style reads; a scene may offer fewer. */
+export const TILE_LAYERS = ['green', 'water', 'unit_grid', 'road', 'area', 'area_label', 'place_label', 'camera_field', 'building'] as const;
+
+/** Widths of roads, m, where the data gives none (typical carriageway by class). */
+const ROAD_WIDTH_M: [string[], number][] = [
+  [['motorway', 'trunk'], 22],
+  [['primary', 'motorway_link', 'trunk_link'], 18],
+  [['secondary', 'primary_link'], 14],
+  [['tertiary', 'secondary_link'], 11],
+  [['residential', 'unclassified', 'living_street', 'tertiary_link', 'pedestrian'], 7],
+  [['service', 'track'], 4],
+];
+const PATH_CLASSES = ['footway', 'path', 'steps', 'cycleway', 'corridor', 'bridleway'];
+const MINOR_CLASSES = ['service', 'track', 'pedestrian', 'living_street', 'residential', 'unclassified'];
+const EARTH_CIRCUMFERENCE_M = 40_075_016.686;
+
+const roadWidthM: ExpressionSpecification = [
+  'to-number',
+  ['coalesce', ['get', 'width'], ['match', ['get', 'class'], ...ROAD_WIDTH_M.flatMap(([classes, w]) => [classes, w]), 2.4] as unknown as ExpressionSpecification],
+  5,
+];
+
+/** A line as wide as so many metres on the ground, never thinner than `minimum` px. */
+function metres(width: ExpressionSpecification, latitude: number, minimum: number): ExpressionSpecification {
+  const pxPerM = (zoom: number) => (512 * 2 ** zoom) / (EARTH_CIRCUMFERENCE_M * Math.cos((latitude * Math.PI) / 180));
+  return ['interpolate', ['exponential', 2], ['zoom'], 9, ['max', minimum * 0.4, ['*', width, pxPerM(9)]], 14, ['max', minimum, ['*', width, pxPerM(14)]], 22, ['*', width, pxPerM(22)]];
+}
+
+export function tileUrl(layer: string, version: number): string {
+  return `${location.origin}/tiles/${layer}/{z}/{x}/{y}.mvt?v=${version}`;
+}
+
+function sources(scene: Scene): Record<string, SourceSpecification> {
+  const out: Record<string, SourceSpecification> = {};
+  for (const layer of TILE_LAYERS) {
+    const offered = scene.tile_layers[layer];
+    if (!offered) continue;
+    out[layer] = { type: 'vector', tiles: [tileUrl(layer, offered.version)], minzoom: offered.minzoom, maxzoom: offered.maxzoom, bounds: padded(scene.bounds) };
+  }
+  return out;
+}
+
+/** The scene's bounds with a margin, so that tiles outside the city are never asked for. */
+function padded([w, s, e, n]: Scene['bounds']): [number, number, number, number] {
+  const dx = (e - w) * 0.2;
+  const dy = (n - s) * 0.2;
+  return [w - dx, s - dy, e + dx, n + dy];
+}
+
+const isPolygon: FilterSpecification = ['match', ['geometry-type'], ['Polygon', 'MultiPolygon'], true, false];
+const isLine: FilterSpecification = ['match', ['geometry-type'], ['LineString', 'MultiLineString'], true, false];
+const classIn = (classes: string[]): ExpressionSpecification => ['in', ['get', 'class'], ['literal', classes]];
+const none: FilterSpecification = ['==', ['id'], -1];
+
+const height: ExpressionSpecification = ['to-number', ['get', 'height'], 6];
+
+export function baseStyle(scene: Scene): StyleSpecification {
+  const latitude = scene.center[1];
+  const from = (layer: string) => ({ source: layer, 'source-layer': layer });
+  const layers: LayerSpecification[] = [
+    { id: 'ground', type: 'background', paint: { 'background-color': TOKENS.block } },
+    { id: 'green', type: 'fill', ...from('green'), filter: isPolygon, paint: { 'fill-color': TOKENS.green, 'fill-antialias': false } },
+    { id: 'water', type: 'fill', ...from('water'), filter: isPolygon, paint: { 'fill-color': TOKENS.water } },
+    { id: 'water-line', type: 'line', ...from('water'), filter: isLine, layout: { 'line-cap': 'round' }, paint: { 'line-color': TOKENS.water, 'line-width': metres(['literal', 5] as unknown as ExpressionSpecification, latitude, 1) } },
+    { id: 'unit_grid', type: 'line', ...from('unit_grid'), minzoom: 14.5, paint: { 'line-color': TOKENS.border, 'line-opacity': 0.13, 'line-width': 1 } },
+    {
+      id: 'path', type: 'line', ...from('road'), minzoom: 15, filter: classIn(PATH_CLASSES),
+      paint: { 'line-color': TOKENS.path, 'line-width': metres(['min', roadWidthM, 2.6], latitude, 0.5), 'line-opacity': 0.75 },
+    },
+    {
+      id: 'road-case', type: 'line', ...from('road'), minzoom: 13, filter: ['!', classIn(PATH_CLASSES)], layout: { 'line-cap': 'round', 'line-join': 'round' },
+      paint: { 'line-color': '#0d1217', 'line-width': metres(['+', roadWidthM, 3.2], latitude, 1.2) },
+    },
+    {
+      id: 'road-minor', type: 'line', ...from('road'), filter: classIn(MINOR_CLASSES), layout: { 'line-cap': 'round', 'line-join': 'round' },
+      paint: { 'line-color': TOKENS.road2, 'line-width': metres(roadWidthM, latitude, 0.5) },
+    },
+    {
+      id: 'road-major', type: 'line', ...from('road'), filter: ['all', ['!', classIn(MINOR_CLASSES)], ['!', classIn(PATH_CLASSES)]] as FilterSpecification, layout: { 'line-cap': 'round', 'line-join': 'round' },
+      paint: { 'line-color': TOKENS.road, 'line-width': metres(roadWidthM, latitude, 0.9) },
+    },
+    { id: 'area-selected', type: 'fill', ...from('area'), filter: none, paint: { 'fill-color': TOKENS.focus, 'fill-opacity': 0.06 } },
+    {
+      id: 'area-community', type: 'line', ...from('area'), minzoom: 12, filter: ['==', ['get', 'level'], 'community'], layout: { 'line-join': 'round' },
+      paint: { 'line-color': TOKENS.border, 'line-opacity': 0.5, 'line-width': 1.5, 'line-dasharray': [6, 4.5] },
+    },
+    {
+      id: 'area-street', type: 'line', ...from('area'), filter: ['in', ['get', 'level'], ['literal', ['street', 'district', 'city']]], layout: { 'line-join': 'round' },
+      paint: { 'line-color': TOKENS.border, 'line-opacity': 0.5, 'line-width': 2.2, 'line-dasharray': [7.5, 2.5, 1.7, 2.5] },
+    },
+    // what stands darkens the ground at its foot
+    {
+      id: 'building-foot', type: 'line', ...from('building'), minzoom: 15,
+      paint: { 'line-color': '#05070a', 'line-opacity': 0.5, 'line-width': ['interpolate', ['exponential', 2], ['zoom'], 15, 3, 18, 20], 'line-blur': ['interpolate', ['exponential', 2], ['zoom'], 15, 3, 18, 18] },
+    },
+    // hand in hand with the light from the north-west: shadows fall to the south-east
+    {
+      id: 'building-shadow', type: 'fill', ...from('building'), minzoom: 15,
+      paint: { 'fill-color': '#05070a', 'fill-opacity': 0.42, 'fill-antialias': false, 'fill-translate-anchor': 'map', 'fill-translate': ['interpolate', ['exponential', 2], ['zoom'], 15, ['literal', [3, 2]], 18, ['literal', [24, 16]]] },
+    },
+    { id: 'camera_field', type: 'fill', ...from('camera_field'), minzoom: 14, paint: { 'fill-color': TOKENS.text2, 'fill-opacity': 0.09, 'fill-antialias': false } },
+    { id: 'camera_field-edge', type: 'line', ...from('camera_field'), minzoom: 15, paint: { 'line-color': TOKENS.text2, 'line-opacity': 0.26, 'line-width': 1 } },
+    { id: 'camera_field-selected', type: 'fill', ...from('camera_field'), filter: none, paint: { 'fill-color': TOKENS.focus, 'fill-opacity': 0.24, 'fill-outline-color': TOKENS.focus } },
+    {
+      id: 'building', type: 'fill-extrusion', ...from('building'),
+      paint: {
+        'fill-extrusion-color': [
+          'case',
+          ['boolean', ['feature-state', 'selected'], false],
+          '#3f78a0',
+          // tall roofs are darker, as in haze; the walls follow by the light
+          ['interpolate', ['linear'], height, 4, '#566573', 30, '#4f5d6b', 110, '#435060'],
+        ],
+        'fill-extrusion-height': height,
+        'fill-extrusion-base': ['to-number', ['get', 'min_height'], 0],
+        'fill-extrusion-vertical-gradient': true,
+        'fill-extrusion-opacity': 1,
+      },
+    },
+    {
+      id: 'road-name', type: 'symbol', ...from('road'), minzoom: 16.5, filter: ['all', ['has', 'name'], ['!', classIn(PATH_CLASSES)]] as FilterSpecification,
+      layout: { 'symbol-placement': 'line', 'symbol-spacing': 900, 'text-field': ['get', 'name'], 'text-font': [MAP_FONT], 'text-size': 13, 'text-letter-spacing': 0.2, 'text-pitch-alignment': 'map' },
+      paint: { 'text-color': TOKENS.text3, 'text-halo-color': TOKENS.halo, 'text-halo-width': 1.4, 'text-opacity': 0.75 },
+    },
+  ];
+  const offered = sources(scene);
+  return {
+    version: 8,
+    'font-faces': { [MAP_FONT]: fontFaces() },
+    light: { anchor: 'map', position: [1.3, 315, 38], color: '#ffffff', intensity: 0.42 },
+    sources: offered,
+    layers: layers.filter((layer) => layer.type === 'background' || (layer as { source: string }).source in offered),
+  } as StyleSpecification;
+}

@@ -1,0 +1,77 @@
+/** Do by key what can be done on the wall. */
+import type { Wall } from '../state/wall.svelte.ts';
+
+/** Keys in the order in which the help lists them: caps and what they do. */
+export const KEYS: { caps: string[]; key: 'key_move' | 'key_enter' | 'key_esc' | 'key_g' | 'key_a' | 'key_e' | 'key_find' | 'key_h' | 'key_f' | 'key_b' | 'key_l' | 'key_help' }[] = [
+  { caps: ['J', 'K'], key: 'key_move' },
+  { caps: ['Enter'], key: 'key_enter' },
+  { caps: ['Esc'], key: 'key_esc' },
+  { caps: ['G'], key: 'key_g' },
+  { caps: ['A'], key: 'key_a' },
+  { caps: ['E'], key: 'key_e' },
+  { caps: ['/'], key: 'key_find' },
+  { caps: ['H'], key: 'key_h' },
+  { caps: ['F'], key: 'key_f' },
+  { caps: ['B'], key: 'key_b' },
+  { caps: ['L'], key: 'key_l' },
+  { caps: ['?'], key: 'key_help' },
+];
+
+function isTyping(target: EventTarget | null): boolean {
+  const element = target as HTMLElement | null;
+  return !!element && (element.tagName === 'INPUT' || element.tagName === 'TEXTAREA' || element.isContentEditable);
+}
+
+/** Answers true when the key was ours. */
+export function press(wall: Wall, event: KeyboardEvent): boolean {
+  if (event.ctrlKey || event.metaKey || event.altKey || event.isComposing) return false;
+  if (event.key === 'Escape') {
+    wall.close();
+    return true;
+  }
+  if (isTyping(event.target)) return false;
+  switch (event.key.length === 1 ? event.key.toLowerCase() : event.key) {
+    case 'j':
+    case 'ArrowDown':
+      wall.move(1);
+      return true;
+    case 'k':
+    case 'ArrowUp':
+      wall.move(-1);
+      return true;
+    case 'Enter':
+      // a focused button answers for itself
+      if ((event.target as HTMLElement | null)?.closest('button, a')) return false;
+      wall.openCursor();
+      return true;
+    case 'g':
+      wall.fly();
+      return true;
+    case 'a':
+      void wall.acknowledge();
+      return true;
+    case 'e':
+      wall.expand();
+      return true;
+    case '/':
+      wall.searchOpen = true;
+      return true;
+    case '?':
+      wall.helpOpen = !wall.helpOpen;
+      return true;
+    case 'l':
+      wall.setLang(wall.lang === 'zh' ? 'en' : 'zh');
+      return true;
+    case 'h':
+      wall.toggle('heat');
+      return true;
+    case 'f':
+      wall.toggle('camera_field');
+      return true;
+    case 'b':
+      wall.onReset();
+      return true;
+    default:
+      return false;
+  }
+}

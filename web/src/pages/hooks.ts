@@ -1,0 +1,40 @@
+/** Show tests and the benchmark what the page holds: window.__gridtwin. */
+import type { WallMap } from '../map/wall_map.ts';
+import { STATE_NAMES } from '../look/palette.ts';
+import type { Wall } from '../state/wall.svelte.ts';
+
+export function expose(wall: Wall, map: WallMap): void {
+  const rows = (layer: 'devices' | 'workers') => (layer === 'workers' ? wall.board.workers : wall.board.devices);
+  Object.assign(window, {
+    __gridtwin: {
+      perf: wall.board.perf,
+      connection: () => wall.connection,
+      position: () => wall.socketPosition(),
+      gaps: () => wall.socketGaps(),
+      mode: () => wall.mode,
+      counts: () => Object.fromEntries(STATE_NAMES.map((name, i) => [name, wall.board.devices.counts[i]])),
+      size: () => ({ devices: wall.board.devices.length, workers: wall.board.workers.length, cells: wall.board.cells.size }),
+      row: (id: number, layer: 'devices' | 'workers' = 'devices') => {
+        const r = rows(layer);
+        const at = r.rowOf(id);
+        if (at === undefined) return null;
+        return { id, lon: r.position[3 * at], lat: r.position[3 * at + 1], height_m: r.position[3 * at + 2], value: r.value[at], kind: r.kind[at], state: STATE_NAMES[r.state[at]], flags: r.flags[at] };
+      },
+      ages: () => wall.ages,
+      lost: () => wall.lost,
+      select: (type: 'device' | 'worker' | 'building', id: number) => wall.select({ type, id }),
+      project: (lon: number, lat: number) => map.map.project([lon, lat]),
+      idle: () => map.map.loaded() && !map.map.isMoving(),
+      view: () => ({ center: map.map.getCenter().toArray(), zoom: map.map.getZoom(), pitch: map.map.getPitch(), bearing: map.map.getBearing() }),
+      jump: (view: { center?: [number, number]; zoom?: number; pitch?: number; bearing?: number }) => map.map.jumpTo(view),
+      /** Lose and restore the WebGL contexts of map and overlay. */
+      loseContext: () => {
+        for (const canvas of [map.map.getCanvas(), map.liveCanvas()]) {
+          const extension = canvas?.getContext('webgl2')?.getExtension('WEBGL_lose_context');
+          extension?.loseContext();
+          setTimeout(() => extension?.restoreContext(), 300);
+        }
+      },
+    },
+  });
+}

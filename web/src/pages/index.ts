@@ -1,0 +1,9 @@
+/** Start the page that leads to the others. */
+import '@fontsource/noto-sans-sc/400.css';
+import '@fontsource/noto-sans-sc/700.css';
+import '../look/tokens.css';
+import '../look/base.css';
+import { mount } from 'svelte';
+import Index from './Index.svelte';
+
+mount(Index, { target: document.getElementById('app')! });

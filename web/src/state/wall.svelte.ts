@@ -1,0 +1,498 @@
+/** Hold what the wall shows: answers of the API, the live board, selection, switches and clock. */
+import { get, post } from '../api/client.ts';
+import { LiveSocket, type Ages, type Connection, type JournalEvent, type TilesChanged, type Viewport } from '../api/socket.ts';
+import type {
+  AlarmGroup,
+  Alarms,
+  BuildingDetail,
+  Cases,
+  Catalog,
+  DeviceDetail,
+  DeviceEvent,
+  DeviceKind,
+  History,
+  LegendEntry,
+  LayerSpec,
+  Neighbour,
+  Scene,
+  Stat,
+  StatList,
+  Timeline,
+} from '../api/schema.ts';
+import { langOf, say, type Key, type Lang } from '../i18n/index.ts';
+import { stateCode } from '../look/palette.ts';
+import { LiveBoard, type Commit } from './live.ts';
+import { freshness, LOST_AFTER_S, type LayerFreshness } from './staleness.ts';
+
+export interface Selection {
+  type: 'device' | 'worker' | 'building' | 'case' | 'group';
+  id: number | string;
+}
+
+export interface Detail {
+  device: DeviceDetail | null;
+  building: BuildingDetail | null;
+  history: History | null;
+  neighbours: Neighbour[] | null;
+  events: DeviceEvent[] | null;
+  error: string | null;
+  readAt: number;
+}
+
+const EMPTY_DETAIL: Detail = { device: null, building: null, history: null, neighbours: null, events: null, error: null, readAt: 0 };
+
+/** Seconds between two reads of what has no event of its own. */
+const EVERY_S = { alarms: 30, cases: 30, stats: 10, timeline: 60, detail: 5 };
+const EVENT_DEBOUNCE_MS = 250;
+
+/** A question to the API that is asked again and again: the old answer stays while the new one is fetched. */
+class Resource<T> {
+  value = $state.raw<T | null>(null);
+  error = $state<string | null>(null);
+  /** When the value was read, ms since 1970. */
+  at = $state(0);
+  private readonly path: string;
+  private running: Promise<void> | null = null;
+  private again = false;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  refresh(): Promise<void> {
+    if (this.running) {
+      this.again = true;
+      return this.running;
+    }
+    this.running = this.read().finally(() => {
+      this.running = null;
+      if (this.again) {
+        this.again = false;
+        void this.refresh();
+      }
+    });
+    return this.running;
+  }
+
+  private async read(): Promise<void> {
+    try {
+      this.value = await get<T>(this.path);
+      this.error = null;
+      this.at = Date.now();
+    } catch (problem) {
+      this.error = problem instanceof Error ? problem.message : String(problem);
+    }
+  }
+}
+
+export class Wall {
+  lang = $state<Lang>('zh');
+  scene = $state.raw<Scene | null>(null);
+  catalog = $state.raw<Catalog | null>(null);
+  layers = $state.raw<LayerSpec | null>(null);
+  startError = $state<string | null>(null);
+
+  readonly alarms = new Resource<Alarms>('/api/alarms?state=open');
+  readonly cases = new Resource<Cases>('/api/cases?open=true');
+  readonly stats = new Resource<Stat[]>('/api/stats');
+  readonly timeline = new Resource<Timeline>('/api/timeline?hours=24&step_min=10');
+
+  connection = $state<Connection>('connecting');
+  connectionDetail = $state('');
+  ages = $state.raw<Ages | null>(null);
+  private agesAt = $state(0);
+  private lostAt = $state<number | null>(Date.now());
+  /** Milliseconds since 1970 by the server's clock; ticks each second. */
+  now = $state(Date.now());
+  mode = $state<'points' | 'cells'>('points');
+  /** Devices in view by state code; grows with each commit, read at most twice a second. */
+  counts = $state.raw<number[]>([0, 0, 0, 0, 0, 0]);
+
+  selection = $state.raw<Selection | null>(null);
+  detail = $state.raw<Detail>(EMPTY_DETAIL);
+  /** Row under the keyboard in the left rail: key of a group, or case:<id>. */
+  cursor = $state<string | null>(null);
+  expanded = $state<string | null>(null);
+  toggles = $state<Record<string, boolean>>({ heat: true, camera_field: true });
+  sheet = $state.raw<{ stat: Stat; list: StatList | null; error: string | null } | null>(null);
+  helpOpen = $state(false);
+  searchOpen = $state(false);
+  note = $state('');
+  problems = $state.raw<string[]>([]);
+  contextLost = $state(false);
+  tab = $state<'map' | 'alarms' | 'cases' | 'today' | 'details'>('map');
+  /** Keys of groups that have become critical since the page opened. */
+  freshCritical = $state.raw<ReadonlySet<string>>(new Set());
+  /** Live value of the selected device, between two reads of its details. */
+  liveValue = $state.raw<{ value: number; state: number } | null>(null);
+
+  readonly board: LiveBoard;
+  private socket: LiveSocket | null = null;
+  private readonly timers: ReturnType<typeof setInterval>[] = [];
+  private noteTimer: ReturnType<typeof setTimeout> | undefined;
+  private eventTimer: ReturnType<typeof setTimeout> | undefined;
+  private detailNumber = 0;
+  private countsDue = false;
+  private knownGroups: Set<string> | null = null;
+  /** Set by the page: what the map does with a commit, a tile change, a flight. */
+  onCommit: (change: Commit) => void = () => undefined;
+  onTiles: (change: TilesChanged) => void = () => undefined;
+  onFly: (lon: number, lat: number) => void = () => undefined;
+  onReset: () => void = () => undefined;
+
+  constructor() {
+    this.lang = langOf(location.search, localStorage.getItem('lang'));
+    this.board = new LiveBoard(
+      (change) => this.commit(change),
+      (run) => (document.hidden ? setTimeout(run, 250) : requestAnimationFrame(run)),
+    );
+  }
+
+  t = (key: Key, ...args: (string | number)[]): string => say(this.lang, key, ...args);
+
+  // ---- start and stop -------------------------------------------------------------------------
+
+  async start(): Promise<void> {
+    this.timers.push(setInterval(() => this.tick(), 1000));
+    for (let attempt = 0; ; attempt++) {
+      try {
+        const [scene, catalog, layers] = await Promise.all([get<Scene>('/api/scene'), get<Catalog>('/api/catalog'), get<LayerSpec>('/api/layers')]);
+        this.scene = scene;
+        this.catalog = catalog;
+        this.layers = layers;
+        this.startError = null;
+        break;
+      } catch (problem) {
+        this.startError = problem instanceof Error ? problem.message : String(problem);
+        await new Promise((go) => setTimeout(go, Math.min(10_000, 1000 * 2 ** attempt)));
+      }
+    }
+    for (const resource of [this.alarms, this.cases, this.stats, this.timeline]) void resource.refresh().then(() => this.noticeNew());
+    const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
+    this.socket = new LiveSocket(
+      { url: `${scheme}//${location.host}${this.scene.live.path}`, layers: ['devices', 'workers'] },
+      {
+        connection: (state, detail) => this.connected(state, detail),
+        subscribed: (answer) => {
+          this.mode = answer.mode;
+          this.board.subscribed(answer.mode, answer.resumed);
+        },
+        frame: (frame) => this.board.frame(frame),
+        ages: (ages) => {
+          this.ages = ages;
+          this.agesAt = Date.now();
+        },
+        event: (event) => this.journal(event),
+        gap: () => this.refreshEvents(),
+        tiles: (change) => this.onTiles(change),
+        error: (detail) => this.report(detail),
+      },
+    );
+    this.socket.start();
+    window.addEventListener('online', this.hurry);
+    document.addEventListener('visibilitychange', this.hurry);
+  }
+
+  stop(): void {
+    for (const timer of this.timers) clearInterval(timer);
+    clearTimeout(this.noteTimer);
+    clearTimeout(this.eventTimer);
+    window.removeEventListener('online', this.hurry);
+    document.removeEventListener('visibilitychange', this.hurry);
+    this.socket?.stop();
+  }
+
+  private readonly hurry = (): void => {
+    if (!document.hidden) this.socket?.hurry();
+  };
+
+  private seconds = 0;
+
+  private tick(): void {
+    this.now = Date.now() + this.board.clockOffsetS * 1000;
+    if (!this.scene || document.hidden) return;
+    this.seconds += 1;
+    if (this.seconds % EVERY_S.alarms === 0) void this.alarms.refresh().then(() => this.noticeNew());
+    if (this.seconds % EVERY_S.cases === 0) void this.cases.refresh();
+    if (this.seconds % EVERY_S.stats === 0) void this.stats.refresh();
+    if (this.seconds % EVERY_S.timeline === 0) void this.timeline.refresh();
+    if (this.seconds % EVERY_S.detail === 0 && this.selection) void this.readDetail(false);
+  }
+
+  // ---- live -----------------------------------------------------------------------------------
+
+  private connected(state: Connection, detail: string): void {
+    this.connection = state;
+    this.connectionDetail = detail;
+    if (state === 'live') {
+      if (this.lostAt !== null && this.alarms.at) this.refreshEvents();
+      this.lostAt = null;
+    } else this.lostAt ??= Date.now();
+  }
+
+  get lostS(): number {
+    void this.now;
+    return this.lostAt === null ? 0 : (Date.now() - this.lostAt) / 1000;
+  }
+
+  /** The connection has been lost for so long that nothing on screen may look live. */
+  get lost(): boolean {
+    return this.lostS > LOST_AFTER_S;
+  }
+
+  layer(name: string): LayerFreshness {
+    void this.now;
+    return freshness(this.ages?.layers[name], this.connection, this.agesAt ? (Date.now() - this.agesAt) / 1000 : 0, this.lostS);
+  }
+
+  look(viewport: Viewport): void {
+    this.socket?.look(viewport);
+  }
+
+  socketGaps(): number {
+    return this.socket?.gaps ?? 0;
+  }
+
+  socketPosition(): { epoch: number | null; tick: number | null; journal: number | null } {
+    return this.socket?.position ?? { epoch: null, tick: null, journal: null };
+  }
+
+  private commit(change: Commit): void {
+    this.onCommit(change);
+    if (!this.countsDue) {
+      this.countsDue = true;
+      setTimeout(() => {
+        this.countsDue = false;
+        this.counts = [...this.board.devices.counts];
+        this.readLiveValue();
+      }, 500);
+    }
+  }
+
+  private readLiveValue(): void {
+    if (this.selection?.type !== 'device') return;
+    const row = this.board.devices.rowOf(this.selection.id as number);
+    if (row === undefined) return;
+    const { value, state } = this.board.devices;
+    if (this.liveValue?.value !== value[row] || this.liveValue.state !== state[row]) this.liveValue = { value: value[row], state: state[row] };
+  }
+
+  private journal(event: JournalEvent): void {
+    if (event.kind.startsWith('alarm') || event.kind.startsWith('case')) this.refreshEvents();
+  }
+
+  /** Many events make one read. */
+  private refreshEvents(): void {
+    if (this.eventTimer) return;
+    this.eventTimer = setTimeout(() => {
+      this.eventTimer = undefined;
+      void this.alarms.refresh().then(() => this.noticeNew());
+      void this.cases.refresh();
+      void this.stats.refresh();
+    }, EVENT_DEBOUNCE_MS);
+  }
+
+  private noticeNew(): void {
+    const groups = this.alarms.value?.groups;
+    if (!groups) return;
+    const critical = groups.filter((g) => stateCode(g.state) === 5).map((g) => g.key);
+    if (this.knownGroups) {
+      const fresh = critical.filter((key) => !this.knownGroups!.has(key));
+      if (fresh.length) this.freshCritical = new Set([...[...this.freshCritical].filter((key) => critical.includes(key)), ...fresh]);
+    }
+    this.knownGroups = new Set(critical);
+    if (this.cursor && !this.rows.includes(this.cursor)) this.cursor = null;
+  }
+
+  kind(code: number): DeviceKind | undefined {
+    return this.catalog?.device_kinds.find((k) => k.code === code);
+  }
+
+  kindByName(name: string | undefined): DeviceKind | undefined {
+    return this.catalog?.device_kinds.find((k) => k.name === name);
+  }
+
+  get legend(): LegendEntry[] {
+    return this.layers?.legend ?? [];
+  }
+
+  // ---- selection ------------------------------------------------------------------------------
+
+  /** Keys of the rows of the left rail in the order in which they are listed. */
+  get rows(): string[] {
+    return [...(this.alarms.value?.groups ?? []).map((g) => g.key), ...(this.cases.value?.cases ?? []).map((c) => `case:${c.id}`)];
+  }
+
+  group(key: string | null): AlarmGroup | undefined {
+    return this.alarms.value?.groups.find((g) => g.key === key);
+  }
+
+  /** The alarm group that the selected thing belongs to. */
+  get selectedGroup(): AlarmGroup | undefined {
+    const s = this.selection;
+    if (!s) return undefined;
+    if (s.type === 'group') return this.group(String(s.id));
+    if (s.type === 'device') return this.alarms.value?.groups.find((g) => g.members.some((m) => m.device_id === s.id));
+    return undefined;
+  }
+
+  move(step: number): void {
+    const { rows } = this;
+    if (!rows.length) return;
+    const at = this.cursor === null ? -1 : rows.indexOf(this.cursor);
+    this.cursor = rows[Math.max(0, Math.min(rows.length - 1, at < 0 ? (step > 0 ? 0 : rows.length - 1) : at + step))];
+  }
+
+  openCursor(): void {
+    if (this.cursor) this.openRow(this.cursor);
+  }
+
+  openRow(key: string): void {
+    this.cursor = key;
+    if (key.startsWith('case:')) {
+      this.select({ type: 'case', id: Number(key.slice(5)) });
+      return;
+    }
+    const group = this.group(key);
+    if (!group) return;
+    const worst = [...group.members].sort((a, b) => stateCode(b.state) - stateCode(a.state))[0];
+    if (worst) this.select({ type: 'device', id: worst.device_id });
+    else this.select({ type: 'group', id: key });
+  }
+
+  select(selection: Selection | null): void {
+    this.selection = selection;
+    this.liveValue = null;
+    this.detail = EMPTY_DETAIL;
+    if (selection) {
+      const group = this.selectedGroup;
+      if (group) this.cursor = group.key;
+      this.tab = 'details';
+      void this.readDetail(true);
+      this.readLiveValue();
+    } else {
+      this.detailNumber += 1;
+      if (this.tab === 'details') this.tab = 'map';
+    }
+  }
+
+  private async readDetail(first: boolean): Promise<void> {
+    const s = this.selection;
+    if (!s || s.type === 'case' || s.type === 'group') return;
+    const number = first ? ++this.detailNumber : this.detailNumber;
+    const settle = async <T>(path: string): Promise<T | null> => get<T>(path).catch(() => null);
+    try {
+      if (s.type === 'building') {
+        const building = await get<BuildingDetail>(`/api/buildings/${s.id}`);
+        if (number === this.detailNumber) this.detail = { ...EMPTY_DETAIL, building, readAt: Date.now() };
+        return;
+      }
+      const base = s.type === 'worker' ? `/api/workers/${s.id}` : `/api/devices/${s.id}`;
+      const device = await get<DeviceDetail>(base);
+      if (number !== this.detailNumber) return;
+      this.detail = { ...this.detail, device, error: null, readAt: Date.now() };
+      if (s.type === 'worker') return;
+      const property = device.properties[0]?.name;
+      const [history, neighbours, events] = await Promise.all([
+        property ? settle<History>(`${base}/history?property=${encodeURIComponent(property)}&hours=24&points=600`) : null,
+        settle<Neighbour[]>(`${base}/neighbours?limit=5&radius_m=300`),
+        settle<DeviceEvent[] | { events: DeviceEvent[] }>(`${base}/events?limit=12`),
+      ]);
+      if (number !== this.detailNumber) return;
+      this.detail = {
+        ...this.detail,
+        history: history ?? this.detail.history,
+        neighbours: neighbours ?? this.detail.neighbours,
+        events: (Array.isArray(events) ? events : events?.events) ?? this.detail.events,
+      };
+    } catch (problem) {
+      if (number === this.detailNumber) this.detail = { ...this.detail, error: problem instanceof Error ? problem.message : String(problem) };
+    }
+  }
+
+  /** Where the selected thing (or the row under the keyboard) is. */
+  get place(): [number, number] | null {
+    const group = (this.selection ? this.selectedGroup : undefined) ?? this.group(this.cursor);
+    const s = this.selection;
+    if (s?.type === 'case' || (!s && this.cursor?.startsWith('case:'))) {
+      const id = s ? s.id : Number(this.cursor!.slice(5));
+      const row = this.cases.value?.cases.find((c) => c.id === id);
+      return row && row.lon != null && row.lat != null ? [row.lon, row.lat] : null;
+    }
+    if ((s?.type === 'device' || s?.type === 'worker') && !group) {
+      const rows = s.type === 'device' ? this.board.devices : this.board.workers;
+      const row = rows.rowOf(s.id as number);
+      if (row !== undefined) return [rows.position[3 * row], rows.position[3 * row + 1]];
+      return this.detail.device ? [this.detail.device.lon, this.detail.device.lat] : null;
+    }
+    return group ? [group.lon, group.lat] : null;
+  }
+
+  fly(): void {
+    const { place } = this;
+    if (place) this.onFly(place[0], place[1]);
+  }
+
+  close(): void {
+    if (this.helpOpen) this.helpOpen = false;
+    else if (this.searchOpen) this.searchOpen = false;
+    else if (this.sheet) this.sheet = null;
+    else if (this.selection) this.select(null);
+    else if (this.expanded) this.expanded = null;
+    else this.cursor = null;
+  }
+
+  toggle(name: string): void {
+    this.toggles = { ...this.toggles, [name]: !this.toggles[name] };
+  }
+
+  expand(): void {
+    const key = this.group(this.cursor)?.key ?? this.selectedGroup?.key ?? null;
+    this.expanded = this.expanded === key ? null : key;
+  }
+
+  setLang(lang: Lang): void {
+    this.lang = lang;
+    localStorage.setItem('lang', lang);
+    document.documentElement.lang = lang === 'zh' ? 'zh-CN' : 'en';
+  }
+
+  // ---- acts -----------------------------------------------------------------------------------
+
+  async acknowledge(): Promise<void> {
+    const group = this.group(this.cursor) ?? this.selectedGroup;
+    if (!group) return;
+    try {
+      const answer = await post<{ acknowledged: number; already: number }>('/api/alarms/acknowledge', { alarm_ids: group.members.map((m) => m.alarm_id), by: 'wall' });
+      this.say(answer.acknowledged ? this.t('ackDone', answer.acknowledged) : this.t('ackNone'));
+      await this.alarms.refresh();
+    } catch (problem) {
+      this.say(this.t('failed', problem instanceof Error ? problem.message : String(problem)));
+    }
+  }
+
+  async openStat(stat: Stat): Promise<void> {
+    if (!stat.list) return;
+    this.sheet = { stat, list: null, error: null };
+    try {
+      const list = await get<StatList>(`${stat.list}?limit=200`);
+      if (this.sheet?.stat.key === stat.key) this.sheet = { stat, list, error: null };
+    } catch (problem) {
+      if (this.sheet?.stat.key === stat.key) this.sheet = { stat, list: null, error: problem instanceof Error ? problem.message : String(problem) };
+    }
+  }
+
+  /** One line at the foot for a few seconds. */
+  say(text: string): void {
+    this.note = text;
+    clearTimeout(this.noteTimer);
+    this.noteTimer = setTimeout(() => (this.note = ''), 5000);
+  }
+
+  /** Something went wrong that people should know of, without taking the page down. */
+  report(detail: string): void {
+    if (this.problems.at(-1) === detail) return;
+    this.problems = [...this.problems, detail].slice(-3);
+    setTimeout(() => (this.problems = this.problems.filter((p) => p !== detail)), 15_000);
+  }
+}
