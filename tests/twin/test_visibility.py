@@ -78,9 +78,7 @@ def streets(draw):
     number = st.floats(-60, 60)
     size = st.floats(2, 30)
     boxes = draw(st.lists(st.tuples(number, number, size, size, st.floats(0, 90)), max_size=8))
-    made = [
-        shapely.affinity.rotate(shapely.box(x, y, x + w, y + h), turn) for x, y, w, h, turn in boxes
-    ]
+    made = [shapely.affinity.rotate(shapely.box(x, y, x + w, y + h), turn) for x, y, w, h, turn in boxes]
     return [b for b in made if b.distance(shapely.Point(0, 0)) > 0.3]
 
 
