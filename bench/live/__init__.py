@@ -40,7 +40,7 @@ class Options(CommonOptions):
     viewers: int = option(100, "websocket viewers")
     walls: int = option(10, "of them, walls that show the whole city")
     gateways: int = option(200, "MQTT connections that publish")
-    per_message: int = option(100, "readings a gateway puts in one message")
+    per_message: int = option(80, "readings a gateway puts in one message")
     mode: str = option("batch", "batch (gateways) or single (a message a reading)")
     stall: bool = option(True, "from the middle on, one more viewer never reads")
     contenders: str = option(",".join(CONTENDERS), "who takes part, in this order")

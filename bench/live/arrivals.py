@@ -80,6 +80,7 @@ def evaluate(
         "readings_expected": sum(s.expected for s in seen.values()),
         "readings_received": sum(s.received for s in seen.values()),
         "stale_at_end": sum(s.stale_at_end for s in seen.values()),
+        "states_held": sum(s.held for s in seen.values()),
         "held_by_walls": [s.held for i, s in seen.items() if contacts[i].wall],
         "snapshot_frames": sum(s.snapshots for s in seen.values()),
         "closed": sorted({c.closed for c in contacts if c.closed}),

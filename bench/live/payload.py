@@ -1,4 +1,4 @@
-"""Write readings as devices send them (the public ingest protocol), and read them back."""
+"""Write readings as devices send them (docs/device-schema.md), and read them back."""
 
 from __future__ import annotations
 
@@ -43,55 +43,61 @@ class Writer:
         self, gateway: int, rows: _Rows, numbers: _Rows, time_s: float
     ) -> Iterator[tuple[bytes, bytes, int]]:
         """Give topic (encoded), body and count of readings of each message of a turn."""
-        values = self._plan.value(rows, numbers).tolist()
         at_ms = round(time_s * 1e3)
-        readings = [
-            (row, self._reading(row, value, at_ms)) for row, value in zip(rows.tolist(), values, strict=True)
+        values = [
+            round(value, self._decimals[row])
+            for row, value in zip(rows.tolist(), self._plan.value(rows, numbers).tolist(), strict=True)
         ]
+        chosen = rows.tolist()
         if self._mode == "batch":
-            yield self._gateway_topic[gateway], _batch([reading for _, reading in readings]), len(readings)
+            yield self._gateway_topic[gateway], self._columns(at_ms, chosen, values), len(chosen)
         elif self._mode == "single":
-            for row, reading in readings:
-                yield mqtt.text(device_topic(self._uid[row])), orjson.dumps(reading), 1
+            for row, value in zip(chosen, values, strict=True):
+                uid = self._uid[row]
+                reading = {"t": at_ms, "d": uid, "p": self._property[row], "v": value}
+                yield mqtt.text(device_topic(uid)), orjson.dumps(reading), 1
         else:
-            by_room: dict[str, list[dict[str, Any]]] = {}
-            for row, reading in readings:
-                by_room.setdefault(self._room[row], []).append(reading)
-            for room, members in by_room.items():
-                yield mqtt.text(ROOM_TOPICS + room), _batch(members), len(members)
+            by_room: dict[str, tuple[list[int], list[float]]] = {}
+            for row, value in zip(chosen, values, strict=True):
+                members = by_room.setdefault(self._room[row], ([], []))
+                members[0].append(row)
+                members[1].append(value)
+            for room, (members_rows, members_values) in by_room.items():
+                body = self._columns(at_ms, members_rows, members_values)
+                yield mqtt.text(ROOM_TOPICS + room), body, len(members_rows)
 
-    def _reading(self, row: int, value: float, at_ms: int) -> dict[str, Any]:
-        return {
-            "uid": self._uid[row],
-            "property": self._property[row],
-            "time": at_ms,
-            "value": round(value, self._decimals[row]),
-        }
+    def _columns(self, at_ms: int, rows: list[int], values: list[float]) -> bytes:
+        """Write readings of one moment as columns, the cheapest form of the schema."""
+        return orjson.dumps(
+            {
+                "t": at_ms,
+                "d": [self._uid[row] for row in rows],
+                "p": [self._property[row] for row in rows],
+                "v": values,
+            }
+        )
 
 
 def gateway_topic(gateway: int) -> str:
     """Name the topic a gateway publishes to."""
-    return f"gridtwin/v1/gateway/bench-gw-{gateway:04d}/observations"
+    return f"gt/v1/gateways/bench-gw-{gateway:04d}/observations"
 
 
 def device_topic(uid: str) -> str:
     """Name the topic a single device publishes to."""
-    return f"gridtwin/v1/device/{uid}/observations"
+    return f"gt/v1/devices/{uid}/observations"
 
 
-ALL_TOPICS = "gridtwin/v1/#"
-
-
-def _batch(readings: list[dict[str, Any]]) -> bytes:
-    return orjson.dumps({"observations": readings})
+ALL_TOPICS = "gt/v1/#"
 
 
 def read_back(body: bytes | memoryview) -> list[tuple[str, float]]:
     """Give uid and value of each reading of a message, as a browser's handler would."""
-    message = orjson.loads(body)
-    readings = message.get("observations", [message])
-    return [(reading["uid"], float(reading["value"])) for reading in readings]
+    message: dict[str, Any] = orjson.loads(body)
+    if isinstance(message["v"], list):
+        return list(zip(message["d"], message["v"], strict=True))
+    return [(message["d"], message["v"])]
 
 
-READING_MARK = b'"uid"'
+READING_MARK = b'"bench-'
 """Occurs once a reading: counts them without parsing."""

@@ -76,26 +76,20 @@ def _side_by_side(result: Mapping[str, Any]) -> Table:
 
 def _account(one: Mapping[str, Any]) -> Table:
     published, stored, viewers = one["published"], one["database"], one["viewers"]
-    before, after = viewers["latency"]["before_stall"], viewers["latency"]["after_stall"]
+    latency, traffic = viewers["latency"], viewers["traffic"]
+    p99 = {name: show(latency[name]["p99_ms"], 0) for name in latency}
+    frames = {name: show(traffic[name]["messages_per_s_mean"]) for name in traffic}
     rows = [
-        ("readings published and acknowledged", show(published.get("acknowledged"))),
+        ("readings published", show(published.get("readings"))),
+        ("of them acknowledged by the broker", show(published.get("acknowledged"))),
         ("observations stored", show(stored.get("stored"))),
         ("observations lost", show(stored.get("lost"))),
         ("messages quarantined", show(stored.get("quarantined"))),
         ("devices a wall holds (least)", show(min(viewers["held_by_walls"], default=None))),
         ("states that differ from the last published, all viewers", show(viewers["stale_at_end"])),
-        (
-            "p99 ms walls / others",
-            f"{show(viewers['latency']['all_walls']['p99_ms'], 0)} / {show(viewers['latency']['all_others']['p99_ms'], 0)}",
-        ),
-        (
-            "p99 ms before / after one viewer stalls",
-            f"{show(before['p99_ms'], 0)} / {show(after['p99_ms'], 0)}",
-        ),
-        (
-            "frames/s per viewer, walls / others",
-            f"{show(viewers['traffic']['walls']['messages_per_s_mean'])} / {show(viewers['traffic']['others']['messages_per_s_mean'])}",
-        ),
+        ("p99 ms walls / others", f"{p99['all_walls']} / {p99['all_others']}"),
+        ("p99 ms before / after one viewer stalls", f"{p99['before_stall']} / {p99['after_stall']}"),
+        ("messages/s per viewer, walls / others", f"{frames['walls']} / {frames['others']}"),
         ("publisher's worst lateness ms", show(published.get("worst_lateness_ms"))),
     ]
     return Table("GridTwin: nothing lost, everything shown", ("figure", "value"), rows)
@@ -134,12 +128,9 @@ def _ratio(one: Mapping[str, Any], ours: Mapping[str, Any] | None) -> str:
 
 
 def _missing(one: Mapping[str, Any]) -> float | None:
+    """Give percent of a peer's readings not received, or of GridTwin's final states not shown."""
     viewers = one["viewers"]
     if one["contender"] == "gridtwin":
-        return (
-            round(100.0 * viewers["stale_at_end"] / max(1, len(viewers["held_by_walls"])), 3)
-            if viewers["stale_at_end"]
-            else 0.0
-        )
+        return round(100.0 * viewers["stale_at_end"] / max(1, viewers["states_held"]), 3)
     expected = viewers["readings_expected"]
     return round(100.0 * (1 - viewers["readings_received"] / expected), 3) if expected else None
