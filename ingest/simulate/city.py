@@ -148,7 +148,8 @@ _EXTENT = text(
         UNION ALL SELECT 2, ST_Union(geom) FROM grids WHERE level = 'responsibility_grid'
         UNION ALL SELECT 3, ST_Union(geom) FROM grids WHERE level = 'community'
         UNION ALL SELECT 4, ST_Union(extent) FROM dataset WHERE extent IS NOT NULL AND NOT simulated
-        UNION ALL SELECT 5, ST_Buffer(ST_ConvexHull(ST_Collect(geom)), 0.0003) FROM building WHERE valid_to IS NULL
+        UNION ALL SELECT 5, ST_Buffer(ST_ConvexHull(ST_Collect(geom)), 0.0003) FROM building
+                  WHERE valid_to IS NULL
     )
     SELECT ST_AsBinary(geom) FROM best WHERE geom IS NOT NULL AND NOT ST_IsEmpty(geom) ORDER BY rank LIMIT 1
     """
@@ -183,7 +184,8 @@ _KITCHENS = text(
     """
     SELECT source_ref, name, ST_AsBinary(geom) AS geom
     FROM service_point
-    WHERE valid_to IS NULL AND category IN ('restaurant', 'fast_food', 'cafe', 'food_court', 'canteen', 'bar', 'pub')
+    WHERE valid_to IS NULL
+      AND category IN ('restaurant', 'fast_food', 'cafe', 'food_court', 'canteen', 'bar', 'pub')
     ORDER BY source_ref, id
     """
 )
@@ -191,7 +193,10 @@ _CAMERAS = text(
     "SELECT count(*) FROM device WHERE valid_to IS NULL AND kind LIKE 'camera%' AND NOT simulated"
 )
 _DISTRICT = text(
-    "SELECT substr(code, 1, 6) FROM area WHERE valid_to IS NULL ORDER BY (level = 'district') DESC, code LIMIT 1"
+    """
+    SELECT substr(code, 1, 6) FROM area WHERE valid_to IS NULL
+    ORDER BY (level = 'district') DESC, code LIMIT 1
+    """
 )
 
 

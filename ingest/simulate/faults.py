@@ -22,7 +22,9 @@ def beyond(observed: ObservedProperty, limit: Limit) -> float:
     worse = [
         at
         for row in observed.limits
-        if row.state > limit.state and (at := row.above if side > 0 else row.below) is not None and at != start
+        if row.state > limit.state
+        and (at := row.above if side > 0 else row.below) is not None
+        and at != start
     ]
     end = observed.maximum if side > 0 else observed.minimum
     if worse:
@@ -86,7 +88,8 @@ class Faults:
 
     def silent(self, rows: Rows, unix_s: float) -> NDArray[np.bool_]:
         """Tell which devices send nothing at a time."""
-        return (self.slot[rows] == _SILENT) & (unix_s >= self._start[rows]) & (unix_s < self._end[rows])
+        lost = (self.slot[rows] == _SILENT) & (unix_s >= self._start[rows]) & (unix_s < self._end[rows])
+        return np.asarray(lost, bool)
 
     def bend(self, rows: Rows, values: Floats, unix_s: float) -> None:
         """Bend values of shape (len(rows), 4) in place towards what their episodes say."""

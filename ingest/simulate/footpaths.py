@@ -58,10 +58,11 @@ class Footpaths:
         return int(among[np.einsum("ij,ij->i", offset, offset).argmin()])
 
     def route(self, start: int, target: int, limit_m: float) -> Integers | None:
-        """Return the nodes of the shortest way, or None where it is longer than `limit_m` or there is none."""
-        _, before = dijkstra(
-            self.matrix, directed=True, indices=start, limit=limit_m, return_predecessors=True
+        """Return the nodes of the shortest way; None where there is none or it is longer than `limit_m`."""
+        _, ways = dijkstra(
+            self.matrix, directed=True, indices=[start], limit=limit_m, return_predecessors=True
         )
+        before = ways[0]
         if before[target] < 0:
             return None
         nodes = [target]

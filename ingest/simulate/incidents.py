@@ -138,7 +138,8 @@ class Incidents:
         edge = max(float(distance.max()), 1.0)
         strength = _STRONGEST + (_WEAKEST - _STRONGEST) * distance / edge
         observed = [
-            self._catalog.by_name[str(self._kinds[r])].property(script.reaches[str(self._kinds[r])]) for r in rows
+            self._catalog.by_name[str(self._kinds[r])].property(script.reaches[str(self._kinds[r])])
+            for r in rows
         ]
         targets = np.array([_target(p, float(s)) for p, s in zip(observed, strength, strict=True)])
         delay = distance / script.front_mps * random.uniform(0.85, 1.15, len(rows))

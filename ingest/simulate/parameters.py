@@ -181,8 +181,9 @@ class TrafficParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     jitter: float
     first_report_s: float
     devices_per_gateway: int
+    flush_s: float
     single_share: float
-    connections: int
+    single_most: int
     window: int
     outbox: int
     tick_s: float

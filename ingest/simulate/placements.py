@@ -68,7 +68,7 @@ def at_entrances(city: City, kind: str, rule: SitingRule, wanted: int, seed: int
 
 
 def on_floors(city: City, kind: str, rule: SitingRule, wanted: int, seed: int) -> list[Site]:
-    """Ceilings: one in each entrance hall, then one on every floor, then one per 120 m², 60 m², ... of floor."""
+    """Ceilings: one in each entrance hall, then one a floor, then one per 120 m², 60 m², ... of floor."""
     chosen = _chosen(city, rule, seed)
     sites: list[Site] = []
     hall = [_inner_points(b.shape, 1, seed, b.ref) for b in chosen]
@@ -92,7 +92,7 @@ def on_floors(city: City, kind: str, rule: SitingRule, wanted: int, seed: int) -
     return sites
 
 
-def on_roofs(city: City, kind: str, rule: SitingRule, wanted: int, seed: int) -> list[Site]:
+def on_roofs(city: City, kind: str, rule: SitingRule, _wanted: int, seed: int) -> list[Site]:
     """Flat roofs, the largest first: one in the middle of each, above the highest floor."""
     sites = []
     for b in sorted(_chosen(city, rule, seed), key=lambda b: (-b.shape.area, b.ref)):
@@ -105,7 +105,7 @@ def on_roofs(city: City, kind: str, rule: SitingRule, wanted: int, seed: int) ->
     return sites
 
 
-def in_lifts(city: City, kind: str, rule: SitingRule, wanted: int, seed: int) -> list[Site]:
+def in_lifts(city: City, kind: str, rule: SitingRule, _wanted: int, seed: int) -> list[Site]:
     """Lifts of buildings of enough floors: one, and one more per 600 m² of floor plan, in the middle."""
     sites = []
     for n in range(4):
@@ -116,8 +116,8 @@ def in_lifts(city: City, kind: str, rule: SitingRule, wanted: int, seed: int) ->
     return sites
 
 
-def in_kitchens(city: City, kind: str, rule: SitingRule, wanted: int, seed: int) -> list[Site]:
-    """Kitchens of mapped restaurants, where they are mapped; then each floor of the rule's kinds of building."""
+def in_kitchens(city: City, kind: str, rule: SitingRule, _wanted: int, seed: int) -> list[Site]:
+    """Kitchens of mapped restaurants; then each floor of the rule's kinds of building."""
     sites = []
     for ref, name, point in sorted(city.kitchens, key=lambda k: rank(seed, k[0])):
         x, y = float(point.x), float(point.y)
@@ -146,7 +146,7 @@ def in_kitchens(city: City, kind: str, rule: SitingRule, wanted: int, seed: int)
     return sites
 
 
-def along_roads(city: City, kind: str, rule: SitingRule, wanted: int, seed: int) -> list[Site]:
+def along_roads(city: City, kind: str, rule: SitingRule, _wanted: int, seed: int) -> list[Site]:
     """Beside roads of the rule's classes, every ``spacing_m``, sides in turn, ``offset_m`` off the kerb
     (negative: on the carriageway). With ``group`` above 1, in rows of so many with a gap between rows.
     """
@@ -196,8 +196,8 @@ def by_water(city: City, kind: str, rule: SitingRule, wanted: int, seed: int) ->
     return sites + along_roads(city, kind, rule, wanted, seed)
 
 
-def at_gates(city: City, kind: str, rule: SitingRule, wanted: int, seed: int) -> list[Site]:
-    """Where a minor road crosses the border of a block (a compound); elsewhere where an access road begins."""
+def at_gates(city: City, kind: str, rule: SitingRule, _wanted: int, seed: int) -> list[Site]:
+    """Where a minor road crosses the border of a block (a compound); then where an access road begins."""
     minor = [r for r in city.surface_roads if r.road_class in rule.road_classes]
     sites = []
     for ref, block in city.blocks:
@@ -232,7 +232,7 @@ def at_gates(city: City, kind: str, rule: SitingRule, wanted: int, seed: int) ->
     return _clear(city, sites + mouths, off_road=False, spacing_m=20.0)
 
 
-def at_junctions(city: City, kind: str, rule: SitingRule, wanted: int, seed: int) -> list[Site]:
+def at_junctions(city: City, kind: str, rule: SitingRule, _wanted: int, seed: int) -> list[Site]:
     """Corners of junctions, each looking along one of its streets; none where the city has real cameras."""
     if city.cameras:
         return []
@@ -260,7 +260,7 @@ def at_junctions(city: City, kind: str, rule: SitingRule, wanted: int, seed: int
             if far < 3.0:
                 continue
             ux, uy = dx / far, dy / far
-            # On the right of the street it looks along, a little into it, so that the corner is not in the way.
+            # On the right of the street it looks along, a little into it: the corner is not in the way.
             at = (float(x + ux * kerb + uy * kerb), float(y + uy * kerb - ux * kerb))
             ref = f"{kind}/{place}/{turn}"
             bearing = math.degrees(math.atan2(ux, uy)) % 360.0

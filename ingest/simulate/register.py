@@ -103,8 +103,8 @@ _CLOSE = text(
 )
 _UPDATE = text(
     """
-    UPDATE device d SET kind = s.kind, name = s.name, name_en = s.name_en, geom = s.geom, height_m = s.height_m,
-        floor = s.floor, bearing_deg = s.bearing_deg,
+    UPDATE device d SET kind = s.kind, name = s.name, name_en = s.name_en, geom = s.geom,
+        height_m = s.height_m, floor = s.floor, bearing_deg = s.bearing_deg,
         bearing_source = CASE WHEN s.bearing_deg IS NULL THEN NULL ELSE 'estimated' END,
         building_id = s.building_id, address = s.address, expected_interval_s = s.expected_interval_s,
         unit_grid_id = s.unit_grid_id, responsibility_grid_id = s.responsibility_grid_id,
@@ -122,8 +122,8 @@ _INSERT = text(
     INSERT INTO device (dataset_id, source_ref, content_hash, uid, kind, name, name_en, geom, height_m, floor,
         bearing_deg, bearing_source, building_id, unit_grid_id, responsibility_grid_id, address,
         expected_interval_s, simulated, position_source)
-    SELECT :dataset, s.source_ref, s.content_hash, s.uid, s.kind, s.name, s.name_en, s.geom, s.height_m, s.floor,
-        s.bearing_deg, CASE WHEN s.bearing_deg IS NULL THEN NULL ELSE 'estimated' END, s.building_id,
+    SELECT :dataset, s.source_ref, s.content_hash, s.uid, s.kind, s.name, s.name_en, s.geom, s.height_m,
+        s.floor, s.bearing_deg, CASE WHEN s.bearing_deg IS NULL THEN NULL ELSE 'estimated' END, s.building_id,
         s.unit_grid_id, s.responsibility_grid_id, s.address, s.expected_interval_s, true, 'estimated'
     FROM sited s WHERE NOT EXISTS (SELECT FROM device d WHERE d.uid = s.uid)
     ORDER BY s.kind, s.uid

@@ -5,8 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
@@ -47,18 +45,15 @@ class HourlySeries:
         return self._values.get((at.month, at.day, at.hour), math.nan)
 
 
-@contextmanager
-def _opened(path: Path) -> Iterator[TextIO]:
-    stream: TextIO
+def _opened(path: Path) -> TextIO:
     if path.suffix == ".gz":
-        stream = gzip.open(path, "rt", encoding="utf-8", newline="")
-    else:
-        stream = path.open(encoding="utf-8", newline="")
-    with stream:
-        yield stream
+        return gzip.open(path, "rt", encoding="utf-8", newline="")
+    return path.open(encoding="utf-8", newline="")
 
 
-def read_uci_pm25(path: Path, *, year: int = 2014, column: str = "PM_US Post", utc_offset_h: float = 8.0) -> HourlySeries:
+def read_uci_pm25(
+    path: Path, *, year: int = 2014, column: str = "PM_US Post", utc_offset_h: float = 8.0
+) -> HourlySeries:
     """Read PM2.5 of the UCI data set 394 (five Chinese cities), plain or gzipped CSV.
 
     Raises

@@ -71,7 +71,7 @@ def _curve(track: Track, at: Rows, elapsed_s: Floats, now: Moment) -> Floats:
     daily = s.mean + 0.5 * s.swing * np.cos(2.0 * np.pi * (now.hour - s.peak_h) / 24.0)
     # Devices feel rain by half as much or half as much again, as their ground lies.
     wet = s.rain * now.wet * (1.0 + 0.5 * np.tanh(track.own[at]))
-    return daily + s.spread * track.own[at] + _noise(track, at, elapsed_s, s.noise) + wet
+    return np.asarray(daily + s.spread * track.own[at] + _noise(track, at, elapsed_s, s.noise) + wet)
 
 
 def _regional(track: Track, at: Rows, elapsed_s: Floats, now: Moment) -> Floats:
@@ -105,7 +105,9 @@ def _switch(track: Track, at: Rows, elapsed_s: Floats, now: Moment) -> Floats:
 def _session(track: Track, at: Rows, elapsed_s: Floats, now: Moment) -> Floats:
     s = track.signal
     on = _switch(track, at, elapsed_s, now)
-    full = np.maximum(s.mean + s.spread * track.own[at] + _noise(track, at, elapsed_s, s.noise), 0.15 * s.mean)
+    full = np.maximum(
+        s.mean + s.spread * track.own[at] + _noise(track, at, elapsed_s, s.noise), 0.15 * s.mean
+    )
     keep = np.exp(-elapsed_s / _SESSION_LAG_S)
     track.level[at] = on * full + (track.level[at] - on * full) * keep
     track.level[at] = np.where((on == 0.0) & (track.level[at] < 0.02 * s.mean), 0.0, track.level[at])

@@ -1,4 +1,4 @@
-"""Put simulated devices, workers and cases into the imported city, by the rules of ``data/simulation.toml``."""
+"""Put simulated devices, workers and cases into the imported city by documented rules."""
 
 from __future__ import annotations
 
@@ -123,10 +123,9 @@ def site_devices(
 def default_total(city: City, parameters: Parameters) -> int:
     """Return how many devices suit the city when nobody says."""
     siting = parameters.siting
-    road_km = sum(r.line.length for r in city.roads) / 1000.0
-    return min(
-        siting.default_total, round(siting.per_building * len(city.buildings) + siting.per_road_km * road_km)
-    )
+    road_km = float(sum(r.line.length for r in city.roads)) / 1000.0
+    fitting = siting.per_building * len(city.buildings) + siting.per_road_km * road_km
+    return min(siting.default_total, round(fitting))
 
 
 def plan_devices(

@@ -1,4 +1,4 @@
-"""Invent the workers: organisations, names, trackers and the grids they answer for, all marked as simulated."""
+"""Invent the workers: organisations, names, trackers and grids they answer for, marked as simulated."""
 
 from __future__ import annotations
 
@@ -43,11 +43,15 @@ _WORKER = text(
     FROM device d WHERE d.uid = :uid
     ON CONFLICT (code) DO UPDATE SET name = excluded.name, name_en = excluded.name_en, role = excluded.role,
         organisation_id = excluded.organisation_id, responsibility_grid_id = excluded.responsibility_grid_id,
-        device_id = excluded.device_id, skills = excluded.skills, on_duty = true, base_point = excluded.base_point
+        device_id = excluded.device_id, skills = excluded.skills, on_duty = true,
+        base_point = excluded.base_point
     """
 )
 _DISMISS = text(
-    "UPDATE worker SET on_duty = false, device_id = NULL WHERE simulated AND on_duty AND NOT (code = ANY(:codes))"
+    """
+    UPDATE worker SET on_duty = false, device_id = NULL
+    WHERE simulated AND on_duty AND NOT (code = ANY(:codes))
+    """
 )
 
 
@@ -93,8 +97,8 @@ def site_workers(connection: Connection, city: City, parameters: Parameters, see
             organisations[street] = _organisations(connection, street, len(organisations) + 1, city.chinese)
         code = f"SIM-W-{n + 1:03d}"
         if grid:
-            point = shapely.from_wkb(bytes(grid["point"]))
-            x, y = city.to_metres(np.array([point.x]), np.array([point.y]))
+            point = shapely.get_coordinates(shapely.from_wkb(bytes(grid["point"])))
+            x, y = city.to_metres(point[:, 0], point[:, 1])
             node = paths.nearest(float(x[0]), float(y[0]), main)
         else:
             node = int(main[rank(seed, code) % len(main)])

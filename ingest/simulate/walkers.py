@@ -17,6 +17,9 @@ Integers = NDArray[np.int64]
 _STEP_S = 1.0
 """Longest step in which speed is held constant."""
 
+_LONGEST_PAUSE_S = 60.0
+"""A machine that slept does not make its workers run: at most this much is walked in one step."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fix:
@@ -67,7 +70,14 @@ class Walker:
         self._speed_mps = parameters.speed_mps
         self._rest_s = float(random.uniform(0.0, parameters.stop_s[1]))
         self._indoors = False
+        self._clock_s = 0.0
         self._noise = random.normal(0.0, parameters.noise_m, 2)
+
+    def walk_to(self, unix_s: float) -> Fix:
+        """Walk until a time and return the fix there; the first call only says where the walker stands."""
+        elapsed_s = unix_s - self._clock_s if self._clock_s else 0.0
+        self._clock_s = unix_s
+        return self.advance(min(max(elapsed_s, 0.0), _LONGEST_PAUSE_S))
 
     def advance(self, elapsed_s: float) -> Fix:
         """Walk for a time and return the fix at its end."""
@@ -145,13 +155,14 @@ class Walker:
 
 
 def neighbourhood(paths: Footpaths, x_m: float, y_m: float, radius_m: float) -> Integers:
-    """Return the nodes within a radius of a point, of the largest component; the nearest one where none is."""
+    """Return the nodes of the largest component around a point, or around the one nearest to it."""
     main = paths.main_component()
     if not len(main):
         return main
-    near = main[np.hypot(*(paths.xy[main] - (x_m, y_m)).T) <= radius_m]
+    near: Integers = main[np.hypot(*(paths.xy[main] - (x_m, y_m)).T) <= radius_m]
     if len(near) >= 2:
         return near
     # A worker whose grid has no footpath starts from the nearest, and walks around there.
     at = paths.xy[paths.nearest(x_m, y_m, main)]
-    return main[np.hypot(*(paths.xy[main] - at).T) <= radius_m]
+    around: Integers = main[np.hypot(*(paths.xy[main] - at).T) <= radius_m]
+    return around

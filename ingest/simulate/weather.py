@@ -48,6 +48,6 @@ class Weather:
         """Return intensity now, and how wet the ground is: rain of the last hours, run off exponentially."""
         step_h = _HISTORY_H / _STEPS
         ago_h = np.arange(_STEPS) * step_h
-        rain = self.intensity(unix_s - ago_h * 3600.0)
+        rain = self.intensity(np.asarray(unix_s - ago_h * 3600.0, np.float64))
         drained = np.exp(-ago_h / self._rain.drain_h) * step_h / self._rain.drain_h
         return float(rain[0]), float((rain * drained).sum())

@@ -1,0 +1,254 @@
+"""Run simulated devices: connect as gateways and devices do, and publish until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import shapely
+from sqlalchemy import text
+
+from ingest.simulate.fleet import DIRECT, Fleet, read_fleet
+from ingest.simulate.footpaths import Footpaths, build_footpaths
+from ingest.simulate.link import Link, LinkCounts
+from ingest.simulate.messages import Mailroom, gateway_name, status_message
+from ingest.simulate.parameters import DEFAULT_PATH, Parameters, load_parameters
+from ingest.simulate.replay import read_uci_pm25
+from ingest.simulate.simulation import Simulation
+from ingest.simulate.siting import DEFAULT_SEED
+from ingest.transports.broker import BrokerAddress
+from twin.catalog import Catalog, load_catalog
+from twin.crs import to_local_metres
+from twin.errors import InvalidError
+from twin.store.engine import create_engine
+
+_LOG = logging.getLogger(__name__)
+_REPORT_S = 10.0
+_MOST_RATE = 200_000.0
+
+_FOOTPATHS = text(
+    """
+    SELECT ST_AsBinary(geom) AS geom, tunnel FROM road WHERE valid_to IS NULL AND foot ORDER BY source_ref, id
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SimulateOptions:
+    """What to simulate and where to send it.
+
+    Parameters
+    ----------
+    database_url
+        Read once at the start, for what stands where; never written.
+    broker
+        The broker, as any device would be told.
+    rate
+        Aimed readings per second of all devices; None keeps each kind's own interval.
+    incident
+        ``auto``: now and then; ``now``: one at once, then as auto; ``none``.
+    pm25_file
+        UCI data set 394 (``ChengduPM20100101_20151231.csv``, plain or gzipped): its real PM2.5 is replayed.
+    duration_s
+        Stop by itself after this time; None: run until stopped.
+    on_report
+        Called every ten seconds with the counts.
+    """
+
+    database_url: str
+    broker: BrokerAddress
+    seed: int = DEFAULT_SEED
+    rate: float | None = None
+    incident: Literal["auto", "now", "none"] = "auto"
+    pm25_file: Path | None = None
+    parameters_file: Path = DEFAULT_PATH
+    duration_s: float | None = None
+    on_report: Callable[[SimulateReport], None] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SimulateReport:
+    """How the simulation goes; ``counts`` since the start, all connections together."""
+
+    devices: int
+    connections: int
+    connected: int
+    counts: LinkCounts
+    backlog: int
+    silent: int
+    abnormal: int
+    incidents: tuple[str, ...]
+
+
+async def run(options: SimulateOptions, stop: asyncio.Event | None = None) -> None:
+    """Simulate until SIGINT, SIGTERM, `stop`, or the end of ``duration_s``; then say farewell and leave.
+
+    Raises
+    ------
+    NotFoundError
+        No device is simulated.
+    InvalidError
+        An option or the parameters are wrong.
+    UnavailableError
+        The broker refuses our name or password.
+    """
+    if options.rate is not None and not 0.0 < options.rate <= _MOST_RATE:
+        raise InvalidError(
+            f"a rate of {options.rate:g} readings/s cannot be simulated",
+            where="--rate",
+            hint=f"choose one up to {_MOST_RATE:g}",
+        )
+    parameters = load_parameters(options.parameters_file)
+    catalog = load_catalog()
+    series = {("air_quality", "pm25"): read_uci_pm25(options.pm25_file)} if options.pm25_file else None
+    fleet, paths = await asyncio.to_thread(_read, options, catalog, parameters)
+    now = time.time()
+    first = {"none": None, "now": now, "auto": now + 60.0 * parameters.incidents.first_after_min}
+    simulation = Simulation(
+        fleet,
+        catalog,
+        parameters,
+        paths,
+        seed=options.seed,
+        start_s=now,
+        rate=options.rate,
+        first_incident_s=first[options.incident],
+        series=series,
+    )
+    stop = stop or asyncio.Event()
+    with _signals(stop):
+        await _Session(options, fleet, catalog, parameters, simulation).run(stop)
+
+
+def _read(options: SimulateOptions, catalog: Catalog, parameters: Parameters) -> tuple[Fleet, Footpaths]:
+    engine = create_engine(options.database_url, application_name="gridtwin-simulate", pool_size=1)
+    try:
+        with engine.connect() as connection:
+            fleet = read_fleet(connection, catalog, parameters.traffic, options.seed)
+            rows = connection.execute(_FOOTPATHS).all()
+            lines = shapely.from_wkb([bytes(r.geom) for r in rows])
+            forward = to_local_metres(*fleet.center)[0]
+            lines = shapely.transform(lines, lambda xy: np.column_stack(forward(xy[:, 0], xy[:, 1])))
+            return fleet, build_footpaths(list(lines), [r.tunnel for r in rows])
+    finally:
+        engine.dispose()
+
+
+class _Session:
+    def __init__(
+        self,
+        options: SimulateOptions,
+        fleet: Fleet,
+        catalog: Catalog,
+        parameters: Parameters,
+        simulation: Simulation,
+    ) -> None:
+        self._options = options
+        self._simulation = simulation
+        self._devices = len(fleet)
+        self._tick_s = parameters.traffic.tick_s
+        self._mailroom = Mailroom(fleet, catalog, flush_s=parameters.traffic.flush_s)
+        window, outbox = parameters.traffic.window, parameters.traffic.outbox
+        self._gateways = [
+            Link(options.broker, gateway_name(n), window=window, outbox=outbox) for n in range(fleet.gateways)
+        ]
+        self._singles = {
+            uid: Link(
+                options.broker,
+                uid,
+                will=status_message(uid, online=False),
+                greeting=status_message(uid, online=True),
+                farewell=status_message(uid, online=False),
+                window=window,
+                outbox=outbox,
+            )
+            for uid in (fleet.uids[r] for r in np.flatnonzero(fleet.gateway == DIRECT).tolist())
+        }
+        self._links = [*self._gateways, *self._singles.values()]
+
+    async def run(self, stop: asyncio.Event) -> None:
+        keepers = [asyncio.create_task(link.run()) for link in self._links]
+        publisher = asyncio.create_task(self._publish())
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            done, _ = await asyncio.wait(
+                [publisher, stopped, *keepers],
+                timeout=self._options.duration_s,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+            for task in done - {stopped}:
+                task.result()
+        finally:
+            publisher.cancel()
+            stopped.cancel()
+            for gateway, message in self._mailroom.flush(time.time(), everything=True):
+                self._gateways[gateway].send(message)
+            await asyncio.gather(*(link.close() for link in self._links), return_exceptions=True)
+            for keeper in keepers:
+                keeper.cancel()
+            await asyncio.gather(publisher, stopped, *keepers, return_exceptions=True)
+            self._report()
+
+    async def _publish(self) -> None:
+        loop = asyncio.get_running_loop()
+        next_tick, next_report = loop.time(), loop.time() + _REPORT_S
+        while True:
+            now = time.time()
+            for uid, message in self._mailroom.take(self._simulation.step(now)):
+                self._singles[uid].send(message)
+            for gateway, message in self._mailroom.flush(now):
+                self._gateways[gateway].send(message)
+            if self._simulation.started is not None:
+                incident, self._simulation.started = self._simulation.started, None
+                _LOG.info("incident %s: %d devices", incident.name, len(incident.rows))
+            if loop.time() >= next_report:
+                next_report = loop.time() + _REPORT_S
+                self._report()
+            # A tick that was missed is not made up for: devices do not report twice because we were slow.
+            next_tick = max(next_tick + self._tick_s, loop.time())
+            await asyncio.sleep(next_tick - loop.time())
+
+    def _report(self) -> None:
+        if self._options.on_report is None:
+            return
+        total = LinkCounts()
+        for link in self._links:
+            for name in LinkCounts.__slots__:
+                setattr(total, name, getattr(total, name) + getattr(link.counts, name))
+        silent, abnormal = self._simulation.faults.counts()
+        self._options.on_report(
+            SimulateReport(
+                devices=self._devices,
+                connections=len(self._links),
+                connected=sum(link.connected for link in self._links),
+                counts=total,
+                backlog=sum(link.backlog for link in self._links),
+                silent=silent,
+                abnormal=abnormal,
+                incidents=tuple(i.name for i in self._simulation.incidents.active),
+            )
+        )
+
+
+@contextlib.contextmanager
+def _signals(stop: asyncio.Event) -> Iterator[None]:
+    """Let SIGINT and SIGTERM ask for a clean end, where the loop can take signals (main thread, Unix)."""
+    loop = asyncio.get_running_loop()
+    taken = []
+    for number in (signal.SIGINT, signal.SIGTERM):
+        with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
+            loop.add_signal_handler(number, stop.set)
+            taken.append(number)
+    try:
+        yield
+    finally:
+        for number in taken:
+            loop.remove_signal_handler(number)
