@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sqlalchemy import exists, select
 
-from twin.model import Building, Dataset, ImportRun, Road
+from twin.model import Building, Dataset, Device, ImportRun, Road
 from twin.store.engine import create_engine
 
 
@@ -35,6 +35,17 @@ def city_is_current(url: str, file: Path | None) -> bool:
                 .limit(1)
             )
             return last is not None and last == _sha256(file)
+    finally:
+        engine.dispose()
+
+
+def has_simulated_devices(url: str) -> bool:
+    """Whether simulated devices were put into the city before."""
+    engine = create_engine(url, pool_size=1)
+    try:
+        with engine.connect() as connection:
+            found = exists(select(Device.id).where(Device.simulated, Device.valid_to.is_(None)))
+            return bool(connection.scalar(select(found)))
     finally:
         engine.dispose()
 

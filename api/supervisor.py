@@ -20,7 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 from api.child import BackOff, Child, wait_until
-from api.city import city_is_current
+from api.city import city_is_current, has_simulated_devices
 from api.database import Database, make_database
 from api.default_city import default_city
 from api.settings import Settings
@@ -124,7 +124,9 @@ class Supervisor:
 
     def _start(self) -> None:
         self._start_database()
-        self._load_city()
+        changed = self._load_city()
+        if self._plan.simulator:
+            self._site_devices(changed)
         self._start_broker()
         server = self._child("the server", ["serve", "--attach"])
         self._children.append(server)
@@ -151,15 +153,16 @@ class Supervisor:
                 self._database.start()
             upgrade(self._database.url)
 
-    def _load_city(self) -> None:
+    def _load_city(self) -> bool:
+        """Import the city when it is not there yet; gives whether anything was imported."""
         city = self._plan.city
         if city is None:
             if not self._plan.default_city or city_is_current(self._database.url, None):
-                return
+                return False
             with self._step("fetching the default city"):
                 city = default_city(self._settings.data_dir)
         elif city_is_current(self._database.url, city):
-            return
+            return False
         # In a process of its own: an import takes hundreds of megabytes that this one would keep for days.
         self._say(f"loading {city.name}")
         begun = time.monotonic()
@@ -172,6 +175,22 @@ class Supervisor:
                 hint="nothing of it was kept; give another file with --city, or none with --no-demo",
             )
         self._say(f"loading {city.name}: done in {time.monotonic() - begun:.0f} s")
+        return True
+
+    def _site_devices(self, city_changed: bool) -> None:
+        """Put simulated devices into the city before the server reads what there is."""
+        wanted = self._settings.devices is not None or city_changed
+        if not wanted and has_simulated_devices(self._database.url):
+            return
+        with self._step("placing simulated devices"):
+            done = subprocess.run(
+                [*_cli(), "simulate", "--site-only"], env=self._environment(), stdout=sys.stderr, check=False
+            )
+        if done.returncode != 0:
+            raise SetupError(
+                "simulated devices could not be placed (the reason is above)",
+                hint="start with --no-demo to run without them",
+            )
 
     def _start_broker(self) -> None:
         with self._step("starting the broker"):
