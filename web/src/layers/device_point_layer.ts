@@ -154,12 +154,15 @@ export interface DevicePointLayerProps extends LayerProps {
   dead?: boolean;
 }
 
+/** Diameter of a person, CSS px. */
+const PERSON_PX = 19;
+
 /** Opacity of the neutral dots: many of them, none of them news. */
 const NORMAL_ALPHA = 0.9;
 
 const defaultProps: DefaultProps<DevicePointLayerProps> = {
   palette: { type: 'array', value: STATE_PALETTE, compare: true },
-  sizes: { type: 'array', value: [6.5, 10, 11, 13, 14, 16], compare: true },
+  sizes: { type: 'array', value: [6.5, 9.5, 10, 11.5, 12, 13.5], compare: true },
   halo: { type: 'array', value: hex(TOKENS.halo), compare: true },
   shape: 'state',
   sizeScale: 1,
@@ -209,16 +212,18 @@ export class DevicePointLayer extends Layer<Required<DevicePointLayerProps>> {
     if (!model) return;
     const colour = (i: number): Rgba => [palette[i][0] / 255, palette[i][1] / 255, palette[i][2] / 255, i === 0 && shape === 'state' ? NORMAL_ALPHA : 1];
     const ratio = this.context.device.canvasContext?.cssToDeviceRatio() ?? window.devicePixelRatio;
+    const size = (i: number) => (shape === 'person' ? PERSON_PX : sizes[i]);
+    const person: Rgba = [...(hex(TOKENS.person).map((v) => v / 255) as Rgb), 1];
     const devicePoint: PointUniforms = {
-      colour0: colour(0),
+      colour0: shape === 'person' ? person : colour(0),
       colour1: colour(1),
       colour2: colour(2),
       colour3: colour(3),
       colour4: colour(4),
       colour5: colour(5),
       halo: [halo[0] / 255, halo[1] / 255, halo[2] / 255, dead ? 1 : 0],
-      sizes: [sizes[0], sizes[1], sizes[2], sizes[3]],
-      sizes2: [sizes[4], sizes[5], shape === 'person' ? 1 : 0, sizeScale * ratio],
+      sizes: [size(0), size(1), size(2), size(3)],
+      sizes2: [size(4), size(5), shape === 'person' ? 1 : 0, sizeScale * ratio],
     };
     model.shaderInputs.setProps({ devicePoint });
     model.setVertexCount(this.getNumInstances());

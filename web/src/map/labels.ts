@@ -15,6 +15,8 @@ export interface Candidate {
   shape: Box | null;
   /** Where the words are drawn, px; null: no words. */
   label: Box | null;
+  /** What goes with the shape and may not be written over: its stem and foot. */
+  body?: Box;
   /** The shape is drawn even over another (it is the incident). */
   forced?: boolean;
 }
@@ -46,6 +48,7 @@ export function place(candidates: Candidate[], taken: Box[] = []): Map<string, P
     }
     const label = c.label !== null && free(c.label);
     if (shape && c.shape) boxes.push(c.shape);
+    if (shape && c.body) boxes.push(c.body);
     if (label && c.label) boxes.push(c.label);
     out.set(c.key, { shape, label });
   }

@@ -184,6 +184,14 @@ export class Marks {
     }
   }
 
+  /** Stem and foot, with the inner ring where there is one. */
+  private body(d: Drawn): Box {
+    const rings = d.mark.rings;
+    const rx = rings ? Math.max(18, rings.radiusM * this.projector.pxPerM()) * 0.7 : 6;
+    const ry = rings ? rx * Math.cos(this.projector.pitchRad()) : 5;
+    return { x0: d.x - rx, x1: d.x + rx, y0: Math.min(d.y - ry, d.y - (d.mark.stem ?? 0) * this.rem), y1: d.y + ry };
+  }
+
   /** Decide what fits: after a movement has ended, and when things change. */
   arrange(): void {
     const { width, height } = this.projector.size();
@@ -205,6 +213,7 @@ export class Marks {
         rank: mark.rank,
         shape,
         label: d.width ? { x0: left, x1: left + d.width, y0: shape.y1 - d.height - (mark.callout ? 0.6 * this.rem : 0), y1: shape.y1 } : null,
+        body: mark.kind === 'mark' ? this.body(d) : undefined,
         forced: mark.callout,
       });
     }

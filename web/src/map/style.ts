@@ -113,9 +113,9 @@ export function baseStyle(scene: Scene): StyleSpecification {
         'fill-extrusion-color': [
           'case',
           ['boolean', ['feature-state', 'selected'], false],
-          '#3f78a0',
+          '#2c6a94',
           // tall roofs are darker, as in haze; the walls follow by the light
-          ['interpolate', ['linear'], height, 4, '#566573', 30, '#4f5d6b', 110, '#435060'],
+          ['interpolate', ['linear'], height, 4, '#394551', 30, '#36414d', 110, '#2f3944'],
         ],
         'fill-extrusion-height': height,
         'fill-extrusion-base': ['to-number', ['get', 'min_height'], 0],
@@ -123,6 +123,8 @@ export function baseStyle(scene: Scene): StyleSpecification {
         'fill-extrusion-opacity': 1,
       },
     },
+    // never seen: their tiles are read for the labels, which are HTML
+    ...['area_label', 'place_label'].map((layer): LayerSpecification => ({ id: layer, type: 'circle', ...from(layer), paint: { 'circle-radius': 0, 'circle-opacity': 0 } })),
     {
       id: 'road-name', type: 'symbol', ...from('road'), minzoom: 16.5, filter: ['all', ['has', 'name'], ['!', classIn(PATH_CLASSES)]] as FilterSpecification,
       layout: { 'symbol-placement': 'line', 'symbol-spacing': 900, 'text-field': ['get', 'name'], 'text-font': [MAP_FONT], 'text-size': 13, 'text-letter-spacing': 0.2, 'text-pitch-alignment': 'map' },

@@ -8,6 +8,7 @@ import type { LayerSpec, Scene } from '../api/schema.ts';
 import { get } from '../api/client.ts';
 import type { TilesChanged, Viewport } from '../api/socket.ts';
 import { extras, makeConverter, problem, type LayerExtras } from '../layers/convert.ts';
+import { RoofEdgeLayer, roofEdges, seamTest } from '../layers/roof_edge_layer.ts';
 import { LiveSource } from '../layers/live_source.ts';
 import type { Commit, LiveBoard } from '../state/live.ts';
 import type { Box } from './labels.ts';
@@ -53,6 +54,8 @@ const HOVER_EVERY_MS = 60;
 const HOVER_RADIUS_PX = 12;
 const FLIGHT_MS = 700;
 const EARTH_CIRCUMFERENCE_M = 40_075_016.686;
+const ROOFS_FROM_ZOOM = 15.2;
+const MAX_ROOF_EDGES = 60_000;
 const MAX_LANDMARKS = 40;
 /** Places up to this rank are written small: service points and the like. */
 const SMALL_PLACE_RANK = 40;
@@ -83,6 +86,9 @@ export class WallMap {
   private selectedBuilding: number | null = null;
   private readonly abort = new AbortController();
   private cells: unknown[] = [];
+  private roofs: RoofEdgeLayer | null = null;
+  private roofView = '';
+  private readonly tileVersions = new Map<string, number>();
   private removed = false;
 
   constructor(container: HTMLElement, marksContainer: HTMLElement, scene: Scene, board: LiveBoard, handlers: WallMapHandlers, padding: PaddingOptions) {
@@ -148,7 +154,10 @@ export class WallMap {
         this.marks.arrange();
       }, 160);
     });
-    map.on('idle', () => handlers.places(this.places()));
+    map.on('idle', () => {
+      handlers.places(this.places());
+      this.readRoofs();
+    });
     map.on('click', (event) => handlers.picked(this.pick(event.point.x, event.point.y)));
     map.on('mousemove', (event) => {
       const now = performance.now();
@@ -306,7 +315,32 @@ export class WallMap {
 
   private renderGround(): void {
     if (!this.ground) return;
-    this.ground.setProps({ layers: this.make(true) });
+    this.ground.setProps({ layers: this.roofs ? [...this.make(true), this.roofs] : this.make(true) });
+  }
+
+  /** Edges of the roofs in view, read from the tiles when the view has come to rest. */
+  private readRoofs(): void {
+    const { map } = this;
+    const offered = this.scene.tile_layers.building;
+    if (!offered || !map.getSource('building')) return;
+    const c = map.getCenter();
+    const view = map.getZoom() < ROOFS_FROM_ZOOM ? '' : `${c.lng.toFixed(4)},${c.lat.toFixed(4)},${map.getZoom().toFixed(1)},${map.getBearing().toFixed(0)},${this.tileVersions.get('building') ?? 0}`;
+    if (view === this.roofView) return;
+    this.roofView = view;
+    if (!view) this.roofs = null;
+    else {
+      const footprints = map.querySourceFeatures('building', { sourceLayer: 'building' }).map((f) => ({
+        rings: f.geometry.type === 'Polygon' ? f.geometry.coordinates : f.geometry.type === 'MultiPolygon' ? f.geometry.coordinates.flat() : [],
+        heightM: Number(f.properties.height ?? 6),
+      }));
+      const value = roofEdges(footprints, seamTest(Math.min(offered.maxzoom, Math.floor(map.getZoom()))), MAX_ROOF_EDGES);
+      this.roofs = new RoofEdgeLayer({
+        id: 'roof-edges',
+        data: { length: value.length / 3, attributes: { getPosition: { value, size: 3 } } },
+        parameters: { depthCompare: 'less-equal', depthWriteEnabled: false },
+      });
+    }
+    this.renderGround();
   }
 
   /** Show what the stores hold now; called at most once per animation frame. */
@@ -495,6 +529,7 @@ export class WallMap {
   /** The server's tiles of a layer changed: read them again, under a new address so that no cache answers. */
   tilesChanged(change: TilesChanged): void {
     const source = this.map.getSource(change.layer) as { setTiles?(tiles: string[]): void } | undefined;
+    this.tileVersions.set(change.layer, change.version);
     source?.setTiles?.([tileUrl(change.layer, change.version)]);
   }
 
