@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
@@ -78,3 +78,35 @@ def broker(server_dir: Path) -> Iterator[Broker]:
     """A real mosquitto on a free port; has host, port, username and password."""
     with Broker(server_dir / "broker", port=0) as running:
         yield running
+
+
+InstallDevices = Callable[..., dict[str, int]]
+
+
+@pytest.fixture(scope="session")
+def install_devices() -> InstallDevices:
+    """A function that puts devices ``{uid: kind}`` into a database, a few metres apart; returns their ids."""
+
+    def install(
+        database: Database, devices: dict[str, str], lon: float = 104.066, lat: float = 30.657
+    ) -> dict[str, int]:
+        conninfo = database.url.replace("postgresql+psycopg://", "postgresql://")
+        with psycopg.connect(conninfo) as connection:
+            found = connection.execute(
+                "INSERT INTO dataset (name, kind, declared_crs, simulated) "
+                "VALUES ('test-devices', 'devices', 'EPSG:4326', true) "
+                "ON CONFLICT (name) DO UPDATE SET kind = excluded.kind RETURNING id"
+            ).fetchone()
+            assert found is not None
+            rows = connection.execute(
+                "INSERT INTO device (dataset_id, source_ref, content_hash, uid, kind, geom, height_m, "
+                "    position_source, simulated) "
+                "SELECT %s, u, '', u, k, "
+                "    ST_SetSRID(ST_MakePoint(%s + 0.0001 * (n %% 300), %s + 0.0001 * (n / 300)), 4326), 1, "
+                "    'measured', true "
+                "FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS t (u, k, n) RETURNING uid, id",
+                [found[0], lon, lat, list(devices), list(devices.values())],
+            ).fetchall()
+        return dict(rows)
+
+    return install

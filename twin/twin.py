@@ -9,7 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -61,6 +61,26 @@ class ObservationBatch:
     def __len__(self) -> int:
         return len(self.row)
 
+    def part(self, begin: int, end: int) -> ObservationBatch:
+        """Return the observations from index ``begin`` up to, not including, ``end``."""
+        columns = {name: getattr(self, name)[begin:end] for name in _BATCH_COLUMNS}
+        return replace(self, **columns)
+
+
+_BATCH_COLUMNS = ("row", "slot", "phenomenon_us", "value", "lon", "lat", "received_us")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One observation of a batch that was refused. ``written`` is done once the quarantine is on disk.
+
+    It is None where the quarantine keeps no more of a flood.
+    """
+
+    index: int
+    reason: str
+    written: asyncio.Future[None] | None
+
 
 @dataclass(slots=True)
 class ObserveResult:
@@ -74,6 +94,18 @@ class ObserveResult:
     duplicate: int = 0
     quarantined: int = 0
     late: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
+
+    def plus(self, other: ObserveResult, offset: int) -> ObserveResult:
+        """Add the result of a following part that began at an index of the whole batch."""
+        moved = [Refusal(r.index + offset, r.reason, r.written) for r in other.refusals]
+        return ObserveResult(
+            self.stored + other.stored,
+            self.duplicate + other.duplicate,
+            self.quarantined + other.quarantined,
+            self.late + other.late,
+            self.refusals + moved,
+        )
 
 
 @dataclass(slots=True)
@@ -230,7 +262,8 @@ class Twin:
             result.quarantined = int(bad.sum())
             for i in np.flatnonzero(bad).tolist():
                 reason = next(name for name, mask in reasons if mask[i])
-                self.quarantine.put(self._refused(batch, i, reason))
+                written = self.quarantine.put(self._refused(batch, i, reason))
+                result.refusals.append(Refusal(i, reason, written))
         seen = Observations(
             row=batch.row,
             slot=slot,

@@ -42,58 +42,64 @@ _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _ANYTHING = msgspec.json.Decoder()
 
 
-def decode_device(uid: str, payload: bytes) -> Readings:
+def decode_device(uid: str, payload: bytes, into: Readings | None = None) -> Readings:
     """Decode what one device published about itself; ``d`` is not allowed to name another one.
 
-    Raises
-    ------
-    DecodeError
-        Nothing of the message can be used.
-    """
-    return _decode(payload, uid)
-
-
-def decode_gateway(payload: bytes) -> Readings:
-    """Decode what a gateway published about many devices, each named by ``d``.
+    Parameters
+    ----------
+    into
+        Columns to append to; unchanged after an error. New ones when left out.
 
     Raises
     ------
     DecodeError
         Nothing of the message can be used.
     """
-    return _decode(payload, None)
+    return _decode(payload, uid, Readings() if into is None else into)
 
 
-def _decode(payload: bytes, uid: str | None) -> Readings:
+def decode_gateway(payload: bytes, into: Readings | None = None) -> Readings:
+    """Decode what a gateway published about many devices, each named by ``d``; see `decode_device`."""
+    return _decode(payload, None, Readings() if into is None else into)
+
+
+def _decode(payload: bytes, uid: str | None, out: Readings) -> Readings:
+    before, refused = len(out.uid), len(out.refused)
+    try:
+        _read(payload, uid, out)
+        n = len(out.uid) - before
+        if n > MAX_READINGS:
+            raise DecodeError("too_large", f"{n} readings in one message; at most {MAX_READINGS} are read")
+        if n == 0 and len(out.refused) == refused:
+            raise DecodeError("empty", "the message holds no reading")
+    except DecodeError:
+        for column in out.columns():
+            del column[before:]
+        del out.refused[refused:]
+        raise
+    return out
+
+
+def _read(payload: bytes, uid: str | None, out: Readings) -> None:
     if len(payload) > MAX_BYTES:
         raise DecodeError("too_large", f"a message of {len(payload)} bytes; at most {MAX_BYTES} are read")
-    out = Readings()
     try:
         message = _MESSAGES.decode(payload)
     except msgspec.ValidationError as error:
         _salvage(out, payload, uid, error)
-        return _finished(out)
+        return
     except RecursionError as error:
         raise DecodeError("malformed", "the JSON is nested too deeply") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise DecodeError("malformed", f"not JSON: {error}") from error
-    if isinstance(message, list):
-        for i, one in enumerate(message):
-            try:
-                _take(out, one, uid)
-            except DecodeError as error:
-                _refuse(out, error, f"reading {i}", msgspec.json.encode(one))
-    else:
+    if not isinstance(message, list):
         _take(out, message, uid)
-    return _finished(out)
-
-
-def _finished(out: Readings) -> Readings:
-    if len(out) > MAX_READINGS:
-        raise DecodeError("too_large", f"{len(out)} readings in one message; at most {MAX_READINGS} are read")
-    if not out.uid and not out.refused:
-        raise DecodeError("empty", "the message holds no reading")
-    return out
+        return
+    for i, one in enumerate(message):
+        try:
+            _take(out, one, uid)
+        except DecodeError as error:
+            _refuse(out, error, f"reading {i}", msgspec.json.encode(one))
 
 
 def _salvage(out: Readings, payload: bytes, uid: str | None, error: msgspec.ValidationError) -> None:

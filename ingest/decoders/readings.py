@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 from twin.errors import InvalidError
 
@@ -37,6 +38,10 @@ class Readings:
 
     def __len__(self) -> int:
         return len(self.uid)
+
+    def columns(self) -> tuple[list[Any], ...]:
+        """Return the columns, without what was refused."""
+        return self.uid, self.time_us, self.name, self.value, self.unit, self.lon, self.lat
 
 
 class DecodeError(InvalidError):

@@ -166,7 +166,8 @@ async def _driver(connection: AsyncConnection) -> Any:
 
 
 async def _copy(driver: Any, table: str, columns: tuple[str, ...], content: bytes) -> None:
-    await driver.copy_to_table(table, source=content, columns=columns, format="binary")
+    # asyncpg takes bytes for the name of a file, and a memoryview for the content.
+    await driver.copy_to_table(table, source=memoryview(content), columns=columns, format="binary")
 
 
 def _observations(board: Board, seen: Observations, which: NDArray[np.bool_]) -> bytes:

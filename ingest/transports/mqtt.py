@@ -1,0 +1,344 @@
+"""Take observations from an MQTT broker, acknowledged only after they are committed."""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+import contextlib
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+
+import numpy as np
+from gmqtt import Subscription
+
+from ingest.decoders.observations import decode_device, decode_gateway
+from ingest.decoders.readings import DecodeError, Readings
+from ingest.decoders.resolve import Resolver
+from ingest.decoders.status import decode_status
+from ingest.transports.broker import BrokerAddress
+from ingest.transports.counters import FeedCounters
+from ingest.transports.late_ack import LateAckClient
+from twin.errors import TwinError, UnavailableError
+from twin.store.quarantine import Refused
+from twin.twin import ObservationBatch, ObserveResult, Refusal, Twin
+
+log = logging.getLogger(__name__)
+
+ROOT = "gt/v1"
+WINDOW_S = 0.02
+"""Messages that arrive within this time go into one commit."""
+
+_IN_FLIGHT = 4  # batches handed to the twin that have not come back
+_WINDOW_ROWS = 10_000
+_PAUSE_BYTES = 64 * 1024 * 1024
+_PAUSE_READINGS = 1_000_000
+_RETRY_FIRST_S, _RETRY_MOST_S = 0.1, 2.0
+_ROUTES_KEPT = 500_000
+
+Message = tuple[object, int, int]
+"""Connection, packet number (0 at QoS 0), bytes of payload."""
+
+
+@dataclass(slots=True)
+class _Window:
+    """What arrived since the last batch: readings as columns, and where each message begins in them."""
+
+    readings: Readings = field(default_factory=Readings)
+    messages: list[Message] = field(default_factory=list)
+    begins: list[int] = field(default_factory=list)
+    refused: dict[int, list[asyncio.Future[None]]] = field(default_factory=lambda: defaultdict(list))
+
+
+class MqttTransport:
+    """The subscriber: decode what comes, hand it to the twin in batches, acknowledge what is on disk.
+
+    Parameters
+    ----------
+    twin
+        Where observations go.
+    address
+        The broker.
+    client_id
+        Name of our session, which the broker keeps while we are away; two servers must not share one.
+    session_expiry_s
+        For how long it keeps it.
+    """
+
+    def __init__(
+        self,
+        twin: Twin,
+        address: BrokerAddress,
+        *,
+        client_id: str = "gridtwin-server",
+        session_expiry_s: int = 604_800,
+        window_s: float = WINDOW_S,
+    ) -> None:
+        self.counters = FeedCounters()
+        self._twin = twin
+        self._address = address
+        self._window_s = window_s
+        self._resolver = Resolver(twin.board)
+        self._client = LateAckClient(client_id, self._on_publish, session_expiry_s=session_expiry_s)
+        self._client.set_auth_credentials(address.username, address.password)
+        self._client.reconnect_delay = 1
+        self._client.on_connect = self._on_connect
+        self._client.on_disconnect = self._on_disconnect
+        self._subscriptions = [
+            Subscription(f"{ROOT}/devices/+/observations", qos=1),
+            Subscription(f"{ROOT}/gateways/+/observations", qos=1),
+            Subscription(f"{ROOT}/devices/+/status", qos=1),
+        ]
+        self._routes: dict[bytes, tuple[str, str]] = {}
+        self._window = _Window()
+        self._arrived = asyncio.Event()
+        self._slots = asyncio.Semaphore(_IN_FLIGHT)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._collector: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Connect, and go on trying in the background once connected; return after the first connection.
+
+        Raises
+        ------
+        UnavailableError
+            The broker cannot be reached or refuses us.
+        """
+        self._collector = asyncio.create_task(self._collect(), name="mqtt.collect")
+        try:
+            async with asyncio.timeout(15.0):
+                await self._client.connect(self._address.host, self._address.port, keepalive=30)
+        except Exception as error:
+            await self.stop()
+            raise UnavailableError(
+                f"the broker cannot be reached: {error or 'no answer within 15 s'}",
+                where=f"{self._address.host}:{self._address.port}",
+                hint="see whether it runs and whether the password is right",
+            ) from error
+
+    async def stop(self) -> None:
+        """Stop reading, give what is in hand two seconds to be committed, and leave; the rest comes again."""
+        self._client.stop_reconnect()
+        self._client.pause()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2.0):
+                while self.counters.waiting or self._tasks:
+                    self._arrived.set()
+                    await asyncio.sleep(0.01)
+        for task in (self._collector, *self._tasks):
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(
+            *(t for t in (self._collector, *self._tasks) if t is not None), return_exceptions=True
+        )
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(2.0):
+                self._client.resume()
+                await self._client.disconnect()
+        self.counters.connected = False
+
+    # the wire
+
+    def _on_connect(self, client: LateAckClient, _flags: int, _result: int, _properties: object) -> None:
+        self.counters.connected = True
+        self.counters.connections += 1
+        self.counters.paused = False
+        client.subscriptions.clear()
+        client.subscribe(self._subscriptions)
+        if self.counters.connections > 1:
+            log.warning("the broker is back")
+
+    def _on_disconnect(self, _client: LateAckClient, *_: object) -> None:
+        if self.counters.connected:
+            log.warning("the broker is away")
+        self.counters.connected = False
+
+    def _on_publish(self, topic: bytes, payload: bytes, number: int, connection: object) -> None:
+        """Take one message off the wire; nothing here waits."""
+        counters, window = self.counters, self._window
+        counters.messages += 1
+        route = self._routes.get(topic)
+        if route is None:
+            route = self._route(topic)
+        form, uid = route
+        readings = window.readings
+        begin, refused = len(readings.uid), len(readings.refused)
+        index = len(window.messages)
+        window.messages.append((connection, number, len(payload)))
+        window.begins.append(begin)
+        try:
+            if form == "devices":
+                decode_device(uid, payload, readings)
+            elif form == "gateways":
+                decode_gateway(payload, readings)
+            elif form == "status":
+                self._take_status(uid, payload)
+            else:
+                raise DecodeError("wrong_topic", "not a topic of the device schema")
+        except DecodeError as error:
+            counters.readings += 1
+            self._quarantine(window, index, topic, error.reason, str(error), payload)
+        else:
+            for reading in readings.refused[refused:]:
+                self._quarantine(window, index, topic, reading.reason, reading.detail, reading.payload)
+            counters.readings += len(readings.uid) - begin + len(readings.refused) - refused
+        del readings.refused[refused:]
+        counters.waiting += len(readings.uid) - begin
+        counters.waiting_bytes += len(payload)
+        if not self._arrived.is_set():
+            counters.last_message_at = time.time()
+            self._arrived.set()
+        if not counters.paused and (
+            counters.waiting_bytes > _PAUSE_BYTES or counters.waiting > _PAUSE_READINGS
+        ):
+            counters.paused = True
+            self._client.pause()
+
+    def _route(self, topic: bytes) -> tuple[str, str]:
+        """Return the form of a topic and whom it names."""
+        parts = topic.decode("utf-8", "replace").split("/")
+        form = "none"
+        if len(parts) == 5 and parts[:2] == ROOT.split("/"):
+            if parts[4] == "observations" and parts[2] in ("devices", "gateways"):
+                form = parts[2]
+            elif parts[4] == "status" and parts[2] == "devices":
+                form = "status"
+        if len(self._routes) >= _ROUTES_KEPT:
+            self._routes.clear()
+        route = self._routes[topic] = (form, parts[3] if form != "none" else "")
+        return route
+
+    def _take_status(self, uid: str, payload: bytes) -> None:
+        if not payload:
+            return  # a retained status that was deleted
+        online = decode_status(payload)
+        row = self._twin.board.row_of_uid.get(uid)
+        if row is None:
+            raise DecodeError("unknown_device", f"no device “{uid[:64]}” is installed")
+        self.counters.statuses += 1
+        rows = np.array([row], np.int32)
+        if online:
+            self._twin.connection_found(rows)
+        else:
+            self._twin.connection_lost(rows)
+
+    def _quarantine(
+        self, window: _Window, index: int, topic: bytes, reason: str, detail: str, payload: bytes
+    ) -> None:
+        self.counters.refused[reason] += 1
+        source = topic.decode("utf-8", "replace")
+        written = self._twin.quarantine.put(Refused(source, reason, detail, payload))
+        if written is not None:
+            window.refused[index].append(written)
+
+    # batches
+
+    async def _collect(self) -> None:
+        """Close a window every 20 ms while something comes, and send it on its way."""
+        while True:
+            await self._arrived.wait()
+            if len(self._window.readings.uid) < _WINDOW_ROWS:
+                await asyncio.sleep(self._window_s)
+            await self._slots.acquire()
+            self._arrived.clear()
+            window, self._window = self._window, _Window()
+            task = asyncio.create_task(self._deliver(window), name="mqtt.deliver")
+            self._tasks.add(task)
+            task.add_done_callback(self._delivered)
+
+    def _delivered(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._slots.release()
+        if not task.cancelled() and task.exception() is not None:
+            log.error("a batch was not acknowledged and will come again", exc_info=task.exception())
+
+    async def _deliver(self, window: _Window) -> None:
+        counters = self.counters
+        total = len(window.readings.uid)
+        try:
+            if total:
+                await self._store(window)
+            self._acknowledge(window)
+        finally:
+            counters.waiting -= total
+            counters.waiting_bytes -= sum(size for _, _, size in window.messages)
+            if counters.paused and (
+                counters.waiting_bytes < _PAUSE_BYTES // 2 and counters.waiting < _PAUSE_READINGS // 2
+            ):
+                counters.paused = False
+                self._client.resume()
+
+    async def _store(self, window: _Window) -> None:
+        counters, begins = self.counters, window.begins
+        batch, kept, refused = self._resolver.resolve(window.readings, time.time_ns() // 1000, "mqtt")
+        for i, reading in refused:
+            index = bisect.bisect_right(begins, i) - 1
+            self._quarantine(window, index, b"mqtt", reading.reason, reading.detail, reading.payload)
+        if not len(batch):
+            return
+        result = await self._observe(batch)
+        for refusal in result.refusals:
+            counters.refused[refusal.reason] += 1
+            if refusal.written is not None:
+                index = bisect.bisect_right(begins, int(kept[refusal.index])) - 1
+                window.refused[index].append(refusal.written)
+        counters.stored += result.stored
+        counters.duplicate += result.duplicate
+        counters.late += result.late
+        counters.measure_lag(float(np.median(batch.received_us - batch.phenomenon_us)) / 1e6)
+
+    async def _observe(self, batch: ObservationBatch) -> ObserveResult:
+        """Hand a batch to the twin until it is taken; what alone cannot be stored goes into quarantine."""
+        pause_s = _RETRY_FIRST_S
+        while True:
+            try:
+                return await self._twin.observe(batch)
+            except UnavailableError:
+                self.counters.retries += 1
+                await asyncio.sleep(pause_s)
+                pause_s = min(_RETRY_MOST_S, pause_s * 2)
+            except TwinError as error:
+                if len(batch) > 1:
+                    half = len(batch) // 2
+                    first = await self._observe(batch.part(0, half))
+                    return first.plus(await self._observe(batch.part(half, len(batch))), half)
+                payload = f"{self._twin.board.uid[int(batch.row[0])]} {batch.value[0]}".encode()
+                written = self._twin.quarantine.put(Refused("mqtt", "not_storable", str(error), payload))
+                return ObserveResult(quarantined=1, refusals=[Refusal(0, "not_storable", written)])
+
+    def _acknowledge(self, window: _Window) -> None:
+        """Acknowledge what is on disk; messages with a refused reading wait for the quarantine alone."""
+        ready: dict[object, list[int]] = defaultdict(list)
+        for index, (connection, number, _) in enumerate(window.messages):
+            if number and index not in window.refused:
+                ready[connection].append(number)
+        for connection, numbers in ready.items():
+            if self._client.acknowledge(connection, numbers):
+                self.counters.acknowledged += len(numbers)
+        for index, futures in window.refused.items():
+            connection, number, _ = window.messages[index]
+            if number:
+                _when_all(futures, partial(self._acknowledge_one, connection, number))
+
+    def _acknowledge_one(self, connection: object, number: int) -> None:
+        """Acknowledge one message."""
+        if self._client.acknowledge(connection, [number]):
+            self.counters.acknowledged += 1
+
+
+def _when_all(futures: list[asyncio.Future[None]], act: Callable[[], None]) -> None:
+    """Act once every future is done and none was cancelled."""
+    left = len(futures)
+
+    def one(done: asyncio.Future[None]) -> None:
+        nonlocal left
+        if not done.cancelled():
+            left -= 1
+            if left == 0:
+                act()
+
+    for future in futures:
+        future.add_done_callback(one)
