@@ -1,0 +1,1 @@
+"""Import files into the model: OpenStreetMap, vector files, device lists."""
