@@ -47,7 +47,7 @@ def make_app() -> typer.Typer:
 def main() -> int:
     """Run the command that was asked for; gives the exit code."""
     try:
-        make_app()()
+        make_app()(prog_name="gridtwin")
     except SystemExit as leaving:
         return leaving.code if isinstance(leaving.code, int) else EXIT_FAILED
     except KeyboardInterrupt:
@@ -80,7 +80,8 @@ def _report_unexpected(error: Exception) -> None:
     descriptor, path = tempfile.mkstemp(prefix="gridtwin-error-", suffix=".txt")
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         traceback.print_exception(error, file=file)
-    what = f"this is a fault of GridTwin itself ({type(error).__name__}: {error})"
+    first_line = (str(error).strip().splitlines() or [""])[0]
+    what = f"this is a fault of GridTwin itself ({type(error).__name__}: {first_line})"
     hint = f"please report it with the file {Path(path)}"
     _report(what, "", hint, f"{what} · {hint}")
 

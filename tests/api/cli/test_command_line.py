@@ -40,8 +40,8 @@ def group():
     return typer.main.get_command(make_app())
 
 
-def test_all_commands_are_there_in_order(group):
-    assert list(group.commands) == list(COMMANDS)
+def test_all_commands_are_there(group):
+    assert sorted(group.commands) == sorted(COMMANDS)
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "import"])
@@ -97,8 +97,8 @@ def test_taken_port_is_one_line_before_anything_is_made(tmp_path):
         (("up", "--host", "203.0.113.7"), "no address of this machine"),
         (("up", "--host", "no.such.host.invalid"), "no address of this machine"),
         (("up", "--city", "/no/such.pbf"), "there is no such file"),
-        (("up", "--city", str(ROOT / "README.md")), "OpenStreetMap"),
-        (("up", "--port", "99999"), "99999"),
+        (("up", "--city", str(ROOT / "pyproject.toml")), "OpenStreetMap"),
+        (("up", "--port", "99999"), "--port"),
         (("up", "--database-url", "mysql://a/b"), "only PostgreSQL"),
         (("check", "--database-url", "postgresql://me@127.0.0.1:1/x"), "cannot be reached"),
         (("check", "--data-dir", "/proc/nowhere"), "/proc/nowhere"),
@@ -125,13 +125,14 @@ def test_errors_are_json_where_json_was_asked_for():
 def test_a_fault_of_ours_is_one_line_with_a_file(monkeypatch, capsys):
     main = importlib.import_module("api.cli.__main__")
 
-    def broken() -> None:
-        raise ValueError("an unexpected thing")
+    def broken(**_options: str) -> None:
+        raise ValueError("an unexpected thing\nand its second line")
 
-    monkeypatch.setattr(main, "make_app", broken)
+    monkeypatch.setattr(main, "make_app", lambda: broken)
     assert main.main() == 1
     line = capsys.readouterr().err
     assert "an unexpected thing" in line
+    assert len(line.splitlines()) == 1
     path = Path(line.strip().rsplit(" ", 1)[-1])
     assert "Traceback" in path.read_text()
     path.unlink()
