@@ -34,6 +34,7 @@ from twin.store.sockets import is_port_free
 Say = Callable[[str], None]
 _READY_TIMEOUT_S = 120.0
 _WATCH_S = 0.25
+_ROOT = Path(__file__).resolve().parents[1]
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -222,6 +223,7 @@ class Supervisor:
             "GRIDTWIN_HOST": settings.host,
             "GRIDTWIN_PORT": str(settings.port),
             "GRIDTWIN_SIMULATOR": str(self._plan.simulator).lower(),
+            "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), os.environ.get("PYTHONPATH")))),
             "PYTHONUNBUFFERED": "1",
         }
         if settings.devices is not None:
