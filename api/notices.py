@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
 from typing import Final
 
 import asyncpg
@@ -21,7 +20,6 @@ TILES_CHANNEL: Final = "tiles"
 _RETRY_S: Final = 0.5
 _CHECK_S: Final = 5.0
 _READ_AT_ONCE: Final = 500
-_SETTLE_S: Final = 0.2
 
 
 class NoticeListener:
@@ -35,25 +33,14 @@ class NoticeListener:
         Reads the journal rows.
     hub, tiles
         Who is told.
-    refresh_devices
-        Called after the table of devices changed.
     """
 
-    def __init__(
-        self,
-        dsn: str,
-        engine: AsyncEngine,
-        hub: Hub,
-        tiles: TileStore,
-        refresh_devices: Callable[[], Awaitable[None]],
-    ) -> None:
+    def __init__(self, dsn: str, engine: AsyncEngine, hub: Hub, tiles: TileStore) -> None:
         self._dsn = dsn
         self._engine = engine
         self._hub = hub
         self._tiles = tiles
-        self._refresh_devices = refresh_devices
         self._journal_news = asyncio.Event()
-        self._device_news = asyncio.Event()
         self.connected = False
 
     async def start_journal(self) -> None:
@@ -69,7 +56,6 @@ class NoticeListener:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen())
             tasks.create_task(self._follow_journal())
-            tasks.create_task(self._follow_devices())
 
     async def _listen(self) -> None:
         first = True
@@ -84,7 +70,6 @@ class NoticeListener:
                 if not first:
                     # What was said meanwhile was not heard.
                     self._hub.announce_tiles(self._tiles.invalidate_all())
-                    self._device_news.set()
                     _log.warning("listening to the database again")
                 first = False
                 self.connected = True
@@ -110,8 +95,6 @@ class NoticeListener:
             _log.warning("a notice about tiles cannot be read: %.200s", payload)
             return
         self._hub.announce_tiles(self._tiles.invalidate(table, bbox))
-        if table == "device":
-            self._device_news.set()
 
     def _on_journal(self, _connection: object, _pid: int, _channel: str, _payload: object) -> None:
         self._journal_news.set()
@@ -134,16 +117,3 @@ class NoticeListener:
                 self._hub.publish(events)
                 if len(events) < _READ_AT_ONCE:
                     return
-
-    async def _follow_devices(self) -> None:
-        while True:
-            await self._device_news.wait()
-            await asyncio.sleep(_SETTLE_S)  # an import changes the table in many statements
-            self._device_news.clear()
-            try:
-                await self._refresh_devices()
-            except Exception as error:
-                _log.warning("the devices cannot be read: %s", error)
-                await asyncio.sleep(_RETRY_S)
-                self._device_news.set()
-

@@ -1,0 +1,145 @@
+"""Say how every part does: database, broker, ingest, board, simulator, disk."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import numpy as np
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from api.settings import Settings
+from twin.live.board import FLAG_SIMULATED
+from twin.twin import Twin
+
+_DATABASE_S: Final = 2.0
+_SIMULATOR_SILENT_S: Final = 90.0
+_LEAST_FREE_BYTES: Final = 512 << 20
+_LEAST_FREE_SHARE: Final = 0.05
+
+Part = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class IngestState:
+    """What the transport says of itself."""
+
+    connected: bool
+    detail: str
+    counts: dict[str, int]
+
+
+class HealthReport:
+    """Asks each part how it does.
+
+    Parameters
+    ----------
+    settings, engine, twin
+        The parts.
+    ingest
+        Gives the state of the transport.
+    """
+
+    def __init__(
+        self, settings: Settings, engine: AsyncEngine, twin: Twin, ingest: Callable[[], IngestState]
+    ) -> None:
+        self._settings = settings
+        self._engine = engine
+        self._twin = twin
+        self._ingest = ingest
+        self.started_at = datetime.now(UTC)
+
+    def brief(self) -> dict[str, str]:
+        """Return one word a part, without asking anyone: for the message ``ages``."""
+        ingest = self._ingest()
+        return {
+            "database": "ok" if self._twin.totals.database_up else "down",
+            "broker": "ok" if ingest.connected else "down",
+            "simulator": self._simulator()["state"],
+        }
+
+    async def parts(self) -> dict[str, Part]:
+        """Return the state and detail of every part."""
+        ingest = self._ingest()
+        return {
+            "database": await self._database(),
+            "broker": {"state": "ok" if ingest.connected else "down", "detail": ingest.detail},
+            "ingest": self._ingest_part(ingest),
+            "board": self._board(),
+            "simulator": self._simulator(),
+            "disk": await asyncio.to_thread(self._disk),
+        }
+
+    async def _database(self) -> Part:
+        begun = time.perf_counter()
+        try:
+            async with asyncio.timeout(_DATABASE_S), self._engine.connect() as connection:
+                version = (await connection.execute(text("SELECT postgis_lib_version()"))).scalar_one()
+        except Exception as error:  # whatever is wrong, the answer is that it is down
+            return {"state": "down", "detail": str(error).splitlines()[0][:200] or type(error).__name__}
+        ms = (time.perf_counter() - begun) * 1000
+        return {"state": "ok", "detail": f"PostGIS {version}, {ms:.1f} ms"}
+
+    def _ingest_part(self, ingest: IngestState) -> Part:
+        totals = self._twin.totals
+        counts = {
+            "stored": totals.stored,
+            "duplicate": totals.duplicate,
+            "late": totals.late,
+            "commits": totals.commits,
+            "failed_commits": totals.failed_commits,
+            "last_commit_ms": round(totals.last_commit_s * 1000, 1),
+            **ingest.counts,
+        }
+        state = "ok" if ingest.connected and totals.database_up else "down"
+        return {"state": state, "detail": f"{totals.stored} observations stored since the start", **counts}
+
+    def _board(self) -> Part:
+        board = self._twin.board
+        workers = int((board.device_id[: board.count] != 0)[board.layer[: board.count] == 1].sum())
+        devices = len(board) - workers
+        return {
+            "state": "ok",
+            "detail": f"{devices} devices, {workers} workers",
+            "devices": devices,
+            "workers": workers,
+            "rooms": len(board.rooms()),
+        }
+
+    def _simulator(self) -> Part:
+        board = self._twin.board
+        simulated = (board.device_id[: board.count] != 0) & (
+            (board.flags[: board.count] & FLAG_SIMULATED) != 0
+        )
+        heard_us = int(np.max(board.heard_us[: board.count][simulated], initial=0))
+        age_s = time.time() - heard_us / 1e6
+        alive = heard_us > 0 and age_s < _SIMULATOR_SILENT_S
+        if alive:
+            return {"state": "ok", "detail": f"last heard {max(0.0, age_s):.0f} s ago"}
+        if self._settings.simulator:
+            return {"state": "down", "detail": "nothing was heard of it lately"}
+        return {"state": "off", "detail": "not asked for"}
+
+    def _disk(self) -> Part:
+        folder = self._settings.data_dir
+        try:
+            usage = shutil.disk_usage(folder if folder.exists() else folder.parent)
+        except OSError as error:
+            return {"state": "unknown", "detail": str(error)}
+        full = usage.free < _LEAST_FREE_BYTES or usage.free < usage.total * _LEAST_FREE_SHARE
+        return {
+            "state": "low" if full else "ok",
+            "detail": f"{usage.free / 2**30:.1f} GiB free",
+            "free_bytes": usage.free,
+        }
+
+
+def overall(parts: dict[str, Part]) -> str:
+    """Return ``ok`` when every part is well or not asked for, else ``degraded``."""
+    return "ok" if all(part["state"] in {"ok", "off"} for part in parts.values()) else "degraded"

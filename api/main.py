@@ -1,0 +1,131 @@
+"""Compose the server: twin, live hub, tiles, transports, routes and pages."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Coroutine
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.websockets import WebSocket
+
+from api import errors, pages
+from api.edge import Edge
+from api.health import HealthReport
+from api.ingest import Ingest
+from api.live.hub import Hub
+from api.live.socket import serve_live
+from api.notices import NoticeListener
+from api.routes import ROUTERS
+from api.routes.health import version
+from api.rows import TIMEOUT_S
+from api.runtime import Runtime
+from api.sampler import Sampler
+from api.settings import Settings
+from api.tiles import TileStore
+from twin.store.engine import asyncpg_dsn, create_async_engine
+from twin.twin import Twin
+
+_log = logging.getLogger("gridtwin.server")
+
+_WRITE_POOL: Final = 4
+_READ_POOL: Final = 4
+_RESTART_CODE: Final = 1012
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Compose the application; its lifespan opens the parts and closes them in the reverse order.
+
+    Parameters
+    ----------
+    settings
+        Where everything is. The database must be migrated.
+
+    Raises
+    ------
+    UnavailableError
+        A private database is asked for and none runs.
+    """
+    dsn = asyncpg_dsn(settings.database_url_text)
+    tiles = TileStore(dsn)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with contextlib.AsyncExitStack() as parts:
+            writing = create_async_engine(dsn, application_name="gridtwin twin", pool_size=_WRITE_POOL)
+            parts.push_async_callback(writing.dispose)
+            reading = create_async_engine(
+                dsn,
+                application_name="gridtwin views",
+                pool_size=_READ_POOL,
+                statement_timeout_s=TIMEOUT_S,
+            )
+            parts.push_async_callback(reading.dispose)
+            parts.push_async_callback(tiles.close)
+            twin = await Twin.open(writing)
+            parts.push_async_callback(twin.close)
+            ingest = Ingest(settings, twin)
+            health = HealthReport(settings, reading, twin, ingest.state)
+            hub = Hub(twin.board, health.brief)
+            parts.callback(hub.close_all, _RESTART_CODE, "the server restarts")
+            sampler = Sampler(twin, reading)
+            listener = NoticeListener(dsn, reading, hub, tiles)
+            await listener.start_journal()
+            app.state.runtime = Runtime(
+                settings, reading, writing, twin, hub, tiles, sampler, health, datetime.now(UTC)
+            )
+            for name, work in (
+                ("hub", hub.run()),
+                ("notices", listener.run()),
+                ("sampler", sampler.run()),
+                ("ingest", ingest.run()),
+            ):
+                parts.push_async_callback(_stop, asyncio.create_task(_watched(name, work), name=name))
+            yield
+
+    app = FastAPI(
+        title="GridTwin",
+        version=version(),
+        description="The command centre of street-level government: a live GIS digital twin.",
+        lifespan=lifespan,
+        openapi_url="/api/openapi.json",
+        docs_url=None,  # they would fetch scripts from a foreign host
+        redoc_url=None,
+        responses=errors.COMMON_RESPONSES,
+        generate_unique_id_function=_operation_id,
+    )
+    errors.install(app)
+    app.add_middleware(Edge, tiles=tiles)
+    for router in ROUTERS:
+        app.include_router(router)
+
+    @app.websocket("/live")
+    async def live(websocket: WebSocket) -> None:
+        await serve_live(websocket, websocket.app.state.runtime.hub)
+
+    pages.install(app, settings.web_dir)
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name
+
+
+async def _watched(name: str, work: Coroutine[Any, Any, None]) -> None:
+    try:
+        await work
+    except asyncio.CancelledError:
+        raise
+    except Exception:
+        _log.exception("the part “%s” ended; restart the server", name)
+        raise
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await task

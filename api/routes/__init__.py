@@ -1,0 +1,45 @@
+"""Answer the questions of pages, one file a resource."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from api.routes import (
+    alarms,
+    areas,
+    buildings,
+    cases,
+    catalog,
+    devices,
+    health,
+    heat,
+    layers,
+    manual,
+    scene,
+    search,
+    stats,
+    tiles,
+    timeline,
+    trails,
+    workers,
+)
+
+ROUTERS: tuple[APIRouter, ...] = (
+    health.router,
+    scene.router,
+    catalog.router,
+    layers.router,
+    devices.router,
+    workers.router,
+    trails.router,
+    buildings.router,
+    areas.router,
+    alarms.router,
+    cases.router,
+    stats.router,
+    timeline.router,
+    heat.router,
+    search.router,
+    tiles.router,
+    manual.router,
+)

@@ -1,0 +1,73 @@
+"""Tell about one area."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from api.errors import NOT_FOUND
+from api.routes.answers import AreaRef, Names, RowId
+from api.rows import fetch_one
+from api.runtime import Running
+from twin.errors import NotFoundError
+
+router = APIRouter(tags=["places"], responses=NOT_FOUND)
+
+
+class AreaAnswer(BaseModel):
+    """An area: who lies in it and what happens there."""
+
+    id: int
+    code: str
+    code_source: str
+    name: Names
+    level: str
+    partition: str
+    made_by: str
+    area_m2: float
+    households: int | None
+    households_source: str | None
+    valid_from: datetime
+    parent: AreaRef | None
+    lon: float
+    lat: float
+    children: int
+    devices: int
+    open_alarms: int
+
+
+@router.get("/api/areas/{id}")
+async def get_area(running: Running, id: RowId) -> AreaAnswer:
+    """Return one present area with its counts; devices count where they stand."""
+    row = await fetch_one(
+        running.engine,
+        """
+        SELECT a.id, a.code, a.code_source, a.name, a.name_en, a.level, a.made_by, a.area_m2, a.households,
+               a.households_source, a.valid_from, ST_X(a.label_point) AS lon, ST_Y(a.label_point) AS lat,
+               p.id AS parent_id, p.code AS parent_code, p.name AS parent_name, p.level AS parent_level,
+               (SELECT count(*) FROM area AS c WHERE c.parent_id = a.id AND c.valid_to IS NULL) AS children,
+               (SELECT count(*) FROM device AS d
+                WHERE d.valid_to IS NULL AND ST_Intersects(d.geom, a.geom)) AS devices,
+               (SELECT count(*) FROM alarm JOIN device AS d ON d.id = alarm.device_id
+                WHERE alarm.cleared_at IS NULL AND d.valid_to IS NULL
+                  AND ST_Intersects(d.geom, a.geom)) AS open_alarms
+        FROM area AS a LEFT JOIN area AS p ON p.id = a.parent_id
+        WHERE a.id = :id AND a.valid_to IS NULL""",
+        id=id,
+    )
+    if row is None:
+        raise NotFoundError(f"there is no area {id}", where="id", hint="search with /api/search?q=")
+    parent = None
+    if row["parent_id"] is not None:
+        parent = AreaRef(
+            id=row["parent_id"], code=row["parent_code"], name=row["parent_name"], level=row["parent_level"]
+        )
+    own = {"name", "parent", "partition"}
+    return AreaAnswer(
+        **{key: row[key] for key in AreaAnswer.model_fields if key not in own},
+        name=Names(zh=row["name"], en=row["name_en"]),
+        partition="unit_grid" if row["level"] == "unit_grid" else "administrative",
+        parent=parent,
+    )

@@ -1,0 +1,55 @@
+"""Tell about one building."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from api.errors import NOT_FOUND
+from api.routes.answers import AREA_COLUMNS, AREA_JOINS_BY_POINT, AreasOfThing, Names, RowId, areas_of
+from api.rows import fetch_one
+from api.runtime import Running
+from twin.errors import NotFoundError
+
+router = APIRouter(tags=["places"], responses=NOT_FOUND)
+
+
+class BuildingAnswer(BaseModel):
+    """A building; `height_source` says how its height is known."""
+
+    id: int
+    name: Names
+    height_m: float
+    min_height_m: float
+    levels: float | None
+    height_source: str
+    kind: str
+    address: str | None
+    footprint_m2: float
+    lon: float
+    lat: float
+    area: AreasOfThing
+    devices: int
+
+
+@router.get("/api/buildings/{id}")
+async def get_building(running: Running, id: RowId) -> BuildingAnswer:
+    """Return one present building and how many devices are in it."""
+    row = await fetch_one(
+        running.engine,
+        f"""
+        SELECT b.id, b.name, b.name_en, b.height_m, b.min_height_m, b.levels, b.height_source, b.kind,
+               b.address, b.footprint_m2, ST_X(p.geom) AS lon, ST_Y(p.geom) AS lat, {AREA_COLUMNS},
+               (SELECT count(*) FROM device WHERE building_id = b.id AND valid_to IS NULL) AS devices
+        FROM building AS b, LATERAL (SELECT ST_PointOnSurface(b.geom) AS geom) AS p
+        {AREA_JOINS_BY_POINT.format(point="p.geom")}
+        WHERE b.id = :id AND b.valid_to IS NULL""",
+        id=id,
+    )
+    if row is None:
+        raise NotFoundError(f"there is no building {id}", where="id", hint="search with /api/search?q=")
+    return BuildingAnswer(
+        **{key: row[key] for key in BuildingAnswer.model_fields if key not in {"name", "area"}},
+        name=Names(zh=row["name"], en=row["name_en"]),
+        area=areas_of(row),
+    )

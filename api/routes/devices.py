@@ -1,0 +1,360 @@
+"""Tell everything about one device: details, history, neighbours, events."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Final
+
+import numpy as np
+from fastapi import APIRouter, Query
+from pydantic import BaseModel
+
+from api.errors import NOT_FOUND
+from api.routes.answers import (
+    AREA_COLUMNS,
+    AREA_JOINS,
+    AreasOfThing,
+    DeviceId,
+    LimitAnswer,
+    Names,
+    areas_of,
+    device_names,
+    finite,
+    limits_of,
+    moment,
+    state_name,
+)
+from api.rows import Row, fetch, fetch_one
+from api.runtime import Running, Runtime
+from twin.catalog import DeviceKind, ObservedProperty
+from twin.errors import NotFoundError
+
+router = APIRouter(tags=["devices"], responses=NOT_FOUND)
+
+EARTH_M: Final = 6_371_008.8  # mean radius
+
+
+class DevicePropertyAnswer(BaseModel):
+    """The present of one observed property."""
+
+    name: str
+    zh: str
+    en: str
+    unit: str
+    decimals: int
+    value: float | None
+    phenomenon_time: datetime | None
+    state: str
+    limits: list[LimitAnswer]
+    words: list[tuple[str, str]]
+
+
+class BuildingRef(BaseModel):
+    """A building in short."""
+
+    id: int
+    name: str | None
+
+
+class DeviceAnswer(BaseModel):
+    """One device: what it is, where, and what it says now."""
+
+    id: int
+    uid: str
+    kind: str
+    name: Names
+    state: str
+    since: datetime | None
+    value: float | None
+    properties: list[DevicePropertyAnswer]
+    lon: float
+    lat: float
+    height_m: float
+    floor: int | None
+    bearing_deg: float | None
+    bearing_source: str | None
+    field_of_view_deg: float | None
+    range_m: float | None
+    building: BuildingRef | None
+    address: str | None
+    area: AreasOfThing
+    source: str
+    position_source: str
+    simulated: bool
+    last_seen: datetime | None
+    expected_interval_s: float
+
+
+_DEVICE: Final = f"""
+    SELECT d.id, d.uid, d.kind, d.name, d.name_en, d.height_m, d.floor, d.bearing_deg, d.bearing_source,
+           d.field_of_view_deg, d.range_m, d.address, d.simulated, d.position_source, d.expected_interval_s,
+           ST_X(d.geom) AS lon, ST_Y(d.geom) AS lat,
+           b.id AS building_id, b.name AS building_name, b.address AS building_address,
+           dataset.name AS source, {AREA_COLUMNS},
+           (SELECT max(changed_at) FROM alarm WHERE alarm.device_id = d.id) AS state_changed_at
+    FROM device AS d
+    JOIN dataset ON dataset.id = d.dataset_id
+    LEFT JOIN building AS b ON b.id = d.building_id
+    {AREA_JOINS.format(thing="d")}
+    WHERE d.id = :id AND d.valid_to IS NULL"""
+
+
+async def read_device(running: Runtime, device_id: int) -> tuple[Row, int]:
+    """Return the database row of a device and its row on the board.
+
+    Raises
+    ------
+    NotFoundError
+        There is no present device of this number.
+    """
+    found = await fetch_one(running.engine, _DEVICE, id=device_id)
+    row = running.twin.board.row_of_id.get(device_id)
+    if found is None or row is None:
+        raise NotFoundError(
+            f"there is no device {device_id}", where="id", hint="search with /api/search?q="
+        )
+    return found, row
+
+
+def kind_of(running: Runtime, row: int) -> DeviceKind:
+    """Return the kind of a row of the board."""
+    return running.twin.catalog.by_code[int(running.twin.board.kind[row])]
+
+
+def device_answer(running: Runtime, found: Row, row: int) -> dict[str, Any]:
+    """Return the fields of a `DeviceAnswer`."""
+    board = running.twin.board
+    kind = kind_of(running, row)
+    return {
+        "id": found["id"],
+        "uid": found["uid"],
+        "kind": found["kind"],
+        "name": device_names(
+            running.twin.catalog, found["kind"], found["uid"], found["name"], found["name_en"]
+        ),
+        "state": state_name(int(board.state[row])),
+        "since": found["state_changed_at"],
+        "value": finite(board.value[row]),
+        "properties": [_property(running, row, observed) for observed in kind.properties],
+        "lon": float(board.lon[row]),
+        "lat": float(board.lat[row]),
+        "height_m": found["height_m"],
+        "floor": found["floor"],
+        "bearing_deg": found["bearing_deg"],
+        "bearing_source": found["bearing_source"],
+        "field_of_view_deg": found["field_of_view_deg"],
+        "range_m": found["range_m"],
+        "building": BuildingRef(id=found["building_id"], name=found["building_name"])
+        if found["building_id"]
+        else None,
+        "address": found["address"] or found["building_address"],
+        "area": areas_of(found),
+        "source": found["source"],
+        "position_source": found["position_source"],
+        "simulated": found["simulated"],
+        "last_seen": moment(int(board.heard_us[row])),
+        "expected_interval_s": found["expected_interval_s"] or kind.expected_interval_s,
+    }
+
+
+def _property(running: Runtime, row: int, observed: ObservedProperty) -> DevicePropertyAnswer:
+    board = running.twin.board
+    return DevicePropertyAnswer(
+        name=observed.name,
+        zh=observed.zh,
+        en=observed.en,
+        unit=observed.unit,
+        decimals=observed.decimals,
+        value=finite(board.values[row, observed.slot]),
+        phenomenon_time=moment(int(board.times_us[row, observed.slot])),
+        state=state_name(int(board.states[row, observed.slot])),
+        limits=limits_of(observed),
+        words=list(observed.words),
+    )
+
+
+@router.get("/api/devices/{id}")
+async def get_device(running: Running, id: DeviceId) -> DeviceAnswer:
+    """Return one device with its present values, its place, its building and its areas."""
+    found, row = await read_device(running, id)
+    return DeviceAnswer(**device_answer(running, found, row))
+
+
+class HistoryAnswer(BaseModel):
+    """A thinned series: for each step the last value and the extremes; null where nothing came."""
+
+    property: str
+    unit: str
+    limits: list[LimitAnswer]
+    t: list[float]
+    v: list[float | None]
+    min: list[float | None]
+    max: list[float | None]
+    gaps: list[tuple[float, float]]
+
+
+_HISTORY: Final = """
+    SELECT width_bucket(extract(epoch FROM phenomenon_time)::float8, :begin, :end, :points) AS step,
+           min(value) AS low, max(value) AS high,
+           (array_agg(value ORDER BY phenomenon_time DESC))[1] AS last,
+           extract(epoch FROM max(phenomenon_time))::float8 AS at
+    FROM observation
+    WHERE device_id = :id AND property = :slot
+      AND phenomenon_time >= to_timestamp(:begin) AND phenomenon_time < to_timestamp(:end)
+    GROUP BY step ORDER BY step"""
+
+
+@router.get("/api/devices/{id}/history")
+async def get_device_history(
+    running: Running,
+    id: DeviceId,
+    property: Annotated[str, Query(max_length=64, description="the device's first when left out")] = "",
+    hours: Annotated[float, Query(gt=0, le=24 * 31, allow_inf_nan=False)] = 24.0,
+    points: Annotated[int, Query(ge=10, le=5_000)] = 600,
+) -> HistoryAnswer:
+    """Return the past of one property, thinned in the database to at most `points` steps."""
+    _, row = await read_device(running, id)
+    kind = kind_of(running, row)
+    observed = kind.property(property) if property else kind.properties[0]
+    end = datetime.now(UTC)
+    begin = end - timedelta(hours=hours)
+    found = await fetch(
+        running.engine,
+        _HISTORY,
+        id=id,
+        slot=observed.slot,
+        begin=begin.timestamp(),
+        end=end.timestamp(),
+        points=points,
+    )
+    expected_s = max(float(running.twin.board.expected_s[row]), (end - begin).total_seconds() / points)
+    times = [float(step["at"]) for step in found]
+    gaps = [
+        (a, b)
+        for a, b in zip([begin.timestamp(), *times], [*times, end.timestamp()], strict=True)
+        if b - a > 3.0 * expected_s
+    ]
+    return HistoryAnswer(
+        property=observed.name,
+        unit=observed.unit,
+        limits=limits_of(observed),
+        t=times,
+        v=[finite(step["last"]) for step in found],
+        min=[finite(step["low"]) for step in found],
+        max=[finite(step["high"]) for step in found],
+        gaps=gaps,
+    )
+
+
+class NeighbourAnswer(BaseModel):
+    """A device near another."""
+
+    id: int
+    uid: str
+    kind: str
+    name: Names
+    distance_m: float
+    value: float | None
+    unit: str
+    state: str
+
+
+@router.get("/api/devices/{id}/neighbours")
+async def list_neighbours(
+    running: Running,
+    id: DeviceId,
+    limit: Annotated[int, Query(ge=1, le=50)] = 6,
+    radius_m: Annotated[float, Query(gt=0, le=5_000, allow_inf_nan=False)] = 300.0,
+) -> list[NeighbourAnswer]:
+    """Return the devices around one, its own kind first, then by distance."""
+    board = running.twin.board
+    row = board.row_of_id.get(id)
+    if row is None:
+        raise NotFoundError(f"there is no device {id}", where="id")
+    n = board.count
+    distance = _distance_m(float(board.lon[row]), float(board.lat[row]), board.lon[:n], board.lat[:n])
+    near = np.flatnonzero((distance <= radius_m) & (board.device_id[:n] != 0))
+    near = near[near != row]
+    order = np.lexsort((distance[near], board.kind[near] != board.kind[row]))
+    chosen = near[order][:limit]
+    ids = [int(board.device_id[i]) for i in chosen]
+    named = await fetch(
+        running.engine, "SELECT id, name, name_en FROM device WHERE id = ANY(:ids)", ids=ids
+    )
+    names = {row["id"]: row for row in named}
+    answers = []
+    for i in chosen.tolist():
+        kind = kind_of(running, i)
+        own = names.get(int(board.device_id[i]), {})
+        answers.append(
+            NeighbourAnswer(
+                id=int(board.device_id[i]),
+                uid=board.uid[i],
+                kind=kind.name,
+                name=device_names(
+                    running.twin.catalog, kind.name, board.uid[i], own.get("name"), own.get("name_en")
+                ),
+                distance_m=round(float(distance[i]), 1),
+                value=finite(board.value[i]),
+                unit=kind.properties[0].unit,
+                state=state_name(int(board.state[i])),
+            )
+        )
+    return answers
+
+
+def _distance_m(lon: float, lat: float, lons: Any, lats: Any) -> Any:
+    """Return great-circle distances in metres (haversine)."""
+    phi, phis = np.radians(lat), np.radians(lats)
+    a = np.sin((phis - phi) / 2) ** 2 + np.cos(phi) * np.cos(phis) * np.sin(np.radians(lons - lon) / 2) ** 2
+    return 2 * EARTH_M * np.arcsin(np.sqrt(np.minimum(1.0, a)))
+
+
+class EventAnswer(BaseModel):
+    """A journal row about a device."""
+
+    journal: int
+    at: datetime
+    kind: str
+    zh: str
+    en: str
+    state: str | None
+    data: dict[str, Any]
+
+
+EVENT_NAMES: Final = {
+    "alarm.raised": ("告警产生", "Alarm raised"),
+    "alarm.changed": ("告警变化", "Alarm changed"),
+    "alarm.cleared": ("告警解除", "Alarm cleared"),
+    "alarm.acknowledged": ("告警已确认", "Alarm acknowledged"),
+}
+
+
+@router.get("/api/devices/{id}/events")
+async def list_device_events(
+    running: Running, id: DeviceId, limit: Annotated[int, Query(ge=1, le=200)] = 20
+) -> list[EventAnswer]:
+    """Return what the journal says about a device, the newest first."""
+    if id not in running.twin.board.row_of_id:
+        raise NotFoundError(f"there is no device {id}", where="id")
+    found = await fetch(
+        running.engine,
+        "SELECT seq, at, kind, data FROM journal WHERE subject = :subject ORDER BY seq DESC LIMIT :limit",
+        subject=f"device/{id}",
+        limit=limit,
+    )
+    answers = []
+    for row in found:
+        zh, en = EVENT_NAMES.get(row["kind"], (row["kind"], row["kind"]))
+        answers.append(
+            EventAnswer(
+                journal=row["seq"],
+                at=row["at"],
+                kind=row["kind"],
+                zh=zh,
+                en=en,
+                state=row["data"].get("state"),
+                data=row["data"],
+            )
+        )
+    return answers

@@ -1,0 +1,95 @@
+"""Aggregate the present board by H3 cell."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+import h3.api.numpy_int as h3
+import numpy as np
+from fastapi import APIRouter, Query
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from api.runtime import Running, Runtime
+from twin.errors import NotFoundError
+from twin.states import State
+
+router = APIRouter(tags=["scene"])
+
+MOST_CELLS: Final = 20_000
+_ABNORMAL: Final = "abnormal"
+
+
+class HeatAnswer(BaseModel):
+    """One cell: `value` and, as a share of the greatest of all, `weight`; `count` things behind it."""
+
+    cell: str
+    value: float
+    count: int
+    weight: float
+
+
+@router.get("/api/heat")
+async def get_heat(
+    running: Running,
+    property: Annotated[str, Query(max_length=64)] = _ABNORMAL,
+    resolution: Annotated[int, Query(ge=5, le=11)] = 10,
+) -> list[HeatAnswer]:
+    """Return H3 cells with the number of abnormal devices, or with the mean of an observed property.
+
+    Cells without anything abnormal (or without a value) are left out.
+    """
+    if property == _ABNORMAL:
+        rows = _abnormal(running)
+        amounts = np.ones(len(rows))
+    else:
+        rows, amounts = _observed(running, property)
+    if not len(rows):
+        return []
+    board = running.twin.board
+    points = zip(board.lat[rows].tolist(), board.lon[rows].tolist(), strict=True)
+    cells = np.array([h3.latlng_to_cell(lat, lon, resolution) for lat, lon in points], np.uint64)
+    unique, inverse, counts = np.unique(cells, return_inverse=True, return_counts=True)
+    values = np.bincount(inverse, amounts)
+    if property != _ABNORMAL:
+        values = values / counts
+    order = np.argsort(-values, kind="stable")[:MOST_CELLS]
+    greatest = float(np.abs(values).max()) or 1.0
+    return [
+        HeatAnswer(
+            cell=h3.int_to_str(int(unique[i])),
+            value=round(float(values[i]), 4),
+            count=int(counts[i]),
+            weight=round(max(0.0, float(values[i])) / greatest, 4),
+        )
+        for i in order.tolist()
+    ]
+
+
+def _abnormal(running: Runtime) -> NDArray[np.intp]:
+    board = running.twin.board
+    n = board.count
+    return np.flatnonzero(
+        (board.device_id[:n] != 0) & (board.layer[:n] == 0) & (board.state[:n] >= State.WARNING)
+    )
+
+
+def _observed(running: Runtime, name: str) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    board = running.twin.board
+    n = board.count
+    rows, amounts = [], []
+    known = False
+    for kind in running.twin.catalog.by_code.values():
+        for observed in kind.properties:
+            if observed.name != name:
+                continue
+            known = True
+            of_kind = (board.kind[:n] == kind.code) & (board.device_id[:n] != 0)
+            chosen = np.flatnonzero(of_kind & np.isfinite(board.values[:n, observed.slot]))
+            rows.append(chosen)
+            amounts.append(board.values[chosen, observed.slot])
+    if not known:
+        raise NotFoundError(
+            f"no kind of device observes “{name}”", where="property", hint="see /api/catalog, or abnormal"
+        )
+    return np.concatenate(rows), np.concatenate(amounts)

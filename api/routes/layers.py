@@ -1,0 +1,39 @@
+"""Serve the layers of the map as deck.gl JSON."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from layers import LAYERS
+from layers.declaration import deck_json
+
+router = APIRouter()
+
+
+class LayersAnswer(BaseModel):
+    """What the page draws above its base map, lowest first, and what the legend says."""
+
+    layers: list[dict[str, Any]]
+    legend: list[dict[str, str]]
+
+
+@cache
+def _answer() -> LayersAnswer:
+    legend = []
+    for layer in reversed(LAYERS):
+        for entry in layer.legend:
+            line = {"key": entry.key, "zh": entry.zh, "en": entry.en, "shape": entry.shape}
+            legend.append(line | ({"toggle": entry.toggle} if entry.toggle else {}))
+    order = {"case": 2, "worker": 1, "trail": 3, "heat": 5, "camera_field": 4}
+    legend.sort(key=lambda line: order.get(line["key"], 0))
+    return LayersAnswer(layers=[deck_json(layer) for layer in LAYERS], legend=legend)
+
+
+@router.get("/api/layers", tags=["scene"])
+async def get_layers() -> LayersAnswer:
+    """Return the deck.gl JSON of all layers and the legend."""
+    return _answer()

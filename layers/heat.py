@@ -1,0 +1,35 @@
+"""Show on the ground, by H3 cell, where the abnormal gathers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pydeck as pdk
+
+from layers.declaration import LegendEntry, MapLayer, quoted
+
+
+def declare(data: Any) -> pdk.Layer:
+    """Declare the hexagons under the buildings; records have cell and weight (0 to 1)."""
+    return pdk.Layer(
+        "H3HexagonLayer",
+        data,
+        id="heat",
+        get_hexagon="cell",
+        get_fill_color="[255, 200 - 130 * weight, 90 - 20 * weight, 40 + 130 * weight]",
+        extruded=False,
+        stroked=False,
+        coverage=0.92,
+        pickable=False,
+        before_id=quoted("building"),
+        refresh_s=15,
+        toggle=quoted("heat"),
+    )
+
+
+LAYER = MapLayer(
+    id="heat",
+    declare=declare,
+    data="/api/heat?property=abnormal&resolution=10",
+    legend=(LegendEntry("heat", "异常热区", "Abnormal heat", "heat", "heat"),),
+)
