@@ -38,8 +38,8 @@ def check_codes(connection: Connection) -> list[Finding]:
             "area_code_outside_parent",
             "error",
             strangers,
-            message="{n} areas have a code that does not begin with the code of the area they belong to",
-            hint="correct the code (6 digits of district, 3 each of street, community and grid) or the parent",
+            message="{n} areas have a code that does not begin as that of the area they belong to",
+            hint="correct the code (6 digits of district, 3 each of street, community, grid) or the parent",
         ),
         *findings(
             "area_outside_parent",

@@ -22,7 +22,7 @@ def check_shapes(connection: Connection) -> list[Finding]:
     low, high = LEVEL_HEIGHT_M
     invalid = [
         row
-        for table in ("building", "area", "ground_cover", "road")
+        for table in ("building", "area", "ground_cover")
         for row in select_examples(
             connection,
             f"SELECT '{table} ' || t.source_ref AS subject, ST_X(ST_Centroid(t.geom)) AS lon,"
@@ -51,7 +51,8 @@ def check_shapes(connection: Connection) -> list[Finding]:
     towering = select_examples(
         connection,
         f"{building} t.height_m || ' m, ' || t.height_source AS detail FROM building t"
-        f" WHERE t.valid_to IS NULL AND t.height_m > {UNMEASURED_HEIGHT_MAX_M} AND t.height_source <> 'measured' ORDER BY t.id",
+        f" WHERE t.valid_to IS NULL AND t.height_m > {UNMEASURED_HEIGHT_MAX_M}"
+        " AND t.height_source <> 'measured' ORDER BY t.id",
     )
     return [
         *findings(
