@@ -78,6 +78,7 @@ class MqttTransport:
         window_s: float = WINDOW_S,
     ) -> None:
         self.counters = FeedCounters()
+        self.client_id = client_id
         self._twin = twin
         self._address = address
         self._window_s = window_s

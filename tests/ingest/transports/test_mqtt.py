@@ -1,0 +1,286 @@
+"""Observations over a real broker into a real PostGIS."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+import gmqtt
+import psycopg
+import pytest
+
+from ingest.transports.broker import BrokerAddress
+from ingest.transports.mqtt import MqttTransport
+from twin.errors import UnavailableError
+from twin.states import State
+from twin.store.cluster import PrivateCluster
+from twin.store.engine import create_async_engine
+from twin.store.migrations.runner import upgrade
+from twin.twin import Twin
+
+pytestmark = [pytest.mark.postgis, pytest.mark.broker]
+
+
+async def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    for _ in range(int(seconds / 0.02)):
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not come about in time")
+
+
+def rows(database, query: str, *parameters) -> list[tuple]:
+    with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
+        return connection.execute(query, parameters).fetchall()
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class Sender:
+    """A gateway: publishes at QoS 1 and knows when the broker has taken everything."""
+
+    def __init__(self) -> None:
+        self.client = gmqtt.Client(f"sender-{uuid.uuid4().hex[:8]}")
+
+    async def connect(self, broker) -> Sender:
+        self.client.set_auth_credentials(broker.username, broker.password)
+        await self.client.connect(broker.host, broker.port)
+        return self
+
+    def send(self, topic: str, payload: object, qos: int = 1) -> None:
+        if not isinstance(payload, bytes):
+            payload = json.dumps(payload).encode()
+        self.client.publish(f"gt/v1/{topic}", payload, qos=qos)
+
+    async def drained(self) -> None:
+        await until(lambda: self.client._persistent_storage.is_empty)
+
+
+@pytest.fixture
+async def sender(broker):
+    made = await Sender().connect(broker)
+    yield made
+    await made.client.disconnect()
+
+
+@pytest.fixture
+async def feed(database, broker, install_devices):
+    """A twin with its MQTT transport on a fresh database and a session of its own."""
+    fresh = database.fresh()
+    install_devices(fresh, {f"level-{i:02d}": "water_level" for i in range(20)})
+    install_devices(fresh, {"wg-0001": "worker", "cam-0001": "camera"})
+    engine = create_async_engine(fresh.async_url)
+    twin = await Twin.open(engine)
+    transport = MqttTransport(twin, broker, client_id=f"test-{uuid.uuid4().hex[:8]}", session_expiry_s=60)
+    await transport.start()
+    await until(lambda: transport.counters.connected)
+    await asyncio.sleep(0.2)  # the subscription is on its way
+    yield twin, transport, fresh
+    await transport.stop()
+    await twin.close()
+    await engine.dispose()
+
+
+async def test_every_form_of_message_arrives(feed, sender) -> None:
+    twin, transport, database = feed
+    now = now_ms()
+    sender.send("devices/level-00/observations", {"t": now, "p": "level", "v": 0.314, "u": "m"})
+    sender.send(
+        "devices/level-01/observations",
+        [{"t": now - 1, "p": "level", "v": 1}, {"t": now, "p": "level", "v": 2}],
+    )
+    sender.send(
+        "devices/wg-0001/observations",
+        {"t": now, "v": {"speed": 1.2, "battery": 80}, "lon": 104.07, "lat": 30.66},
+    )
+    sender.send(
+        "gateways/gw-1/observations",
+        {
+            "t": now,
+            "p": "level",
+            "d": [f"level-{i:02d}" for i in range(2, 12)],
+            "v": [float(i) for i in range(2, 12)],
+        },
+    )
+    sender.send("devices/level-12/observations", {"t": now, "p": "level", "v": 12}, qos=0)
+    await until(lambda: transport.counters.stored == 16)
+    board = twin.board
+    assert board.value[board.row_of_uid["level-00"]] == pytest.approx(31.4)
+    assert board.value[board.row_of_uid["level-01"]] == 2
+    assert [board.value[board.row_of_uid[f"level-{i:02d}"]] for i in range(2, 13)] == list(range(2, 13))
+    assert board.lon[board.row_of_uid["wg-0001"]] == 104.07
+    assert rows(database, "SELECT count(*), count(lon) FROM observation") == [(16, 2)]
+    await until(lambda: transport.counters.acknowledged == 4)
+    counts = transport.counters.as_dict()
+    assert counts["messages"] == 5
+    assert counts["refused"] == 0
+    assert counts["waiting"] == 0
+    assert 0 <= counts["lag_s"] < 5
+
+
+POISON = {
+    b"not json": "malformed",
+    b'{"t":1,"p":"level","v":NaN}': "malformed",
+    b'{"t":1,"p":"level","v":1e999}': "malformed",
+    b"[" * 100_000: "malformed",
+    b'{"t":1,"p":"\xff\xfe","v":1}': "malformed",
+    b'{"t":1,"p":"level","v":1,"x":"' + b"x" * 1_000_000 + b'"}': "too_large",
+    b'{"t":1,"p":"level","v":true}': "wrong_type",
+    b'{"t":1,"p":"level"}': "missing_field",
+    b'{"t":"2026-07-16T16:42:08","p":"level","v":1}': "bad_time",
+    b'{"t":NOW,"p":"level","v":1,"u":"Pa"}': "wrong_unit",
+    b'{"t":NOW,"p":"nonsense","v":1}': "unknown_property",
+    b'{"t":NOW,"p":"level","v":-1}': "out_of_range",
+    b'{"t":NOW,"p":"level","v":1e308}': "out_of_range",
+    b'{"t":4102444800000,"p":"level","v":1}': "from_the_future",
+    b'{"t":1,"p":"level","v":1}': "too_old",
+    b'{"t":NOW,"p":"level","v":1,"lon":104,"lat":30}': "does_not_move",
+    b'{"t":NOW,"p":"level","v":1,"d":"level-01"}': "wrong_device",
+    b"[]": "empty",
+}
+
+
+async def test_poison_is_kept_with_its_reason_and_delays_nothing(feed, sender) -> None:
+    _, transport, database = feed
+    now = now_ms()
+    good = 0
+    for i, payload in enumerate(POISON):
+        sender.send("devices/level-00/observations", payload.replace(b"NOW", str(now).encode()))
+        sender.send("devices/level-03/observations", {"t": now + i, "p": "level", "v": 3})
+        good += 1
+    sender.send("devices/nobody-1/observations", {"t": now, "p": "level", "v": 1})
+    sender.send(
+        "gateways/gw-1/observations", {"t": now, "p": "level", "d": ["nobody-2", "level-04"], "v": [1, 4]}
+    )
+    sender.send("devices/level-00/status", b"perhaps")
+    refused = len(POISON) + 3
+    await until(lambda: transport.counters.acknowledged == 2 * len(POISON) + 3)
+    kept = rows(database, "SELECT reason, payload FROM quarantine ORDER BY id")
+    assert len(kept) == refused == transport.counters.refused.total()
+    expected = sorted([*POISON.values(), "unknown_device", "unknown_device", "malformed"])
+    assert sorted(reason for reason, _ in kept) == expected
+    assert (b"not json",) in {(bytes(payload),) for _, payload in kept}
+    assert transport.counters.stored == good + 1
+    assert rows(database, "SELECT count(*) FROM observation") == [(good + 1,)]
+
+
+async def test_status_makes_a_device_offline_and_back(feed, sender) -> None:
+    twin, _, _ = feed
+    row = twin.board.row_of_uid["cam-0001"]
+    assert twin.board.state[row] == State.UNKNOWN
+    sender.send("devices/cam-0001/status", b"online")
+    await until(lambda: twin.board.state[row] == State.NORMAL)
+    sender.send("devices/cam-0001/status", {"status": "offline"})
+    await until(lambda: twin.board.state[row] == State.OFFLINE)
+    sender.send("devices/cam-0001/observations", {"t": now_ms(), "p": "frame_rate", "v": 25})
+    await until(lambda: twin.board.state[row] == State.NORMAL)
+
+
+async def test_what_came_while_the_server_was_away_is_there_after(feed, sender, broker) -> None:
+    twin, transport, database = feed
+    await transport.stop()
+    now = now_ms()
+    for i in range(500):
+        sender.send("devices/level-00/observations", {"t": now - i, "p": "level", "v": i % 10})
+    await sender.drained()
+    again = MqttTransport(twin, broker, client_id=transport.client_id, session_expiry_s=60)
+    await again.start()
+    try:
+        await until(lambda: again.counters.stored == 500)
+        await until(lambda: again.counters.acknowledged == 500)
+    finally:
+        await again.stop()
+    assert rows(database, "SELECT count(*) FROM observation") == [(500,)]
+
+
+async def test_wrong_password_is_said_at_once(feed, broker) -> None:
+    twin, _, _ = feed
+    transport = MqttTransport(
+        twin, BrokerAddress(broker.host, broker.port, broker.username, "wrong"), client_id="nobody"
+    )
+    with pytest.raises(UnavailableError, match="broker"):
+        await transport.start()
+
+
+async def _flow(sender: Sender, stop: asyncio.Event, per_s: int) -> int:
+    """Publish one numbered reading after the other; return how many."""
+    start, n = now_ms(), 0
+    while not stop.is_set():
+        uid = f"level-{n % 20:02d}"
+        sender.send(f"devices/{uid}/observations", {"t": start - n, "p": "level", "v": n % 10})
+        n += 1
+        if n % 20 == 0:
+            await asyncio.sleep(20 / per_s)
+    return n
+
+
+async def _outages(server_dir: Path, broker, install_devices, *, rounds: int, per_s: int, kill: bool) -> None:
+    """Take the database away in mid-flow and see that nothing acknowledged is lost and nothing is double."""
+    folder = server_dir / f"outage-{uuid.uuid4().hex[:6]}"
+    cluster = PrivateCluster(folder)
+    cluster.start()
+    transport = twin = engine = None
+    sender = await Sender().connect(broker)
+    try:
+        upgrade(cluster.url)
+        database = cluster  # has .url
+        install_devices(database, {f"level-{i:02d}": "water_level" for i in range(20)})
+        engine = create_async_engine(cluster.url)
+        twin = await Twin.open(engine)
+        transport = MqttTransport(
+            twin, broker, client_id=f"test-{uuid.uuid4().hex[:8]}", session_expiry_s=600
+        )
+        await transport.start()
+        await asyncio.sleep(0.3)
+        stop = asyncio.Event()
+        flow = asyncio.create_task(_flow(sender, stop, per_s))
+        for i in range(rounds):
+            await asyncio.sleep(0.6 + 0.13 * i)
+            os.kill(cluster.pid, signal.SIGKILL if kill else signal.SIGINT)
+            await until(lambda: not cluster.alive)
+            retries, acknowledged = transport.counters.retries, transport.counters.acknowledged
+            await asyncio.sleep(2.0)
+            assert transport.counters.retries > retries
+            assert transport.counters.acknowledged == acknowledged  # nothing is promised meanwhile
+            cluster.start()
+        await asyncio.sleep(0.5)
+        stop.set()
+        sent = await flow
+        await sender.drained()
+        await until(lambda: transport.counters.acknowledged >= sent, 60)
+        stored = rows(
+            cluster, "SELECT count(*), count(DISTINCT (device_id, phenomenon_time)) FROM observation"
+        )
+        assert stored == [(sent, sent)]
+        assert transport.counters.retries > 0
+        assert transport.counters.refused.total() == 0
+    finally:
+        await sender.client.disconnect()
+        if transport:
+            await transport.stop()
+        if twin:
+            await twin.close()
+        if engine:
+            await engine.dispose()
+        cluster.stop()
+
+
+async def test_kill_of_the_database_loses_nothing(server_dir, broker, install_devices) -> None:
+    await _outages(server_dir, broker, install_devices, rounds=2, per_s=1000, kill=True)
+
+
+async def test_outage_of_the_database_loses_nothing(server_dir, broker, install_devices) -> None:
+    await _outages(server_dir, broker, install_devices, rounds=1, per_s=1000, kill=False)
+
+
+@pytest.mark.slow
+async def test_ten_kills_of_the_database_lose_nothing(server_dir, broker, install_devices) -> None:
+    await _outages(server_dir, broker, install_devices, rounds=10, per_s=1000, kill=True)
