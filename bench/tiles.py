@@ -1,0 +1,393 @@
+"""Measure our vector tiles beside tipg on the same database: cold and kept, same client, in turns."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import hashlib
+import math
+import statistics
+import subprocess
+import time
+import urllib.request
+import venv
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+
+from bench import city
+from bench.http_load import Outcome, ask
+from bench.live.child import Child
+from bench.live.contenders import Ground, gridtwin
+from bench.live.database import connect
+from bench.mvt import count_features
+from bench.report import Table, show, spread_ms
+from bench.workplace import CommonOptions, option, workplace
+from ingest.transports.broker import Broker
+from twin.errors import InvalidError, SetupError, UnavailableError
+from twin.store.cluster import PrivateCluster
+from twin.store.migrations.runner import upgrade
+from twin.store.sockets import free_tcp_port
+
+TIPG = "tipg==1.6.1"
+_UVICORN = "uvicorn==0.54.0"
+_SEED = 20_261_121
+_START_TIMEOUT_S = 60.0
+_MOST_COMPARED = 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options(CommonOptions):
+    """How large the city is and how often each zoom is asked."""
+
+    buildings: int = option(20_000, "buildings of the synthetic city")
+    zooms: str = option("14,15,16", "zooms to ask")
+    rounds: int = option(7, "rounds; the contenders take turns in each")
+    connections: int = option(4, "connections of the client")
+    kept_seconds: float = option(2.0, "seconds a round asks for tiles that are kept")
+    most_tiles: int = option(300, "most tiles asked in a cold round of one zoom")
+
+    def __post_init__(self) -> None:
+        for name in ("buildings", "rounds", "connections", "most_tiles"):
+            if getattr(self, name) < 1:
+                raise InvalidError(f"--{name.replace('_', '-')} must be at least 1")
+        try:
+            zooms = [int(zoom) for zoom in self.zooms.split(",")]
+        except ValueError:
+            raise InvalidError("--zooms are numbers with commas between", where=self.zooms) from None
+        if not all(13 <= zoom <= 16 for zoom in zooms):
+            raise InvalidError("--zooms must be between 13 and 16: buildings are in these tiles")
+
+
+def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
+    """Fill a database, start both servers on it, ask in turns."""
+    with workplace(options) as base, contextlib.ExitStack() as stack:
+        folder = base / f"tiles-{options.buildings}"
+        folder.mkdir(exist_ok=True)
+        program = _install_tipg(base / "tipg", progress)
+        cluster = stack.enter_context(PrivateCluster(folder, attach=False, tcp=True))
+        upgrade(cluster.url)
+        progress(f"tiles: {options.buildings:,} buildings")
+        _insert_buildings(cluster.url, options.buildings)
+        broker = stack.enter_context(Broker(folder, 0))
+        ours = stack.enter_context(gridtwin(Ground(folder, broker, cluster.pid, "batch")))
+        theirs = stack.enter_context(_tipg(program, cluster.tcp_url, folder))
+        zooms = {
+            zoom: _measure(zoom, ours.port, theirs, cluster.url, options, progress)
+            for zoom in (int(part) for part in options.zooms.split(","))
+        }
+    return {"zooms": zooms, "tipg": TIPG}
+
+
+def tables(result: Mapping[str, Any]) -> list[Table]:
+    """Give one table of requests a second, and one of what the tiles hold."""
+    rates = []
+    tiles = []
+    for zoom, row in result["zooms"].items():
+        rates.append(
+            (
+                f"z{zoom}",
+                show(row["tipg"]["per_s_median"], 0),
+                show(row["cold"]["per_s_median"], 0),
+                f"{row['cold_ratio']:.1f}×",
+                show(row["kept"]["per_s_median"], 0),
+                f"{row['kept_ratio']:.0f}×",
+                show(row["tipg"]["latency"]["p50_ms"]),
+                show(row["cold"]["latency"]["p50_ms"]),
+                show(row["kept"]["latency"]["p50_ms"], 2),
+            )
+        )
+        same = row["same_features"]
+        tiles.append(
+            (
+                f"z{zoom}",
+                show(row["tiles"]),
+                f"{same['ours_complete']} of {same['tiles']}",
+                f"{same['tipg_complete']} of {same['tiles']}",
+                show(same["ours"]),
+                show(same["tipg"]),
+                show(row["cold"]["bytes_per_answer"] / 1e3),
+                show(row["tipg"]["bytes_per_answer"] / 1e3),
+            )
+        )
+    return [
+        Table(
+            "Vector tiles, requests/s (medians of the rounds)",
+            (
+                "zoom",
+                "tipg",
+                "cold",
+                "cold vs tipg",
+                "kept",
+                "kept vs tipg",
+                "tipg p50 ms",
+                "cold p50 ms",
+                "kept p50 ms",
+            ),
+            rates,
+            ("tipg keeps nothing: it has one figure.",),
+        ),
+        Table(
+            "What the tiles hold",
+            (
+                "zoom",
+                "tiles",
+                "ours complete",
+                "tipg complete",
+                "ours",
+                "tipg",
+                "kB a tile, ours",
+                "kB a tile, tipg",
+            ),
+            tiles,
+            (
+                "complete: as many features as the database has for the tile (tipg: that intersect the tile;",
+                "ours: that intersect it with its buffer of 64 units, as the map needs at the seam).",
+            ),
+        ),
+    ]
+
+
+def _measure(
+    zoom: int, ours: int, theirs: int, url: str, options: Options, progress: Callable[[str], None]
+) -> dict[str, Any]:
+    random = np.random.default_rng(_SEED + zoom)
+    tiles = _tiles_of(zoom)
+    chosen = [tiles[i] for i in random.permutation(len(tiles))[: options.most_tiles]]
+
+    def our_path(x: int, y: int) -> str:
+        return f"/tiles/building/{zoom}/{x}/{y}.mvt"
+
+    def their_path(x: int, y: int) -> str:
+        return (
+            f"/collections/public.building/tiles/WebMercatorQuad/{zoom}/{x}/{y}"
+            "?geom-column=geom_3857&properties=height_m,min_height_m"
+        )
+
+    our_paths = [our_path(x, y) for x, y in chosen]
+    their_paths = [their_path(x, y) for x, y in chosen]
+    progress(f"tiles: zoom {zoom}, {len(chosen)} tiles, {options.rounds} rounds")
+    same = _compare(
+        url,
+        zoom,
+        chosen[:_MOST_COMPARED],
+        lambda x, y: f"http://127.0.0.1:{ours}{our_path(x, y)}",
+        lambda x, y: f"http://127.0.0.1:{theirs}{their_path(x, y)}",
+    )
+    rounds: dict[str, list[Outcome]] = {"tipg": [], "cold": [], "kept": []}
+    for number in range(options.rounds):
+
+        def ask_tipg() -> None:
+            rounds["tipg"].append(ask(theirs, their_paths, connections=options.connections))
+
+        def ask_ours() -> None:
+            _throw_away(url)
+            rounds["cold"].append(ask(ours, our_paths, connections=options.connections))
+            rounds["kept"].append(
+                ask(ours, our_paths, connections=options.connections, seconds=options.kept_seconds)
+            )
+
+        # Who is first changes from round to round.
+        for one in (ask_tipg, ask_ours) if number % 2 else (ask_ours, ask_tipg):
+            one()
+    figures = {name: _figures(outcomes) for name, outcomes in rounds.items()}
+    return {
+        "tiles": len(chosen),
+        **figures,
+        "cold_ratio": figures["cold"]["per_s_median"] / figures["tipg"]["per_s_median"],
+        "kept_ratio": figures["kept"]["per_s_median"] / figures["tipg"]["per_s_median"],
+        "same_features": same,
+    }
+
+
+def _figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    rates = [outcome.per_second for outcome in outcomes]
+    answers = sum(outcome.answers for outcome in outcomes)
+    return {
+        "per_s_median": round(statistics.median(rates), 1),
+        "per_s_min": round(min(rates), 1),
+        "per_s_max": round(max(rates), 1),
+        "not_ok": sum(outcome.not_ok for outcome in outcomes),
+        "bytes_per_answer": round(sum(outcome.bytes for outcome in outcomes) / answers, 1),
+        "client_cpu_percent": round(
+            100 * sum(o.client_cpu_s for o in outcomes) / sum(o.wall_s for o in outcomes), 1
+        ),
+        "latency": spread_ms(np.concatenate([outcome.latency_s for outcome in outcomes])),
+    }
+
+
+def _compare(
+    url: str,
+    zoom: int,
+    chosen: Sequence[tuple[int, int]],
+    ours: Callable[..., str],
+    theirs: Callable[..., str],
+) -> dict[str, int]:
+    """Count the features of the same tiles on both sides, and in the database.
+
+    tipg selects what intersects the tile; our tiles also hold what lies only in the buffer around it, so
+    each side is held against the count of its own rule.
+    """
+    found = {"tiles": len(chosen), "ours": 0, "ours_complete": 0, "tipg": 0, "tipg_complete": 0}
+    with connect(url) as connection:
+        for x, y in chosen:
+            mine, other = _features(ours(x, y)), _features(theirs(x, y))
+            row = connection.execute(_TRUTH, {"z": zoom, "x": x, "y": y, "margin": 64 / 4096}).fetchone()
+            assert row is not None
+            found["ours"] += mine
+            found["tipg"] += other
+            found["ours_complete"] += mine == row[0]
+            found["tipg_complete"] += other == row[1]
+    return found
+
+
+_TRUTH = """
+    SELECT count(*) FILTER (WHERE ST_Intersects(geom_3857, wide)),
+           count(*) FILTER (WHERE ST_Intersects(geom_3857, env))
+    FROM building,
+         ST_TileEnvelope(%(z)s, %(x)s, %(y)s) AS env,
+         ST_TileEnvelope(%(z)s, %(x)s, %(y)s, margin => %(margin)s) AS wide
+    WHERE valid_to IS NULL AND geom_3857 && wide"""
+
+
+def _features(url: str) -> int:
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        body = answer.read()
+    if body[:2] == b"\x1f\x8b":
+        body = gzip.decompress(body)
+    return sum(count_features(body).values())
+
+
+def _throw_away(url: str) -> None:
+    """Say that all buildings changed, as the database's trigger does, and let the news arrive."""
+    west, south, east, north = city.bounds()
+    notice = f'{{"table":"building","bbox":[{west - 1},{south - 1},{east + 1},{north + 1}]}}'
+    with connect(url) as connection:
+        connection.execute("SELECT pg_notify('tiles', %s)", (notice,))
+    time.sleep(0.4)
+
+
+def _tiles_of(zoom: int) -> list[tuple[int, int]]:
+    """Give the tiles that lie whole in the city."""
+    west, south, east, north = city.bounds()
+    side = 1 << zoom
+
+    def column(lon: float) -> float:
+        return (lon + 180.0) / 360.0 * side
+
+    def row(lat: float) -> float:
+        return (1.0 - math.asinh(math.tan(math.radians(lat))) / math.pi) / 2.0 * side
+
+    return [
+        (x, y)
+        for x in range(math.ceil(column(west)), math.floor(column(east)))
+        for y in range(math.ceil(row(north)), math.floor(row(south)))
+    ]
+
+
+def _insert_buildings(url: str, count: int) -> None:
+    with connect(url) as connection:
+        row = connection.execute("SELECT count(*) FROM building").fetchone()
+        if row and int(str(row[0])) == count:
+            return
+        if row and int(str(row[0])):
+            raise InvalidError("the folder holds another city", hint="choose another --data-dir")
+        rings, height_m = city.site_buildings(count, _SEED)
+        shapes = shapely.multipolygons([[polygon] for polygon in shapely.polygons(rings)])
+        footprint_m2 = shapely.area(shapes) * 95_800.0 * 111_132.0
+        hexes = shapely.to_wkb(shapely.set_srid(shapes, 4326), hex=True, include_srid=True)
+        with connection.transaction():
+            dataset = connection.execute(
+                "INSERT INTO dataset (name, kind, declared_crs, simulated) "
+                "VALUES ('bench', 'vector', 'EPSG:4326', true) RETURNING id"
+            ).fetchone()
+            assert dataset is not None
+            columns = (
+                "geom, name, kind, body, height_m, min_height_m, height_source, footprint_m2, "
+                "dataset_id, source_ref, content_hash"
+            )
+            with connection.cursor() as cursor, cursor.copy(f"COPY building ({columns}) FROM STDIN") as copy:
+                for number, (shape, height, area) in enumerate(
+                    zip(hexes, height_m, footprint_m2, strict=True)
+                ):
+                    name = f"{number % 97 + 1}栋" if number % 3 == 0 else None
+                    ref = f"bench/{number}"
+                    copy.write_row(
+                        (
+                            shape,
+                            name,
+                            "residential",
+                            "whole",
+                            float(height),
+                            0.0,
+                            "estimated",
+                            float(area),
+                            dataset[0],
+                            ref,
+                            ref.encode(),
+                        )
+                    )
+        connection.execute("ANALYZE building")
+
+
+def _install_tipg(folder: Path, progress: Callable[[str], None]) -> Path:
+    """Install the pinned peer into an environment of its own, once; give its Python."""
+    python = folder / "bin" / "python"
+    mark = folder / ".installed"
+    wanted = hashlib.sha256(f"{TIPG} {_UVICORN}".encode()).hexdigest()
+    if mark.is_file() and mark.read_text(encoding="ascii") == wanted:
+        return python
+    progress(f"tiles: installing {TIPG} (once)")
+    venv.EnvBuilder(with_pip=True, clear=True).create(folder)
+    command = [
+        str(python),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        TIPG,
+        _UVICORN,
+        "uvloop",
+        "httptools",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        lines = done.stderr.strip().splitlines()
+        raise SetupError(
+            f"{TIPG} could not be installed: {lines[-1] if lines else 'pip said nothing'}",
+            hint="the benchmark needs the Python package index once",
+        )
+    mark.write_text(wanted, encoding="ascii")
+    return python
+
+
+@contextlib.contextmanager
+def _tipg(python: Path, dsn: str, folder: Path) -> Iterator[int]:
+    """Run tipg with one worker and the buffer our tiles have."""
+    port = free_tcp_port()
+    settings = {
+        "DATABASE_URL": dsn,
+        "TIPG_TILE_BUFFER": "64",
+        "TIPG_MAX_FEATURES_PER_TILE": "100000",
+        "TIPG_DB_TABLES": '["public.building"]',
+        "DB_MAX_CONN_SIZE": "4",
+        "PYTHONPATH": "",
+    }
+    command = [str(python), "-m", "uvicorn", "tipg.main:app", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--loop", "uvloop", "--http", "httptools", "--log-level", "warning"]
+    with Child("tipg", command, folder, env=settings) as server:
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        url = f"http://127.0.0.1:{port}/collections/public.building"
+        while True:
+            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
+                if answer.status == 200:
+                    break
+            if not server.alive or time.monotonic() > deadline:
+                raise UnavailableError("tipg did not start", where=str(server.log), hint=f"asked {url}")
+            time.sleep(0.2)
+        yield port
