@@ -68,7 +68,8 @@ def _building(zoom: int) -> str:
                nullif(round(min_height_m::numeric, 1), 0)::float4 AS min_height{named},
                {_mvt(_simplified("geom_3857", zoom))}
         FROM building, tile
-        WHERE valid_to IS NULL AND geom_3857 && tile.wide AND footprint_m2 >= {least_m2:.1f}"""
+        WHERE valid_to IS NULL AND body <> 'outline' AND geom_3857 && tile.wide
+          AND footprint_m2 >= {least_m2:.1f}"""
 
 
 _ROADS_FROM_AFAR: Final = (

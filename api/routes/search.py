@@ -45,7 +45,7 @@ _SEARCH: Final = """
         UNION ALL
         (SELECT 'building', id, coalesce(name, address), name_en, address, ST_PointOnSurface(geom), NULL,
                 coalesce(name, address), 2
-         FROM building WHERE valid_to IS NULL
+         FROM building WHERE valid_to IS NULL AND body <> 'part'
            AND (name ILIKE :anywhere OR name_en ILIKE :anywhere OR address ILIKE :anywhere) LIMIT :limit)
         UNION ALL
         (SELECT 'service_point', id, name, name_en, category, geom, NULL, name, 2
