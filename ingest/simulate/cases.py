@@ -19,13 +19,14 @@ _DEVICES = text(
 _STORE = text(
     """
     INSERT INTO case_file AS c (number, title, title_en, category_code, source, stage, priority, geom,
-                           address, unit_grid_id, responsibility_grid_id, worker_id, opened_at, due_at, simulated)
+                           address, unit_grid_id, responsibility_grid_id, worker_id, opened_at, due_at, version,
+                           simulated)
     SELECT :number, :title, :title_en, :category_code, :source, :stage, :priority, d.geom,
            d.address, d.unit_grid_id, d.responsibility_grid_id,
            CASE WHEN :assigned THEN (SELECT min(w.id) FROM worker w
                 WHERE w.responsibility_grid_id = d.responsibility_grid_id AND w.on_duty) END,
            now() - make_interval(mins => :age_min),
-           now() - make_interval(mins => :age_min) + make_interval(mins => :due_min), true
+           now() - make_interval(mins => :age_min) + make_interval(mins => :due_min), 1, true
     FROM device d WHERE d.id = :device
     ON CONFLICT (number) DO UPDATE SET opened_at = excluded.opened_at, due_at = excluded.due_at
     WHERE c.simulated AND c.version = 1 AND c.closed_at IS NULL

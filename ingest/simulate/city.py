@@ -158,7 +158,7 @@ _EXTENT = text(
 _BUILDINGS = text(
     """
     SELECT id, source_ref, kind, name, name_en, address, levels, height_m, ST_AsBinary(geom) AS geom
-    FROM building WHERE valid_to IS NULL ORDER BY source_ref, id
+    FROM building WHERE valid_to IS NULL AND body <> 'part' ORDER BY source_ref, id
     """
 )
 _ROADS = text(

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
 import pytest
 import shapely
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, insert
 
 from ingest.simulate.city import BuildingFact, City, EntranceFact, RoadFact
 from ingest.simulate.parameters import Parameters, load_parameters
 from twin.catalog import Catalog, load_catalog
 from twin.crs import to_local_metres
+from twin.model import Area, Base, Building, Dataset, Road
 from twin.store.engine import create_engine
 
 CENTER = (104.0632, 30.6618)
@@ -90,80 +92,49 @@ def store_city(connection: Connection, city: City) -> None:
     def geom(shape: object, kind: str = "") -> str:
         moved = shapely.transform(shape, lambda xy: np.column_stack(city.to_lon_lat(xy[:, 0], xy[:, 1])))
         moved = shapely.multipolygons([moved]) if kind == "multi" else moved
-        return shapely.to_wkt(moved, rounding_precision=9)
+        return f"SRID=4326;{shapely.to_wkt(moved, rounding_precision=9)}"
 
-    dataset = connection.execute(
-        text(
-            "INSERT INTO dataset (name, kind, declared_crs, extent) VALUES ('town', 'osm', 'EPSG:4326',"
-            " ST_GeomFromText(:e, 4326)) RETURNING id"
-        ),
-        {"e": geom(city.extent)},
-    ).scalar_one()
+    def add(model: type[Base], **values: object) -> int:
+        return connection.execute(insert(model).values(**values).returning(model.id)).scalar_one()  # type: ignore[attr-defined]
+
+    dataset = add(Dataset, name="town", kind="osm", declared_crs="EPSG:4326", extent=geom(city.extent))
+
+    def put(model: type[Base], ref: str, **values: object) -> int:
+        return add(model, dataset_id=dataset, source_ref=ref, content_hash=b"0", **values)
+
     for b in city.buildings:
-        connection.execute(
-            text(
-                "INSERT INTO building (dataset_id, source_ref, content_hash, geom, name, kind, height_m, min_height_m,"
-                " levels, height_source, footprint_m2) VALUES (:d, :ref, '\\x00', ST_GeomFromText(:g, 4326), :name,"
-                " :kind, :h, 0, :levels, 'levels', :area)"
-            ),
-            {
-                "d": dataset,
-                "ref": b.ref,
-                "g": geom(b.shape, "multi"),
-                "name": b.name,
-                "kind": b.kind,
-                "h": b.levels * 3.0,
-                "levels": b.levels,
-                "area": b.shape.area,
-            },
+        put(
+            Building,
+            b.ref,
+            geom=geom(b.shape, "multi"),
+            name=b.name,
+            kind=b.kind,
+            height_m=b.levels * 3.0,
+            min_height_m=0.0,
+            levels=b.levels,
+            height_source="levels",
+            footprint_m2=b.shape.area,
         )
     for r in city.roads:
-        connection.execute(
-            text(
-                "INSERT INTO road (dataset_id, source_ref, content_hash, geom, road_class, name, foot, bike_forward,"
-                " bike_backward, car_forward, car_backward, width_m, layer, tunnel, bridge, stairs) VALUES (:d, :ref,"
-                " '\\x00', ST_GeomFromText(:g, 4326), :cls, :name, true, true, true, true, true, :w, 0, :tunnel, false,"
-                " false)"
-            ),
-            {
-                "d": dataset,
-                "ref": r.ref,
-                "g": geom(r.line),
-                "cls": r.road_class,
-                "name": r.name,
-                "w": r.width_m,
-                "tunnel": r.tunnel,
-            },
-        )
+        ways = dict.fromkeys(("foot", "bike_forward", "bike_backward", "car_forward", "car_backward"), True)
+        line = geom(r.line)
+        put(Road, r.ref, geom=line, road_class=r.road_class, name=r.name, width_m=r.width_m, tunnel=r.tunnel, **ways)
     west, south, east, north = city.extent.bounds
-    middle = (west + east) / 2.0, (south + north) / 2.0
-    for n, box in enumerate(
-        [
-            (west, middle[1], middle[0], north),
-            (middle[0], middle[1], east, north),
-            (west, south, middle[0], middle[1]),
-            (middle[0], south, east, middle[1]),
-        ]
-    ):
-        for level in ("responsibility_grid", "unit_grid"):
-            shape = shapely.box(*box)
-            connection.execute(
-                text(
-                    "INSERT INTO area (dataset_id, source_ref, content_hash, code, level, name, geom, label_point,"
-                    " made_by, area_m2) VALUES (:d, :ref, '\\x00', :code, :level, :name, ST_GeomFromText(:g, 4326),"
-                    " ST_GeomFromText(:p, 4326), 'merged', :area)"
-                ),
-                {
-                    "d": dataset,
-                    "ref": f"{level}/{n}",
-                    "code": f"510105001001{n + 1:03d}",
-                    "level": level,
-                    "name": f"网格{n + 1}",
-                    "g": geom(shape, "multi"),
-                    "p": geom(shape.centroid),
-                    "area": shape.area,
-                },
-            )
+    x, y = (west + east) / 2.0, (south + north) / 2.0
+    boxes = [(west, y, x, north), (x, y, east, north), (west, south, x, y), (x, south, east, y)]
+    for n, level in itertools.product(range(4), ("responsibility_grid", "unit_grid")):
+        shape = shapely.box(*boxes[n])
+        put(
+            Area,
+            f"{level}/{n}",
+            code=f"510105001001{n + 1:03d}",
+            level=level,
+            name=f"网格{n + 1}",
+            geom=geom(shape, "multi"),
+            label_point=geom(shape.centroid),
+            made_by="merged",
+            area_m2=shape.area,
+        )
 
 
 @pytest.fixture
