@@ -209,9 +209,9 @@ export class LiveSocket {
 
   private subscribe(): void {
     if (!this.viewport || !this.wire) return;
-    const same = this.held && sameViewport(this.held.viewport, this.viewport);
+    const { held, journal } = this;
     // epoch 0 is no server's: the answer is a snapshot, and the journal still goes on where we were
-    const resume = this.journal === null ? undefined : { epoch: same ? this.held!.epoch : 0, tick: same ? this.held!.tick : 0, journal: this.journal };
+    const resume = journal === null ? undefined : held ? { epoch: held.epoch, tick: held.tick, journal, bbox: held.viewport.bbox, zoom: held.viewport.zoom } : { epoch: 0, tick: 0, journal };
     this.asked.push(this.viewport);
     this.wire.send(JSON.stringify({ op: 'subscribe', bbox: this.viewport.bbox, zoom: this.viewport.zoom, layers: this.options.layers, ...(resume ? { resume } : {}) }));
   }
@@ -312,8 +312,4 @@ export class LiveSocket {
   get position(): { epoch: number | null; tick: number | null; journal: number | null } {
     return { epoch: this.epoch, tick: this.held?.tick ?? null, journal: this.journal };
   }
-}
-
-function sameViewport(a: Viewport, b: Viewport): boolean {
-  return a.zoom === b.zoom && a.bbox.every((v, i) => v === b.bbox[i]);
 }

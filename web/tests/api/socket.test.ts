@@ -101,10 +101,10 @@ describe('LiveSocket', () => {
     expect(wires.at(-1)!.sent[0]).toMatchObject({ resume: { epoch: 5, tick: 100, journal: 40 } });
   });
 
-  it('resumes the journal but not the ticks after a viewport change', () => {
+  it('says what it holds and where when it looks elsewhere, so that only the rest need come', () => {
     synchronised();
     socket.look({ ...LOOK, zoom: 15 });
-    expect(wires[0].sent.at(-1)).toMatchObject({ zoom: 15, resume: { epoch: 0, tick: 0, journal: 40 } });
+    expect(wires[0].sent.at(-1)).toMatchObject({ zoom: 15, resume: { epoch: 5, tick: 100, journal: 40, bbox: LOOK.bbox, zoom: 16 } });
   });
 
   it('ignores frames of another epoch and of no subscription', () => {
