@@ -1,7 +1,8 @@
 """Validate and take apart the identifiers of areas, components, devices and cameras.
 
-Area code, 15 digits: 6 of district (GB/T 2260), 3 of street (GB/T 10114: 001-099 街道, 100-199 镇, 200-399 乡,
-400-599 政企合一), 3 of community, 3 of sequence inside the community; a level that does not apply is 000.
+Area code, 15 digits: 6 of district (GB/T 2260), 3 of street (GB/T 10114: 001-099 街道, 100-199 镇,
+200-399 乡, 400-599 政企合一), 3 of community, 3 of sequence inside the community; a level that does
+not apply is 000.
 Component code, 17 digits (GB/T 47678.5-2026): 6 of district, 5 of class, 6 of sequence. Camera number, 20
 digits (GB/T 28181): 8 of centre, 2 of trade, 3 of type, 1 of network, 6 of sequence.
 
@@ -18,7 +19,9 @@ from dataclasses import dataclass
 from twin.errors import InvalidError
 
 PROVINCES = frozenset(
-    "11 12 13 14 15 21 22 23 31 32 33 34 35 36 37 41 42 43 44 45 46 50 51 52 53 54 61 62 63 64 65 71 81 82".split()
+    f"{n}"
+    for first, last in ((11, 15), (21, 23), (31, 37), (41, 46), (50, 54), (61, 65), (71, 71), (81, 82))
+    for n in range(first, last + 1)
 )
 """First two digits of GB/T 2260."""
 

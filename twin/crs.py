@@ -97,6 +97,13 @@ def _identity(lon: Floats, lat: Floats) -> tuple[Floats, Floats]:
     return lon, lat
 
 
+_CHINESE_FRAMES: dict[str, Converter] = {
+    **dict.fromkeys(("GCJ-02", "GCJ02"), gcj02_to_wgs84),
+    **dict.fromkeys(("BD-09", "BD09", "BD09LL", "BD-09LL"), _bd09_to_wgs84),
+}
+_LON_LAT_FRAMES = frozenset({"EPSG:4326", "EPSG:4490", "OGC:CRS84", "CRS84", "WGS84", "CGCS2000"})
+
+
 def converter_to_storage(declared: str) -> Converter:
     """Return the function that brings coordinates of a declared frame to storage lon/lat.
 
@@ -112,11 +119,9 @@ def converter_to_storage(declared: str) -> Converter:
         PROJ does not know the frame.
     """
     name = declared.strip().upper().replace("_", "-").replace(" ", "")
-    if name in {"GCJ-02", "GCJ02"}:
-        return gcj02_to_wgs84
-    if name in {"BD-09", "BD09", "BD09LL", "BD-09LL"}:
-        return _bd09_to_wgs84
-    if name in {"EPSG:4326", "EPSG:4490", "OGC:CRS84", "CRS84", "WGS84", "CGCS2000"}:
+    if name in _CHINESE_FRAMES:
+        return _CHINESE_FRAMES[name]
+    if name in _LON_LAT_FRAMES:
         return _identity
     transformer = _transformer(declared)
 
@@ -136,6 +141,24 @@ def _transformer(declared: str) -> Transformer:
             f"the coordinate system “{declared}” is not known",
             hint="declare it as EPSG:4326, EPSG:4490, another EPSG number, GCJ-02 or BD-09",
         ) from error
+
+
+def area_of_use(declared: str) -> tuple[float, float, float, float] | None:
+    """Return where a frame is meant to be used (west, south, east, north in degrees), None where unbounded.
+
+    Raises
+    ------
+    CoordinateError
+        PROJ does not know the frame.
+    """
+    name = declared.strip().upper().replace("_", "-").replace(" ", "")
+    if name in _CHINESE_FRAMES:
+        return 72.0, 0.8, 137.9, 55.9
+    if name in _LON_LAT_FRAMES:
+        return None
+    _transformer(declared)  # says what is wrong with an unknown name
+    area = CRS.from_user_input(declared).area_of_use
+    return None if area is None or area.west > area.east else (area.west, area.south, area.east, area.north)
 
 
 def local_metres(lon: float, lat: float) -> str:

@@ -96,7 +96,7 @@ class _Faces:
     neighbours: list[tuple[int, int, frozenset[int]]]
 
 
-def country_of(extract: OsmExtract, boundaries: list[Relation]) -> str:
+def country_of(boundaries: list[Relation]) -> str:
     """Return the ISO 3166-1 code of the country whose admin levels apply, "" where nothing tells it."""
     for relation in boundaries:
         tags = relation.tags
@@ -142,9 +142,9 @@ def draw_areas(extract: OsmExtract, *, country: str | None = None) -> Borders:
         if r.tags.get("boundary") == "administrative"
         and r.tags.get("type", "boundary") in {"boundary", "multipolygon"}
     ]
-    nation = country_of(extract, boundaries) if country is None else country.upper()
+    nation = country_of(boundaries) if country is None else country.upper()
     borders = Borders()
-    regions = _regions(extract, boundaries, nation, borders)
+    regions = _regions(boundaries, nation, borders)
     if extract.extent is None:
         for region in regions:
             if region.relation.area is not None:
@@ -178,9 +178,7 @@ def draw_areas(extract: OsmExtract, *, country: str | None = None) -> Borders:
     return borders
 
 
-def _regions(
-    extract: OsmExtract, boundaries: list[Relation], country: str, borders: Borders
-) -> list[_Region]:
+def _regions(boundaries: list[Relation], country: str, borders: Borders) -> list[_Region]:
     regions = []
     for relation in boundaries:
         label = name_of(relation.tags) or f"relation {relation.id}"
@@ -223,7 +221,7 @@ def _leave(borders: Borders, region: _Region, reason: str, detail: str) -> None:
 
 
 def _lines_of(way: Way, extent: Polygon) -> list[LineString]:
-    """Return the runs of a way whose nodes are in the file, prolonged to the extent's edge where it was cut."""
+    """Return the runs of a way whose nodes are in the file, prolonged to the edge where it was cut."""
     finite = way.known
     runs, start = [], None
     for i, good in enumerate([*finite, False]):
@@ -378,7 +376,7 @@ def _resolve(regions: list[_Region], faces: _Faces) -> None:
             if not (choice & taken):
                 search(at + 1, taken | choice, picked | {at: n})
 
-    crossing = _nearest_first(crossing, faces)
+    crossing = _nearest_first(crossing)
     search(0, frozenset(), {})
     if steps > _SEARCH_STEPS_MAX:
         solutions.clear()
@@ -400,8 +398,8 @@ def _resolve(regions: list[_Region], faces: _Faces) -> None:
                 region.faces = inside
 
 
-def _nearest_first(regions: list[_Region], faces: _Faces) -> list[_Region]:
-    """Order regions so that each shares a boundary with one before it where possible: the search fails early."""
+def _nearest_first(regions: list[_Region]) -> list[_Region]:
+    """Order regions so that each shares a boundary with one before it, so that the search fails early."""
     left = sorted(regions, key=lambda r: (len(r.choices), -len(r.ways), r.relation.id))
     ordered: list[_Region] = []
     ways: set[int] = set()

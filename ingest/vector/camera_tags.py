@@ -35,8 +35,8 @@ def camera_view(tags: Tags) -> CameraView:
     """Read direction (degrees, compass words, ranges), kind, height and mount of a camera.
 
     A range of directions is a direction in its middle and a field of view of its width. A camera that sees
-    all round has 360 degrees whatever its direction. Height: ``height``, ``camera:height``, else usual for its
-    mount (pole 5 m, wall 4 m, ceiling 3 m, roof 10 m: our assumption).
+    all round has 360 degrees whatever its direction. Height: ``height``, ``camera:height``, else usual for
+    its mount (pole 5 m, wall 4 m, ceiling 3 m, roof 10 m: our assumption).
     """
     looking = direction(tags.get("camera:direction") or tags.get("direction"))
     bearing, width = looking if looking else (None, None)

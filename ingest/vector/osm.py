@@ -194,7 +194,7 @@ def _check_useful(name: str, path: Path, intake: Intake) -> None:
         )
     if not buildings:
         intake.summary.warnings.append(
-            f"{name} has {len(roads)} roads but no buildings: heights, addresses and sight lines will be missing"
+            f"{name} has {len(roads)} roads but no buildings: heights and sight lines will be missing"
         )
     if not roads:
         intake.summary.warnings.append(
@@ -418,7 +418,7 @@ class _Gatherer:
         if len(ways) < len(members) or cut:
             raise GeometryRefusedError(
                 "outside_extract",
-                f"{len(members) - len(ways)} of its {len(members)} ways are not in the file and {cut} are cut",
+                f"{len(members) - len(ways)} of its {len(members)} ways are not in the file, {cut} are cut",
                 hint="cut the extract with complete relations",
             )
         # The strict assembler gave up: build the area from its lines by the even-odd rule.

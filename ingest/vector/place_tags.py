@@ -85,27 +85,34 @@ def cover_of(tags: Tags) -> str | None:
 
 _SERVICE_AMENITIES = frozenset(
     [
-        "pharmacy", "clinic", "doctors", "dentist", "hospital", "veterinary", "nursing_home", "social_facility",
-        "social_centre", "post_office", "police", "fire_station", "townhall", "courthouse", "community_centre",
-        "public_building", "embassy", "school", "kindergarten", "childcare", "university", "college", "prep_school",
-        "language_school", "music_school", "dancing_school", "driving_school", "library", "bank", "atm",
-        "bureau_de_change", "marketplace", "toilets", "drinking_water", "shelter", "restaurant", "cafe", "fast_food",
-        "food_court", "bar", "pub", "biergarten", "ice_cream", "nightclub", "cinema", "theatre", "arts_centre",
-        "exhibition_centre", "conference_centre", "events_venue", "place_of_worship", "fuel", "car_wash", "car_rental",
-        "car_sharing", "bus_station", "ferry_terminal", "parking", "charging_station", "bicycle_rental",
-        "bicycle_repair_station", "studio", "coworking_space", "internet_cafe", "animal_shelter", "public_bath",
-        "payment_centre", "parcel_locker", "recycling", "taxi", "casino", "research_institute", "gym", "crematorium",
-        "funeral_hall", "ranger_station", "spa", "training", "monastery", "planetarium", "gambling", "swingerclub",
+        "pharmacy", "clinic", "doctors", "dentist", "hospital", "veterinary", "nursing_home",
+        "social_facility", "social_centre", "post_office", "police", "fire_station", "townhall",
+        "courthouse", "community_centre", "public_building", "embassy", "school", "kindergarten",
+        "childcare", "university", "college", "prep_school", "language_school", "music_school",
+        "dancing_school", "driving_school", "library", "bank", "atm", "bureau_de_change", "marketplace",
+        "toilets", "drinking_water", "shelter", "restaurant", "cafe", "fast_food", "food_court", "bar",
+        "pub", "biergarten", "ice_cream", "nightclub", "cinema", "theatre", "arts_centre",
+        "exhibition_centre", "conference_centre", "events_venue", "place_of_worship", "fuel",
+        "car_wash", "car_rental", "car_sharing", "bus_station", "ferry_terminal", "parking",
+        "charging_station", "bicycle_rental", "bicycle_repair_station", "studio", "coworking_space",
+        "internet_cafe", "animal_shelter", "public_bath", "payment_centre", "parcel_locker",
+        "recycling", "taxi", "casino", "research_institute", "gym", "crematorium", "funeral_hall",
+        "ranger_station", "spa", "training", "monastery", "planetarium", "gambling", "swingerclub",
         "stripclub", "brothel", "karaoke_box", "hookah_lounge", "sauna", "money_transfer",
     ]
 )  # fmt: skip
 _SERVICE_LEISURE = frozenset(
-    ["fitness_centre", "sports_centre", "sports_hall", "stadium", "swimming_pool", "playground", "dance", "sauna",
-     "amusement_arcade", "escape_game", "bowling_alley", "ice_rink", "marina", "fitness_station"]
+    [
+        "fitness_centre", "sports_centre", "sports_hall", "stadium", "swimming_pool", "playground",
+        "dance", "sauna", "amusement_arcade", "escape_game", "bowling_alley", "ice_rink", "marina",
+        "fitness_station",
+    ]
 )  # fmt: skip
 _SERVICE_TOURISM = frozenset(
-    ["hotel", "hostel", "guest_house", "apartment", "motel", "museum", "gallery", "attraction", "information", "zoo",
-     "aquarium", "theme_park"]
+    [
+        "hotel", "hostel", "guest_house", "apartment", "motel", "museum", "gallery", "attraction",
+        "information", "zoo", "aquarium", "theme_park",
+    ]
 )  # fmt: skip
 _NOT = frozenset({"no", "vacant", "none", "disused"})
 

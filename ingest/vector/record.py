@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -163,7 +164,8 @@ def _first_line(error: Exception) -> str:
 def _open_dataset(connection: Connection, target: Target, rules: Rules) -> int:
     row = connection.execute(
         text(
-            "SELECT id, kind, data_date, ST_AsBinary(extent) AS extent FROM dataset WHERE name = :name FOR UPDATE"
+            "SELECT id, kind, data_date, ST_AsBinary(extent) AS extent "
+            "FROM dataset WHERE name = :name FOR UPDATE"
         ),
         {"name": target.name},
     ).first()
@@ -209,7 +211,8 @@ def _open_dataset(connection: Connection, target: Target, rules: Rules) -> int:
         connection.execute(
             text(
                 """
-                INSERT INTO dataset (name, kind, declared_crs, attribution, licence, simulated, data_date, extent)
+                INSERT INTO dataset
+                    (name, kind, declared_crs, attribution, licence, simulated, data_date, extent)
                 VALUES (:name, :kind, :crs, :attribution, :licence, :simulated, :date,
                         ST_GeomFromWKB(CAST(:extent AS bytea), 4326))
                 ON CONFLICT (name) DO UPDATE SET declared_crs = excluded.declared_crs,
@@ -238,30 +241,33 @@ def check_near(engine: Engine, extent: BaseGeometry, declared_crs: str, *, allow
     with _database_errors("the file"), engine.connect() as connection:
         distance_m = connection.execute(
             text(
-                "SELECT min(ST_Distance(extent::geography, ST_GeomFromWKB(CAST(:wkb AS bytea), 4326)::geography)) "
-                "FROM dataset WHERE extent IS NOT NULL"
+                "SELECT min(ST_Distance(extent::geography, "
+                "ST_GeomFromWKB(CAST(:wkb AS bytea), 4326)::geography)) FROM dataset WHERE extent IS NOT NULL"
             ),
             {"wkb": shapely.to_wkb(extent)},
         ).scalar_one()
     if distance_m is not None and distance_m > FAR_KM * 1000.0:
         point = extent.centroid
         raise ConflictError(
-            f"the data lie at {point.x:.4f}, {point.y:.4f}, {distance_m / 1000.0:,.0f} km from the city that is "
-            "there",
+            f"the data lie at {point.x:.4f}, {point.y:.4f}, {distance_m / 1000.0:,.0f} km from the city that "
+            "is there",
             where=f"declared as {declared_crs}",
             hint="declare the right frame with --crs (longitude comes first), or say --allow-far",
         )
 
 
 def _hang_areas(connection: Connection) -> None:
-    """Hang every present administrative area under the smallest present one of a level above that holds it."""
+    """Hang every present administrative area under the smallest one of a level above that holds it."""
     connection.execute(
         text(
             """
             WITH ranked AS (
+                -- Grids of either kind hang under communities; those made here come with their parent.
                 SELECT id, label_point, geom, area_m2, parent_id,
-                    array_position(ARRAY['city', 'district', 'street', 'community'], level) AS rank
-                FROM area WHERE valid_to IS NULL AND level IN ('city', 'district', 'street', 'community')
+                    coalesce(
+                        array_position(ARRAY['city', 'district', 'street', 'community'], level), 5) AS rank
+                FROM area WHERE valid_to IS NULL
+                    AND (level IN ('city', 'district', 'street', 'community') OR made_by = 'imported')
             ), parents AS (
                 SELECT DISTINCT ON (child.id) child.id, parent.id AS parent
                 FROM ranked child LEFT JOIN ranked parent
@@ -363,4 +369,4 @@ def read_extent(geometries: list[BaseGeometry]) -> BaseGeometry | None:
 
 
 def _finite(value: float) -> bool:
-    return value == value and abs(value) != float("inf")
+    return math.isfinite(value)

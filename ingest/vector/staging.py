@@ -310,7 +310,8 @@ def _refuse_foreign_uids(connection: Connection, intake: Intake) -> None:
             connection,
             "device",
             intake,
-            f"EXISTS (SELECT FROM device d WHERE d.{column} = s.{column} AND d.id IS DISTINCT FROM s.target_id)",
+            f"EXISTS (SELECT FROM device d WHERE d.{column} = s.{column} "
+            "AND d.id IS DISTINCT FROM s.target_id)",
             reason,
             f"'{column} ' || {column} || ' belongs to another device of the twin; give this one another'",
         )
@@ -348,7 +349,8 @@ def _number_components(connection: Connection) -> None:
             WITH placed AS (
                 SELECT s.source_ref, s.class_code, s.geom, coalesce(
                     (SELECT left(a.code, 6) FROM area a
-                     WHERE a.level IN ('district', 'city') AND a.valid_to IS NULL AND ST_Covers(a.geom, s.geom)
+                     WHERE a.level IN ('district', 'city') AND a.valid_to IS NULL
+                       AND ST_Covers(a.geom, s.geom)
                      ORDER BY a.level DESC, a.area_m2 LIMIT 1), '990000') AS district
                 FROM stage_component s WHERE s.code IS NULL AND s.outcome = 'inserted'
             ), numbered AS (

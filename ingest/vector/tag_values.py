@@ -46,7 +46,7 @@ def number(text: str | None) -> float | None:
 
 
 def metres(text: str | None) -> float | None:
-    """Return a length in metres from ``12``, ``12 m``, ``12,5``, ``40'``, ``6'3"``; None for anything else."""
+    """Return metres from ``12``, ``12 m``, ``12,5``, ``40'``, ``6'3"``; None for anything else."""
     if text is None:
         return None
     if match := _FEET_INCHES.match(text):

@@ -102,14 +102,17 @@ def test_area_code_never_raises_anything_else(text: str) -> None:
         code = check_area_code(text)
     except InvalidError:
         return
-    assert len(code) == 15 and code.isascii() and code.isdigit()
+    assert len(code) == 15
+    assert code.isascii()
+    assert code.isdigit()
 
 
 @given(st.integers(1, 999_999))
 def test_component_codes(sequence: int) -> None:
     code = compose_component_code("510105", "01037", sequence)
     assert check_component_code(code) == code
-    assert len(code) == 17 and code.endswith(str(sequence))
+    assert len(code) == 17
+    assert code.endswith(str(sequence))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +133,8 @@ def test_device_uids() -> None:
 
 def test_camera_numbers() -> None:
     number = parse_gb28181_id("51010501001320000001")
-    assert number.is_camera and number.centre == "51010501" and number.sequence == "000001"
+    assert number.is_camera
+    assert (number.centre, number.sequence) == ("51010501", "000001")
     assert check_gb28181_id(" 51010501001320000001 ") == "51010501001320000001"
     for bad in ("5101050100132000000", "99010501001320000001", "5101050100132000000x"):
         with pytest.raises(InvalidError):

@@ -107,7 +107,8 @@ def test_local_metres_round_trip(x: float, y: float) -> None:
     forward, inverse = to_local_metres(104.06, 30.66)
     lon, lat = inverse(np.array([x]), np.array([y]))
     a, b = forward(lon, lat)
-    assert abs(a[0] - x) < 1e-6 and abs(b[0] - y) < 1e-6
+    assert abs(a[0] - x) < 1e-6
+    assert abs(b[0] - y) < 1e-6
 
 
 @pytest.mark.parametrize(

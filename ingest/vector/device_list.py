@@ -1,0 +1,308 @@
+"""Import a list of devices from CSV or a vector file of points."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from shapely.geometry import Point
+from shapely.geometry.base import BaseGeometry
+from sqlalchemy import Engine
+
+from ingest.vector import source_file
+from ingest.vector.feature_file import FORMATS, read_features
+from ingest.vector.fields import FieldError, FieldReader, find_columns
+from ingest.vector.geometry import GeometryRefusedError
+from ingest.vector.intake import Intake, Row
+from ingest.vector.placing import DEFAULT_FRAME, Placer, city_box
+from ingest.vector.record import Rules, Target, read_extent, write_import
+from ingest.vector.source_file import SourceFile, file_errors
+from ingest.vector.summary import ImportSummary, Progress, Silent
+from ingest.vector.tag_values import direction
+from ingest.vector.vector_file import declared_frame
+from twin.catalog import Catalog, load_catalog
+from twin.codes import check_device_uid, check_gb28181_id
+from twin.errors import FileFormatError, InvalidError
+
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "uid": ("device_uid", "device_id", "设备编号", "编号"),
+    "kind": ("type", "device_kind", "设备类型", "类型"),
+    "lon": ("longitude", "lng", "x", "经度"),
+    "lat": ("latitude", "y", "纬度"),
+    "name": ("名称", "设备名称"),
+    "name_en": ("name:en",),
+    "floor": ("楼层",),
+    "height": ("height_m", "高度", "安装高度"),
+    "bearing": ("bearing_deg", "direction", "azimuth", "方向", "朝向"),
+    "field_of_view": ("field_of_view_deg", "fov", "视场角"),
+    "range": ("range_m", "可视距离"),
+    "address": ("地址", "安装地址"),
+    "gb28181_id": ("gb28181", "国标编号"),
+    "interval": ("expected_interval_s", "interval_s", "上报间隔"),
+    "simulated": (),
+    "position_source": (),
+}
+"""Columns and the other names they usually have; case does not matter."""
+
+LINE_MAX = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceOptions:
+    """How a list of devices is imported; the frame is lon/lat WGS 84 unless ``crs`` says otherwise."""
+
+    dataset: str | None = None
+    crs: str | None = None
+    fields: Mapping[str, str] = field(default_factory=dict)
+    encoding: str | None = None
+    layer: str | None = None
+    simulated: bool = False
+    max_size_bytes: int = source_file.MAX_SIZE_BYTES
+    rules: Rules = Rules()  # noqa: RUF009  (frozen)
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """One row of the file: where it is, its fields, its geometry in the file's frame or why it has none."""
+
+    where: str
+    fields: Mapping[str, Any]
+    geometry: BaseGeometry | None
+    problem: FieldError | None = None
+
+
+def import_devices(
+    engine: Engine,
+    path: Path,
+    *,
+    options: DeviceOptions | None = None,
+    progress: Progress | None = None,
+    catalog: Catalog | None = None,
+) -> ImportSummary:
+    """Import devices in one transaction; a row that is wrong is refused with its line, the others are taken.
+
+    Raises
+    ------
+    FileFormatError
+        No table of devices, or not one row of it can be taken.
+    CoordinateError
+        Most rows lie where they cannot: the frame is wrong, or lon and lat are swapped.
+    """
+    options = options or DeviceOptions()
+    progress = progress or Silent()
+    catalog = catalog or load_catalog()
+    started = time.perf_counter()
+    source = source_file.look_at(path, max_size_bytes=options.max_size_bytes, progress=progress)
+    source_file.require(source, ("csv", *FORMATS), "a CSV table or a vector file of devices")
+    intake = Intake(ImportSummary(options.dataset or path.stem, source.name))
+    if source.format == "csv":
+        lines, columns = _read_table(source, options, intake.summary)
+        declared = options.crs or DEFAULT_FRAME
+    else:
+        read = read_features(
+            source, layer=options.layer, encoding=options.encoding, max_size_bytes=options.max_size_bytes
+        )
+        columns = _columns(read.fields, options, source, need_place=False)
+        declared = declared_frame(read, options.crs, intake.summary)
+        lines = [_Line(f"feature {f.fid}", f.fields, f.geometry) for f in read.features]
+    placer = Placer(declared, city_box(engine), allow_far=options.rules.allow_far)
+    good = [line for line in lines if line.problem is None]
+    placed = iter(placer.place([line.geometry for line in good], source.name))
+    seen: dict[str, str] = {}
+    progress.begin("reading devices", len(lines))
+    for line in lines:
+        place = next(placed) if line.problem is None else None
+        _take(line, place, columns, options, intake, catalog, seen)
+        progress.advance()
+    rows = intake.rows.get("device", [])
+    if not rows:
+        first = intake.rejects[0].detail if intake.rejects else "it has no rows"
+        raise FileFormatError(
+            f"not one device of {source.name} can be taken: {first}",
+            where=str(path),
+            hint="it needs the columns uid, kind, lon, lat",
+        )
+    intake.summary.elapsed_s = time.perf_counter() - started
+    return write_import(
+        engine,
+        source,
+        Target(
+            intake.summary.dataset,
+            "devices",
+            declared_crs=declared,
+            simulated=options.simulated,
+            extent=read_extent([row.geom for row in rows]),
+        ),
+        intake,
+        tables=("device",),
+        rules=options.rules,
+        progress=progress,
+    )
+
+
+def _columns(
+    present: tuple[str, ...], options: DeviceOptions, source: SourceFile, *, need_place: bool
+) -> dict[str, str]:
+    columns = find_columns(present, ALIASES, options.fields, where=source.name)
+    needed = ("uid", "kind", "lon", "lat") if need_place else ("uid", "kind")
+    missing = [name for name in needed if name not in columns]
+    if missing:
+        raise FileFormatError(
+            f"{source.name} has no column {' and no column '.join(missing)}",
+            where=str(source.path),
+            hint=f"its columns are {', '.join(present)[:500]}; map them with --map {missing[0]}=COLUMN",
+        )
+    return columns
+
+
+def _read_table(
+    source: SourceFile, options: DeviceOptions, summary: ImportSummary
+) -> tuple[list[_Line], dict[str, str]]:
+    with file_errors(source.path):
+        content = source.path.read_bytes()
+    text = _decode(content, options.encoding, source, summary)
+    first = text.split("\n", 1)[0]
+    delimiter = max(",;\t", key=first.count)
+    csv.field_size_limit(LINE_MAX)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines: list[_Line] = []
+    try:
+        header = tuple(name.strip() for name in next(reader))
+        columns = _columns(header, options, source, need_place=True)
+        for record in reader:
+            if not any(cell.strip() for cell in record):
+                continue
+            where = f"line {reader.line_num}"
+            values = dict(zip(header, record, strict=False))
+            if len(record) != len(header):
+                problem = FieldError(
+                    "wrong_number_of_columns", f"it has {len(record)} columns, the head has {len(header)}"
+                )
+                lines.append(_Line(where, values, None, problem))
+                continue
+            lines.append(_place(where, values, columns))
+    except csv.Error as error:
+        raise FileFormatError(
+            f"{source.name} is not a sound CSV table: {error}",
+            where=f"line {reader.line_num}",
+            hint="check the quotes there; save the table as CSV (UTF-8) again",
+        ) from error
+    return lines, columns
+
+
+def _place(where: str, values: dict[str, str], columns: dict[str, str]) -> _Line:
+    fields = FieldReader(values, columns)
+    try:
+        fields.required("lon")
+        fields.required("lat")
+        # Any finite number: which are possible depends on the frame.
+        lon, lat = fields.number("lon", -1e9, 1e9), fields.number("lat", -1e9, 1e9)
+    except FieldError as error:
+        return _Line(where, values, None, error)
+    # Both are there: emptiness was refused above.
+    return _Line(where, values, Point(lon or 0.0, lat or 0.0))
+
+
+def _decode(content: bytes, encoding: str | None, source: SourceFile, summary: ImportSummary) -> str:
+    tried = (encoding,) if encoding else ("utf-8-sig", "gb18030")
+    if not encoding and content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        tried = ("utf-16",)
+    for name in tried:
+        try:
+            text = content.decode(name)
+        except UnicodeDecodeError:
+            continue
+        except LookupError as error:
+            raise InvalidError(
+                f"there is no encoding “{name}”", where="--encoding", hint="for example utf-8 or gbk"
+            ) from error
+        if name == "gb18030":
+            summary.warnings.append(
+                f"{source.name} is not UTF-8; it was read as GB 18030 (say --encoding otherwise)"
+            )
+        return text.replace("\x00", "")
+    raise FileFormatError(
+        f"{source.name} is not text in {' or '.join(tried)}",
+        where=str(source.path),
+        hint="say its encoding with --encoding",
+    )
+
+
+def _take(
+    line: _Line,
+    place: BaseGeometry | GeometryRefusedError | None,
+    columns: dict[str, str],
+    options: DeviceOptions,
+    intake: Intake,
+    catalog: Catalog,
+    seen: dict[str, str],
+) -> None:
+    fields = FieldReader(line.fields, columns)
+    ref = fields.text("uid") or line.where
+    try:
+        if line.problem is not None:
+            raise line.problem
+        if isinstance(place, GeometryRefusedError):
+            raise place
+        if not isinstance(place, Point):
+            raise GeometryRefusedError("not_a_point", "a device stands at a point")
+        uid = check_device_uid(fields.required("uid"))
+        if uid in seen:
+            raise FieldError("duplicate_uid", f"uid {uid} was already on {seen[uid]}")
+        values = _values(fields, uid, options, catalog)
+    except (FieldError, GeometryRefusedError, InvalidError) as error:
+        reason = getattr(error, "reason", "bad_uid")
+        what = f"{line.where}: {error.what}" + (f"; {error.hint}" if error.hint else "")
+        # A second row of a uid must not keep the first from being closed later.
+        keep = reason != "duplicate_uid"
+        intake.refuse("device", "device", ref, reason, what, dict(line.fields), keep_ref=keep)
+        return
+    seen[uid] = line.where
+    intake.take("device", Row("device", uid, place, values, fields.rest()))
+
+
+def _values(fields: FieldReader, uid: str, options: DeviceOptions, catalog: Catalog) -> dict[str, Any]:
+    kind_name = fields.required("kind")
+    kind = catalog.by_name.get(kind_name)
+    if kind is None:
+        raise FieldError(
+            "unknown_kind", f"there is no kind “{kind_name[:40]}”; kinds: {', '.join(catalog.by_name)}"
+        )
+    bearing = None
+    if (said := fields.text("bearing")) is not None:
+        looking = direction(said)
+        if looking is None:
+            raise FieldError("bad_bearing", f"bearing “{said[:40]}” is neither degrees nor a compass word")
+        bearing = looking[0]
+    number = fields.text("gb28181_id")
+    if number is not None:
+        try:
+            number = check_gb28181_id(number)
+        except InvalidError as error:
+            raise FieldError("bad_gb28181_id", error.what) from error
+    height = fields.number("height", -100.0, 1000.0)
+    view = fields.number("field_of_view", 0.0, 360.0)
+    reach = fields.number("range", 0.0, 50_000.0)
+    interval = fields.number("interval", 0.0, 31_536_000.0)
+    return {
+        "uid": uid,
+        "kind": kind.name,
+        "name": fields.text("name"),
+        "name_en": fields.text("name_en"),
+        "height_m": kind.mounting_height_m if height is None else height,
+        "floor": fields.integer("floor", -20, 250),
+        "bearing_deg": bearing,
+        "bearing_source": None if bearing is None else "measured",
+        "field_of_view_deg": view or None,
+        "range_m": reach or None,
+        "address": fields.text("address"),
+        "gb28181_id": number,
+        "expected_interval_s": interval or None,
+        "simulated": fields.flag("simulated", default=options.simulated),
+        "position_source": fields.one_of("position_source", ("measured", "estimated"), "measured"),
+    }
