@@ -80,13 +80,15 @@ class Viewer:
     rooms: tuple[str, ...]
 
 
-def make_plan(devices: int, gateways: int, readings: int) -> Plan:
+def make_plan(devices: int, gateways: int, readings: int, scale: float = 1.0) -> Plan:
     """Site the devices and give each its kind, its gateway and its values.
 
     Gateways serve neighbours: devices are dealt out along a Z-order curve, as a gateway in a street
-    cabinet would serve its streets.
+    cabinet would serve its streets. `scale` below 1 draws the city together around its centre.
     """
     lon, lat = city.site_devices(devices, SEED)
+    lon = city.CENTRE_LON + scale * (lon - city.CENTRE_LON)
+    lat = city.CENTRE_LAT + scale * (lat - city.CENTRE_LAT)
     # Rows follow the curve, so that a gateway's devices are consecutive.
     order = np.argsort(_z_order(lon, lat), kind="stable")
     lon, lat = lon[order], lat[order]
