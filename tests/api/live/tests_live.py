@@ -1,0 +1,112 @@
+"""Run a hub on a board of its own behind a real websocket server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import numpy as np
+import uvicorn
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+
+from api.live.client import LiveClient
+from api.live.hub import Hub
+from api.live.socket import LIVE_OPTIONS, serve_live
+from twin.catalog import load_catalog
+from twin.live.board import Board, Newest, Placement
+from twin.store.sockets import free_tcp_port
+
+LON, LAT = 104.06, 30.66
+CATALOG = load_catalog()
+SENSOR = CATALOG.by_name["water_level"].code
+WORKER = CATALOG.by_name["worker"].code
+HERE = (LON - 0.01, LAT - 0.01, LON + 0.01, LAT + 0.01)
+WIDE = (LON - 0.2, LAT - 0.2, LON + 0.2, LAT + 0.2)
+
+
+@dataclass
+class Stage:
+    """A board, its hub and where it is served."""
+
+    board: Board
+    hub: Hub
+    url: str
+
+    def place(self, ids: list[int], lon: np.ndarray, lat: np.ndarray, kind: int = SENSOR) -> None:
+        layer = 1 if kind == WORKER else 0
+        self.board.place(
+            [
+                Placement(i, f"thing-{i:05d}", kind, layer, 1, float(x), float(y), 2.5, 30.0)
+                for i, x, y in zip(ids, lon, lat, strict=True)
+            ]
+        )
+
+    def observe(
+        self,
+        rows: np.ndarray,
+        value: np.ndarray,
+        state: np.ndarray,
+        lon: np.ndarray | None = None,
+        lat: np.ndarray | None = None,
+    ) -> None:
+        n = len(rows)
+        now_us = max(time.time_ns() // 1000, int(self.board.times_us.max(initial=0)) + 1)
+        self.board.apply(
+            Newest(
+                row=np.asarray(rows, np.int32),
+                slot=np.zeros(n, np.int64),
+                time_us=np.full(n, now_us),
+                value=np.asarray(value, np.float64),
+                state=np.asarray(state, np.uint8),
+                beyond_us=np.zeros((n, 3), np.int64),
+                lon=np.full(n, np.nan) if lon is None else lon,
+                lat=np.full(n, np.nan) if lat is None else lat,
+                received_us=np.full(n, now_us),
+            )
+        )
+
+    def live_rows(self) -> np.ndarray:
+        return np.flatnonzero(self.board.device_id[: self.board.count] != 0)
+
+
+@contextlib.asynccontextmanager
+async def staged(*, ticking: bool = True) -> AsyncIterator[Stage]:
+    """Serve a hub; without `ticking` the test calls `hub.beat` itself."""
+    board = Board(CATALOG)
+    hub = Hub(board)
+
+    async def live(websocket):
+        await serve_live(websocket, hub)
+
+    app = Starlette(routes=[WebSocketRoute("/live", live)])
+    port = free_tcp_port()
+    config = uvicorn.Config(
+        app, host="127.0.0.1", port=port, log_config=None, lifespan="off", timeout_graceful_shutdown=1, **LIVE_OPTIONS
+    )
+    server = uvicorn.Server(config)
+    server.capture_signals = contextlib.nullcontext  # hypothesis runs examples outside the main test
+    serving = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.002)
+    beating = asyncio.create_task(hub.run()) if ticking else None
+    try:
+        yield Stage(board, hub, f"ws://127.0.0.1:{port}/live")
+    finally:
+        if beating is not None:
+            beating.cancel()
+        server.force_exit = True
+        server.should_exit = True
+        await serving
+
+
+async def looking(stage: Stage, bbox=HERE, zoom: float = 16.0, **options) -> LiveClient:
+    """Connect and look, up to the first answer."""
+    client = LiveClient(stage.url)
+    await client.connect(**options)
+    await client.look(bbox, zoom)
+    await client.until(lambda: client.subscribed is not None)
+    return client
