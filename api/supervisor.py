@@ -24,7 +24,7 @@ from api.city import city_is_current, has_simulated_devices
 from api.database import Database, make_database
 from api.default_city import default_city
 from api.settings import Settings
-from ingest.transports.broker import DEFAULT_PORT, Broker, read_address
+from ingest.transports.broker import DEFAULT_PORT, Broker
 from twin.errors import FileFormatError, SetupError, TwinError, UnavailableError
 from twin.store.cluster import PrivateCluster
 from twin.store.folder_lock import FolderLock
@@ -34,6 +34,7 @@ from twin.store.sockets import is_port_free
 Say = Callable[[str], None]
 _READY_TIMEOUT_S = 120.0
 _WATCH_S = 0.25
+_MQTT_PORTS = 20
 _ROOT = Path(__file__).resolve().parents[1]
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
@@ -199,13 +200,10 @@ class Supervisor:
             self._broker.start()
 
     def _mqtt_port(self) -> int:
-        """Choose the broker's port: the one asked for, the last one, the usual one, or a free one."""
+        """Choose the broker's port: the one asked for, the usual one, or the next that is free."""
         if self._settings.mqtt_port is not None:
             return self._settings.mqtt_port
-        last = DEFAULT_PORT
-        with contextlib.suppress(UnavailableError):
-            last = read_address(self._settings.data_dir).port
-        for port in (last, DEFAULT_PORT):
+        for port in range(DEFAULT_PORT, DEFAULT_PORT + _MQTT_PORTS):
             if is_port_free("127.0.0.1", port):
                 return port
         return 0

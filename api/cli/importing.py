@@ -39,6 +39,39 @@ Country = Annotated[
         show_default=False,
     ),
 ]
+Kind = Annotated[
+    str,
+    typer.Option(
+        "--as", help="What its features are: building, area, road, ground, service_point, component, address."
+    ),
+]
+Level = Annotated[
+    str | None, typer.Option("--level", help="Level of areas, where no column says it.", show_default=False)
+]
+Crs = Annotated[
+    str | None,
+    typer.Option(
+        "--crs",
+        help="Frame of the coordinates (EPSG:4490, GCJ-02, BD-09, ...); overrules the file.",
+        show_default=False,
+    ),
+]
+Field = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--field",
+        metavar="OURS=THEIRS",
+        help="Which column holds a field; may be given again.",
+        show_default=False,
+    ),
+]
+Encoding = Annotated[
+    str | None, typer.Option("--encoding", help="Of the text, for example gbk.", show_default=False)
+]
+Layer = Annotated[
+    str | None, typer.Option("--layer", help="Which layer of a file with several.", show_default=False)
+]
+Simulated = Annotated[bool, typer.Option("--simulated", help="Mark everything in the file as made up.")]
 SummaryOnly = Annotated[bool, typer.Option("--summary-only", hidden=True)]
 
 
@@ -46,6 +79,8 @@ def register(app: typer.Typer) -> None:
     """Add the command and its three kinds."""
     group = typer.Typer(no_args_is_help=True, help="Read a city, a layer or a list of devices from a file.")
     group.command("osm")(osm)
+    group.command("vector")(vector)
+    group.command("devices")(devices)
     app.add_typer(group, name="import")
 
 
@@ -71,6 +106,88 @@ def osm(
         return import_osm(engine, file, options=options, progress=progress)
 
     _run(read, data_dir, database_url, as_json, summary_only)
+
+
+def vector(
+    file: File,
+    kind: Kind,
+    dataset: Dataset = None,
+    crs: Crs = None,
+    level: Level = None,
+    field: Field = None,
+    encoding: Encoding = None,
+    layer: Layer = None,
+    simulated: Simulated = False,
+    allow_older: Older = False,
+    allow_far: Far = False,
+    no_grids: NoGrids = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Read one kind of thing from GeoPackage, GeoJSON, Shapefile or another vector file."""
+    fields = _fields(field)
+
+    def read(engine: Engine, progress: TerminalProgress) -> ImportSummary:
+        from ingest.vector.vector_file import VectorOptions, import_vector  # noqa: PLC0415 (loads geopandas)
+
+        options = VectorOptions(
+            kind=kind,
+            dataset=dataset,
+            fields=fields,
+            crs=crs,
+            level=level,
+            encoding=encoding,
+            layer=layer,
+            simulated=simulated,
+            rules=_rules(allow_older, allow_far, no_grids),
+        )
+        return import_vector(engine, file, options=options, progress=progress)
+
+    _run(read, data_dir, database_url, as_json)
+
+
+def devices(
+    file: File,
+    dataset: Dataset = None,
+    crs: Crs = None,
+    field: Field = None,
+    encoding: Encoding = None,
+    layer: Layer = None,
+    simulated: Simulated = False,
+    allow_older: Older = False,
+    allow_far: Far = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Read a list of devices from a CSV table or a vector file."""
+    fields = _fields(field)
+
+    def read(engine: Engine, progress: TerminalProgress) -> ImportSummary:
+        from ingest.vector.device_list import DeviceOptions, import_devices  # noqa: PLC0415 (loads geopandas)
+
+        options = DeviceOptions(
+            dataset=dataset,
+            crs=crs,
+            fields=fields,
+            encoding=encoding,
+            layer=layer,
+            simulated=simulated,
+            rules=_rules(allow_older, allow_far, no_grids=False),
+        )
+        return import_devices(engine, file, options=options, progress=progress)
+
+    _run(read, data_dir, database_url, as_json)
+
+
+def _fields(given: list[str] | None) -> dict[str, str]:
+    """Read ``OURS=THEIRS`` pairs."""
+    pairs = [text.partition("=") for text in given or ()]
+    for ours, equals, theirs in pairs:
+        if not (ours and equals and theirs):
+            raise typer.BadParameter("write it as OURS=THEIRS, for example name=MC", param_hint="--field")
+    return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
 
 
 def _run(
