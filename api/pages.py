@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 from api.errors import problem
 
 _FOREVER: Final = "public, max-age=31536000, immutable"
-_PAGES: Final = ("/", "/wall")
+_PAGES: Final = {"/": "index.html", "/wall": "wall.html"}
 
 _NOT_BUILT: Final = """<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>GridTwin</title>
 <style>body{font:18px/1.6 system-ui,sans-serif;background:#12161b;color:#e8ebee;max-width:44rem;margin:15vh auto;
@@ -38,8 +38,8 @@ def install(app: FastAPI, web_dir: Path) -> None:
     """
     root = web_dir.resolve()
 
-    async def page(_: Request) -> Response:
-        file = root / "index.html"
+    async def page(request: Request) -> Response:
+        file = root / _PAGES.get(request.url.path, "index.html")
         if not await anyio.to_thread.run_sync(file.is_file):
             return HTMLResponse(_NOT_BUILT, 503, {"cache-control": "no-store", "retry-after": "10"})
         return FileResponse(file, media_type="text/html; charset=utf-8", headers={"cache-control": "no-cache"})

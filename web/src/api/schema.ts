@@ -50,6 +50,8 @@ export interface KindProperty {
   max?: number | null;
   decimals?: number;
   limits: Limit[];
+  /** Words for the values 0, 1, ...: [zh, en] each. */
+  words?: [string, string][];
 }
 
 export interface DeviceKind {
@@ -66,7 +68,7 @@ export interface DeviceKind {
 export interface Catalog {
   states: { code: number; name: string; zh: string; en: string; shape: string }[];
   device_kinds: DeviceKind[];
-  case_sources?: unknown[];
+  case_sources?: { name: string; zh: string; en: string }[];
 }
 
 export interface LegendEntry {
@@ -92,6 +94,7 @@ export interface DeviceProperty {
   state: number | string;
   limits: Limit[];
   decimals?: number;
+  words?: [string, string][];
 }
 
 export interface DeviceDetail {
@@ -158,6 +161,8 @@ export interface DeviceEvent {
 export interface AlarmMember {
   alarm_id: number;
   device_id: number;
+  uid?: string;
+  property?: string;
   state: number | string;
   value: number | null;
 }

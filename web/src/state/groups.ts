@@ -1,15 +1,34 @@
 /** Read alarm groups and cases as the panels and the map show them: pure functions. */
-import type { AlarmGroup, CaseRow } from '../api/schema.ts';
-import { nameOf, type Lang } from '../i18n/index.ts';
+import type { AlarmGroup, CaseRow, KindProperty } from '../api/schema.ts';
+import { nameOf, number, type Lang } from '../i18n/index.ts';
 import { stateCode } from '../look/palette.ts';
 
 /** Above so many members a group is shown as cells, one a sensor. */
 export const STORM_FROM = 6;
 
+/** The words of a group's title, each once: 燃气浓度·燃气浓度 says no more than 燃气浓度. */
+export function groupWhat(lang: Lang, group: AlarmGroup): string {
+  const separator = lang === 'zh' ? '·' : ' · ';
+  return [...new Set(nameOf(lang, group.title).split(/\s*·\s*/))].join(separator);
+}
+
 export function groupTitle(lang: Lang, group: AlarmGroup): string {
-  const title = nameOf(lang, group.title);
+  const what = groupWhat(lang, group);
   const place = nameOf(lang, group.place);
-  return place && !title.includes(place) ? `${title}·${place}` : title;
+  return place && !what.includes(place) ? `${what}${lang === 'zh' ? '·' : ' · '}${place}` : what;
+}
+
+/** A value with its unit, or the word that stands for it (0 and 1 of a door: closed, open). */
+export function reading(lang: Lang, property: KindProperty | undefined, value: number | null | undefined): string {
+  if (value === null || value === undefined || !Number.isFinite(value)) return '—';
+  const words = property?.words?.[Math.round(value)];
+  if (words) return words[lang === 'zh' ? 0 : 1];
+  return `${number(value, property?.decimals)}${property?.unit ? ` ${property.unit}` : ''}`;
+}
+
+/** A name without the mark of what is simulated, where the mark is shown beside it. */
+export function unmarked(name: string): string {
+  return name.replace(/（模拟）|\s*\(simulated\)/g, '');
 }
 
 /** Members by state, worst first, and the states of the cells in that order. */
