@@ -79,7 +79,10 @@ def python_steps(run_all: bool, arguments: Sequence[str]) -> list[Step]:
     if arguments:
         return [tests]
     return [
-        Step("ruff check", [python, "-m", "ruff", "check", "--quiet", ".", "gridtwin"]),
+        Step(
+            "ruff check",
+            [python, "-m", "ruff", "check", "--quiet", "--output-format", "concise", ".", "gridtwin"],
+        ),
         Step("mypy", [python, "-m", "mypy", "--no-error-summary"]),
         Step(
             "import-linter",
