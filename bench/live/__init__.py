@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bench.live.contenders import CONTENDERS, Ground
-from bench.live.database import connect, ids_of, insert_devices
+from bench.live.database import insert_devices
 from bench.live.phase import RUN_ON_S, Load, measure, readings_needed
 from bench.live.plan import Plan, Viewer, make_plan, place_viewers
 from bench.live.tables import tables
@@ -121,6 +122,8 @@ def _ground(
 ) -> Iterator[tuple[Ground, str | None, Path | None]]:
     """Give a fresh broker, and to the product a fresh database with the plan's devices."""
     own = folder / name
+    for old in ("pg", "broker"):
+        shutil.rmtree(own / old, ignore_errors=True)
     own.mkdir(exist_ok=True)
     with contextlib.ExitStack() as stack:
         url = ids = None
@@ -131,16 +134,9 @@ def _ground(
             upgrade(cluster.url)
             url, cluster_pid = cluster.url, cluster.pid
             ids = own / "ids.npy"
-            np.save(ids, _inserted(url, plan))
+            np.save(ids, insert_devices(url, plan))
         broker = stack.enter_context(Broker(own, 0, websockets_port=0))
         yield Ground(own, broker, cluster_pid, mode), url, ids
-
-
-def _inserted(url: str, plan: Plan) -> np.ndarray[Any, np.dtype[np.int64]]:
-    with connect(url) as connection:
-        row = connection.execute("SELECT count(*) FROM device").fetchone()
-    there = int(str(row[0])) if row else 0
-    return ids_of(url, plan) if there == plan.count else insert_devices(url, plan)
 
 
 def _describe(plan: Plan, viewers: list[Viewer]) -> dict[str, Any]:

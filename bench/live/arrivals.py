@@ -17,6 +17,7 @@ from bench.report import spread_ms
 
 _FRAME_BYTES = 24
 _BLOCK = struct.Struct("<QBBHIQ")
+_SERVER_TIME = struct.Struct("<d")
 _MAGIC = 0x31565447
 _SNAPSHOT, _DELTA, _MOVED = 1, 2, 3
 _SAMPLED_READINGS = 150_000
@@ -40,10 +41,14 @@ class Contact:
 
 @dataclass(slots=True)
 class Seen:
-    """Changes one viewer received: when published and how old on arrival (seconds), and what it missed."""
+    """Changes one viewer received: when published, how old on arrival (seconds), and what it missed.
+
+    ``made_age_s`` is how old they were when the server made the frame; None where a peer does not say.
+    """
 
     published_s: _Floats
     age_s: _Floats
+    made_age_s: _Floats | None = None
     expected: int = 0
     received: int = 0
     held: int = 0
@@ -125,6 +130,11 @@ def _latency(
                 if not group or contacts[index].wall == (group == "_walls")
             ]
             out[name + group] = spread_ms(np.concatenate(chosen) if chosen else np.empty(0))
+    inside = [(s, (s.published_s >= begin) & (s.published_s < end)) for s in seen.values()]
+    made = [(s.made_age_s[where], s.age_s[where]) for s, where in inside if s.made_age_s is not None]
+    if made:
+        out["until_frame_made"] = spread_ms(np.concatenate([until for until, _ in made]))
+        out["from_frame_made"] = spread_ms(np.concatenate([age - until for until, age in made]))
     return out
 
 
@@ -172,6 +182,7 @@ def _see_frames(plan: Plan, published: _Floats, ids: _Ints, contact: Contact) ->
     held = np.zeros(plan.count, dtype=bool)
     times: list[_Floats] = []
     ages: list[_Floats] = []
+    made_ages: list[_Floats] = []
     snapshots = 0
     for arrived_s, opcode, frame in zip(contact.arrived_s, contact.opcodes, contact.kept, strict=True):
         if opcode != 2:
@@ -190,11 +201,10 @@ def _see_frames(plan: Plan, published: _Floats, ids: _Ints, contact: Contact) ->
         at_s = published[rows, numbers]
         times.append(at_s)
         ages.append(arrived_s - at_s)
+        made_ages.append(_SERVER_TIME.unpack_from(frame, 16)[0] - at_s)
     last = _last_number(published)
     reported = held & (last >= 0)
-    seen = Seen(
-        np.concatenate(times) if times else np.empty(0), np.concatenate(ages) if ages else np.empty(0)
-    )
+    seen = Seen(*(np.concatenate(parts) if parts else np.empty(0) for parts in (times, ages, made_ages)))
     seen.expected = int(np.count_nonzero(~np.isnan(published[held])))
     seen.received = int(seen.age_s.size)
     seen.held = int(held.sum())

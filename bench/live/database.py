@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy.engine import make_url
 
 from bench.live.plan import Plan
+from bench.report import spread_ms
 
 _COLUMNS = "uid, kind, name, geom, height_m, simulated, position_source, dataset_id, source_ref, content_hash"
 
@@ -83,6 +84,17 @@ def wait_for_observations(
             progress(f"  waiting for the database: {stored:,} of {expected:,} stored")
             told = True
         time.sleep(0.5)
+
+
+def spread_until_received(url: str, from_s: float, to_s: float) -> dict[str, float | int | None]:
+    """Give the spread of publishing to reception by the server, of what was published in a window."""
+    with connect(url) as connection:
+        rows = connection.execute(
+            "SELECT extract(epoch FROM received_at - phenomenon_time)::float8 FROM observation "
+            "WHERE phenomenon_time >= %s AND phenomenon_time < %s",
+            (datetime.fromtimestamp(from_s, UTC), datetime.fromtimestamp(to_s, UTC)),
+        ).fetchall()
+    return spread_ms(np.array([float(str(row[0])) for row in rows]))
 
 
 def count_quarantined(url: str) -> int:

@@ -16,7 +16,7 @@ import psutil
 
 from bench.live.child import Child
 from bench.live.contenders import Ground, Running
-from bench.live.database import count_quarantined, wait_for_observations
+from bench.live.database import count_quarantined, spread_until_received, wait_for_observations
 from bench.live.plan import Plan, Viewer
 from bench.processes import ProcessWatch
 
@@ -142,6 +142,7 @@ def measure(
                 "lost": int(account["acknowledged"]) - count,
                 "stored_after_s": round(waited_s, 1),
                 "quarantined": count_quarantined(database_url),
+                "until_received": spread_until_received(database_url, line.begin_s, line.end_s),
             }
         time.sleep(_DRAIN_S)
         lookers.order(f"stop {line.begin_s} {min(line.stall_s, end_s)} {end_s}")

@@ -88,6 +88,9 @@ def _account(one: Mapping[str, Any]) -> Table:
         ("devices a wall holds (least)", show(min(viewers["held_by_walls"], default=None))),
         ("states that differ from the last published, all viewers", show(viewers["stale_at_end"])),
         ("p99 ms walls / others", f"{p99['all_walls']} / {p99['all_others']}"),
+        ("published -> received by the server, p50 / p99 ms", _pair(stored.get("until_received"))),
+        ("published -> frame made, p50 / p99 ms", _pair(latency.get("until_frame_made"))),
+        ("frame made -> received by the viewer, p50 / p99 ms", _pair(latency.get("from_frame_made"))),
         ("p99 ms before / after one viewer stalls", f"{p99['before_stall']} / {p99['after_stall']}"),
         ("messages/s per viewer, walls / others", f"{frames['walls']} / {frames['others']}"),
         ("publisher's worst lateness ms", show(published.get("worst_lateness_ms"))),
@@ -110,6 +113,10 @@ def _processes(result: Mapping[str, Any]) -> Table:
             )
     header = ("process", "% of a core", "MiB start", "MiB end", "MiB/min, 2nd half")
     return Table("Processor time and memory over the window", header, rows)
+
+
+def _pair(spread: Mapping[str, Any] | None) -> str:
+    return "–" if spread is None else f"{show(spread['p50_ms'], 0)} / {show(spread['p99_ms'], 0)}"
 
 
 def _kilo(value: float | None) -> float | None:
