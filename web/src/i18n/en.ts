@@ -153,5 +153,10 @@ export const en: Words = {
   due: 'Due',
   households: '{0} households',
   grids: '{0} grids',
+  role_grid_worker: 'Grid worker',
+  role_grid_leader: 'Grid leader',
+  role_repair: 'Repair',
+  role_security: 'Security',
+  role_volunteer: 'Volunteer',
   normalAll: 'all {0} normal',
 };

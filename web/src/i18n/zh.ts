@@ -151,6 +151,11 @@ export const zh = {
   due: '期限',
   households: '{0} 户',
   grids: '{0} 网格',
+  role_grid_worker: '网格员',
+  role_grid_leader: '网格长',
+  role_repair: '维修',
+  role_security: '安保',
+  role_volunteer: '志愿者',
   normalAll: '{0} 台均正常',
 };
 

@@ -212,6 +212,8 @@ export class DevicePointLayer extends Layer<Required<DevicePointLayerProps>> {
     if (!model) return;
     const colour = (i: number): Rgba => [palette[i][0] / 255, palette[i][1] / 255, palette[i][2] / 255, i === 0 && shape === 'state' ? NORMAL_ALPHA : 1];
     const ratio = this.context.device.canvasContext?.cssToDeviceRatio() ?? window.devicePixelRatio;
+    // points grow a little as one comes nearer
+    const near = Math.max(0.62, Math.min(1.25, 0.7 + 0.3 * (this.context.viewport.zoom - 15)));
     const size = (i: number) => (shape === 'person' ? PERSON_PX : sizes[i]);
     const person: Rgba = [...(hex(TOKENS.person).map((v) => v / 255) as Rgb), 1];
     const devicePoint: PointUniforms = {
@@ -223,7 +225,7 @@ export class DevicePointLayer extends Layer<Required<DevicePointLayerProps>> {
       colour5: colour(5),
       halo: [halo[0] / 255, halo[1] / 255, halo[2] / 255, dead ? 1 : 0],
       sizes: [size(0), size(1), size(2), size(3)],
-      sizes2: [size(4), size(5), shape === 'person' ? 1 : 0, sizeScale * ratio],
+      sizes2: [size(4), size(5), shape === 'person' ? 1 : 0, sizeScale * ratio * near],
     };
     model.shaderInputs.setProps({ devicePoint });
     model.setVertexCount(this.getNumInstances());

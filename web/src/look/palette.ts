@@ -22,6 +22,7 @@ export const TOKENS = {
   block: '#141a20',
   green: '#17231f',
   water: '#172a38',
+  plaza: '#1b2229',
   road: '#2c3640',
   road2: '#242d36',
   path: '#2b353f',

@@ -1,9 +1,9 @@
 /** Decide which marks, clusters and names the map should carry: alarms first, then places. Pure. */
 import type { AlarmGroup } from '../api/schema.ts';
-import { clock, nameOf, number, type Key, type Lang } from '../i18n/index.ts';
+import { clock, number, type Key, type Lang } from '../i18n/index.ts';
 import { stateCode, stateName } from '../look/palette.ts';
 import { merge, type Cell } from '../state/cells.ts';
-import { groupTitle } from '../state/groups.ts';
+import { groupTitle, groupWhat } from '../state/groups.ts';
 import type { Mark } from './marks.ts';
 import type { PlaceName } from './wall_map.ts';
 
@@ -52,7 +52,7 @@ export function compose(c: Composition): Mark[] {
         kind: 'mark',
         shape: state,
         stem: callout ? 3.6 : code >= 4 ? 3 : 2.1,
-        text: callout ? groupTitle(c.lang, group) : nameOf(c.lang, group.title),
+        text: callout ? groupTitle(c.lang, group) : groupWhat(c.lang, group),
         note: callout ? [group.count > 1 ? c.t(group.case ? 'toCase' : 'sensors', group.count) : c.t(`state_${state}` as Key), group.case?.number].filter(Boolean).join(' ') : undefined,
         figure: callout ? clock(minute) : undefined,
         callout,

@@ -65,7 +65,7 @@ export function baseStyle(scene: Scene): StyleSpecification {
   const from = (layer: string) => ({ source: layer, 'source-layer': layer });
   const layers: LayerSpecification[] = [
     { id: 'ground', type: 'background', paint: { 'background-color': TOKENS.block } },
-    { id: 'green', type: 'fill', ...from('green'), filter: isPolygon, paint: { 'fill-color': TOKENS.green, 'fill-antialias': false } },
+    { id: 'green', type: 'fill', ...from('green'), filter: isPolygon, paint: { 'fill-color': ['match', ['get', 'class'], 'plaza', TOKENS.plaza, TOKENS.green], 'fill-antialias': false } },
     { id: 'water', type: 'fill', ...from('water'), filter: isPolygon, paint: { 'fill-color': TOKENS.water } },
     { id: 'water-line', type: 'line', ...from('water'), filter: isLine, layout: { 'line-cap': 'round' }, paint: { 'line-color': TOKENS.water, 'line-width': metres(['literal', 5] as unknown as ExpressionSpecification, latitude, 1) } },
     { id: 'unit_grid', type: 'line', ...from('unit_grid'), minzoom: 14.5, paint: { 'line-color': TOKENS.border, 'line-opacity': 0.13, 'line-width': 1 } },

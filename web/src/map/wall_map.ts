@@ -54,11 +54,16 @@ const HOVER_EVERY_MS = 60;
 const HOVER_RADIUS_PX = 12;
 const FLIGHT_MS = 700;
 const EARTH_CIRCUMFERENCE_M = 40_075_016.686;
+/** How far the scene may reach under the panels: its corners are of no interest. */
+const FILL = 1.3;
+const POINTS_FROM_ZOOM = 14.2;
 const ROOFS_FROM_ZOOM = 15.2;
 const MAX_ROOF_EDGES = 60_000;
 const MAX_LANDMARKS = 40;
-/** Places up to this rank are written small: service points and the like. */
-const SMALL_PLACE_RANK = 40;
+/** Kinds of places whose names are written wide, as on a plan; the rest are landmarks. */
+const WIDE_PLACES = ['green', 'water', 'plaza', 'square', 'park'];
+/** 3号楼 says nothing to somebody who looks at a whole street. */
+const NUMBERED = /^[0-9A-Za-z一二三四五六七八九十]{1,4}\s*(号楼|栋|幢|座|单元)$/;
 /** More places than this never fit beside each other. */
 const MAX_PLACES = 60;
 
@@ -100,7 +105,7 @@ export class WallMap {
       container,
       style: baseStyle(scene),
       center: scene.center,
-      zoom: scene.zoom,
+      zoom: this.startZoom(container, padding),
       pitch: scene.pitch,
       bearing: scene.bearing,
       maxPitch: 70,
@@ -395,8 +400,18 @@ export class WallMap {
     this.map.easeTo({ center: [lon, lat], zoom: Math.max(this.map.getZoom(), zoom), duration: reducedMotion() ? 0 : FLIGHT_MS });
   }
 
+  /** Zoom at which the scene fills the part of the map that no panel covers, seen at an angle. */
+  private startZoom(container: HTMLElement, padding: PaddingOptions): number {
+    const [w, , e] = this.scene.bounds;
+    const free = container.clientWidth - (padding.left ?? 0) - (padding.right ?? 0);
+    const fits = Math.log2((Math.max(320, free) * FILL * 360) / (512 * Math.max(1e-4, e - w)));
+    // a large city opens where the server says, a small one fills the screen
+    return fits < POINTS_FROM_ZOOM ? this.scene.zoom : Math.min(17, fits);
+  }
+
   reset(): void {
-    const { center, zoom, pitch, bearing } = this.scene;
+    const { center, pitch, bearing } = this.scene;
+    const zoom = this.startZoom(this.map.getContainer(), this.map.getPadding());
     this.map.easeTo({ center, zoom, pitch, bearing, duration: reducedMotion() ? 0 : FLIGHT_MS });
   }
 
@@ -485,10 +500,10 @@ export class WallMap {
     for (const f of placed) {
       const p = f.properties;
       const name = String(p.name);
-      if (f.geometry.type !== 'Point' || seen.has(name) || seen.size >= MAX_PLACES) continue;
+      if (f.geometry.type !== 'Point' || seen.has(name) || NUMBERED.test(name) || seen.size >= MAX_PLACES) continue;
       seen.add(name);
       const key = `place:${p.id ?? f.id ?? name}`;
-      const landmark = p.kind === 'building' || Number(p.rank ?? 0) <= SMALL_PLACE_RANK;
+      const landmark = !WIDE_PLACES.includes(String(p.kind));
       out.set(key, {
         key,
         lon: f.geometry.coordinates[0],

@@ -19,7 +19,7 @@ export function groupTitle(lang: Lang, group: AlarmGroup): string {
 }
 
 /** A value with its unit, or the word that stands for it (0 and 1 of a door: closed, open). */
-export function reading(lang: Lang, property: KindProperty | undefined, value: number | null | undefined): string {
+export function reading(lang: Lang, property: Pick<KindProperty, 'unit' | 'decimals' | 'words'> | undefined, value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '—';
   const words = property?.words?.[Math.round(value)];
   if (words) return words[lang === 'zh' ? 0 : 1];
