@@ -109,13 +109,19 @@ class City:
         named = [r for r in self.roads if r.name]
         return shapely.STRtree([r.line for r in named]), named
 
-    def street_near(self, shape: Any) -> tuple[str, str]:
-        """Return the name, (zh, en), of the street nearest to a geometry."""
-        tree, named = self._named
-        if not named:
-            return "本辖区", "the district"
-        road = named[int(tree.nearest(shape))]
-        return road.name or "", road.name_en or road.name or ""
+    @cached_property
+    def _near(self) -> dict[str, tuple[str, str]]:
+        return {}
+
+    def street_near(self, ref: str, shape: Any) -> tuple[str, str]:
+        """Return the name, (zh, en), of the street nearest to the thing of a name and geometry."""
+        if ref not in self._near:
+            tree, named = self._named
+            road = named[int(tree.nearest(shape))] if named else None
+            self._near[ref] = (
+                (road.name or "", road.name_en or road.name or "") if road else ("本辖区", "the district")
+            )
+        return self._near[ref]
 
     def free(self, x: Floats, y: Floats, *, off_road: bool) -> NDArray[np.bool_]:
         """Tell which points are inside the city and outside buildings, and if asked off the carriageway."""

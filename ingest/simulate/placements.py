@@ -369,7 +369,7 @@ def _site_in(
 def _building_names(city: City, b: BuildingFact) -> tuple[str, str]:
     if b.address or b.name:
         return b.address or b.name or "", b.name_en or b.address or b.name or ""
-    zh, en = city.street_near(b.shape)
+    zh, en = city.street_near(b.ref, b.shape)
     # Nameless buildings of one street are told apart by the end of their number in the source.
     return f"{zh}旁楼栋 {b.ref[-4:]}", f"building {b.ref[-4:]} near {en}"
 
@@ -448,7 +448,7 @@ def _clear(city: City, sites: list[Site], *, off_road: bool, spacing_m: float) -
 def _road_names(city: City, road: RoadFact) -> tuple[str, str]:
     if road.name:
         return road.name, road.name_en or road.name
-    zh, en = city.street_near(road.line)
+    zh, en = city.street_near(road.ref, road.line)
     return f"{zh}旁内部道路", f"lane off {en}"
 
 

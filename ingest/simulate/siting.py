@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 
 from ingest.simulate.cases import site_cases
 from ingest.simulate.city import City, read_city
-from ingest.simulate.parameters import Parameters, SitingRule, load_parameters
+from ingest.simulate.parameters import Parameters, load_parameters
 from ingest.simulate.placements import PLACEMENTS, Site
 from ingest.simulate.register import DeviceRow, ensure_dataset, store_devices
 from ingest.simulate.staff import site_workers
@@ -93,11 +93,7 @@ def site_devices(
     wanted = default_total(city, parameters) if total is None else total
     plan = plan_devices(city, parameters, catalog, wanted, seed)
     summary = SitingSummary(asked=wanted, real_cameras=city.cameras)
-    rows = [
-        _row(city, kind, parameters.siting.kinds[kind], site)
-        for kind, sites in plan.items()
-        for site in sites
-    ]
+    rows = _rows(city, parameters, plan)
     dataset_id = ensure_dataset(connection)
     people = site_workers(connection, city, parameters, seed)
     counts = store_devices(connection, dataset_id, rows + people.trackers)
@@ -193,23 +189,30 @@ def share_out(total: int, shares: Mapping[str, float], room: Mapping[str, int]) 
     return counts
 
 
-def _row(city: City, kind: str, rule: SitingRule, site: Site) -> DeviceRow:
-    lon, lat = city.lon_lat(np.array([site.x_m]), np.array([site.y_m]))
-    number = f" {site.number}" if site.number else ""
-    return DeviceRow(
-        source_ref=site.ref,
-        uid=device_uid(kind, site.ref),
-        kind=kind,
-        name=f"{site.place_zh} {rule.zh}{number}（模拟）",
-        name_en=f"{site.place_en} {rule.en}{number} (simulated)",
-        lon=float(lon[0]),
-        lat=float(lat[0]),
-        height_m=round(site.height_m, 2),
-        floor=site.floor,
-        bearing_deg=site.bearing_deg,
-        building_id=site.building_id,
-        address=site.place_zh,
-    )
+def _rows(city: City, parameters: Parameters, plan: Mapping[str, list[Site]]) -> list[DeviceRow]:
+    sites = [(kind, site) for kind, kind_sites in plan.items() for site in kind_sites]
+    lon, lat = city.lon_lat(np.array([s.x_m for _, s in sites]), np.array([s.y_m for _, s in sites]))
+    rows = []
+    for (kind, site), east, north in zip(sites, lon.tolist(), lat.tolist(), strict=True):
+        rule = parameters.siting.kinds[kind]
+        number = f" {site.number}" if site.number else ""
+        rows.append(
+            DeviceRow(
+                source_ref=site.ref,
+                uid=device_uid(kind, site.ref),
+                kind=kind,
+                name=f"{site.place_zh} {rule.zh}{number}（模拟）",
+                name_en=f"{site.place_en} {rule.en}{number} (simulated)",
+                lon=east,
+                lat=north,
+                height_m=round(site.height_m, 2),
+                floor=site.floor,
+                bearing_deg=site.bearing_deg,
+                building_id=site.building_id,
+                address=site.place_zh,
+            )
+        )
+    return rows
 
 
 def device_uid(kind: str, ref: str) -> str:

@@ -29,7 +29,9 @@ def make_city(*, cameras: int = 0) -> City:
     lines = np.linspace(-half, half, BLOCKS + 1)
     roads: list[RoadFact] = []
 
-    def add(ref: str, cls: str, name: str | None, width: float, xy: list[tuple[float, float]], **more: bool) -> None:
+    def add(
+        ref: str, cls: str, name: str | None, width: float, xy: list[tuple[float, float]], **more: bool
+    ) -> None:
         facts = {"tunnel": False, "bridge": False, "foot": True, "car": True} | more
         line = shapely.LineString(xy)
         roads.append(
@@ -118,7 +120,16 @@ def store_city(connection: Connection, city: City) -> None:
     for r in city.roads:
         ways = dict.fromkeys(("foot", "bike_forward", "bike_backward", "car_forward", "car_backward"), True)
         line = geom(r.line)
-        put(Road, r.ref, geom=line, road_class=r.road_class, name=r.name, width_m=r.width_m, tunnel=r.tunnel, **ways)
+        put(
+            Road,
+            r.ref,
+            geom=line,
+            road_class=r.road_class,
+            name=r.name,
+            width_m=r.width_m,
+            tunnel=r.tunnel,
+            **ways,
+        )
     west, south, east, north = city.extent.bounds
     x, y = (west + east) / 2.0, (south + north) / 2.0
     boxes = [(west, y, x, north), (x, y, east, north), (west, south, x, y), (x, south, east, y)]

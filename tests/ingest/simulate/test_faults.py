@@ -36,7 +36,9 @@ def test_a_value_beyond_a_limit_is_in_its_state_and_in_no_worse_one(catalog: Cat
                     assert limit.below is not None
                     assert round(value, p.decimals) <= limit.below
                 for worse in p.limits:
-                    if worse.state <= limit.state or (worse.above or worse.below) == (limit.above or limit.below):
+                    if worse.state <= limit.state or (worse.above or worse.below) == (
+                        limit.above or limit.below
+                    ):
                         continue
                     assert worse.above is None or value < worse.above, f"{kind.name}.{p.name}"
                     assert worse.below is None or value > worse.below, f"{kind.name}.{p.name}"
@@ -77,7 +79,10 @@ def test_a_fault_comes_and_goes_without_a_jump(catalog: Catalog, parameters: Par
     assert beyond_limit.any(), "some leave their range"
     # The steepest smoothstep rises 1.5 times its height over the shortest ramp.
     height = max(beyond(p, r) for p in catalog.by_name["water_level"].properties[:1] for r in p.limits) - 5.0
-    assert np.abs(np.diff(levels[:, :, 0], axis=0)).max() <= 1.5 * height / parameters.faults.ramp_s[0] * 10.0 + 1e-9
+    assert (
+        np.abs(np.diff(levels[:, :, 0], axis=0)).max()
+        <= 1.5 * height / parameters.faults.ramp_s[0] * 10.0 + 1e-9
+    )
 
 
 def test_a_silent_device_speaks_first_and_comes_back(catalog: Catalog, parameters: Parameters) -> None:

@@ -10,7 +10,9 @@ from twin.catalog import Catalog
 START_S = 1_795_000_000.0
 
 
-def make(parameters: Parameters, catalog: Catalog, *, seed: int = 1, first_s: float | None = None) -> Incidents:
+def make(
+    parameters: Parameters, catalog: Catalog, *, seed: int = 1, first_s: float | None = None
+) -> Incidents:
     random = np.random.default_rng(7)
     kinds = ["water_level"] * 60 + ["flood"] * 40 + ["gas"] * 50 + ["lamp"] * 200
     x, y = random.uniform(-800, 800, (2, len(kinds)))

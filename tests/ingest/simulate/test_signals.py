@@ -22,7 +22,9 @@ def day(
     parameters: Parameters, catalog: Catalog, seed: int, step_s: float = 120.0, hours: float = 24.0
 ) -> tuple[np.ndarray, np.ndarray]:
     kinds = [k for k in catalog.by_name for _ in range(EACH)]
-    signals = Signals(kinds, catalog, parameters.signals, Weather(parameters.rain, seed), lon=104.06, seed=seed)
+    signals = Signals(
+        kinds, catalog, parameters.signals, Weather(parameters.rain, seed), lon=104.06, seed=seed
+    )
     rows = np.arange(len(kinds))
     steps = int(hours * 3600 / step_s)
     return np.array(kinds), np.stack([signals.values(rows, START_S + i * step_s) for i in range(steps)])
@@ -118,7 +120,9 @@ def test_rain_raises_water_and_runs_off(parameters: Parameters) -> None:
     assert np.abs(np.diff(wet)).max() < 0.1
 
 
-def test_a_real_series_is_replayed_with_its_gaps(tmp_path: Path, parameters: Parameters, catalog: Catalog) -> None:
+def test_a_real_series_is_replayed_with_its_gaps(
+    tmp_path: Path, parameters: Parameters, catalog: Catalog
+) -> None:
     file = tmp_path / "pm.csv.gz"
     head = "No,year,month,day,hour,season,PM_US Post\n"
     lines = [f"1,2014,11,18,{h},4,{'NA' if h in (10, 11, 12) else 50 + h}\n" for h in range(24)]

@@ -42,7 +42,9 @@ def test_no_two_devices_share_a_name_or_a_uid(plan: Plan) -> None:
     assert len({device_uid("k", r) for r in refs}) == len(refs)
 
 
-def test_a_larger_wish_keeps_the_order_of_places(city: City, parameters: Parameters, catalog: Catalog) -> None:
+def test_a_larger_wish_keeps_the_order_of_places(
+    city: City, parameters: Parameters, catalog: Catalog
+) -> None:
     small = plan_devices(city, parameters, catalog, 400, 7)
     large = plan_devices(city, parameters, catalog, 1500, 7)
     for kind, sites in small.items():
@@ -55,7 +57,9 @@ def test_every_device_is_in_the_city(city: City, plan: Plan) -> None:
         assert shapely.distance(city.extent, points).max(initial=0.0) < 0.01, sites[0].ref
 
 
-def test_lamps_stand_beside_the_kerb_off_buildings_and_apart(city: City, parameters: Parameters, plan: Plan) -> None:
+def test_lamps_stand_beside_the_kerb_off_buildings_and_apart(
+    city: City, parameters: Parameters, plan: Plan
+) -> None:
     rule = parameters.siting.kinds["lamp"]
     points = shapely.points([(s.x_m, s.y_m) for s in plan["lamp"]])
     roads = {r.ref: r for r in city.roads}
@@ -120,12 +124,16 @@ def test_simulated_cameras_look_along_a_street_from_a_corner(city: City, plan: P
         assert max(streets.distance(shapely.Point(p)) for p in ahead.coords) < 12.0
 
 
-def test_a_city_with_real_cameras_gets_no_others(city: City, parameters: Parameters, catalog: Catalog) -> None:
+def test_a_city_with_real_cameras_gets_no_others(
+    city: City, parameters: Parameters, catalog: Catalog
+) -> None:
     real = dataclasses.replace(city, cameras=5)
     assert plan_devices(real, parameters, catalog, 800, 7)["camera"] == []
 
 
-def test_fifty_thousand_find_room_even_in_a_town(city: City, parameters: Parameters, catalog: Catalog) -> None:
+def test_fifty_thousand_find_room_even_in_a_town(
+    city: City, parameters: Parameters, catalog: Catalog
+) -> None:
     plan = plan_devices(city, parameters, catalog, 50_000, 7)
     refs = [s.ref for sites in plan.values() for s in sites]
     assert len(refs) == len(set(refs)) == 50_000
@@ -140,7 +148,9 @@ def test_the_default_follows_the_size_of_the_city(city: City, parameters: Parame
 
 @given(
     st.integers(0, 5000),
-    st.dictionaries(st.sampled_from("abcdef"), st.tuples(st.floats(0.01, 5), st.integers(0, 2000)), min_size=1),
+    st.dictionaries(
+        st.sampled_from("abcdef"), st.tuples(st.floats(0.01, 5), st.integers(0, 2000)), min_size=1
+    ),
     st.booleans(),
 )
 def test_sharing_out_adds_up_and_respects_room(
@@ -192,7 +202,9 @@ def test_siting_twice_changes_nothing_and_links_everything(town: Engine, paramet
             )
         ).all()
         assert len({w.name for w in workers}) == len(workers) == 8
-        assert all(w.simulated and w.office and w.kind == "worker" and w.name.endswith("（模拟）") for w in workers)
+        assert all(
+            w.simulated and w.office and w.kind == "worker" and w.name.endswith("（模拟）") for w in workers
+        )
         assert len({w.responsibility_grid_id for w in workers}) == 4, "every grid has someone"
         cases = connection.execute(
             text("SELECT simulated, title, due_at > opened_at AS ok, category_code FROM case_file")
@@ -214,7 +226,9 @@ def test_fewer_devices_close_the_others_and_more_open_them_again(town: Engine) -
     with town.begin() as connection:
         site_devices(connection, total=400, seed=7)
         assert connection.execute(count).scalar_one() == 400
-        assert set(connection.execute(text("SELECT uid FROM device")).scalars()) == uids, "none was made twice"
+        assert set(connection.execute(text("SELECT uid FROM device")).scalars()) == uids, (
+            "none was made twice"
+        )
 
 
 @pytest.mark.postgis
