@@ -21,8 +21,9 @@ from twin.crs import STORAGE_SRID, Converter, to_local_metres
 from twin.partition.tables import PATH_CLASSES, ROAD_CLASSES
 from twin.visibility import visible
 
-MOUNTING_DEPTH_M = 2.0
-"""A camera drawn this far inside a footprint hangs on its wall; deeper inside, it looks at a room."""
+MOUNTING_DEPTH_M = 4.0
+"""A camera drawn this far inside a footprint hangs on its wall (points and footprints are drawn by hand from
+pictures taken aslant); deeper inside, it looks at a room."""
 
 WALL_GAP_M = 0.1
 """How far outside its wall such a camera looks from."""
@@ -184,6 +185,23 @@ def find_bearing(surroundings: Surroundings, lon: float, lat: float) -> float | 
     return math.degrees(math.atan2(seen[0] - eye[0], seen[1] - eye[1])) % 360.0
 
 
+def away_from_wall(surroundings: Surroundings, lon: float, lat: float) -> float | None:
+    """Return the bearing, degrees, straight away from the wall a camera hangs on.
+
+    None where it hangs on no wall, or looks at a room.
+    """
+    eye = surroundings.eye(surroundings.to_metres(lon, lat))
+    at = shapely.Point(eye)
+    hits = surroundings.footprints.query(at, predicate="dwithin", distance=MOUNTING_DEPTH_M)
+    rims = shapely.boundary(surroundings.footprints.geometries[hits])
+    inside = surroundings.footprints.query(at, predicate="within").size > 0
+    if len(hits) == 0 or inside:
+        return None
+    nearest = rims[int(shapely.distance(rims, at).argmin())]
+    foot = shapely.get_coordinates(shapely.shortest_line(nearest, at))[0]
+    return math.degrees(math.atan2(eye[0] - foot[0], eye[1] - foot[1])) % 360.0
+
+
 def _first_seen(surroundings: Surroundings, eye: Floats, points: Floats) -> Floats | None:
     """Return the nearest of some points to which no wall is in the way."""
     order = np.argsort(np.hypot(*(points - eye).T), kind="stable")
@@ -246,8 +264,9 @@ def find_view(
 def update_sight(connection: Connection) -> int:
     """Compute bearing, optics and field of view of present cameras and store what changed.
 
-    A measured bearing is kept; otherwise it is estimated towards the street and marked so. Optics that are
-    not known are set by the type of the camera (`OPTICS`). Nothing is committed here.
+    A measured bearing is kept; otherwise it is estimated, and marked so: towards the street, where none is
+    in view towards a path, where none is either straight away from the wall. Optics that are not known are
+    set by the type of the camera (`OPTICS`). Nothing is committed here.
 
     Returns
     -------
@@ -289,6 +308,8 @@ def _changed(camera: Any, streets: Surroundings, any_way: Surroundings) -> dict[
         found = find_bearing(streets, camera.lon, camera.lat)
         if found is None:
             found = find_bearing(any_way, camera.lon, camera.lat)
+        if found is None:
+            found = away_from_wall(streets, camera.lon, camera.lat)
         bearing = None if found is None else round(found, 1) % 360.0
         source = None if found is None else "estimated"
     view_deg, range_m = OPTICS.get(camera.type or "", OPTICS_UNKNOWN)

@@ -9,7 +9,15 @@ import shapely
 from sqlalchemy import text
 
 from twin.crs import to_local_metres
-from twin.sight import OPTICS, Surroundings, bearing_to_street, field_of_view, find_view, update_sight
+from twin.sight import (
+    OPTICS,
+    Surroundings,
+    away_from_wall,
+    bearing_to_street,
+    field_of_view,
+    find_view,
+    update_sight,
+)
 from twin.store.engine import create_engine
 
 CENTRE = (24.94, 60.17)
@@ -72,6 +80,18 @@ def test_without_a_street_in_reach_there_is_no_bearing() -> None:
     assert bearing_to_street(*at(0, 0), [], []) is None
     assert bearing_to_street(*at(0, -400), [STREET], []) is None
     assert bearing_to_street(*at(0, -5), [STREET], [HOUSE]) is None  # 5 m inside: it looks at a room
+
+
+@pytest.mark.parametrize("y", [-10.0, -9.0, -11.0])
+def test_a_camera_in_a_yard_looks_away_from_its_wall(y) -> None:
+    scene = Surroundings.around(*CENTRE, roads=[], buildings=[HOUSE])
+    assert angle(away_from_wall(scene, *at(0, y)), 180) < 0.1
+
+
+def test_in_a_room_or_in_the_open_there_is_no_wall_to_look_away_from() -> None:
+    scene = Surroundings.around(*CENTRE, roads=[], buildings=[HOUSE])
+    assert away_from_wall(scene, *at(0, -5)) is None
+    assert away_from_wall(scene, *at(0, 50)) is None
 
 
 def test_a_camera_over_the_street_looks_along_it() -> None:

@@ -284,7 +284,7 @@ def _unit_rows(community: Community, cells: Geometries, weights: Weights) -> lis
 def _merged_rows(community: Community, cells: Geometries, weights: Weights) -> list[NewGrid]:
     scale = _scale(cells)
     metric = scale.to_metres(cells)
-    count = grid_count(float(weights.weight.sum()), weights.target, len(cells))
+    count = grid_count(weights.weight, weights.target)
     labels = group_cells(
         weights.weight,
         shapely.get_coordinates(shapely.centroid(metric)),

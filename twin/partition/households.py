@@ -62,12 +62,13 @@ def weigh(
     return Weights("area", area_m2, options.area_target_m2, None, floor_area_m2)
 
 
-def grid_count(total: float, target: float, cells: int) -> int:
-    """Return into how many responsibility grids a community is divided: at least one, at most its cells.
+def grid_count(weight: NDArray[np.float64], target: float) -> int:
+    """Return into how many responsibility grids cells are merged: at least one, at most one each.
 
-    Of the two numbers next to ``total / target`` the one whose grids are nearer to the target by ratio: 600
+    A cell that weighs more than the target is one grid at most, so it counts as the target. Of the two
+    whole numbers next to total / target the one is taken whose grids are nearer to the target by ratio: 600
     households make two grids of 300, not one of 600.
     """
-    ratio = total / target
+    ratio = float(np.minimum(weight, target).sum()) / target
     fewer = math.floor(ratio)
-    return max(1, min(cells, 999, fewer + (ratio * ratio > fewer * (fewer + 1))))
+    return max(1, min(len(weight), 999, fewer + (ratio * ratio > fewer * (fewer + 1))))

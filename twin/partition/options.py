@@ -25,7 +25,7 @@ class DivisionOptions:
         Residential gross floor area that counts as one household (footprint × levels / 90 m²).
     floor_area_target_m2
         Aimed gross floor area of a responsibility grid where hardly anything residential is known:
-        400 households of 90 m² in buildings of which 60 % are dwellings.
+        400 households of 90 m² in a centre where 40 % of the floor area are dwellings.
     residential_share_min
         Least share of a community's floor area that must be known as residential for households to be
         counted on; below it the floor area is balanced instead.
@@ -39,7 +39,7 @@ class DivisionOptions:
     unit_min_width_m: float = 22.0
     households_target: int = 400
     floor_area_per_household_m2: float = 90.0
-    floor_area_target_m2: float = 60_000.0
+    floor_area_target_m2: float = 90_000.0
     residential_share_min: float = 0.2
     area_target_m2: float = 120_000.0
 

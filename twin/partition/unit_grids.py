@@ -84,17 +84,18 @@ def make_unit_grids(
         lines = node(np.concatenate([lines, _inside(minor, large)]))
         faces, owner = _faces(lines, border_array)
 
-    cuts = _cuts_of_strips(faces, scale, options)
-    metric = scale.to_metres(faces)
-    area = shapely.area(metric)
     tree = shapely.STRtree(scale.to_metres(as_array(buildings))) if len(buildings) else None
-    for i in np.flatnonzero(area > limit[owner]):
-        target = options.unit_area_m2 * limit[owner[i]] / options.unit_max_area_m2
-        cuts += cut_large(metric[i], target_area_m2=target, max_area_m2=limit[owner[i]], buildings=tree)
+    cuts = _cuts_of_strips(faces, scale, options) + _cuts_of_large(faces, scale, limit[owner], options, tree)
     if cuts:
         lines = node(np.concatenate([lines, scale.to_degrees(as_array(cuts))]))
         faces, owner = _faces(lines, border_array)
     shapes, owner = _merge(faces, owner, scale, limit, options)
+    # Slivers among full neighbours have made some of them too large: cut those once more.
+    cuts = _cuts_of_large(shapes, scale, limit[owner], options, tree)
+    if cuts:
+        lines = node(np.concatenate([shapely.boundary(shapes), scale.to_degrees(as_array(cuts))]))
+        faces, owner = _faces(lines, border_array)
+        shapes, owner = _merge(faces, owner, scale, limit, options)
 
     made = []
     for k in range(len(border_array)):
@@ -155,6 +156,21 @@ def _cuts_of_strips(faces: Geometries, scale: Scale, options: DivisionOptions) -
         return []
     corners = junctions(faces) * (scale.x_m, scale.y_m)
     return cut_strips(strips, corners, reach_m=4.0 * options.unit_min_width_m)
+
+
+def _cuts_of_large(
+    faces: Geometries,
+    scale: Scale,
+    limit: NDArray[np.float64],
+    options: DivisionOptions,
+    buildings: shapely.STRtree | None,
+) -> list[shapely.LineString]:
+    metric = scale.to_metres(faces)
+    cuts: list[shapely.LineString] = []
+    for i in np.flatnonzero(shapely.area(metric) > limit):
+        target = options.unit_area_m2 * limit[i] / options.unit_max_area_m2
+        cuts += cut_large(metric[i], target_area_m2=target, max_area_m2=limit[i], buildings=buildings)
+    return cuts
 
 
 def _merge(

@@ -37,14 +37,14 @@ def check_cameras(connection: Connection) -> list[Finding]:
             "camera_without_direction",
             "warning",
             blind,
-            message="{n} cameras have no direction and no street in view to estimate it from",
+            message="{n} cameras have no direction, and no street or wall to estimate it from",
             hint="tag the direction in the source; a camera drawn deep inside a building belongs on its wall",
         ),
         *findings(
             "camera_direction_estimated",
             "info",
             estimated,
-            message="{n} cameras have a direction that is estimated towards the street they stand at",
+            message="{n} cameras have a direction that is estimated, towards the street or off the wall",
             hint="measure the direction and import it (camera:direction, or the column bearing_deg)",
         ),
         *findings(

@@ -85,4 +85,6 @@ def test_without_dwellings_floor_area_and_then_area_count(floor, basis) -> None:
 
 
 def test_the_number_of_groups_is_kept_between_one_and_the_cells() -> None:
-    assert [grid_count(w, 400, 5) for w in (0, 199, 560, 600, 1000, 9999)] == [1, 1, 1, 2, 3, 5]
+    totals = (0, 199, 560, 600, 1000, 9999)
+    assert [grid_count(np.full(5, total / 5), 400) for total in totals] == [1, 1, 1, 2, 3, 5]
+    assert grid_count(np.array([4000.0, 100.0, 100.0]), 400) == 2  # a tower is one grid, whatever its weight
