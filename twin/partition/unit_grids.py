@@ -74,12 +74,12 @@ def make_unit_grids(
     whole = shapely.union_all(border_array)
     west, south, east, north = whole.bounds
     scale = Scale.at((west + east) / 2.0, (south + north) / 2.0)
-    lines = node(np.concatenate([shapely.boundary(border_array), _clip(as_array(roads), whole)]))
+    lines = node(np.concatenate([shapely.boundary(border_array), _clip(roads, whole)]))
     faces, owner = _faces(lines, border_array)
 
     limit = np.array([_max_area(border, scale, options) for border in border_array])
     large = faces[_areas(faces, scale) > limit[owner]]
-    minor = _clip(as_array(paths), whole)
+    minor = _clip(paths, whole)
     if len(large) and len(minor):
         lines = node(np.concatenate([lines, _inside(minor, large)]))
         faces, owner = _faces(lines, border_array)
@@ -118,10 +118,12 @@ def _areas(faces: Geometries, scale: Scale) -> NDArray[np.float64]:
     return np.asarray(shapely.area(faces) * scale.x_m * scale.y_m, dtype=np.float64)
 
 
-def _clip(lines: Geometries, whole: BaseGeometry) -> Geometries:
+def _clip(lines: Sequence[BaseGeometry] | Geometries, whole: BaseGeometry) -> Geometries:
     """Return the parts of lines in or near the communities, so that the rest of the city is not noded."""
     shapely.prepare(whole)
-    near = lines[shapely.intersects(whole, lines)]
+    near = as_array([line for line in lines if shapely.intersects(whole, line)])
+    # Noding and ties depend on the order of the lines: the same roads must give the same grids in any order.
+    near = as_array(sorted(near, key=shapely.to_wkb))
     crossing = ~shapely.contains_properly(whole, near)
     # A little beyond the border, so that the crossing itself is found by the noding and by nothing else.
     near[crossing] = shapely.intersection(near[crossing], whole.buffer(1e-5, join_style="mitre"))
