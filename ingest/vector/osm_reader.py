@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from array import array
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,7 +12,7 @@ import numpy as np
 import osmium
 import shapely
 from numpy.typing import NDArray
-from shapely.geometry import Polygon, box
+from shapely.geometry import LineString, Polygon, box
 from shapely.geometry.base import BaseGeometry
 
 from ingest.vector.source_file import SourceFile, file_errors
@@ -99,7 +101,14 @@ def read_osm(source: SourceFile, progress: Progress | None = None) -> OsmExtract
     with file_errors(source.path):
         source.path.stat()
     try:
-        _read(source.path, source.format, extract, progress)
+        try:
+            _read(source.path, source.format, extract, progress, sorted_ids=True)
+        except RuntimeError as error:
+            if "out of order" not in str(error):
+                raise
+            # Editors write objects in any order, and ids may come twice: the strict reader stops there.
+            extract = OsmExtract()
+            _read(source.path, source.format, extract, progress, sorted_ids=False)
     except (RuntimeError, osmium.InvalidLocationError) as error:
         with file_errors(source.path):
             source.path.stat()
@@ -122,8 +131,10 @@ def _osmium_file(path: Path, format_name: str) -> osmium.io.File:
     return osmium.io.File(str(path), "pbf" if format_name == "osm_pbf" else "xml")
 
 
-def _read(path: Path, format_name: str, extract: OsmExtract, progress: Progress) -> None:
-    processor = osmium.FileProcessor(_osmium_file(path, format_name)).with_areas()
+def _read(path: Path, format_name: str, extract: OsmExtract, progress: Progress, *, sorted_ids: bool) -> None:
+    processor = osmium.FileProcessor(_osmium_file(path, format_name)).with_locations()
+    if sorted_ids:
+        processor = processor.with_areas()
     header = processor.header
     if header.has_multiple_object_versions:
         raise FileFormatError(
@@ -135,14 +146,16 @@ def _read(path: Path, format_name: str, extract: OsmExtract, progress: Progress)
     areas: dict[int, BaseGeometry] = {}
     seen_relations: set[int] = set()
     seen_nodes: set[int] = set()
-    free = _FreeNodes()
+    free = _Nodes()
     newest = 0.0
     for n, thing in enumerate(processor):
         if n % 10_000 == 0:
             progress.advance(10_000)
         if isinstance(thing, osmium.osm.Area):
             if not thing.from_way():
-                areas[thing.orig_id()] = shapely.from_wkb(factory.create_multipolygon(thing))
+                # What the assembler cannot close comes as an area without rings; others look at it later.
+                with contextlib.suppress(RuntimeError):
+                    areas[thing.orig_id()] = shapely.from_wkb(factory.create_multipolygon(thing))
             continue
         if isinstance(thing, osmium.osm.Node):
             extract.nodes_total += 1
@@ -174,8 +187,12 @@ def _read(path: Path, format_name: str, extract: OsmExtract, progress: Progress)
         else:
             continue
         newest = max(newest, thing.timestamp.timestamp())
-    for relation in extract.relations:
-        relation.area = areas.get(relation.id)
+    if sorted_ids:
+        for relation in extract.relations:
+            relation.area = areas.get(relation.id)
+    else:
+        free.fill(extract.ways)
+        _assemble_areas(extract)
     _set_date(extract, header.get("osmosis_replication_timestamp"), newest)
     _set_extent(extract, header.box(), free)
 
@@ -189,23 +206,58 @@ def _way(thing: osmium.osm.Way) -> Way:
     return Way(thing.id, dict(thing.tags), nodes, coordinates)
 
 
-class _FreeNodes:
-    """Collect every node with its place, to tell later which belong to no way."""
+class _Nodes:
+    """Collect every node with its place in 24 bytes, to look up later what the stream cannot tell."""
 
     def __init__(self) -> None:
-        self.ids: list[int] = []
-        self.xy: list[tuple[float, float]] = []
+        self._ids = array("q")
+        self._lon_lat = array("d")
 
     def add(self, node_id: int, lon: float, lat: float) -> None:
-        self.ids.append(node_id)
-        self.xy.append((lon, lat))
+        self._ids.append(node_id)
+        self._lon_lat.append(lon)
+        self._lon_lat.append(lat)
+
+    @property
+    def ids(self) -> NDArray[np.int64]:
+        return np.frombuffer(self._ids, dtype=np.int64) if self._ids else np.empty(0, np.int64)
+
+    @property
+    def xy(self) -> NDArray[np.float64]:
+        flat = np.frombuffer(self._lon_lat, dtype=np.float64) if self._lon_lat else np.empty(0)
+        return flat.reshape(-1, 2)
 
     def outside_ways(self, ways: dict[int, Way]) -> NDArray[np.float64]:
-        ids = np.array(self.ids, dtype=np.int64)
-        if not len(ids):
+        """Return the places of nodes that belong to no way."""
+        if not self._ids:
             return np.empty((0, 2))
         used = np.concatenate([w.nodes for w in ways.values()]) if ways else np.empty(0, dtype=np.int64)
-        return np.array(self.xy)[~np.isin(ids, used)]
+        outside: NDArray[np.float64] = self.xy[~np.isin(self.ids, used)]
+        return outside
+
+    def fill(self, ways: dict[int, Way]) -> None:
+        """Give ways the coordinates of nodes that came after them in the file."""
+        order = np.argsort(self.ids, kind="stable")
+        ids, xy = self.ids[order], self.xy[order]
+        for way in ways.values():
+            at = np.searchsorted(ids, way.nodes)
+            known = (at < len(ids)) & (ids[np.minimum(at, len(ids) - 1)] == way.nodes) if len(ids) else None
+            if known is not None:
+                way.coordinates[known] = xy[at[known]]
+
+
+def _assemble_areas(extract: OsmExtract) -> None:
+    """Build the areas of complete relations by the even-odd rule, where the strict assembler cannot run."""
+    for relation in extract.relations:
+        if relation.tags.get("type") not in {"multipolygon", "boundary"}:
+            continue
+        members = [ref for kind, ref, _ in relation.members if kind == "w"]
+        ways = [extract.ways[ref] for ref in members if ref in extract.ways]
+        if not ways or len(ways) < len(members) or not all(w.complete and len(w.nodes) > 1 for w in ways):
+            continue
+        area = shapely.build_area(shapely.unary_union([LineString(w.coordinates) for w in ways]))
+        if area is not None and not area.is_empty:
+            relation.area = area
 
 
 def _set_date(extract: OsmExtract, header_date: str, newest: float) -> None:
@@ -218,7 +270,7 @@ def _set_date(extract: OsmExtract, header_date: str, newest: float) -> None:
         extract.data_date = datetime.fromtimestamp(newest, UTC)
 
 
-def _set_extent(extract: OsmExtract, header_box: osmium.osm.Box, free: _FreeNodes) -> None:
+def _set_extent(extract: OsmExtract, header_box: osmium.osm.Box, free: _Nodes) -> None:
     """Set the window of the extract: the header's box, else what the objects say of it.
 
     Exports of the OSM API hold every node inside a box and every way that has a node inside, with all its
@@ -235,7 +287,7 @@ def _set_extent(extract: OsmExtract, header_box: osmium.osm.Box, free: _FreeNode
     ]
     if len(points) < EXTENT_FREE_NODES_MIN:
         # Nothing tells the window: take everything the file draws.
-        xy = np.array(free.xy) if free.xy else np.empty((0, 2))
+        xy = free.xy
         if len(xy) and np.ptp(xy[:, 0]) > 0 and np.ptp(xy[:, 1]) > 0:
             extract.extent, extract.extent_source = box(*xy.min(axis=0), *xy.max(axis=0)), "data"
         return
