@@ -163,7 +163,7 @@ class LiveClient:
         self._held: tuple[Bbox, float] | None = None
         self._asked: deque[tuple[Bbox, float]] = deque()
         self._answered: tuple[Bbox, float] | None = None
-        self._same_epoch = True
+        self._held_epoch = 0
         self._connection: ClientConnection | None = None
 
     async def connect(self, **options: Any) -> dict[str, Any]:
@@ -175,7 +175,6 @@ class LiveClient:
         self._answered = None
         message = await self._connection.recv()
         hello: dict[str, Any] = orjson.loads(message)
-        self._same_epoch = hello["epoch"] == self.epoch
         self.epoch = hello["epoch"]
         if self.journal is None:
             self.journal = hello["journal"]
@@ -191,7 +190,7 @@ class LiveClient:
         }
         if resume and (self._held is not None or self.journal is not None):
             request["resume"] = {
-                "epoch": self.epoch if self._held is None or self._same_epoch else 0,
+                "epoch": self._held_epoch if self._held is not None else self.epoch,
                 "tick": self.tick,
                 "journal": self.journal or 0,
             }
@@ -274,6 +273,7 @@ class LiveClient:
         if self._answered is not None:
             # Only now: a cut before this frame leaves us with what the view before showed.
             self._held, self._answered = self._answered, None
+            self._held_epoch = frame.epoch
         return frame
 
     async def _take_text(self, message: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 import struct
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
@@ -31,6 +32,8 @@ LIVE_OPTIONS: Final[dict[str, Any]] = {
 """What uvicorn must be told to carry the live protocol."""
 
 _SCOPE_KEY: Final = "gridtwin.protocol"
+_NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # 25 on Linux
+_MOST_UNSENT_BYTES: Final = 128 << 10
 _ABORT_S: Final = 3.0
 
 
@@ -57,6 +60,10 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         """Leave a way from the application to this protocol in the scope."""
         super().handle_connect(event)
         if hasattr(self, "scope"):
+            sock = self.transport.get_extra_info("socket")
+            if sock is not None:
+                # What the kernel queues for a slow client is old state that nobody can take back.
+                sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, _MOST_UNSENT_BYTES)
             self.scope[_SCOPE_KEY] = self  # type: ignore[literal-required]  # beside ASGI's own keys
 
     # the `Connection` that the hub writes to

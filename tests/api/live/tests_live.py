@@ -55,9 +55,11 @@ class Stage:
     ) -> None:
         n = len(rows)
         now_us = max(time.time_ns() // 1000, int(self.board.times_us.max(initial=0)) + 1)
+        rows = np.asarray(rows, np.int32)
+        going = np.zeros(n, np.bool_) if lon is None else np.ones(n, np.bool_)
         self.board.apply(
             Newest(
-                row=np.asarray(rows, np.int32),
+                row=rows,
                 slot=np.zeros(n, np.int64),
                 time_us=np.full(n, now_us),
                 value=np.asarray(value, np.float64),
@@ -66,8 +68,16 @@ class Stage:
                 lon=np.full(n, np.nan) if lon is None else lon,
                 lat=np.full(n, np.nan) if lat is None else lat,
                 received_us=np.full(n, now_us),
+                heard_row=rows,
+                heard_us=np.full(n, now_us),
+                moved_row=rows[going],
+                moved_us=np.full(int(going.sum()), now_us),
+                moved_lon=np.empty(0) if lon is None else lon,
+                moved_lat=np.empty(0) if lat is None else lat,
             )
         )
+        assert (self.board.state[rows] == state).all()
+        assert lon is None or (self.board.lon[rows] == lon).all(), "a stage whose things stand still proves nothing"
 
     def live_rows(self) -> np.ndarray:
         return np.flatnonzero(self.board.device_id[: self.board.count] != 0)
