@@ -19,8 +19,8 @@ _DEVICES = text(
 _STORE = text(
     """
     INSERT INTO case_file AS c (number, title, title_en, category_code, source, stage, priority, geom,
-                           address, unit_grid_id, responsibility_grid_id, worker_id, opened_at, due_at, version,
-                           simulated)
+                           address, unit_grid_id, responsibility_grid_id, worker_id, opened_at, due_at,
+                           version, simulated)
     SELECT :number, :title, :title_en, :category_code, :source, :stage, :priority, d.geom,
            d.address, d.unit_grid_id, d.responsibility_grid_id,
            CASE WHEN :assigned THEN (SELECT min(w.id) FROM worker w

@@ -106,6 +106,8 @@ async def run(options: SimulateOptions, stop: asyncio.Event | None = None) -> No
             where="--rate",
             hint=f"choose one up to {_MOST_RATE:g}",
         )
+    # gmqtt tells of each connection made and lost; the links say the same in one line for all.
+    logging.getLogger("gmqtt").setLevel(logging.ERROR)
     parameters = load_parameters(options.parameters_file)
     catalog = load_catalog()
     series = {("air_quality", "pm25"): read_uci_pm25(options.pm25_file)} if options.pm25_file else None

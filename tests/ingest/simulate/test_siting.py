@@ -184,10 +184,13 @@ def test_siting_twice_changes_nothing_and_links_everything(town: Engine, paramet
     with town.begin() as connection:
         rows = connection.execute(
             text(
-                "SELECT count(*) FILTER (WHERE NOT d.simulated OR NOT s.simulated OR s.name <> 'simulation') AS real,"
-                " count(*) FILTER (WHERE d.name NOT LIKE '%（模拟）' OR d.name_en NOT LIKE '%(simulated)') AS unmarked,"
+                "SELECT count(*) FILTER (WHERE NOT d.simulated OR NOT s.simulated"
+                " OR s.name <> 'simulation') AS real,"
+                " count(*) FILTER (WHERE d.name NOT LIKE '%（模拟）'"
+                " OR d.name_en NOT LIKE '%(simulated)') AS unmarked,"
                 " count(*) FILTER (WHERE d.uid NOT LIKE 'sim-%') AS unnamed,"
-                " count(*) FILTER (WHERE NOT ST_Covers(a.geom, d.geom) OR a.level <> 'responsibility_grid') AS astray,"
+                " count(*) FILTER (WHERE NOT ST_Covers(a.geom, d.geom)"
+                " OR a.level <> 'responsibility_grid') AS astray,"
                 " count(*) FILTER (WHERE u.level <> 'unit_grid') AS wrong_unit, count(*) AS n"
                 " FROM device d JOIN dataset s ON s.id = d.dataset_id"
                 " JOIN area a ON a.id = d.responsibility_grid_id JOIN area u ON u.id = d.unit_grid_id"
@@ -197,7 +200,8 @@ def test_siting_twice_changes_nothing_and_links_everything(town: Engine, paramet
         workers = connection.execute(
             text(
                 "SELECT w.name, w.simulated, d.kind, w.responsibility_grid_id, o.simulated AS office"
-                " FROM worker w JOIN device d ON d.id = w.device_id JOIN organisation o ON o.id = w.organisation_id"
+                " FROM worker w JOIN device d ON d.id = w.device_id"
+                " JOIN organisation o ON o.id = w.organisation_id"
                 " WHERE w.on_duty"
             )
         ).all()
