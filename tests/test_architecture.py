@@ -25,9 +25,11 @@ ONLY_IN = {
     "pydeck": "layers/",
 }
 
-# Folder -> the table in its __init__ that names every module with this attribute.
+# Package -> (its table, the name that a module has when it belongs in the table).
 TABLES = {
-    "api/cli": ("COMMANDS", "register"),
+    "api.cli": ("COMMANDS", "register"),
+    "api.routes": ("ROUTERS", "router"),
+    "layers": ("LAYERS", "LAYER"),
 }
 
 
@@ -98,17 +100,31 @@ def test_environment_is_not_read_at_import():
     assert strays == []
 
 
-@pytest.mark.parametrize(("folder", "table"), TABLES.items())
-def test_every_table_is_complete(folder, table):
-    table_name, attribute = table
-    package = importlib.import_module(folder.replace("/", "."))
-    listed = set(getattr(package, table_name).values())
-    found = {
-        f"{folder.replace('/', '.')}.{path.stem}"
-        for path in (ROOT / folder).glob("*.py")
-        if any(isinstance(node, ast.FunctionDef) and node.name == attribute for node in tree(path).body)
+@pytest.mark.parametrize(("package", "table", "attribute"), [(p, *row) for p, row in TABLES.items()])
+def test_every_table_is_complete(package, table, attribute):
+    """Each module of the folder that has the thing is in the table, once, and nothing else is."""
+    home = importlib.import_module(package)
+    rows = getattr(home, table)
+    found = []
+    for path in sorted((ROOT / package.replace(".", "/")).glob("[!_]*.py")):
+        module = importlib.import_module(f"{package}.{path.stem}")
+        if hasattr(module, attribute):
+            found.append(module.__name__ if isinstance(rows, dict) else id(getattr(module, attribute)))
+    assert found
+    listed = list(rows.values()) if isinstance(rows, dict) else [id(row) for row in rows]
+    assert sorted(listed) == sorted(found)
+
+
+def test_every_quality_check_is_run():
+    quality = importlib.import_module("twin.quality")
+    modules = {check.__module__ for check in quality.CHECKS}
+    takers = {
+        f"twin.quality.{path.stem}"
+        for path in (ROOT / "twin" / "quality").glob("[!_]*.py")
+        if any(isinstance(n, ast.FunctionDef) and n.name.startswith("check_") for n in tree(path).body)
     }
-    assert listed == found
+    assert len(set(quality.CHECKS)) == len(quality.CHECKS)
+    assert takers <= modules
 
 
 def test_tests_mirror_the_house():
