@@ -95,9 +95,7 @@ def _twin_error(_: Request, error: Exception) -> Response:
     for kind, status, name in STATUS_OF_ERROR:
         if isinstance(error, kind):
             headers = {"Retry-After": "2"} if status == 503 else None
-            return problem(
-                status, error.what, kind=name, where=error.where, hint=error.hint, headers=headers
-            )
+            return problem(status, error.what, kind=name, where=error.where, hint=error.hint, headers=headers)
     return problem(500, error.what, kind="internal", where=error.where, hint=error.hint)
 
 

@@ -39,7 +39,11 @@ class Ingest:
         return IngestState(
             connected=counters.connected,
             detail=detail,
-            counts={"messages": counters.messages, "readings": counters.readings, "waiting": counters.waiting},
+            counts={
+                "messages": counters.messages,
+                "readings": counters.readings,
+                "waiting": counters.waiting,
+            },
         )
 
     async def run(self) -> None:

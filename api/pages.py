@@ -42,7 +42,9 @@ def install(app: FastAPI, web_dir: Path) -> None:
         file = root / _PAGES.get(request.url.path, "index.html")
         if not await anyio.to_thread.run_sync(file.is_file):
             return HTMLResponse(_NOT_BUILT, 503, {"cache-control": "no-store", "retry-after": "10"})
-        return FileResponse(file, media_type="text/html; charset=utf-8", headers={"cache-control": "no-cache"})
+        return FileResponse(
+            file, media_type="text/html; charset=utf-8", headers={"cache-control": "no-cache"}
+        )
 
     async def asset(request: Request) -> Response:
         file = (root / request.path_params["path"]).resolve()

@@ -76,9 +76,7 @@ async def _online_rows(running: Runtime, limit: int) -> Listed:
 async def _devices(running: Runtime, rows: list[int]) -> list[Row]:
     board, catalog = running.twin.board, running.twin.catalog
     ids = [int(board.device_id[row]) for row in rows]
-    named = await fetch(
-        running.engine, "SELECT id, name, name_en FROM device WHERE id = ANY(:ids)", ids=ids
-    )
+    named = await fetch(running.engine, "SELECT id, name, name_en FROM device WHERE id = ANY(:ids)", ids=ids)
     names = {row["id"]: row for row in named}
     listed = []
     for row, device_id in zip(rows, ids, strict=True):

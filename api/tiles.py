@@ -256,7 +256,9 @@ class TileStore:
         if self._changes and self._changes[0][0] > number + 1:
             return True  # more changed meanwhile than is remembered
         names = {layer.name for layer in tile.address.layers}
-        return any(n > number and names & layers and _touch(box, tile.bbox) for n, layers, box in self._changes)
+        return any(
+            n > number and names & layers and _touch(box, tile.bbox) for n, layers, box in self._changes
+        )
 
     def invalidate(self, table: str, bbox: Sequence[float] | None) -> list[tuple[str, int, Bbox]]:
         """Forget the tiles that a change of a table touches.

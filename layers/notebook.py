@@ -69,9 +69,7 @@ def _records(data: Any) -> Sequence[Mapping[str, Any]]:
 
 
 def _plain(record: Mapping[str, Any]) -> dict[str, Any]:
-    plain = {
-        key: value.item() if isinstance(value, np.generic) else value for key, value in record.items()
-    }
+    plain = {key: value.item() if isinstance(value, np.generic) else value for key, value in record.items()}
     plain.setdefault("height_m", 0.0)
     state = plain.get("state")
     if isinstance(state, int) and 0 <= state < len(STATE_COLOURS):

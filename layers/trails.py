@@ -17,7 +17,7 @@ def declare(data: Any) -> pdk.Layer:
         id="trails",
         get_path="path",
         get_color=constant("PERSON"),
-        opacity=0.45,
+        opacity=0.28,
         width_min_pixels=2,
         get_width=2,
         joint_rounded=True,

@@ -16,8 +16,9 @@ from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIO
 from twin.errors import InvalidError, UnavailableError
 
 if TYPE_CHECKING:
-    from api.live.hub import Hub
     from websockets.http11 import Request
+
+    from api.live.hub import Hub
 
 TEXT: Final = 1
 BINARY: Final = 2

@@ -206,6 +206,4 @@ class AcknowledgeAnswer(BaseModel):
 async def acknowledge_alarms(running: Running, body: AcknowledgeRequest) -> AcknowledgeAnswer:
     """Note that a person has seen alarms; doing it twice changes nothing."""
     result = await acknowledge(running.writing, body.alarm_ids, body.by, catalog=running.twin.catalog)
-    return AcknowledgeAnswer(
-        acknowledged=result.acknowledged, already=result.already, unknown=result.unknown
-    )
+    return AcknowledgeAnswer(acknowledged=result.acknowledged, already=result.already, unknown=result.unknown)

@@ -96,9 +96,7 @@ async def get_catalog(running: Running) -> CatalogAnswer:
             )
             for state in State
         ],
-        groups=[
-            SourceAnswer(name=group.name, zh=group.zh, en=group.en) for group in catalog.groups.values()
-        ],
+        groups=[SourceAnswer(name=group.name, zh=group.zh, en=group.en) for group in catalog.groups.values()],
         device_kinds=[_kind(kind) for kind in catalog.by_code.values()],
         case_sources=[
             SourceAnswer(name=name, zh=SOURCE_NAMES[name][0], en=SOURCE_NAMES[name][1]) for name in SOURCES

@@ -110,9 +110,7 @@ async def read_device(running: Runtime, device_id: int) -> tuple[Row, int]:
     found = await fetch_one(running.engine, _DEVICE, id=device_id)
     row = running.twin.board.row_of_id.get(device_id)
     if found is None or row is None:
-        raise NotFoundError(
-            f"there is no device {device_id}", where="id", hint="search with /api/search?q="
-        )
+        raise NotFoundError(f"there is no device {device_id}", where="id", hint="search with /api/search?q=")
     return found, row
 
 
@@ -278,9 +276,7 @@ async def list_neighbours(
     order = np.lexsort((distance[near], board.kind[near] != board.kind[row]))
     chosen = near[order][:limit]
     ids = [int(board.device_id[i]) for i in chosen]
-    named = await fetch(
-        running.engine, "SELECT id, name, name_en FROM device WHERE id = ANY(:ids)", ids=ids
-    )
+    named = await fetch(running.engine, "SELECT id, name, name_en FROM device WHERE id = ANY(:ids)", ids=ids)
     names = {row["id"]: row for row in named}
     answers = []
     for i in chosen.tolist():

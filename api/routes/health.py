@@ -36,6 +36,4 @@ def version() -> str:
 async def get_health(running: Running) -> HealthAnswer:
     """Return the state of every part."""
     parts = await running.health.parts()
-    return HealthAnswer(
-        status=overall(parts), version=version(), started_at=running.started_at, parts=parts
-    )
+    return HealthAnswer(status=overall(parts), version=version(), started_at=running.started_at, parts=parts)

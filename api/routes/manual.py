@@ -32,9 +32,7 @@ async def get_manual(request: Request) -> HTMLResponse:
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
     ]
-    papers = " · ".join(
-        f'<a href="/docs/{name}">{name}</a>' for name in _PAPERS if (_DOCS / name).is_file()
-    )
+    papers = " · ".join(f'<a href="/docs/{name}">{name}</a>' for name in _PAPERS if (_DOCS / name).is_file())
     return HTMLResponse(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>GridTwin API</title>'
         f"<style>{_STYLE}</style><h1>GridTwin API {escape(document['info']['version'])}</h1>"

@@ -125,9 +125,7 @@ async def get_scene(running: Running) -> SceneAnswer:
     return SceneAnswer(
         name=str(last["name"]) if last else "GridTwin",
         name_en=(str(last["name_en"]) if last["name_en"] else None) if last else None,
-        breadcrumb=[
-            AreaStep(code=str(s["code"]), name=str(s["name"]), level=str(s["level"])) for s in steps
-        ],
+        breadcrumb=[AreaStep(code=str(s["code"]), name=str(s["name"]), level=str(s["level"])) for s in steps],
         bounds=(west, south, east, north),
         center=center,
         zoom=_zoom(west, south, east, north),

@@ -84,9 +84,7 @@ async def get_timeline(
         to=end,
         step_s=step_s,
         observations=[
-            running.sampler.observations(
-                begin.timestamp() + i * step_s, begin.timestamp() + (i + 1) * step_s
-            )
+            running.sampler.observations(begin.timestamp() + i * step_s, begin.timestamp() + (i + 1) * step_s)
             for i in range(steps)
         ],
         alarms=AlarmSeries(

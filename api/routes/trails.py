@@ -67,9 +67,7 @@ async def list_trails(
     return [
         TrailAnswer(
             id=row["id"],
-            path=[
-                (round(lon, 6), round(lat, 6)) for lon, lat in zip(row["lons"], row["lats"], strict=True)
-            ],
+            path=[(round(lon, 6), round(lat, 6)) for lon, lat in zip(row["lons"], row["lats"], strict=True)],
             timestamps=row["times"],
         )
         for row in found

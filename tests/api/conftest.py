@@ -96,9 +96,7 @@ class Served:
         return f"ws://{self.host}:{self.port}/live"
 
     def sql(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
-        with psycopg.connect(
-            self.database.url.replace("+psycopg", ""), autocommit=True
-        ) as connection:
+        with psycopg.connect(self.database.url.replace("+psycopg", ""), autocommit=True) as connection:
             cursor = connection.execute(statement, parameters or None)
             return cursor.fetchall() if cursor.description else []
 
@@ -109,9 +107,7 @@ class Served:
 @contextlib.asynccontextmanager
 async def serving(database: object, folder: Path) -> AsyncIterator[Served]:
     """Run the application as the product does, on a free port, in this loop."""
-    settings = Settings(
-        database_url=database.url, data_dir=folder, web_dir=folder / "dist", host="127.0.0.1"
-    )
+    settings = Settings(database_url=database.url, data_dir=folder, web_dir=folder / "dist", host="127.0.0.1")
     app = create_app(settings)
     port = free_tcp_port()
     server = uvicorn.Server(

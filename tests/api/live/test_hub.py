@@ -4,12 +4,12 @@ import time
 
 import numpy as np
 import pytest
+from tests_live import HERE, LAT, LON, WIDE, Stage, looking, staged
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from api.live import hub as hub_module
 from api.live.client import LiveClient
 from api.live.frames import Frame
-from tests_live import HERE, LAT, LON, WIDE, Stage, looking, staged
 from twin.store.journal import Event
 
 
@@ -169,9 +169,7 @@ async def test_a_stalled_viewer_costs_the_others_nothing_and_is_dropped(monkeypa
             while not stop.is_set():
                 seed += 1
                 shake(stage, rows, seed)
-                most_waiting = max(
-                    [most_waiting, *(v.connection.waiting_bytes() for v in stage.hub.viewers)]
-                )
+                most_waiting = max([most_waiting, *(v.connection.waiting_bytes() for v in stage.hub.viewers)])
                 await asyncio.sleep(0.05)
 
         changing = asyncio.create_task(keep_changing())

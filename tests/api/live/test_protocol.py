@@ -7,11 +7,11 @@ import h3.api.numpy_int as h3
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests_live import HERE, LAT, LON, SENSOR, WIDE, WORKER, Stage, looking, staged
 
 from api.live.cells import Viewport, cell_resolution
 from api.live.client import LiveClient
 from api.live.hub import SKIP_BYTES
-from tests_live import HERE, LAT, LON, SENSOR, WIDE, WORKER, Stage, looking, staged
 
 LOOKS = [
     (HERE, 16.0),
@@ -137,9 +137,7 @@ async def act(stage: Stage, operation: str, amount: int, seed: int, state: dict)
             first = state["next_id"]
             state["next_id"] += amount
             lon, lat = spread(random, amount)
-            stage.place(
-                list(range(first, first + amount)), lon, lat, SENSOR if seed % 3 else WORKER
-            )
+            stage.place(list(range(first, first + amount)), lon, lat, SENSOR if seed % 3 else WORKER)
         case "remove" if len(rows):
             chosen = np.unique(random.choice(rows, min(amount, len(rows))))
             stage.board.remove([int(stage.board.device_id[r]) for r in chosen])

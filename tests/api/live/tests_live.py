@@ -77,7 +77,9 @@ class Stage:
             )
         )
         assert (self.board.state[rows] == state).all()
-        assert lon is None or (self.board.lon[rows] == lon).all(), "a stage whose things stand still proves nothing"
+        assert lon is None or (self.board.lon[rows] == lon).all(), (
+            "a stage whose things stand still proves nothing"
+        )
 
     def live_rows(self) -> np.ndarray:
         return np.flatnonzero(self.board.device_id[: self.board.count] != 0)
@@ -95,7 +97,13 @@ async def staged(*, ticking: bool = True) -> AsyncIterator[Stage]:
     app = Starlette(routes=[WebSocketRoute("/live", live)])
     port = free_tcp_port()
     config = uvicorn.Config(
-        app, host="127.0.0.1", port=port, log_config=None, lifespan="off", timeout_graceful_shutdown=1, **LIVE_OPTIONS
+        app,
+        host="127.0.0.1",
+        port=port,
+        log_config=None,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        **LIVE_OPTIONS,
     )
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # hypothesis runs examples outside the main test
