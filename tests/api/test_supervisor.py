@@ -201,3 +201,14 @@ def test_other_hosts_are_warned_about(server_dir):
 def test_low_port():
     with pytest.raises(SetupError, match="may not listen"):
         module._require_listenable("127.0.0.1", 81)
+
+
+def test_a_database_of_somebody_else_is_used_and_left_running(start, database):
+    fresh = database.fresh()
+    up = start("--no-demo", "--database-url", fresh.url, folder="foreign")
+    up.wait_ready()
+    assert up.health()["parts"]["database"]["state"] == "ok"
+    assert not (up.data_dir / "pg").exists()
+    up.stop()
+    assert up.process.returncode == 0
+    assert database.cluster.alive
