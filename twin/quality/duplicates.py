@@ -45,7 +45,7 @@ def check_duplicates(connection: Connection) -> list[Finding]:
         ),
         *findings(
             "building_duplicate",
-            "error",
+            "warning",
             same,
             message="{n} pairs of buildings have the same footprint and are counted twice",
             hint="remove one of the two in the source and import again",
