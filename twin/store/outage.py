@@ -15,6 +15,9 @@ _PASSING = ("08", "53", "57", "58", "40")
 
 def is_outage(error: BaseException) -> bool:
     """Say whether the same act may succeed later, unchanged."""
+    cause = error.__cause__ if isinstance(error, DBAPIError) else error
+    if isinstance(cause, ValueError | TypeError) or isinstance(getattr(cause, "__cause__", None), ValueError):
+        return False  # a value the driver cannot encode, which it also calls an interface error
     if isinstance(error, DBAPIError):
         if error.connection_invalidated or isinstance(error, InterfaceError):
             return True

@@ -15,7 +15,7 @@ import gmqtt
 import psycopg
 import pytest
 
-from ingest.transports.broker import BrokerAddress
+from ingest.transports.broker import Broker, BrokerAddress
 from ingest.transports.mqtt import MqttTransport
 from twin.errors import UnavailableError
 from twin.states import State
@@ -210,12 +210,60 @@ async def test_wrong_password_is_said_at_once(feed, broker) -> None:
         await transport.start()
 
 
+async def test_cut_connections_lose_and_double_nothing(feed, sender) -> None:
+    _, transport, database = feed
+    stop = asyncio.Event()
+    flow = asyncio.create_task(_flow(sender, stop, 2000))
+    for _ in range(3):
+        await asyncio.sleep(0.3)
+        transport._client._connection._transport.abort()  # what a broken network looks like
+        await until(lambda: not transport.counters.connected)
+        await until(lambda: transport.counters.connected)
+    stop.set()
+    sent = await flow
+    await sender.drained()
+    await until(lambda: rows(database, "SELECT count(*) FROM observation") == [(sent,)])
+    await until(lambda: transport.counters.waiting == 0)
+    assert transport.counters.connections == 4
+    assert transport.counters.stored == sent
+
+
+async def test_broker_that_restarts_is_found_again(database, install_devices, server_dir) -> None:
+    fresh = database.fresh()
+    install_devices(fresh, {f"level-{i:02d}": "water_level" for i in range(20)})
+    broker = Broker(server_dir / f"broker-{uuid.uuid4().hex[:6]}", port=0)
+    broker.start()
+    engine = create_async_engine(fresh.async_url)
+    twin = await Twin.open(engine)
+    transport = MqttTransport(twin, broker.address, client_id="restart")
+    try:
+        await transport.start()
+        for i in range(2):
+            sender = await Sender().connect(broker)
+            await until(lambda: transport.counters.connected)
+            await asyncio.sleep(0.3)
+            sender.send("devices/level-00/observations", {"t": now_ms(), "p": "level", "v": i})
+            await until(lambda i=i: transport.counters.stored == i + 1)
+            await sender.client.disconnect()
+            broker.stop()
+            await until(lambda: not transport.counters.connected)
+            broker.start()
+        await until(lambda: transport.counters.connected)
+    finally:
+        await transport.stop()
+        await twin.close()
+        await engine.dispose()
+        broker.stop()
+
+
 async def _flow(sender: Sender, stop: asyncio.Event, per_s: int) -> int:
     """Publish one numbered reading after the other; return how many."""
     start, n = now_ms(), 0
     while not stop.is_set():
         uid = f"level-{n % 20:02d}"
-        sender.send(f"devices/{uid}/observations", {"t": start - n, "p": "level", "v": n % 10})
+        level = 22 if n // 20 % 10 == 0 else 2  # two hundred ms of alarm a second
+        late = 1001 if n % 7 == 0 else 0  # odd, so that no two share a time
+        sender.send(f"devices/{uid}/observations", {"t": start + 2 * n - late, "p": "level", "v": level})
         n += 1
         if n % 20 == 0:
             await asyncio.sleep(20 / per_s)
@@ -262,6 +310,14 @@ async def _outages(server_dir: Path, broker, install_devices, *, rounds: int, pe
         assert stored == [(sent, sent)]
         assert transport.counters.retries > 0
         assert transport.counters.refused.total() == 0
+        told = rows(
+            cluster,
+            "SELECT kind, count(*), count(DISTINCT data->>'alarm_id') FROM journal GROUP BY 1 ORDER BY 1",
+        )
+        alarms = rows(cluster, "SELECT count(cleared_at), count(*) FROM alarm")[0]
+        assert alarms[0] > 0
+        assert told == [("alarm.cleared", alarms[0], alarms[0]), ("alarm.raised", alarms[1], alarms[1])]
+        assert rows(cluster, "SELECT count(*) = max(seq) FROM journal") == [(True,)]
     finally:
         await sender.client.disconnect()
         if transport:
