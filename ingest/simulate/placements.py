@@ -402,7 +402,8 @@ def _inner_points(shape: Any, count: int, seed: int, ref: str) -> list[tuple[flo
 def _beside(city: City, kind: str, rule: SitingRule, road: RoadFact) -> Iterator[Site]:
     length = road.line.length
     zh, en = _road_names(city, road)
-    at = rule.spacing_m / 2.0
+    # Maps cut streets into short ways: each gets one place at least, and crowding is thinned afterwards.
+    at = min(rule.spacing_m, length) / 2.0
     n = 0
     while at < length:
         ahead = shapely.get_coordinates(
@@ -435,14 +436,15 @@ def _clear(city: City, sites: list[Site], *, off_road: bool, spacing_m: float) -
     x = np.array([s.x_m for s in sites])
     y = np.array([s.y_m for s in sites])
     free = city.free(x, y, off_road=off_road)
-    drop = np.zeros(len(sites), bool)
     kept = np.flatnonzero(free)
-    pairs = cKDTree(np.column_stack((x, y))[kept]).query_pairs(spacing_m, output_type="ndarray")
-    for a, b in pairs[np.lexsort((pairs[:, 1], pairs[:, 0]))] if len(pairs) else ():
-        first, second = kept[min(a, b)], kept[max(a, b)]
-        if not drop[first]:
-            drop[second] = True
-    return [s for s, ok, gone in zip(sites, free, drop, strict=True) if ok and not gone]
+    xy = np.column_stack((x, y))[kept]
+    tree = cKDTree(xy)
+    alive = np.ones(len(kept), bool)
+    for i in range(len(kept)):
+        if alive[i]:
+            near = np.array(tree.query_ball_point(xy[i], spacing_m), np.int64)
+            alive[near[near > i]] = False
+    return [sites[i] for i in kept[alive].tolist()]
 
 
 def _road_names(city: City, road: RoadFact) -> tuple[str, str]:

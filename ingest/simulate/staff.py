@@ -92,9 +92,9 @@ def site_workers(connection: Connection, city: City, parameters: Parameters, see
     for n in range(count):
         # More grids than workers: the grids are walked through evenly; fewer: some have two workers.
         grid = grids[n * len(grids) // count] if grids else None
-        street = (grid["street"] if grid else None) or ("本辖区" if city.chinese else "District")
+        street = (grid["street"] if grid else None) or ""
         if street not in organisations:
-            organisations[street] = _organisations(connection, street, len(organisations) + 1, city.chinese)
+            organisations[street] = _organisations(connection, street, len(organisations) + 1)
         code = f"SIM-W-{n + 1:03d}"
         if grid:
             point = shapely.get_coordinates(shapely.from_wkb(bytes(grid["point"])))
@@ -136,14 +136,15 @@ def worker_name(rule: WorkerRule, seed: int, number: int, *, chinese: bool) -> t
     return f"{full}（模拟）", f"{full} (simulated)"
 
 
-def _organisations(connection: Connection, street: str, number: int, chinese: bool) -> tuple[int, int]:
-    base = street.removesuffix("街道") if chinese else street
+def _organisations(connection: Connection, street: str, number: int) -> tuple[int, int]:
+    """Store the office and the patrol of a street ("" where the map has none) and return their ids."""
+    base, street_en = street.removesuffix("街道") or "本辖区", street or "District"
     office = connection.execute(
         _ORGANISATION,
         {
             "code": f"SIM-O-{number:02d}",
             "name": f"{base}街道办事处（模拟）",
-            "name_en": f"{street} office (simulated)",
+            "name_en": f"{street_en} office (simulated)",
             "kind": "street_office",
             "parent": None,
         },
@@ -153,7 +154,7 @@ def _organisations(connection: Connection, street: str, number: int, chinese: bo
         {
             "code": f"SIM-O-{number:02d}-P",
             "name": f"{base}网格巡查队（模拟）",
-            "name_en": f"{street} grid patrol (simulated)",
+            "name_en": f"{street_en} grid patrol (simulated)",
             "kind": "patrol",
             "parent": office,
         },

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -71,6 +72,26 @@ def test_lamps_stand_beside_the_kerb_off_buildings_and_apart(
     assert shapely.distance(kerbs, points).min() > 0.0
     apart = shapely.STRtree(points).query_nearest(points, exclusive=True, return_distance=True)[1]
     assert apart.min() >= rule.spacing_m * 0.6 - 0.01
+
+
+def test_a_street_cut_into_short_ways_still_gets_what_stands_far_apart(
+    city: City, parameters: Parameters, catalog: Catalog
+) -> None:
+    pieces = []
+    for road in city.roads:
+        xy = list(road.line.segmentize(40.0).coords)
+        pieces += [
+            dataclasses.replace(road, ref=f"{road.ref}-{n}", line=shapely.LineString(pair))
+            for n, pair in enumerate(itertools.pairwise(xy))
+        ]
+    cut = dataclasses.replace(city, roads=tuple(pieces))
+    plan = plan_devices(cut, parameters, catalog, 3000, 7)
+    for kind in ("air_quality", "noise", "traffic", "hydrant"):
+        assert plan[kind], kind
+        points = shapely.points([(s.x_m, s.y_m) for s in plan[kind]])
+        if len(points) > 1:
+            near = shapely.STRtree(points).query_nearest(points, exclusive=True, return_distance=True)[1]
+            assert near.min() >= parameters.siting.kinds[kind].spacing_m * 0.6 - 0.01
 
 
 def test_doors_are_on_outlines_at_the_mapped_entrance_or_towards_a_street(city: City, plan: Plan) -> None:
