@@ -187,6 +187,9 @@ class PrivateCluster:
         self.attached = False
         if process is not None:
             _end(process)
+            if self._socket_dir is not None:
+                with contextlib.suppress(OSError):  # not empty only when the server was killed
+                    self._socket_dir.rmdir()
         self._lock.release()
 
     def __enter__(self) -> PrivateCluster:
