@@ -5,10 +5,11 @@ import { JSONConverter } from '@deck.gl/json';
 import { GeoJsonLayer, IconLayer, LineLayer, PathLayer, PolygonLayer, ScatterplotLayer, SolidPolygonLayer, TextLayer } from '@deck.gl/layers';
 import { STATE_PALETTE, TOKENS, hex } from '../look/palette.ts';
 import { DevicePointLayer } from './device_point_layer.ts';
+import { extras, problem, type ClassName, type LayerExtras } from './spec.ts';
 
 type Props = Record<string, unknown>;
 
-export const CLASSES = {
+const CLASSES: Record<ClassName, unknown> = {
   DevicePointLayer,
   H3HexagonLayer,
   TripsLayer,
@@ -21,45 +22,6 @@ export const CLASSES = {
   GeoJsonLayer,
   IconLayer,
 };
-
-/** What the page reads of a layer beside deck's own props. */
-export interface LayerExtras {
-  id: string;
-  type: string;
-  data: string | null;
-  beforeId: string | null;
-  refreshS: number;
-  toggle: string | null;
-}
-
-export function extras(spec: Props): LayerExtras {
-  const data = spec.data;
-  return {
-    id: String(spec.id ?? spec['@@type']),
-    type: String(spec['@@type']),
-    data: typeof data === 'string' ? data : null,
-    beforeId: typeof spec.beforeId === 'string' ? spec.beforeId : null,
-    refreshS: typeof spec.refreshS === 'number' ? spec.refreshS : 60,
-    toggle: typeof spec.toggle === 'string' ? spec.toggle : null,
-  };
-}
-
-/** Only our own API may be read, whatever a declaration says. */
-export function isApiPath(data: string): boolean {
-  return data.startsWith('/api/') && !data.includes('..');
-}
-
-/**
- * Why a declared layer cannot be drawn, or null.
- *
- * deck.gl would only warn on the console; a wall has nobody who reads that.
- */
-export function problem(spec: Props): string | null {
-  const x = extras(spec);
-  if (!(x.type in CLASSES)) return `${x.id}: ${x.type}`;
-  if (x.data !== null && !x.data.startsWith('live:') && !isApiPath(x.data)) return `${x.id}: ${x.data}`;
-  return null;
-}
 
 export interface Sources {
   /** Data by its declared string; null: nothing to draw yet. */

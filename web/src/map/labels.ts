@@ -17,7 +17,7 @@ export interface Candidate {
   label: Box | null;
   /** What goes with the shape and may not be written over: its stem and foot. */
   body?: Box;
-  /** The shape is drawn even over another (it is the incident). */
+  /** Drawn whatever it covers (it is the incident). */
   forced?: boolean;
 }
 
@@ -46,7 +46,7 @@ export function place(candidates: Candidate[], taken: Box[] = []): Map<string, P
       out.set(c.key, { shape: false, label: false });
       continue;
     }
-    const label = c.label !== null && free(c.label);
+    const label = c.label !== null && (c.forced || free(c.label));
     if (shape && c.shape) boxes.push(c.shape);
     if (shape && c.body) boxes.push(c.body);
     if (label && c.label) boxes.push(c.label);

@@ -7,7 +7,8 @@ import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import type { LayerSpec, Scene } from '../api/schema.ts';
 import { get } from '../api/client.ts';
 import type { TilesChanged, Viewport } from '../api/socket.ts';
-import { extras, makeConverter, problem, type LayerExtras } from '../layers/convert.ts';
+import { makeConverter } from '../layers/convert.ts';
+import { extras, problem, type LayerExtras } from '../layers/spec.ts';
 import { RoofEdgeLayer, roofEdges, seamTest } from '../layers/roof_edge_layer.ts';
 import { LiveSource } from '../layers/live_source.ts';
 import type { Commit, LiveBoard } from '../state/live.ts';
@@ -65,7 +66,7 @@ const WIDE_PLACES = ['green', 'water', 'plaza', 'square', 'park'];
 /** 3号楼 says nothing to somebody who looks at a whole street. */
 const NUMBERED = /^[0-9A-Za-z一二三四五六七八九十]{1,4}\s*(号楼|栋|幢|座|单元)$/;
 /** More places than this never fit beside each other. */
-const MAX_PLACES = 60;
+const MAX_PLACES = 28;
 
 const reducedMotion = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
 
@@ -515,11 +516,11 @@ export class WallMap {
         heightM: Number(p.height ?? 0),
       });
     }
-    if (map.getZoom() >= 15) {
+    if (map.getZoom() >= 15 && !this.scene.tile_layers.place_label) {
       const named = new Map<string, { f: GeoJSONFeature; size: number }>();
       for (const f of from('building')) {
         const name = f.properties.name as string | undefined;
-        if (!name || seen.has(name)) continue;
+        if (!name || seen.has(name) || NUMBERED.test(name)) continue;
         const size = ringSize(f);
         const held = named.get(name);
         if (!held || held.size < size) named.set(name, { f, size });

@@ -23,10 +23,13 @@ export function expose(wall: Wall, map: WallMap): void {
       ages: () => wall.ages,
       lost: () => wall.lost,
       select: (type: 'device' | 'worker' | 'building', id: number) => wall.select({ type, id }),
-      project: (lon: number, lat: number) => map.map.project([lon, lat]),
+      project: (lon: number, lat: number) => {
+        const { x, y } = map.map.project([lon, lat]);
+        return { x, y };
+      },
       idle: () => map.map.loaded() && !map.map.isMoving(),
       view: () => ({ center: map.map.getCenter().toArray(), zoom: map.map.getZoom(), pitch: map.map.getPitch(), bearing: map.map.getBearing() }),
-      jump: (view: { center?: [number, number]; zoom?: number; pitch?: number; bearing?: number }) => map.map.jumpTo(view),
+      jump: (view: { center?: [number, number]; zoom?: number; pitch?: number; bearing?: number }) => void map.map.jumpTo(view),
       /** Lose and restore the WebGL contexts of map and overlay. */
       loseContext: () => {
         for (const canvas of [map.map.getCanvas(), map.liveCanvas()]) {

@@ -26,6 +26,16 @@ export function reading(lang: Lang, property: Pick<KindProperty, 'unit' | 'decim
   return `${number(value, property?.decimals)}${property?.unit ? ` ${property.unit}` : ''}`;
 }
 
+/**
+ * The property of a device that matters now: the one its open alarm is about, else the one in the worst
+ * state, else the first.
+ */
+export function focusProperty<P extends { name: string; state: number | string }>(properties: P[], alarmed: string | undefined): P | undefined {
+  const named = properties.find((p) => p.name === alarmed);
+  if (named) return named;
+  return properties.reduce<P | undefined>((best, p) => (!best || stateCode(p.state) > stateCode(best.state) ? p : best), undefined);
+}
+
 /** A name without the mark of what is simulated, where the mark is shown beside it. */
 export function unmarked(name: string): string {
   return name.replace(/（模拟）|\s*\(simulated\)/g, '');

@@ -21,6 +21,7 @@ import type {
 } from '../api/schema.ts';
 import { langOf, say, type Key, type Lang } from '../i18n/index.ts';
 import { stateCode } from '../look/palette.ts';
+import { focusProperty } from './groups.ts';
 import { LiveBoard, type Commit } from './live.ts';
 import { freshness, LOST_AFTER_S, type LayerFreshness } from './staleness.ts';
 
@@ -43,6 +44,8 @@ const EMPTY_DETAIL: Detail = { device: null, building: null, history: null, neig
 
 /** Seconds between two reads of what has no event of its own. */
 const EVERY_S = { alarms: 30, cases: 30, stats: 10, timeline: 60, detail: 5 };
+/** A question that failed is asked again so soon, s. */
+const RETRY_S = 5;
 const EVENT_DEBOUNCE_MS = 250;
 
 /** A question to the API that is asked again and again: the old answer stays while the new one is fetched. */
@@ -212,6 +215,8 @@ export class Wall {
     this.now = Date.now() + this.board.clockOffsetS * 1000;
     if (!this.scene || document.hidden) return;
     this.seconds += 1;
+    for (const resource of [this.alarms, this.cases, this.stats, this.timeline])
+      if (resource.error && this.seconds % RETRY_S === 0) void resource.refresh();
     if (this.seconds % EVERY_S.alarms === 0) void this.alarms.refresh().then(() => this.noticeNew());
     if (this.seconds % EVERY_S.cases === 0) void this.cases.refresh();
     if (this.seconds % EVERY_S.stats === 0) void this.stats.refresh();
@@ -336,6 +341,13 @@ export class Wall {
     return undefined;
   }
 
+  /** Name of the property that the open alarm of the selected device is about. */
+  get alarmedProperty(): string | undefined {
+    const id = this.selection?.id;
+    const members = this.selectedGroup?.members.filter((m) => m.device_id === id) ?? [];
+    return members.sort((a, b) => stateCode(b.state) - stateCode(a.state))[0]?.property;
+  }
+
   move(step: number): void {
     const { rows } = this;
     if (!rows.length) return;
@@ -392,7 +404,7 @@ export class Wall {
       if (number !== this.detailNumber) return;
       this.detail = { ...this.detail, device, error: null, readAt: Date.now() };
       if (s.type === 'worker') return;
-      const property = device.properties[0]?.name;
+      const property = focusProperty(device.properties, this.alarmedProperty)?.name;
       const [history, neighbours, events] = await Promise.all([
         property ? settle<History>(`${base}/history?property=${encodeURIComponent(property)}&hours=24&points=600`) : null,
         settle<Neighbour[]>(`${base}/neighbours?limit=5&radius_m=300`),
