@@ -322,6 +322,7 @@ class Twin:
             written = await self._writer.write(
                 self.board, seen, folded, self._alarms(folded.rounds) if folded.rounds else None
             )
+            self.board.apply(folded.newest)
         except UnavailableError as error:
             self._down(error)
             self._fail(jobs, error)
@@ -333,7 +334,6 @@ class Twin:
                 jobs, TwinError(f"the observations could not be stored: {error}", where="observations")
             )
             return
-        self.board.apply(folded.newest)
         self._count(jobs, written.stored, folded.in_order)
         self.totals.last_commit_s = time.perf_counter() - begun
         if not self.totals.database_up:
@@ -388,8 +388,8 @@ class Twin:
         day = 0
         while True:
             await asyncio.sleep(1.0)
-            self.board.sweep(_now_us())
             try:
+                self.board.sweep(_now_us())
                 async with self._turn:
                     await self._mature()
                     if day != (day := int(time.time() // 86_400)):

@@ -73,9 +73,7 @@ def _decode(payload: bytes, uid: str | None, out: Readings) -> Readings:
         if n == 0 and len(out.refused) == refused:
             raise DecodeError("empty", "the message holds no reading")
     except DecodeError:
-        for column in out.columns():
-            del column[before:]
-        del out.refused[refused:]
+        out.cut(before, refused)
         raise
     return out
 

@@ -39,6 +39,12 @@ class Readings:
     def __len__(self) -> int:
         return len(self.uid)
 
+    def cut(self, n: int, refused: int) -> None:
+        """Forget what was appended beyond n readings and so many refused ones."""
+        for column in self.columns():
+            del column[n:]
+        del self.refused[refused:]
+
     def columns(self) -> tuple[list[Any], ...]:
         """Return the columns, without what was refused."""
         return self.uid, self.time_us, self.name, self.value, self.unit, self.lon, self.lat

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +13,8 @@ from twin.catalog import SLOTS, Catalog
 from twin.live.board import Board
 from twin.twin import ObservationBatch
 from twin.units import conversion, known_units
+
+_NOBODY = itertools.repeat(-1)  # what a look-up gives for a name that is not known
 
 
 class Resolver:
@@ -54,14 +58,14 @@ class Resolver:
         """
         n = len(readings)
         rows = self._board.row_of_uid
-        row = np.fromiter((rows.get(uid, -1) for uid in readings.uid), np.int32, n)
-        name = np.fromiter((self._name.get(p, -1) for p in readings.name), np.int32, n)
+        row = np.fromiter(map(rows.get, readings.uid, _NOBODY), np.int32, n)
+        name = np.fromiter(map(self._name.get, readings.name, _NOBODY), np.int32, n)
         value = np.array(readings.value, np.float64)
         kind = self._board.kind[row]
         slot = self._slot[name, kind]
         ok = (row >= 0) & (slot >= 0)
         if any(readings.unit):
-            unit = np.fromiter((self._unit.get(u, -1) for u in readings.unit), np.int32, n)
+            unit = np.fromiter(map(self._unit.get, readings.unit, _NOBODY), np.int32, n)
             factor = self._factor[unit, kind, slot]
             ok &= ~np.isnan(factor)
             converted = factor != 1.0

@@ -182,6 +182,11 @@ class MqttTransport:
         except DecodeError as error:
             counters.readings += 1
             self._quarantine(window, index, topic, error.reason, str(error), payload)
+        except Exception:  # a fault of ours must not stop the feed: the message is kept for replay
+            log.exception("a message on %s could not be decoded", topic[:200])
+            readings.cut(begin, refused)
+            counters.readings += 1
+            self._quarantine(window, index, topic, "decoder_failed", "see the log of the server", payload)
         else:
             for reading in readings.refused[refused:]:
                 self._quarantine(window, index, topic, reading.reason, reading.detail, reading.payload)

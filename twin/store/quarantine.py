@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections import Counter, deque
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from twin.model import Quarantine
 from twin.store.outage import is_outage
+
+log = logging.getLogger(__name__)
 
 KEPT_BYTES = 262_144
 """Longer payloads are cut to this and the detail says so."""
@@ -91,27 +94,31 @@ class QuarantineWriter:
         return done
 
     async def _run(self) -> None:
-        pause_s = 0.1
+        pause_s, at_once = 0.1, _BATCH_ROWS
         while True:
             await self._wake.wait()
             self._wake.clear()
             while self._waiting:
-                batch = [self._waiting[i] for i in range(min(_BATCH_ROWS, len(self._waiting)))]
+                batch = [self._waiting[i] for i in range(min(at_once, len(self._waiting)))]
                 try:
                     await self._write(batch)
+                    self.written += len(batch)
                 except Exception as error:
-                    if not is_outage(error):
-                        raise
-                    await asyncio.sleep(pause_s)
-                    pause_s = min(5.0, pause_s * 2)
-                    continue
-                pause_s = 0.1
+                    if is_outage(error):
+                        await asyncio.sleep(pause_s)
+                        pause_s = min(5.0, pause_s * 2)
+                        continue
+                    if len(batch) > 1:
+                        at_once = 1  # find the one that cannot be written
+                        continue
+                    log.exception("a refused message cannot be kept: %s", batch[0][0].detail)
+                    self.dropped += 1
+                pause_s, at_once = 0.1, min(_BATCH_ROWS, at_once * 2)
                 for refused, _, done in batch:
                     self._waiting.popleft()
                     self._bytes -= len(refused.payload)
                     if not done.done():
                         done.set_result(None)
-                self.written += len(batch)
 
     async def _write(self, batch: list[tuple[Refused, datetime, asyncio.Future[None]]]) -> None:
         rows = [

@@ -15,6 +15,8 @@ import gmqtt
 import psycopg
 import pytest
 
+from ingest.decoders.readings import Readings
+from ingest.transports import mqtt
 from ingest.transports.broker import Broker, BrokerAddress
 from ingest.transports.mqtt import MqttTransport
 from twin.errors import UnavailableError
@@ -170,6 +172,24 @@ async def test_poison_is_kept_with_its_reason_and_delays_nothing(feed, sender) -
     assert (b"not json",) in {(bytes(payload),) for _, payload in kept}
     assert transport.counters.stored == good + 1
     assert rows(database, "SELECT count(*) FROM observation") == [(good + 1,)]
+
+
+async def test_fault_of_the_decoder_keeps_the_message_and_the_feed(feed, sender, monkeypatch) -> None:
+    _, transport, database = feed
+    real = mqtt.decode_device
+
+    def broken(uid: str, payload: bytes, into: Readings) -> Readings:
+        real(uid, payload, into)
+        if uid == "level-00":
+            raise RuntimeError("a fault of ours")
+        return into
+
+    monkeypatch.setattr(mqtt, "decode_device", broken)
+    for uid in ("level-00", "level-01"):
+        sender.send(f"devices/{uid}/observations", {"t": now_ms(), "p": "level", "v": 1})
+    await until(lambda: transport.counters.acknowledged == 2)
+    assert [reason for (reason,) in rows(database, "SELECT reason FROM quarantine")] == ["decoder_failed"]
+    assert rows(database, "SELECT count(*) FROM observation") == [(1,)]
 
 
 async def test_status_makes_a_device_offline_and_back(feed, sender) -> None:

@@ -30,7 +30,10 @@ async def test_wrong_statements_are_not_outages(database) -> None:
         ]
         assert [is_outage(error) for error in wrong] == [False] * 4
         assert is_outage(await failure(engine, "SELECT pg_terminate_backend(pg_backend_pid())"))
-        twice = "INSERT INTO journal (seq, kind, subject, actor, data) SELECT -1, '', '', '', '{}' FROM (VALUES (1), (2)) AS t"
+        twice = (
+            "INSERT INTO journal (seq, kind, subject, actor, data) "
+            "SELECT -1, '', '', '', '{}' FROM (VALUES (1), (2)) AS t"
+        )
         double = await failure(engine, twice)
         assert is_duplicate(double)
         assert not is_outage(double)
