@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
 
@@ -270,8 +271,84 @@ async def test_many_senders_at_once_share_commits(city) -> None:
     assert rows(database, "SELECT count(*) FROM observation") == [(50,)]
 
 
+async def test_twin_without_a_database_says_so(tmp_path) -> None:
+    engine = create_async_engine(f"postgresql://nobody@/nothing?host={tmp_path}")
+    with pytest.raises(UnavailableError, match="does not answer"):
+        await Twin.open(engine)
+    await engine.dispose()
+
+
 async def test_closing_twin_takes_nothing_more(city) -> None:
     twin, _ = city
     await twin.close()
     with pytest.raises(UnavailableError):
         await twin.observe(batch(twin, ("level-1", "level", -1, 1.0)))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+async def test_permuted_doubled_and_interleaved_observations_are_stored_once(city, seed: int) -> None:
+    twin, database = city
+    chance = random.Random(seed)
+    unique = [
+        (uid, name, -second, float((second * 7) % 40), *place)
+        for uid, name, place in (
+            ("level-1", "level", ()),
+            ("level-2", "level", ()),
+            ("air-1", "pm10", ()),
+            ("wg-0001", "speed", (104.0 + seed / 100, 30.6)),
+        )
+        for second in range(1, 301)
+    ]
+    flood = unique + chance.sample(unique, 300)
+    chance.shuffle(flood)
+    sending = []
+    while flood:
+        n = chance.randint(1, 200)
+        sending.append(twin.observe(batch(twin, *flood[:n])))
+        flood = flood[n:]
+    results = await asyncio.gather(*sending)
+    assert sum(r.stored for r in results) == 1200
+    assert sum(r.duplicate for r in results) == 300
+    stored = rows(
+        database,
+        "SELECT uid, property, round(extract(epoch FROM phenomenon_time) * 1000000 - %s)::int8 / 1000000, "
+        "value "
+        "FROM observation JOIN device ON device.id = device_id",
+        NOW_US,
+    )
+    slots = {"level": 0, "pm10": 1, "speed": 0}
+    assert sorted(stored) == sorted(
+        (uid, slots[name], second, value) for uid, name, second, value, *_ in unique
+    )
+    board = twin.board
+    for uid, slot in (("level-1", 0), ("level-2", 0), ("air-1", 1), ("wg-0001", 0)):
+        assert board.values[board.row_of_uid[uid], slot] == 7.0  # the newest, one second ago
+        assert board.times_us[board.row_of_uid[uid], slot] == NOW_US - 1_000_000
+    present = rows(database, "SELECT DISTINCT value FROM device_state")
+    assert present == [(7.0,)]
+    alarms = rows(database, "SELECT count(*) FROM alarm WHERE cleared_at IS NULL")
+    assert alarms == [(int((board.states[:5] >= State.WARNING).sum()),)]
+
+
+async def test_flood_of_alarms_is_one_commit(city, install_devices) -> None:
+    twin, database = city
+    install_devices(database, {f"flood-{i:04d}": "water_level" for i in range(2000)})
+    await twin.refresh_devices()
+    result = await twin.observe(batch(twin, *((f"flood-{i:04d}", "level", -1, 26.0) for i in range(2000))))
+    assert result.stored == 2000
+    assert twin.totals.commits == 1
+    assert rows(database, "SELECT count(*), max(seq) FROM journal WHERE kind = 'alarm.raised'") == [
+        (2000, 2000)
+    ]
+
+
+async def test_device_removed_while_its_observation_waits_is_not_stored(city) -> None:
+    twin, database = city
+    waiting = batch(twin, ("level-1", "level", -1, 1.0), ("level-2", "level", -1, 2.0))
+    async with twin._turn:
+        task = asyncio.create_task(twin.observe(waiting))
+        await asyncio.sleep(0.05)
+        twin.board.remove([int(twin.board.device_id[twin.board.row_of_uid["level-1"]])])
+    result = await task
+    assert (result.stored, result.quarantined) == (1, 1)
+    assert rows(database, "SELECT value FROM observation") == [(2.0,)]

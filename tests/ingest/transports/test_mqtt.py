@@ -19,12 +19,12 @@ from ingest.decoders.readings import Readings
 from ingest.transports import mqtt
 from ingest.transports.broker import Broker, BrokerAddress
 from ingest.transports.mqtt import MqttTransport
-from twin.errors import UnavailableError
+from twin.errors import TwinError, UnavailableError
 from twin.states import State
 from twin.store.cluster import PrivateCluster
 from twin.store.engine import create_async_engine
 from twin.store.migrations.runner import upgrade
-from twin.twin import Twin
+from twin.twin import ObservationBatch, ObserveResult, Twin
 
 pytestmark = [pytest.mark.postgis, pytest.mark.broker]
 
@@ -190,6 +190,25 @@ async def test_fault_of_the_decoder_keeps_the_message_and_the_feed(feed, sender,
     await until(lambda: transport.counters.acknowledged == 2)
     assert [reason for (reason,) in rows(database, "SELECT reason FROM quarantine")] == ["decoder_failed"]
     assert rows(database, "SELECT count(*) FROM observation") == [(1,)]
+
+
+async def test_reading_the_store_refuses_is_found_and_the_others_are_taken(feed, sender, monkeypatch) -> None:
+    twin, transport, database = feed
+    real = twin.observe
+
+    async def picky(batch: ObservationBatch) -> ObserveResult:
+        if (batch.value == 13).any():
+            raise TwinError("the store does not like 13")
+        return await real(batch)
+
+    monkeypatch.setattr(twin, "observe", picky)
+    uids = [f"level-{i:02d}" for i in range(20)]
+    message = {"t": now_ms(), "p": "level", "d": uids, "v": list(range(20))}
+    sender.send("gateways/gw-1/observations", message)
+    await until(lambda: transport.counters.acknowledged == 1)
+    assert transport.counters.stored == 19
+    kept = rows(database, "SELECT reason, payload FROM quarantine")
+    assert [(reason, bytes(payload)) for reason, payload in kept] == [("not_storable", b"level-13 13.0")]
 
 
 async def test_status_makes_a_device_offline_and_back(feed, sender) -> None:
