@@ -384,8 +384,13 @@ def _resolve(regions: list[_Region], faces: _Faces) -> None:
         answers = {solution[at] for solution in solutions}
         if len(answers) == 1:
             region.faces = region.choices[answers.pop()]
-        elif region.complete or (not solutions and len(region.choices) == 1):
-            region.faces = region.choices[0]
+    if not solutions:
+        # Somewhere two boundaries contradict each other. What is told of a region by itself still holds,
+        # unless another such region says the same of a face.
+        certain = [r for r in crossing if len(r.choices) == 1]
+        for region in certain:
+            if not any(region.choices[0] & other.choices[0] for other in certain if other is not region):
+                region.faces = region.choices[0]
     if any(r.faces for r in crossing):
         for region in around:
             region.faces = frozenset() if region.choices and not region.hints else None
