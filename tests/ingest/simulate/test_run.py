@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -127,6 +129,57 @@ async def test_single_devices_say_when_they_come_and_go(town: Engine, broker: Br
     mine = {uid: words for uid, words in status.items() if b"online" in words}
     assert len(mine) >= 4 + 8, "2 % of the devices, and all workers"
     assert all(words[-1] == b"offline" for words in mine.values())
+
+
+_PROCESS = """
+import asyncio, sys
+from pathlib import Path
+from ingest.simulate.run import SimulateOptions, run
+from ingest.transports.broker import BrokerAddress
+url, host, port, user, password, file = sys.argv[1:]
+broker = BrokerAddress(host, int(port), user, password)
+asyncio.run(run(SimulateOptions(url, broker, parameters_file=Path(file))))
+"""
+
+
+@pytest.mark.postgis
+@pytest.mark.broker
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+async def test_a_stopped_process_says_farewell_and_a_killed_one_has_its_last_will(
+    town: Engine, broker: Broker, quick: Path, how: signal.Signals
+) -> None:
+    with town.begin() as connection:
+        site_devices(connection, total=100, seed=7)
+    url = town.url.render_as_string(hide_password=False)
+    arguments = [url, broker.host, str(broker.port), broker.username, broker.password, str(quick)]
+    async with listening(broker, f"ear-{how}") as heard:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-c",
+            _PROCESS,
+            *arguments,
+            cwd=DEFAULT_PATH.parents[1],
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            async with asyncio.timeout(30.0):
+                # What is waited for comes from another process: there is no event to wait on.
+                while not any(t.endswith("/observations") for t, _, kept in heard if not kept):  # noqa: ASYNC110
+                    await asyncio.sleep(0.1)
+            await asyncio.sleep(1.0)
+            heard.clear()
+            process.send_signal(how)
+            _, errors = await asyncio.wait_for(process.communicate(), 20.0)
+        finally:
+            if process.returncode is None:
+                process.kill()
+        await asyncio.sleep(0.5)
+    offline = {topic.split("/")[3] for topic, payload, _ in heard if payload == b"offline"}
+    workers = {uid for uid in offline if uid.startswith("sim-worker-")}
+    assert workers == {f"sim-worker-{n:03d}" for n in range(1, 9)}
+    if how is not signal.SIGKILL:
+        assert process.returncode == 0
+        assert errors == b""
 
 
 @pytest.mark.postgis

@@ -1,0 +1,100 @@
+"""The rules on a real city, imported as anyone would import it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from ingest.simulate.siting import SitingSummary, site_devices
+from ingest.vector.osm import import_osm
+from twin.store.engine import create_engine
+
+FILE = Path(__file__).parents[4] / "shared/data/chengdu_tianfu/chengdu_tianfu_nometa.osm.pbf"
+
+pytestmark = [
+    pytest.mark.postgis,
+    pytest.mark.skipif(not FILE.exists(), reason="shared/data/chengdu_tianfu is not on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def chengdu(database: object) -> Iterator[tuple[Engine, SitingSummary]]:
+    engine = create_engine(database.fresh().url)  # type: ignore[attr-defined]
+    import_osm(engine, FILE)
+    with engine.begin() as connection:
+        summary = site_devices(connection)
+    yield engine, summary
+    engine.dispose()
+
+
+def test_a_district_gets_three_thousand_devices_of_every_kind(chengdu: tuple[Engine, SitingSummary]) -> None:
+    summary = chengdu[1]
+    assert summary.asked == summary.sited == 3000
+    assert all(summary.by_kind.values()), summary.by_kind
+    assert summary.real_cameras == 0
+    assert summary.by_kind["camera"] > 50
+    assert summary.outside_every_grid == 0
+    assert summary.cases == 9
+
+
+def test_the_second_siting_writes_nothing(chengdu: tuple[Engine, SitingSummary]) -> None:
+    engine, first = chengdu
+    stamp = text("SELECT md5(string_agg(d::text, '|' ORDER BY id)) FROM device d")
+    with engine.begin() as connection:
+        before = connection.execute(stamp).scalar_one()
+        again = site_devices(connection)
+        assert not again.changed
+        assert again.unchanged == first.sited + first.workers
+        assert connection.execute(stamp).scalar_one() == before
+        assert (
+            connection.execute(
+                text("SELECT count(*) FROM feature_history WHERE table_name = 'device'")
+            ).scalar_one()
+            == 0
+        )
+
+
+@pytest.mark.parametrize(
+    ("rule", "query"),
+    [
+        (
+            "lamps stand within twelve metres of a road's axis",
+            "kind = 'lamp' AND NOT EXISTS (SELECT FROM road r"
+            " WHERE ST_DWithin(r.geom::geography, d.geom::geography, 12))",
+        ),
+        (
+            "lamps and bins do not stand in buildings",
+            "kind IN ('lamp', 'bin', 'hydrant')"
+            " AND EXISTS (SELECT FROM building b WHERE ST_Contains(b.geom, d.geom))",
+        ),
+        (
+            "doors are on the outline of their building",
+            "kind = 'door' AND NOT EXISTS (SELECT FROM building b WHERE b.id = d.building_id"
+            " AND ST_DWithin(ST_Boundary(b.geom)::geography, d.geom::geography, 0.05))",
+        ),
+        (
+            "detectors hang in their building, not above its roof",
+            "kind IN ('smoke', 'electrical', 'lift') AND NOT EXISTS (SELECT FROM building b"
+            " WHERE b.id = d.building_id AND ST_Contains(b.geom, d.geom)"
+            " AND d.floor <= greatest(b.levels, 1) + 0.5)",
+        ),
+        (
+            "every camera looks somewhere, by estimate, and sees some ground",
+            "kind = 'camera' AND (bearing_deg IS NULL OR bearing_source <> 'estimated' OR sight IS NULL)",
+        ),
+        (
+            "everything says that it is simulated",
+            "NOT simulated OR name NOT LIKE '%（模拟）' OR uid NOT LIKE 'sim-%'",
+        ),
+        ("everything is in a grid of each kind", "unit_grid_id IS NULL OR responsibility_grid_id IS NULL"),
+    ],
+)
+def test_no_device_breaks_a_rule(chengdu: tuple[Engine, SitingSummary], rule: str, query: str) -> None:
+    with chengdu[0].connect() as connection:
+        broken = connection.execute(
+            text(f"SELECT uid, name FROM device d WHERE valid_to IS NULL AND ({query})")
+        ).all()
+    assert broken == [], rule
