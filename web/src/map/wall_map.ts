@@ -58,6 +58,7 @@ const EARTH_CIRCUMFERENCE_M = 40_075_016.686;
 /** How far the scene may reach under the panels: its corners are of no interest. */
 const FILL = 1.3;
 const POINTS_FROM_ZOOM = 14.2;
+const LANDMARKS_FROM_ZOOM = 15;
 const ROOFS_FROM_ZOOM = 15.2;
 const MAX_ROOF_EDGES = 60_000;
 const MAX_LANDMARKS = 40;
@@ -503,6 +504,7 @@ export class WallMap {
       const name = String(p.name);
       if (f.geometry.type !== 'Point' || seen.has(name) || NUMBERED.test(name) || seen.size >= MAX_PLACES) continue;
       seen.add(name);
+      if (map.getZoom() < LANDMARKS_FROM_ZOOM && !WIDE_PLACES.includes(String(p.kind))) continue;
       const key = `place:${p.id ?? f.id ?? name}`;
       const landmark = !WIDE_PLACES.includes(String(p.kind));
       out.set(key, {

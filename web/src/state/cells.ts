@@ -12,6 +12,7 @@ export interface Cell {
   lat: number;
 }
 
+/** Cells of one layer: each layer of the subscription has its own block with the same cells. */
 export class CellStore {
   private readonly cells = new Map<string, Cell>();
   version = 0;

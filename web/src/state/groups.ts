@@ -18,12 +18,19 @@ export function groupTitle(lang: Lang, group: AlarmGroup): string {
   return place && !what.includes(place) ? `${what}${lang === 'zh' ? '·' : ' · '}${place}` : what;
 }
 
+/** Units come as UCUM codes; people read symbols. */
+const UNIT_TEXT: Record<string, string> = { Cel: '°C', 'ug/m3': 'µg/m³', 'mg/m3': 'mg/m³', m3: 'm³', 'm3/h': 'm³/h', deg: '°', 'dB[A]': 'dB(A)', '[ppm]': 'ppm' };
+
+export function unitText(unit: string | null | undefined): string {
+  return unit ? (UNIT_TEXT[unit] ?? unit) : '';
+}
+
 /** A value with its unit, or the word that stands for it (0 and 1 of a door: closed, open). */
 export function reading(lang: Lang, property: Pick<KindProperty, 'unit' | 'decimals' | 'words'> | undefined, value: number | null | undefined): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '—';
   const words = property?.words?.[Math.round(value)];
   if (words) return words[lang === 'zh' ? 0 : 1];
-  return `${number(value, property?.decimals)}${property?.unit ? ` ${property.unit}` : ''}`;
+  return `${number(value, property?.decimals)}${property?.unit ? ` ${unitText(property.unit)}` : ''}`;
 }
 
 /**

@@ -52,6 +52,8 @@ export class LiveBoard {
     }
     for (const block of frame.blocks) {
       if (block.kind === CELLS) {
+        // people are no devices: from afar only devices are summed
+        if (block.layer !== LAYER_DEVICES) continue;
         this.cells.apply(block);
         this.cellsChanged = true;
         continue;

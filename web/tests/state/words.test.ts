@@ -45,6 +45,7 @@ describe('alarm groups', () => {
   it('reads words for values, units for numbers, and nothing for nothing', () => {
     expect(reading('zh', { unit: '', words: [['关', 'closed'], ['开', 'open']] }, 1)).toBe('开');
     expect(reading('en', { unit: 'cm', decimals: 1 }, 31.42)).toBe('31.4 cm');
+    expect(reading('zh', { unit: 'Cel', decimals: 1 }, 19.2)).toBe('19.2 °C');
     expect(reading('zh', undefined, null)).toBe('—');
   });
 
