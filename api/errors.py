@@ -146,6 +146,7 @@ def is_unreachable(error: BaseException) -> bool:
         | asyncio.TimeoutError
         | asyncpg.PostgresConnectionError
         | asyncpg.InterfaceError
+        | asyncpg.InternalClientError  # what its pool says of a connection that was cut while idle
         | asyncpg.CannotConnectNowError
         | asyncpg.AdminShutdownError
         | asyncpg.CrashShutdownError

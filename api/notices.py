@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from typing import Final
 
@@ -74,9 +75,16 @@ class NoticeListener:
                 first = False
                 self.connected = True
                 self._journal_news.set()
-                while True:
-                    await asyncio.sleep(_CHECK_S)
-                    await connection.execute("SELECT 1", timeout=_CHECK_S)
+                lost = asyncio.Event()
+                connection.add_termination_listener(lambda _, lost=lost: lost.set())
+                while not lost.is_set():
+                    # A host that vanished says nothing: ask now and then.
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_CHECK_S):
+                            await lost.wait()
+                    if not lost.is_set():
+                        await connection.execute("SELECT 1", timeout=_CHECK_S)
+                raise ConnectionError("the database closed the connection")
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 if self.connected or first:
                     _log.warning("cannot listen to the database: %s", error)

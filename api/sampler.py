@@ -119,7 +119,7 @@ class Sampler:
             async with self._engine.connect() as connection:
                 await connection.execute(text(f"SET LOCAL statement_timeout = {_LOOK_BACK_TIMEOUT_MS}"))
                 rows = await connection.execute(_BEFORE, {"hours": _LOOK_BACK_H, "before": before_s})
-                for minute, n in rows.tuples():
+                for minute, n in rows:
                     self.minutes[minute] = self.minutes.get(minute, 0) + n
             self.known_since_s = before_s - _LOOK_BACK_H * 3600
         except Exception as error:

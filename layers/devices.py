@@ -34,7 +34,7 @@ def declare(data: Any) -> pdk.Layer:
 
 
 def in_notebook(data: Any) -> pdk.Layer:
-    """Declare plain circles for a notebook, whose deck has no class of ours; records have lon, lat, colour."""
+    """Declare plain circles for a notebook, which has no class of ours; records have lon, lat, colour."""
     return pdk.Layer(
         "ScatterplotLayer",
         data,

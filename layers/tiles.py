@@ -22,7 +22,7 @@ _WORLD_M: Final = 40075016.685578488  # side of the web-mercator square, metres
 
 def pixel_m(zoom: int) -> float:
     """Return the side of one tile unit at a zoom in web-mercator metres."""
-    return _WORLD_M / 2**zoom / EXTENT
+    return _WORLD_M / (1 << zoom) / EXTENT
 
 
 @dataclass(frozen=True, slots=True)

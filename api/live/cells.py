@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import h3.api.numpy_int as h3
 import numpy as np
@@ -102,10 +102,12 @@ class CellIndex:
     def touched(self, view: Viewport) -> NDArray[np.bool_]:
         """Return which cells' boxes the viewport touches, bool of the length of the index."""
         west, south, east, north = self._boxes
-        tall: NDArray[Any] = (south <= view.north) & (north >= view.south)
+        tall: NDArray[np.bool_] = (south <= view.north) & (north >= view.south)
         if view.west <= view.east:
-            return tall & (west <= view.east) & (east >= view.west)
-        return tall & ((east >= view.west) | (west <= view.east))
+            tall &= (west <= view.east) & (east >= view.west)
+        else:
+            tall &= (east >= view.west) | (west <= view.east)
+        return tall
 
 
 def _box(cell: int) -> tuple[float, float, float, float]:

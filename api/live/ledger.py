@@ -141,4 +141,5 @@ class Ledger:
     def rows_of(self, key: int) -> Rows:
         """Return the rows that are in a room and layer now."""
         rows = self.board.rows_in_room(int(self.rooms.cells[key >> 1]))
-        return rows[self.board.layer[rows] == key & 1]
+        here: Rows = rows[self.board.layer[rows] == key & 1]
+        return here

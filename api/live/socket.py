@@ -65,7 +65,7 @@ class LiveProtocol(WebSocketsSansIOProtocol):
             if sock is not None:
                 # What the kernel queues for a slow client is old state that nobody can take back.
                 sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, _MOST_UNSENT_BYTES)
-            self.scope[_SCOPE_KEY] = self  # type: ignore[literal-required]  # beside ASGI's own keys
+            self.scope[_SCOPE_KEY] = self  # type: ignore[typeddict-unknown-key]  # beside ASGI's own
 
     # the `Connection` that the hub writes to
 

@@ -101,7 +101,7 @@ _COUNTS: Final = """
 @router.get("/api/alarms")
 async def list_alarms(
     running: Running,
-    state: Literal["open"] = "open",
+    _state: Annotated[Literal["open"], Query(alias="state")] = "open",
     limit: Annotated[int, Query(ge=1, le=500, description="most groups")] = 200,
 ) -> AlarmsAnswer:
     """Return the open alarms in groups; `load_per_10_min` is the mean of the last hour."""

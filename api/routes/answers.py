@@ -12,8 +12,10 @@ from api.rows import Row
 from twin.catalog import Catalog, ObservedProperty
 from twin.states import State
 
-DeviceId = Annotated[int, Path(ge=1, le=2**31 - 1, description="number of the device on the wire")]
-RowId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+DeviceId = Annotated[
+    int, Path(alias="id", ge=1, le=2**31 - 1, description="number of the device on the wire")
+]
+RowId = Annotated[int, Path(alias="id", ge=1, le=2**63 - 1)]
 
 
 class Names(BaseModel):

@@ -39,7 +39,7 @@ class AreaAnswer(BaseModel):
 
 
 @router.get("/api/areas/{id}")
-async def get_area(running: Running, id: RowId) -> AreaAnswer:
+async def get_area(running: Running, area_id: RowId) -> AreaAnswer:
     """Return one present area with its counts; devices count where they stand."""
     row = await fetch_one(
         running.engine,
@@ -55,10 +55,10 @@ async def get_area(running: Running, id: RowId) -> AreaAnswer:
                   AND ST_Intersects(d.geom, a.geom)) AS open_alarms
         FROM area AS a LEFT JOIN area AS p ON p.id = a.parent_id
         WHERE a.id = :id AND a.valid_to IS NULL""",
-        id=id,
+        id=area_id,
     )
     if row is None:
-        raise NotFoundError(f"there is no area {id}", where="id", hint="search with /api/search?q=")
+        raise NotFoundError(f"there is no area {area_id}", where="id", hint="search with /api/search?q=")
     parent = None
     if row["parent_id"] is not None:
         parent = AreaRef(

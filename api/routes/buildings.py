@@ -33,7 +33,7 @@ class BuildingAnswer(BaseModel):
 
 
 @router.get("/api/buildings/{id}")
-async def get_building(running: Running, id: RowId) -> BuildingAnswer:
+async def get_building(running: Running, building_id: RowId) -> BuildingAnswer:
     """Return one present building and how many devices are in it."""
     row = await fetch_one(
         running.engine,
@@ -44,10 +44,12 @@ async def get_building(running: Running, id: RowId) -> BuildingAnswer:
         FROM building AS b, LATERAL (SELECT ST_PointOnSurface(b.geom) AS geom) AS p
         {AREA_JOINS_BY_POINT.format(point="p.geom")}
         WHERE b.id = :id AND b.valid_to IS NULL""",
-        id=id,
+        id=building_id,
     )
     if row is None:
-        raise NotFoundError(f"there is no building {id}", where="id", hint="search with /api/search?q=")
+        raise NotFoundError(
+            f"there is no building {building_id}", where="id", hint="search with /api/search?q="
+        )
     return BuildingAnswer(
         **{key: row[key] for key in BuildingAnswer.model_fields if key not in {"name", "area"}},
         name=Names(zh=row["name"], en=row["name_en"]),

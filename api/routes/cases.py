@@ -66,17 +66,20 @@ _CASES: Final = """
 
 _COUNTS: Final = f"""
     SELECT count(*) AS open,
-           count(*) FILTER (WHERE due_at >= now() AND due_at < now() + interval '{DUE_SOON_H} hours') AS due_soon,
+           count(*) FILTER (WHERE due_at >= now()
+                            AND due_at < now() + interval '{DUE_SOON_H} hours') AS due_soon,
            count(*) FILTER (WHERE due_at < now()) AS overdue
     FROM case_file WHERE closed_at IS NULL"""
 
 
 @router.get("/api/cases")
 async def list_cases(
-    running: Running, open: bool = True, limit: Annotated[int, Query(ge=1, le=1_000)] = 200
+    running: Running,
+    is_open: Annotated[bool, Query(alias="open")] = True,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = 200,
 ) -> CasesAnswer:
     """Return open (or closed) cases; `due_soon` is due within two hours."""
-    rows = await fetch(running.engine, _CASES, open=open, limit=limit)
+    rows = await fetch(running.engine, _CASES, open=is_open, limit=limit)
     counts = await fetch_one(running.engine, _COUNTS) or {}
     return CasesAnswer(cases=[_case(row) for row in rows], **counts)
 

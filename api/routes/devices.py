@@ -172,9 +172,9 @@ def _property(running: Runtime, row: int, observed: ObservedProperty) -> DeviceP
 
 
 @router.get("/api/devices/{id}")
-async def get_device(running: Running, id: DeviceId) -> DeviceAnswer:
+async def get_device(running: Running, device_id: DeviceId) -> DeviceAnswer:
     """Return one device with its present values, its place, its building and its areas."""
-    found, row = await read_device(running, id)
+    found, row = await read_device(running, device_id)
     return DeviceAnswer(**device_answer(running, found, row))
 
 
@@ -205,21 +205,23 @@ _HISTORY: Final = """
 @router.get("/api/devices/{id}/history")
 async def get_device_history(
     running: Running,
-    id: DeviceId,
-    property: Annotated[str, Query(max_length=64, description="the device's first when left out")] = "",
+    device_id: DeviceId,
+    name: Annotated[
+        str, Query(alias="property", max_length=64, description="the device's first when left out")
+    ] = "",
     hours: Annotated[float, Query(gt=0, le=24 * 31, allow_inf_nan=False)] = 24.0,
     points: Annotated[int, Query(ge=10, le=5_000)] = 600,
 ) -> HistoryAnswer:
     """Return the past of one property, thinned in the database to at most `points` steps."""
-    _, row = await read_device(running, id)
+    _, row = await read_device(running, device_id)
     kind = kind_of(running, row)
-    observed = kind.property(property) if property else kind.properties[0]
+    observed = kind.property(name) if name else kind.properties[0]
     end = datetime.now(UTC)
     begin = end - timedelta(hours=hours)
     found = await fetch(
         running.engine,
         _HISTORY,
-        id=id,
+        id=device_id,
         slot=observed.slot,
         begin=begin.timestamp(),
         end=end.timestamp(),
@@ -260,15 +262,15 @@ class NeighbourAnswer(BaseModel):
 @router.get("/api/devices/{id}/neighbours")
 async def list_neighbours(
     running: Running,
-    id: DeviceId,
+    device_id: DeviceId,
     limit: Annotated[int, Query(ge=1, le=50)] = 6,
     radius_m: Annotated[float, Query(gt=0, le=5_000, allow_inf_nan=False)] = 300.0,
 ) -> list[NeighbourAnswer]:
     """Return the devices around one, its own kind first, then by distance."""
     board = running.twin.board
-    row = board.row_of_id.get(id)
+    row = board.row_of_id.get(device_id)
     if row is None:
-        raise NotFoundError(f"there is no device {id}", where="id")
+        raise NotFoundError(f"there is no device {device_id}", where="id")
     n = board.count
     distance = _distance_m(float(board.lon[row]), float(board.lat[row]), board.lon[:n], board.lat[:n])
     near = np.flatnonzero((distance <= radius_m) & (board.device_id[:n] != 0))
@@ -328,15 +330,15 @@ EVENT_NAMES: Final = {
 
 @router.get("/api/devices/{id}/events")
 async def list_device_events(
-    running: Running, id: DeviceId, limit: Annotated[int, Query(ge=1, le=200)] = 20
+    running: Running, device_id: DeviceId, limit: Annotated[int, Query(ge=1, le=200)] = 20
 ) -> list[EventAnswer]:
     """Return what the journal says about a device, the newest first."""
-    if id not in running.twin.board.row_of_id:
-        raise NotFoundError(f"there is no device {id}", where="id")
+    if device_id not in running.twin.board.row_of_id:
+        raise NotFoundError(f"there is no device {device_id}", where="id")
     found = await fetch(
         running.engine,
         "SELECT seq, at, kind, data FROM journal WHERE subject = :subject ORDER BY seq DESC LIMIT :limit",
-        subject=f"device/{id}",
+        subject=f"device/{device_id}",
         limit=limit,
     )
     answers = []

@@ -32,27 +32,23 @@ class HeatAnswer(BaseModel):
 @router.get("/api/heat")
 async def get_heat(
     running: Running,
-    property: Annotated[str, Query(max_length=64)] = _ABNORMAL,
+    name: Annotated[str, Query(alias="property", max_length=64)] = _ABNORMAL,
     resolution: Annotated[int, Query(ge=5, le=11)] = 10,
 ) -> list[HeatAnswer]:
     """Return H3 cells with the number of abnormal devices, or with the mean of an observed property.
 
     Cells without anything abnormal (or without a value) are left out.
     """
-    if property == _ABNORMAL:
-        rows = _abnormal(running)
-        amounts = np.ones(len(rows))
-    else:
-        rows, amounts = _observed(running, property)
+    rows, amounts = _abnormal(running) if name == _ABNORMAL else _observed(running, name)
     if not len(rows):
         return []
     board = running.twin.board
     points = zip(board.lat[rows].tolist(), board.lon[rows].tolist(), strict=True)
     cells = np.array([h3.latlng_to_cell(lat, lon, resolution) for lat, lon in points], np.uint64)
     unique, inverse, counts = np.unique(cells, return_inverse=True, return_counts=True)
-    values = np.bincount(inverse, amounts)
-    if property != _ABNORMAL:
-        values = values / counts
+    values = np.bincount(inverse, amounts).astype(np.float64)
+    if name != _ABNORMAL:
+        values /= counts
     order = np.argsort(-values, kind="stable")[:MOST_CELLS]
     greatest = float(np.abs(values).max()) or 1.0
     return [
@@ -66,12 +62,13 @@ async def get_heat(
     ]
 
 
-def _abnormal(running: Runtime) -> NDArray[np.intp]:
+def _abnormal(running: Runtime) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     board = running.twin.board
     n = board.count
-    return np.flatnonzero(
+    rows = np.flatnonzero(
         (board.device_id[:n] != 0) & (board.layer[:n] == 0) & (board.state[:n] >= State.WARNING)
     )
+    return rows, np.ones(len(rows))
 
 
 def _observed(running: Runtime, name: str) -> tuple[NDArray[np.intp], NDArray[np.float64]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
@@ -20,7 +22,7 @@ class _TileResponse(Response):
         super().__init__()
         self._tile = tile
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         await send_tile(self._tile, scope, send)
 
 
@@ -37,10 +39,12 @@ class _TileResponse(Response):
 async def get_tile(
     request: Request,
     running: Running,
-    layers: str = Path(description="one layer, or several joined by commas", max_length=120),
-    z: str = Path(max_length=2),
-    x: str = Path(max_length=8),
-    y: str = Path(max_length=8),
+    _layers: Annotated[
+        str, Path(alias="layers", description="one layer, or several joined by commas", max_length=120)
+    ],
+    _z: Annotated[str, Path(alias="z", max_length=2)],
+    _x: Annotated[str, Path(alias="x", max_length=8)],
+    _y: Annotated[str, Path(alias="y", max_length=8)],
 ) -> Response:
     """Return one tile with one or several layers; empty bytes where there is nothing."""
     return _TileResponse(await running.tiles.get(request.url.path))

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from api.routes.scene import timezone_of
 from api.rows import fetch, fetch_one
@@ -29,9 +29,7 @@ class AlarmSeries(BaseModel):
 class TimelineAnswer(BaseModel):
     """Counts in steps; null where a step has not begun, or where it is not known."""
 
-    model_config = ConfigDict(populate_by_name=True)
-
-    begin: datetime = Field(alias="from")
+    from_: datetime = Field(alias="from")
     to: datetime
     step_s: int
     observations: list[int | None]
@@ -80,7 +78,7 @@ async def get_timeline(
 
     running.sampler.count()
     return TimelineAnswer(
-        begin=begin,
+        **{"from": begin},
         to=end,
         step_s=step_s,
         observations=[

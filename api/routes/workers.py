@@ -24,18 +24,20 @@ class WorkerAnswer(DeviceAnswer):
 
 
 @router.get("/api/workers/{id}")
-async def get_worker(running: Running, id: DeviceId) -> WorkerAnswer:
+async def get_worker(running: Running, device_id: DeviceId) -> WorkerAnswer:
     """Return the worker who carries the tracker of this number."""
-    found, row = await read_device(running, id)
+    found, row = await read_device(running, device_id)
     if int(running.twin.board.layer[row]) != 1:
-        raise NotFoundError(f"device {id} is no worker's tracker", where="id", hint="ask /api/devices/{id}")
+        raise NotFoundError(
+            f"device {device_id} is no worker's tracker", where="id", hint="ask /api/devices/{id}"
+        )
     person = await fetch_one(
         running.engine,
         """SELECT w.id, w.name, w.name_en, w.role, w.on_duty, o.name AS organisation,
                   o.name_en AS organisation_en
            FROM worker AS w LEFT JOIN organisation AS o ON o.id = w.organisation_id
            WHERE w.device_id = :id""",
-        id=id,
+        id=device_id,
     )
     answer = device_answer(running, found, row)
     if person is None:

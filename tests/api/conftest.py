@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +21,11 @@ from api.runtime import Runtime
 from api.settings import Settings
 from twin.store.sockets import free_tcp_port
 
+sys.path.insert(0, str(Path(__file__).parent))
+
 LON, LAT = 104.0600, 30.6600
 
+# ruff: noqa: E501
 _CITY = """
 INSERT INTO dataset (name, kind, declared_crs, attribution, simulated, data_date)
     VALUES ('test', 'osm', 'EPSG:4326', '© OpenStreetMap', false, '2026-01-02T00:00Z');
@@ -52,7 +56,7 @@ INSERT INTO road (dataset_id, source_ref, content_hash, geom, road_class, name, 
     VALUES (1, 'way/9', '\\x00', 'SRID=4326;LINESTRING(104.05 30.66, 104.07 30.66)', 'primary', '人民南路',
             true, true, true, true, true, 20, 0, false, false, false);
 INSERT INTO ground_cover (dataset_id, source_ref, content_hash, geom, cover, name)
-    VALUES (1, 'way/10', '\\x00', ST_Multi(ST_MakeEnvelope(104.062, 30.662, 104.066, 30.666, 4326)), 'green', '人民公园');
+    VALUES (1, 'way/10', '\\x00', ST_Multi(ST_MakeEnvelope(104.0576, 30.6585, 104.0591, 30.6605, 4326)), 'green', '人民公园');
 INSERT INTO device (dataset_id, source_ref, content_hash, uid, kind, name, geom, height_m, bearing_deg,
                     bearing_source, field_of_view_deg, range_m, sight, building_id, unit_grid_id,
                     responsibility_grid_id, simulated, position_source)

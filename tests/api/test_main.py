@@ -29,7 +29,7 @@ pytestmark = pytest.mark.postgis
         "/docs",
         "/docs/live-protocol.md",
         "/api/openapi.json",
-        "/tiles/building,road,green,water,area,area_label,place_label,camera_field,unit_grid/16/51712/26948.mvt",
+        "/tiles/building,road,green,water,area,area_label,place_label,camera_field,unit_grid/16/51711/26899.mvt",
     ],
 )
 async def test_every_route_answers(client: httpx.AsyncClient, path: str) -> None:

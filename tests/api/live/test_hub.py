@@ -258,7 +258,7 @@ async def test_events_come_in_order_and_resume_leaves_none_out() -> None:
         stage.hub.publish(events(1, 5))
         await client.until(lambda: len(client.events) == 5)
         client.abort()
-        while stage.hub.viewers:
+        while stage.hub.viewers:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         stage.hub.publish(events(6, 200))
         await client.connect()
@@ -277,7 +277,7 @@ async def test_more_missed_events_than_are_kept_is_a_gap() -> None:
         stage.hub.publish(events(1, 10))
         client = await looking(stage)
         client.abort()
-        while stage.hub.viewers:
+        while stage.hub.viewers:  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         stage.hub.publish(events(11, 400))
         await client.connect()

@@ -5,7 +5,7 @@ from collections import Counter
 
 import h3.api.numpy_int as h3
 import numpy as np
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from tests_live import HERE, LAT, LON, SENSOR, WIDE, WORKER, Stage, looking, staged
 
@@ -19,6 +19,7 @@ LOOKS = [
     ((LON - 0.02, LAT - 0.002, LON + 0.002, LAT + 0.02), 14.0),
     (WIDE, 14.5),
     (WIDE, 13.0),
+    ((LON + 0.005, LAT + 0.005, LON + 0.03, LAT + 0.03), 13.0),
     (HERE, 12.0),
     (WIDE, 10.5),
     ((-10.0, -10.0, -9.0, -9.0), 16.0),
@@ -159,7 +160,7 @@ async def scenario(operations) -> None:
                     await client.until(lambda: client.subscribed is not None)
                 case "cut" | "forget":
                     client.abort()
-                    while stage.hub.viewers:
+                    while stage.hub.viewers:  # noqa: ASYNC110
                         await asyncio.sleep(0.001)
                     await act(stage, "move", 5, seed + 1, state)
                     stage.hub.beat()
@@ -207,6 +208,9 @@ class Stalled:
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@example(operations=[("look", 4, 0), ("look", 5, 0), ("look", 4, 0)])
+@example(operations=[("look", 3, 0), ("look", 1, 0), ("move", 20, 3), ("look", 2, 0), ("look", 3, 0)])
+@example(operations=[("look", 4, 0), ("move", 20, 3), ("cut", 0, 0), ("stall", 3, 1), ("forget", 0, 1)])
 @given(operations=OPERATIONS)
 def test_snapshots_and_frames_add_up_to_the_board(operations) -> None:
     asyncio.run(scenario(operations))

@@ -108,7 +108,7 @@ async def staged(*, ticking: bool = True) -> AsyncIterator[Stage]:
     server = uvicorn.Server(config)
     server.capture_signals = contextlib.nullcontext  # hypothesis runs examples outside the main test
     serving = asyncio.create_task(server.serve())
-    while not server.started:
+    while not server.started:  # noqa: ASYNC110
         await asyncio.sleep(0.002)
     beating = asyncio.create_task(hub.run()) if ticking else None
     try:
