@@ -177,8 +177,10 @@ def gather(
     borders = draw_areas(extract, country=country)
     for level, ref, name, reason, detail in borders.left_out:
         if level:
-            # What an earlier file said of it stays valid: the area is not gone, this file is too small.
-            intake.refuse("area", f"area_{level}", ref, reason, f"{name}: {detail}")
+            # Its place is taken by its neighbours or by an unassigned community: what an earlier file said
+            # of it cannot stay valid beside them.
+            why = f"{name}: {detail}"
+            intake.refuse("area", f"area_{level}", ref, reason, why, keep_ref=False)
         else:
             intake.skip("area_other", reason)
     return borders

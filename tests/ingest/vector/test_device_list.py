@@ -156,7 +156,6 @@ def test_any_text_is_refused_or_counted(tmp_path: Path, lines: list[str]) -> Non
     path.write_text("\n".join([HEAD, *lines]), encoding="utf-8", errors="surrogatepass")
     try:
         read, _ = _read_table(look_at(path), OPTIONS, ImportSummary("d", "f"))
-    except TwinError as error:
-        assert error.what
+    except TwinError:
         return
     assert all(line.where.startswith("line ") for line in read)

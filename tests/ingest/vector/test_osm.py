@@ -5,14 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from city_files import BEIJING, CHENGDU, City, ask, everything, small_city
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from sqlalchemy import Engine
 
 from ingest.vector.osm import OsmOptions, import_osm
 from ingest.vector.record import Rules
 from twin.errors import ConflictError
+from twin.store.engine import create_engine
 
 
 def test_chengdu_is_accounted_for_and_twice_changes_nothing(engine: Engine) -> None:
@@ -190,6 +194,71 @@ def test_an_area_with_a_new_border_is_a_new_row_with_the_same_code(
     assert areas["东社区"] == pytest.approx(160 * 400, rel=0.01)
     assert areas["西社区"] == pytest.approx(240 * 400, rel=0.01)
     assert not import_osm(engine, city(with_border(40)), options=plain).changed
+
+
+def test_grids_follow_a_community_that_changed(engine: Engine, city: Callable[[City], Path]) -> None:
+    def bordered(x: float) -> City:
+        made = small_city()
+        for n in range(-3, 4):
+            made.line([(-195, n * 60 + 10), (195, n * 60 + 10)], {"highway": "residential"}, 1100 + n)
+        border = made.line([(x, -250), (x, 250)], {"boundary": "administrative"}, 3000)
+        label = made.node(150, 100, {"name": "东社区"}, 3001)
+        made.node(50, 50, {"man_made": "surveillance"}, 3002)
+        made.relation(
+            [("w", border, "outer"), ("n", label, "label")],
+            {"type": "boundary", "boundary": "administrative", "admin_level": "10", "name": "东社区"},
+            4001,
+        )
+        return made
+
+    options = OsmOptions()
+    first = import_osm(engine, city(bordered(0)), options=options)
+    assert first.division is not None
+    assert first.division["unit_grids"] > 4
+    import_osm(engine, city(bordered(80)), options=options)
+    present = """
+        FROM area g LEFT JOIN area c ON c.id = g.parent_id AND c.valid_to IS NULL
+        WHERE g.valid_to IS NULL AND g.level IN ('unit_grid', 'responsibility_grid')
+    """
+    assert ask(engine, f"SELECT count(*) {present} AND c.id IS NULL") == [(0,)]
+    assert ask(engine, f"SELECT count(*) {present} AND NOT starts_with(g.code, left(c.code, 12))") == [(0,)]
+    # The camera moved from the eastern community to the unassigned one, and its grid with it.
+    assert ask(
+        engine,
+        "SELECT c.name FROM device d JOIN area g ON g.id = d.unit_grid_id JOIN area c ON c.id = g.parent_id "
+        "WHERE g.valid_to IS NULL",
+    ) == [("未划定社区",)]
+    again = import_osm(engine, city(bordered(80)), options=options)
+    assert not again.changed
+    assert again.division is not None
+    assert again.division["changed"] is False
+
+
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.dictionaries(st.integers(0, 8), st.integers(1, 40), min_size=1, max_size=9), min_size=1, max_size=4
+    )
+)
+def test_after_any_row_of_files_the_table_is_the_last_file(
+    database: Any, plain: OsmOptions, tmp_path: Path, files: list[dict[int, int]]
+) -> None:
+    engine = create_engine(database.fresh().url)
+    known: dict[int, int] = {}
+    for houses in files:
+        made = City().window(-200, -200, 200, 200)
+        made.line([(-190, 0), (190, 0)], {"highway": "residential"}, 1000)
+        for n, levels in houses.items():
+            made.house(-190 + n * 40, 20, tags={"building:levels": str(levels)}, id_=2000 + n)
+        summary = import_osm(engine, made.write(tmp_path / "city.osm"), options=plain)
+        counts = summary.targets["building"]
+        assert counts.unchanged == sum(known.get(n) == levels for n, levels in houses.items())
+        assert counts.closed == len(known.keys() - houses.keys())
+        assert counts.inserted + counts.updated == len(houses) - counts.unchanged
+        known = houses
+        stored = dict(ask(engine, "SELECT source_ref, levels FROM building WHERE valid_to IS NULL"))
+        assert stored == {f"way/{2000 + n}": float(levels) for n, levels in houses.items()}
+    engine.dispose()
 
 
 def test_parts_stand_for_their_outline(
@@ -377,7 +446,8 @@ def test_the_run_is_recorded(engine: Engine, plain: OsmOptions, city: Callable[[
     summary = import_osm(engine, city(small_city()), options=plain)
     run = ask(
         engine,
-        "SELECT d.name, d.licence, r.file_name, length(r.file_sha256), r.counts->'targets'->'building'->>'read', "
+        "SELECT d.name, d.licence, r.file_name, length(r.file_sha256), "
+        "r.counts->'targets'->'building'->>'read', "
         "r.finished_at IS NOT NULL FROM import_run r JOIN dataset d ON d.id = r.dataset_id",
     )
     assert run == [("osm", "ODbL 1.0", "city.osm", 64, "4", True)]
