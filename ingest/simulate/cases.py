@@ -5,7 +5,7 @@ from __future__ import annotations
 from sqlalchemy import Connection, text
 
 from ingest.simulate.parameters import Parameters
-from ingest.simulate.placements import rank
+from ingest.simulate.sites import rank
 
 _STAGES = ("filed", "dispatched", "handling", "handling", "feedback", "collected")
 _STREET_STAGES = ("dispatched", "handling", "feedback")

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from ingest.simulate.parameters import TrafficParameters
-from ingest.simulate.placements import rank
+from ingest.simulate.sites import rank
 from twin.catalog import SLOTS, Catalog
 from twin.crs import to_local_metres
 from twin.errors import NotFoundError

@@ -14,8 +14,9 @@ from sqlalchemy import Connection
 from ingest.simulate.cases import site_cases
 from ingest.simulate.city import City, read_city
 from ingest.simulate.parameters import Parameters, load_parameters
-from ingest.simulate.placements import PLACEMENTS, Site
+from ingest.simulate.placements import PLACEMENTS
 from ingest.simulate.register import DeviceRow, ensure_dataset, store_devices
+from ingest.simulate.sites import Site
 from ingest.simulate.staff import site_workers
 from twin.catalog import Catalog, load_catalog
 from twin.errors import InvalidError

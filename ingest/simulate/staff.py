@@ -12,8 +12,8 @@ from sqlalchemy import Connection, text
 from ingest.simulate.city import City
 from ingest.simulate.footpaths import build_footpaths
 from ingest.simulate.parameters import Parameters, WorkerRule
-from ingest.simulate.placements import rank
 from ingest.simulate.register import DeviceRow
+from ingest.simulate.sites import rank
 
 TRACKER_HEIGHT_M = 1.5
 """Height above ground of a phone on a belt or in a hand."""

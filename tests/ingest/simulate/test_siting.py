@@ -12,7 +12,7 @@ from sqlalchemy import Engine, text
 
 from ingest.simulate.city import City
 from ingest.simulate.parameters import Parameters
-from ingest.simulate.placements import Site
+from ingest.simulate.sites import Site
 from ingest.simulate.siting import default_total, device_uid, plan_devices, share_out, site_devices
 from twin.catalog import Catalog
 from twin.errors import InvalidError, NotFoundError
