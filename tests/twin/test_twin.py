@@ -352,3 +352,18 @@ async def test_device_removed_while_its_observation_waits_is_not_stored(city) ->
     result = await task
     assert (result.stored, result.quarantined) == (1, 1)
     assert rows(database, "SELECT value FROM observation") == [(2.0,)]
+
+
+async def test_refresh_reads_only_what_changed(city, install_devices) -> None:
+    twin, database = city
+    await twin.refresh_devices()
+    twin.board.take_changes()
+    await twin.refresh_devices()
+    assert len(twin.board.take_changes().moved) == 0
+    with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
+        connection.execute("UPDATE device SET height_m = 7, uid = 'air-renamed' WHERE uid = 'air-1'")
+    await until(lambda: "air-renamed" in twin.board.row_of_uid)
+    row = twin.board.row_of_uid["air-renamed"]
+    assert "air-1" not in twin.board.row_of_uid
+    assert twin.board.height_m[row] == 7
+    assert list(twin.board.take_changes().moved) == [row]

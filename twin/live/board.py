@@ -204,7 +204,8 @@ class Board:
 
     def _rename(self, row: int, placement: Placement) -> int:
         if self.uid[row] != placement.uid:
-            self.row_of_uid.pop(self.uid[row], None)
+            if self.row_of_uid.get(self.uid[row]) == row:  # another device may have taken the name
+                del self.row_of_uid[self.uid[row]]
             self.uid[row] = placement.uid
             self.row_of_uid[placement.uid] = row
         return row

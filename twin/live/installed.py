@@ -21,11 +21,19 @@ from twin.live.board import (
 from twin.rules.limits import LimitTable
 from twin.store import pgcopy
 
+# xmin is the transaction that wrote the row: it tells 50,000 unchanged devices apart from the changed ones
+# without reading them.
+_VERSIONS = text(
+    """
+    SELECT coalesce(array_agg(id), '{}'), coalesce(array_agg(xmin::text::int8), '{}')
+    FROM device WHERE valid_to IS NULL
+    """
+)
 _DEVICES = text(
     """
     SELECT id, uid, kind, ST_X(geom) AS lon, ST_Y(geom) AS lat, height_m, expected_interval_s, simulated,
            position_source = 'estimated' AS estimated, bearing_deg IS NOT NULL AS has_bearing
-    FROM device WHERE valid_to IS NULL ORDER BY id
+    FROM device WHERE id = ANY(:ids) ORDER BY id
     """
 )
 _STATES = """
@@ -35,7 +43,7 @@ SELECT device_id, property, (extract(epoch FROM phenomenon_time) * 1000000)::int
 """
 _STATE_TYPES = (">i4", ">i2", ">i8", ">i8", ">f8", ">i2", ">f8", ">f8")
 
-_AT_ONCE = 2_000  # devices placed before the event loop gets its turn
+_AT_ONCE = 2_000  # devices read and placed before the event loop gets its turn
 
 
 class Installed:
@@ -44,7 +52,7 @@ class Installed:
     def __init__(self, board: Board, engine: AsyncEngine) -> None:
         self._board = board
         self._engine = engine
-        self._known: dict[int, Placement] = {}
+        self._known: dict[int, int] = {}
         self._refreshing = asyncio.Lock()
         self.unknown_kinds: set[str] = set()
 
@@ -53,26 +61,24 @@ class Installed:
 
         ``turn`` is held while rows are removed, so that no commit is under way that writes to them.
         """
-        async with self._refreshing:
-            async with self._engine.connect() as connection:
-                rows = (await connection.execute(_DEVICES)).all()
-            present = await asyncio.to_thread(self._placements, rows)
-            async with turn:
-                return await self._take_over(present)
+        async with self._refreshing, self._engine.connect() as connection:
+            await connection.execution_options(isolation_level="REPEATABLE READ")
+            ids, versions = (await connection.execute(_VERSIONS)).one()
+            present = dict(zip(ids, versions, strict=True))
+            changed = [i for i, version in present.items() if self._known.get(i) != version]
+            for begin in range(0, len(changed), _AT_ONCE):
+                rows = await connection.execute(_DEVICES, {"ids": changed[begin : begin + _AT_ONCE]})
+                self._board.place(self._placements(rows.all()))
+            gone = [i for i in self._known if i not in present and i in self._board.row_of_id]
+            if gone:
+                async with turn:
+                    self._board.remove(gone)
+            self._known = present
+            return len(gone) + len(changed)
 
-    async def _take_over(self, present: dict[int, Placement]) -> int:
-        gone = [device_id for device_id in self._known if device_id not in present]
-        changed = [p for device_id, p in present.items() if self._known.get(device_id) != p]
-        self._board.remove(gone)
-        for begin in range(0, len(changed), _AT_ONCE):
-            self._board.place(changed[begin : begin + _AT_ONCE])
-            await asyncio.sleep(0)
-        self._known = present
-        return len(gone) + len(changed)
-
-    def _placements(self, rows: Any) -> dict[int, Placement]:
+    def _placements(self, rows: Any) -> list[Placement]:
         kinds = self._board.catalog.by_name
-        placements: dict[int, Placement] = {}
+        placements: list[Placement] = []
         for device_id, uid, kind_name, lon, lat, height_m, interval_s, simulated, estimated, bearing in rows:
             kind = kinds.get(kind_name)
             if kind is None:
@@ -81,7 +87,7 @@ class Installed:
             flags = (
                 simulated * FLAG_SIMULATED + estimated * FLAG_POSITION_ESTIMATED + bearing * FLAG_HAS_BEARING
             )
-            placements[device_id] = Placement(
+            placement = Placement(
                 device_id=device_id,
                 uid=uid,
                 kind=kind.code,
@@ -92,6 +98,7 @@ class Installed:
                 height_m=height_m,
                 expected_s=interval_s or kind.expected_interval_s,
             )
+            placements.append(placement)
         return placements
 
 

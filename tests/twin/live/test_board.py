@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import h3
 import numpy as np
 import pytest
@@ -151,6 +153,12 @@ def test_new_record_moves_what_stands_but_not_what_reported_its_place(board: Boa
     assert board.lon[0] == 104.2
     assert board.lon[5] == 104.16
     assert sorted(board.take_changes().moved) == [0, 5]
+
+
+def test_devices_that_swap_their_uids_keep_both(board: Board) -> None:
+    one, two = placement(1), placement(2)
+    board.place([replace(one, uid=two.uid), replace(two, uid=one.uid)])
+    assert (board.row_of_uid["dev-2"], board.row_of_uid["dev-1"]) == (0, 1)
 
 
 def test_ages_say_live_late_and_dead(board: Board) -> None:
