@@ -31,7 +31,15 @@ export interface WallMapHandlers {
   /** Names of places in view, found in the tiles. */
   places(names: PlaceName[]): void;
   problem(detail: string): void;
-  context(state: 'lost' | 'restored'): void;
+  /** A WebGL context is gone: make a new map where this one stands. */
+  contextLost(): void;
+}
+
+export interface CameraView {
+  center: [number, number];
+  zoom: number;
+  pitch: number;
+  bearing: number;
 }
 
 export interface PlaceName {
@@ -97,8 +105,9 @@ export class WallMap {
   private roofView = '';
   private readonly tileVersions = new Map<string, number>();
   private removed = false;
+  private contextLost = false;
 
-  constructor(container: HTMLElement, marksContainer: HTMLElement, scene: Scene, board: LiveBoard, handlers: WallMapHandlers, padding: PaddingOptions) {
+  constructor(container: HTMLElement, marksContainer: HTMLElement, scene: Scene, board: LiveBoard, handlers: WallMapHandlers, padding: PaddingOptions, view?: CameraView) {
     this.scene = scene;
     this.board = board;
     this.handlers = handlers;
@@ -106,10 +115,10 @@ export class WallMap {
     this.map = new MapLibreMap({
       container,
       style: baseStyle(scene),
-      center: scene.center,
-      zoom: this.startZoom(container, padding),
-      pitch: scene.pitch,
-      bearing: scene.bearing,
+      center: view?.center ?? scene.center,
+      zoom: view?.zoom ?? this.startZoom(container, padding),
+      pitch: view?.pitch ?? scene.pitch,
+      bearing: view?.bearing ?? scene.bearing,
       maxPitch: 70,
       attributionControl: false,
       fadeDuration: 0,
@@ -178,21 +187,19 @@ export class WallMap {
       const status = (event.error as { status?: number } | undefined)?.status;
       if (status === undefined || status >= 500) handlers.problem(String(event.error?.message ?? event.error));
     });
-    map.on('webglcontextlost', () => {
-      handlers.context('lost');
-      this.removeGroundOverlay();
-    });
-    map.on('webglcontextrestored', () => {
-      const again = () => {
-        this.addGroundOverlay();
-        this.selectBuilding(this.selectedBuilding);
-        this.refreshToggles();
-        handlers.context('restored');
-      };
-      if (map.isStyleLoaded()) again();
-      else map.once('idle', again);
-    });
+    map.on('webglcontextlost', this.lost);
   }
+
+  /**
+   * A lost context takes every buffer and program of its canvas with it, and deck.gl keeps the dead ones. The
+   * page answers by making a new map in the same place: all state lives outside, so that nothing is lost.
+   */
+  private readonly lost = (): void => {
+    if (this.removed || this.contextLost) return;
+    this.contextLost = true;
+    for (const source of Object.values(this.sources)) source.detach();
+    this.handlers.contextLost();
+  };
 
   // ---- overlays -------------------------------------------------------------------------------
 
@@ -203,7 +210,7 @@ export class WallMap {
       onDeviceInitialized: (device: Device) => {
         if (this.live !== overlay || this.removed) return;
         for (const source of Object.values(this.sources)) source.attach(device);
-        this.watchContext(overlay);
+        overlay.getCanvas()?.addEventListener('webglcontextlost', this.lost, { once: true });
         this.renderLive();
       },
       onError: (error: Error) => this.handlers.problem(error.message),
@@ -212,48 +219,11 @@ export class WallMap {
     this.map.addControl(overlay as never);
   }
 
-  /** deck does not come back from a lost context by itself: a new overlay does, with everything uploaded again. */
-  private watchContext(overlay: MapLibreOverlay): void {
-    const canvas = overlay.getCanvas();
-    canvas?.addEventListener(
-      'webglcontextlost',
-      (event) => {
-        event.preventDefault();
-        if (this.live !== overlay || this.removed) return;
-        this.handlers.context('lost');
-        for (const source of Object.values(this.sources)) source.detach();
-        this.live = null;
-        this.liveLayers = [];
-        setTimeout(() => {
-          if (this.removed) return;
-          try {
-            this.map.removeControl(overlay as never);
-          } catch {
-            // the context is gone; what could be freed was
-          }
-          this.addLiveOverlay();
-          this.handlers.context('restored');
-        }, 500);
-      },
-      { once: true },
-    );
-  }
-
   private addGroundOverlay(): void {
     if (this.ground || this.removed) return;
     this.ground = new MapLibreOverlay({ interleaved: true, layers: [], onError: (error: Error) => this.handlers.problem(error.message) });
     this.map.addControl(this.ground as never);
     this.renderGround();
-  }
-
-  private removeGroundOverlay(): void {
-    if (!this.ground) return;
-    try {
-      this.map.removeControl(this.ground as never);
-    } catch {
-      // its layers went with the style
-    }
-    this.ground = null;
   }
 
   /** Layers as the server declares them. */
@@ -392,6 +362,11 @@ export class WallMap {
     const b = this.map.getBounds();
     const round = (v: number) => Math.round(v * 1e6) / 1e6;
     return { bbox: [round(b.getWest()), round(b.getSouth()), round(b.getEast()), round(b.getNorth())], zoom: Math.round(this.map.getZoom() * 100) / 100 };
+  }
+
+  view(): CameraView {
+    const { lng, lat } = this.map.getCenter();
+    return { center: [lng, lat], zoom: this.map.getZoom(), pitch: this.map.getPitch(), bearing: this.map.getBearing() };
   }
 
   setPadding(padding: PaddingOptions): void {
@@ -548,6 +523,8 @@ export class WallMap {
   tilesChanged(change: TilesChanged): void {
     const source = this.map.getSource(change.layer) as { setTiles?(tiles: string[]): void } | undefined;
     this.tileVersions.set(change.layer, change.version);
+    const offered = this.scene.tile_layers[change.layer];
+    if (offered) offered.version = change.version;
     source?.setTiles?.([tileUrl(change.layer, change.version)]);
   }
 
@@ -568,7 +545,12 @@ export class WallMap {
     clearTimeout(this.viewportTimer);
     clearTimeout(this.arrangeTimer);
     this.marks.destroy();
-    this.map.remove();
+    try {
+      this.map.remove();
+    } catch {
+      // without a context not everything can be freed by hand; the canvas goes and takes it along
+    }
+    this.map.getContainer().replaceChildren();
   }
 }
 

@@ -30,12 +30,10 @@ export function expose(wall: Wall, map: WallMap): void {
       idle: () => map.map.loaded() && !map.map.isMoving(),
       view: () => ({ center: map.map.getCenter().toArray(), zoom: map.map.getZoom(), pitch: map.map.getPitch(), bearing: map.map.getBearing() }),
       jump: (view: { center?: [number, number]; zoom?: number; pitch?: number; bearing?: number }) => void map.map.jumpTo(view),
-      /** Lose and restore the WebGL contexts of map and overlay. */
+      /** Lose the WebGL contexts of map and overlay, as a driver reset does. */
       loseContext: () => {
         for (const canvas of [map.map.getCanvas(), map.liveCanvas()]) {
-          const extension = canvas?.getContext('webgl2')?.getExtension('WEBGL_lose_context');
-          extension?.loseContext();
-          setTimeout(() => extension?.restoreContext(), 300);
+          canvas?.getContext('webgl2')?.getExtension('WEBGL_lose_context')?.loseContext();
         }
       },
     },
