@@ -15,7 +15,7 @@ from typing import Any
 
 from bench.machine import describe_machine
 from bench.report import Table
-from twin.errors import InvalidError
+from twin.errors import InvalidError, SetupError
 
 BENCHES: dict[str, str] = {
     "live": "bench.live",
@@ -36,10 +36,19 @@ def load(name: str) -> ModuleType:
     ------
     InvalidError
         There is no benchmark of this name.
+    SetupError
+        A package of the test dependencies is missing.
     """
     if name not in BENCHES:
         raise InvalidError(f"there is no benchmark {name!r}", hint=f"choose one of {', '.join(BENCHES)}")
-    return importlib.import_module(BENCHES[name])
+    try:
+        return importlib.import_module(BENCHES[name])
+    except ModuleNotFoundError as error:
+        if error.name in {"psutil", "playwright"}:
+            raise SetupError(
+                f"{error.name} is not installed", hint="install the test dependencies: ./gridtwin test does"
+            ) from None
+        raise
 
 
 def make_options(name: str, values: Mapping[str, Any]) -> Any:

@@ -42,8 +42,11 @@ def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
     again_s: list[float] = []
     summary: dict[str, Any] = {}
     changed_again = False
-    with workplace(options) as folder, fresh_databases(folder / "import") as fresh:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(workplace(options))
         file = city_file(options.file, folder)
+        file_bytes = file.stat().st_size
+        fresh = stack.enter_context(fresh_databases(folder / "import"))
         for number in range(options.rounds):
             progress(f"import: round {number + 1} of {options.rounds}")
             with fresh() as engine:
@@ -55,7 +58,7 @@ def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
                 again_s.append(time.perf_counter() - begun)
     return {
         "file": file.name,
-        "bytes": file.stat().st_size if file.exists() else None,
+        "bytes": file_bytes,
         "first": _figures(first_s),
         "again": _figures(again_s),
         "changed_again": changed_again,

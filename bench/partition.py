@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import statistics
 import time
@@ -36,8 +37,10 @@ def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
     """Import once without grids, then divide in transactions that are rolled back."""
     seconds: list[float] = []
     cover: dict[str, Any] = {}
-    with workplace(options) as folder, fresh_databases(folder / "partition") as fresh, fresh() as engine:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(workplace(options))
         file = city_file(options.file, folder)
+        engine = stack.enter_context(stack.enter_context(fresh_databases(folder / "partition"))())
         progress(f"partition: importing {file.name}")
         import_osm(engine, file, options=OsmOptions(rules=Rules(make_grids=False, see=False)))
         for number in range(options.rounds):

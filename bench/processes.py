@@ -67,6 +67,11 @@ class ProcessWatch:
             # A child that has ended keeps the time it was last seen with.
             self._samples[name].append(_Sample(at_s, sum(seen.values()), memory / 2**20))
 
+    @staticmethod
+    def children_of(pid: int) -> list[psutil.Process]:
+        """Give the processes a process has started, and those they have started."""
+        return psutil.Process(pid).children(recursive=True)
+
     def figures(self, from_s: float, to_s: float) -> dict[str, dict[str, Any]]:
         """Give, for each group, percent of one core and memory between two Unix times.
 

@@ -168,6 +168,9 @@ class LeanSocket(asyncio.BufferedProtocol):
             elif opcode == CLOSE:
                 code = int.from_bytes(payload[:2], "big") if len(payload) >= 2 else 1005
                 self.closed = f"closed with {code} {payload[2:].decode(errors='replace')}".strip()
+                self.send(CLOSE, payload[:2])
+                if self._transport is not None:
+                    self._transport.close()
             return
         if first >= 0x80 and opcode != _CONTINUATION:
             wanted = self.keep or (self._looks_at_text and opcode == TEXT)

@@ -1,0 +1,142 @@
+"""Check the figures, tables and counts that results are made of."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import shapely
+
+import bench
+from bench import city
+from bench.http_load import ask
+from bench.mvt import count_features
+from bench.processes import ProcessWatch
+from bench.report import Table, show, slope_per_minute, spread_ms
+from twin.errors import InvalidError
+
+
+def test_spread_is_in_milliseconds() -> None:
+    spread = spread_ms(np.arange(1, 1001) / 1e3)
+    assert spread["count"] == 1000
+    assert spread["p50_ms"] == pytest.approx(500.5)
+    assert spread["p99_ms"] == pytest.approx(990.01, abs=0.01)
+    assert spread["max_ms"] == 1000
+    assert spread_ms([])["p99_ms"] is None
+
+
+def test_slope_is_per_minute() -> None:
+    assert slope_per_minute([0, 30, 60, 90], [10.0, 10.5, 11.0, 11.5]) == pytest.approx(1.0)
+    assert slope_per_minute([0, 1], [1, 2]) is None
+
+
+def test_tables_line_up_and_are_markdown() -> None:
+    table = Table("Title", ("name", "value"), [("a", show(1234)), ("long name", show(None))])
+    lines = table.render().splitlines()
+    assert len({len(line) for line in lines[1:]}) == 1
+    assert "| long name | – |" in table.markdown()
+
+
+def test_a_busy_process_and_its_child_are_counted() -> None:
+    burn = (
+        "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'while 1: 0']); time.sleep(9)"
+    )
+    process = subprocess.Popen([sys.executable, "-c", burn])
+    idle = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(9)"])
+    try:
+        time.sleep(0.5)
+        begin = time.time()
+        with ProcessWatch({"busy": [process.pid], "idle": [idle.pid]}, every_s=0.2) as watch:
+            time.sleep(1.5)
+        figures = watch.figures(begin, time.time())
+    finally:
+        for child in ProcessWatch.children_of(process.pid):
+            child.kill()
+        for started in (process, idle):
+            started.kill()
+            started.wait()
+    # The child burns what it gets of a core; its parent and the other sleep.
+    assert figures["busy"]["cpu_percent"] > 15
+    assert figures["idle"]["cpu_percent"] < 5
+    assert figures["busy"]["memory_end_mib"] > 1
+
+
+def test_features_of_a_tile_are_counted() -> None:
+    """A tile of two layers, written by hand: three features in one, none in the other."""
+
+    def field(number: int, body: bytes) -> bytes:
+        return bytes([number << 3 | 2, len(body)]) + body
+
+    feature = bytes([8, 150, 1]) + field(4, b"\x09\x02\x02")
+    full = field(1, b"building") + field(2, feature) * 3 + bytes([5 << 3, 128, 32, 15 << 3, 2])
+    assert count_features(field(3, full) + field(3, field(1, b"road"))) == {"building": 3, "road": 0}
+    assert count_features(b"") == {}
+
+
+def test_the_city_is_the_same_each_time_and_inside_its_bounds() -> None:
+    lon, lat = city.site_devices(2_000, 7)
+    again = city.site_devices(2_000, 7)
+    assert (lon == again[0]).all()
+    west, south, east, north = city.bounds()
+    assert ((lon > west) & (lon < east) & (lat > south) & (lat < north)).all()
+    rings, height_m = city.site_buildings(1_500, 7)
+    shapes = shapely.polygons(rings)
+    assert shapely.is_valid(shapes).all()
+    assert (height_m > 5).all()
+    tree = shapely.STRtree(shapes)
+    left, right = tree.query(shapes, predicate="overlaps")
+    assert left.size == right.size == 0
+
+
+def test_the_http_client_counts_answers(tmp_path) -> None:
+    (tmp_path / "a").write_bytes(b"x" * 70_000)
+    server = subprocess.Popen(
+        [
+            sys.executable,
+            "-u",
+            "-m",
+            "http.server",
+            "0",
+            "--bind",
+            "127.0.0.1",
+            "--protocol",
+            "HTTP/1.1",
+            "-d",
+            str(tmp_path),
+        ],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert server.stdout is not None
+        port = int(server.stdout.readline().split("port ")[1].split()[0])
+        outcome = ask(port, ["/a", "/missing", "/a"], connections=2)
+    finally:
+        server.terminate()
+        server.wait()
+    assert (outcome.answers, outcome.not_ok) == (3, 1)
+    assert outcome.bytes > 140_000
+    assert len(outcome.latency_s) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "words"),
+    [
+        ("nothing", {}, "no benchmark"),
+        ("live", {"devises": 3}, "no option devises"),
+        ("live", {"walls": 7, "viewers": 3}, "--walls"),
+        ("live", {"contenders": "gridtwin,redis"}, "redis"),
+        ("tiles", {"zooms": "3"}, "between 13 and 16"),
+        ("tiles", {"zooms": "a"}, "numbers"),
+        ("front", {"seconds": 10.0, "heap_seconds": 5.0}, "--heap-seconds"),
+        ("import", {"rounds": 0}, "--rounds"),
+        ("import", {"file": "/nowhere.osm.pbf"}, "no such file"),
+    ],
+)
+def test_wrong_options_are_said(name: str, options: dict[str, object], words: str) -> None:
+    with pytest.raises(InvalidError, match=words):
+        bench.run(name, options)

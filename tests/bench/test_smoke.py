@@ -1,0 +1,159 @@
+"""Run each benchmark at a tiny size, with everything real, and check that its result is complete."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import bench
+from bench.machine import ROOT
+
+CHENGDU = ROOT.parent / "shared" / "data" / "chengdu_tianfu" / "chengdu_tianfu_nometa.osm.pbf"
+
+
+def _run(name: str, **options: Any) -> dict[str, Any]:
+    """Run and show it, and give the result as it is after a round through JSON."""
+    lines: list[str] = []
+    result = json.loads(json.dumps(bench.run(name, options, lines.append), allow_nan=False))
+    assert lines
+    assert result["bench"] == name
+    assert result["machine"]["cores"] >= 1
+    assert result["machine"]["processor"]
+    assert result["machine_after"]["load_average"]
+    for table in bench.tables(result):
+        assert table.rows
+        assert table.render()
+    return result
+
+
+@pytest.fixture
+def folder(server_dir: Path) -> Path:
+    made = server_dir / "bench-smoke"
+    made.mkdir(exist_ok=True)
+    made.chmod(0o755)
+    return made
+
+
+def _check_contender(one: dict[str, Any], viewers: int, walls: int) -> None:
+    assert one["stopped_early"] is None
+    assert one["published"]["acknowledged"] == one["published"]["readings"] > 0
+    traffic, latency = one["viewers"]["traffic"], one["viewers"]["latency"]
+    assert (traffic["walls"]["viewers"], traffic["all"]["viewers"]) == (walls, viewers)
+    assert traffic["walls"]["bytes_per_s_mean"] > 0
+    for window in ("all", "before_stall", "after_stall", "all_walls"):
+        assert (
+            0 < latency[window]["p50_ms"] <= latency[window]["p99_ms"] <= latency[window]["max_ms"] < 30_000
+        )
+    assert one["viewers"]["viewers_closed"] == 0
+    assert {"publisher", "viewers", "broker"} <= set(one["processes"])
+    for figures in one["processes"].values():
+        assert figures["memory_end_mib"] > 0
+        assert figures["cpu_percent"] is not None
+
+
+@pytest.mark.postgis
+@pytest.mark.broker
+def test_live_loses_nothing_and_shows_the_last_state(folder: Path) -> None:
+    result = _run(
+        "live",
+        devices=400,
+        rate=400.0,
+        seconds=3.0,
+        peer_seconds=3.0,
+        retry_seconds=1.0,
+        warmup=1.5,
+        viewers=8,
+        walls=2,
+        gateways=8,
+        per_message=20,
+        contenders="gridtwin,mosquitto_rooms",
+        data_dir=str(folder),
+    )
+    assert result["city"]["devices"] == 400
+    ours = result["contenders"]["gridtwin"][0]
+    _check_contender(ours, 8, 2)
+    assert ours["database"]["lost"] == 0
+    assert ours["database"]["quarantined"] == 0
+    assert ours["viewers"]["held_by_walls"] == [400, 400]
+    assert ours["viewers"]["stale_at_end"] == 0
+    assert {"server", "database"} <= set(ours["processes"])
+    peer = result["contenders"]["mosquitto_rooms"][0]
+    _check_contender(peer, 8, 2)
+    assert peer["viewers"]["readings_received"] == peer["viewers"]["readings_expected"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.broker
+@pytest.mark.parametrize("mode", ["batch", "single"])
+def test_live_peers(folder: Path, mode: str) -> None:
+    """Needs the npm registry once, for the peer's two packages."""
+    result = _run(
+        "live",
+        devices=300,
+        rate=300.0,
+        peer_seconds=2.0,
+        warmup=1.0,
+        viewers=5,
+        walls=1,
+        gateways=6,
+        per_message=10,
+        mode=mode,
+        contenders="mosquitto_all,node_ws",
+        data_dir=str(folder),
+    )
+    for tries in result["contenders"].values():
+        _check_contender(tries[0], 5, 1)
+        seen = tries[0]["viewers"]
+        assert seen["readings_received"] == seen["readings_expected"] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.postgis
+@pytest.mark.broker
+def test_tiles(folder: Path) -> None:
+    """Needs the Python package index once, for the peer."""
+    result = _run(
+        "tiles", buildings=800, zooms="15", rounds=2, kept_seconds=0.3, most_tiles=20, data_dir=str(folder)
+    )
+    row = result["zooms"]["15"]
+    for name in ("tipg", "cold", "kept"):
+        assert row[name]["per_s_median"] > 0
+        assert row[name]["not_ok"] == 0
+    assert row["same_features"]["ours_complete"] == row["same_features"]["tiles"] == 20
+    assert row["same_features"]["tipg_complete"] == 20
+
+
+@pytest.mark.slow
+@pytest.mark.postgis
+@pytest.mark.broker
+@pytest.mark.browser
+def test_front(folder: Path) -> None:
+    if not (ROOT / "web" / "dist" / "wall.html").is_file():
+        pytest.skip("the web pages are not built")
+    result = _run(
+        "front", devices=500, batch=100, seconds=4.0, heap_seconds=9.0, heap_batch=50, data_dir=str(folder)
+    )
+    assert result["devices_on_the_wall"] == 500
+    assert result["gaps"] == 0
+    assert result["batch"]["commits"] > 1
+    assert result["batch"]["timer_ms"] < 0.05
+    assert 0 < result["batch"]["per_batch_ms"]["p50_ms"] < 1_000
+    assert len(result["heap"]["samples_mib"]) >= 3
+
+
+@pytest.mark.postgis
+def test_import_and_partition(folder: Path) -> None:
+    if not CHENGDU.is_file():
+        pytest.skip("the real data beside the project are not here")
+    result = _run("import", file=str(CHENGDU), rounds=1, data_dir=str(folder))
+    assert result["first"]["median_s"] > 0
+    assert result["changed_again"] is False
+    counts = result["targets"]["building"]
+    taken = ("inserted", "updated", "unchanged", "refused", "skipped")
+    assert counts["read"] == sum(counts[name] for name in taken) > 1_000
+    divided = _run("partition", file=str(CHENGDU), rounds=1, data_dir=str(folder))
+    assert divided["cover"]["unit_grids"] > 100
+    assert divided["cover"]["overlap_m2"] < 1
