@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import shapely
-from shapely.geometry import LineString, MultiPolygon, Point, Polygon
-from shapely.geometry.base import BaseGeometry
+from shapely.geometry import MultiPolygon, Point, Polygon
 
+from ingest.vector.faces import Faces, arrange, multi, union
 from ingest.vector.geometry import polygons_only
-from ingest.vector.osm_reader import OsmExtract, Relation, Way
+from ingest.vector.osm_reader import OsmExtract, Relation
 from ingest.vector.tag_values import Tags, english_name_of, name_of
 
 LEVELS = ("city", "district", "street", "community")
@@ -40,10 +40,6 @@ UNASSIGNED = ("未划定社区", "Unassigned")
 SLIVER_M2 = 500.0
 """A face without a community below this size is a mapping slip and joins the community beside it."""
 
-EXIT_NEAR_SHARE = 0.02
-"""A cut boundary that ends this near to the edge (share of the extent's size) leaves across that edge."""
-
-_NEAR = 1e-9  # degrees, 0.1 mm: tells which way an edge came from after noding
 _SEARCH_STEPS_MAX = 200_000
 
 
@@ -85,15 +81,6 @@ class _Region:
     @property
     def ref(self) -> str:
         return f"relation/{self.relation.id}"
-
-
-@dataclass(slots=True)
-class _Faces:
-    """The arrangement: polygons, which lie in the extent, and (face, face, ways on the edge between)."""
-
-    polygons: list[Polygon]
-    inside: list[bool]
-    neighbours: list[tuple[int, int, frozenset[int]]]
 
 
 def country_of(boundaries: list[Relation]) -> str:
@@ -148,11 +135,11 @@ def draw_areas(extract: OsmExtract, *, country: str | None = None) -> Borders:
     if extract.extent is None:
         for region in regions:
             if region.relation.area is not None:
-                _add(borders, region, _multi(region.relation.area), "imported")
+                _add(borders, region, multi(region.relation.area), "imported")
             else:
                 _leave(borders, region, "boundary_incomplete", "the file does not tell its window")
         return borders
-    faces = _arrange(extract, regions, extract.extent)
+    faces = arrange(extract, (way for region in regions for way in region.ways), extract.extent)
     by_level: dict[str, list[_Region]] = {level: [r for r in regions if r.level == level] for level in LEVELS}
     known: dict[int, frozenset[int]] = {}
     for level in reversed(LEVELS):
@@ -164,7 +151,7 @@ def draw_areas(extract: OsmExtract, *, country: str | None = None) -> Borders:
             if region.faces:
                 whole = region.faces >= {i for i, yes in enumerate(faces.inside) if yes}
                 made_by = "imported" if region.complete else "extent" if whole else "borders"
-                _add(borders, region, _union(faces, region.faces), made_by)
+                _add(borders, region, union(faces, region.faces), made_by)
             elif not any(ref == region.ref for _, ref, *_ in borders.left_out):
                 _leave(
                     borders,
@@ -220,87 +207,8 @@ def _leave(borders: Borders, region: _Region, reason: str, detail: str) -> None:
     borders.left_out.append((region.level, region.ref, region.label, reason, detail))
 
 
-def _lines_of(way: Way, extent: Polygon) -> list[LineString]:
-    """Return the runs of a way whose nodes are in the file, prolonged to the edge where it was cut."""
-    finite = way.known
-    runs, start = [], None
-    for i, good in enumerate([*finite, False]):
-        if good and start is None:
-            start = i
-        elif not good and start is not None:
-            runs.append((start, i))
-            start = None
-    low_x, low_y, high_x, high_y = extent.bounds
-    reach = max(high_x - low_x, high_y - low_y)
-    lines = []
-    for first, last in runs:
-        points = way.coordinates[first:last]
-        if len(points) == 1:
-            # The one node that was kept says nothing of the direction: out across the nearest edge.
-            exit_point = _prolong(points[0], points[0], extent, reach)
-            if exit_point is not None:
-                lines.append(LineString([points[0], exit_point]))
-            continue
-        head = _prolong(points[1], points[0], extent, reach) if first > 0 else None
-        tail = _prolong(points[-2], points[-1], extent, reach) if last < len(finite) else None
-        lines.append(LineString([*([head] if head else []), *points, *([tail] if tail else [])]))
-    return lines
-
-
-def _prolong(
-    before: np.ndarray, end: np.ndarray, extent: Polygon, reach: float
-) -> tuple[float, float] | None:
-    """Return where a line that was cut at ``end`` leaves the extent, None where it already has."""
-    point = Point(end)
-    if not extent.contains(point):
-        return None
-    step = end - before
-    length = float(np.hypot(*step))
-    # The missing next node is outside: the way leaves across the nearest edge if that is close ahead,
-    # otherwise straight on.
-    nearest = extent.exterior.interpolate(extent.exterior.project(point))
-    if length == 0.0 or point.distance(nearest) < reach * EXIT_NEAR_SHARE:
-        # Go a little beyond, so that noding surely finds a crossing.
-        away = np.array([nearest.x, nearest.y]) - end
-        return tuple(end + away * 1.01) if np.hypot(*away) > 0 else None
-    ray = LineString([end, end + step / length * reach * 2])
-    hit = ray.intersection(extent.exterior)
-    if hit.is_empty:
-        return None
-    target = shapely.get_coordinates(shapely.get_geometry(hit, 0) if hasattr(hit, "geoms") else hit)[0]
-    return tuple(end + (target - end) * 1.001)
-
-
-def _arrange(extract: OsmExtract, regions: list[_Region], extent: Polygon) -> _Faces:
-    lines: list[LineString] = []
-    line_way: list[int] = []
-    for way_id in sorted({w for region in regions for w in region.ways if w in extract.ways}):
-        for line in _lines_of(extract.ways[way_id], extent):
-            lines.append(line)
-            line_way.append(way_id)
-    noded = shapely.unary_union([*lines, extent.exterior])
-    edges = [e for e in getattr(noded, "geoms", [noded]) if e.length > 0]
-    polygons = list(shapely.get_parts(shapely.polygonize(edges)))
-    inside = [extent.contains(shapely.point_on_surface(p)) for p in polygons]
-    edge_middles = shapely.line_interpolate_point(np.array(edges, dtype=object), 0.5, normalized=True)
-    edge_ways: list[set[int]] = [set() for _ in edges]
-    if lines:
-        tree = shapely.STRtree(lines)
-        for edge, line in tree.query(edge_middles, predicate="dwithin", distance=_NEAR).T:
-            edge_ways[edge].add(line_way[line])
-    edge_faces: list[list[int]] = [[] for _ in edges]
-    if polygons:
-        rings = shapely.STRtree(shapely.boundary(np.array(polygons, dtype=object)))
-        for edge, face in rings.query(edge_middles, predicate="dwithin", distance=_NEAR).T:
-            edge_faces[edge].append(int(face))
-    neighbours = [
-        (two[0], two[1], frozenset(edge_ways[i])) for i, two in enumerate(edge_faces) if len(two) == 2
-    ]
-    return _Faces(polygons, inside, neighbours)
-
-
 def _prepare(
-    regions: list[_Region], faces: _Faces, extract: OsmExtract, known: dict[int, frozenset[int]]
+    regions: list[_Region], faces: Faces, extract: OsmExtract, known: dict[int, frozenset[int]]
 ) -> None:
     """Give each region its possible answers and what is already known to be inside."""
     points = (
@@ -329,7 +237,7 @@ def _prepare(
             region.choices = [c for c in (side, inside - side) if region.hints <= c]
 
 
-def _sides(region: _Region, faces: _Faces, inside: frozenset[int]) -> frozenset[int] | None:
+def _sides(region: _Region, faces: Faces, inside: frozenset[int]) -> frozenset[int] | None:
     """Return the faces on one side of a region's boundary, None where it does not separate cleanly."""
     graph: dict[int, list[tuple[int, bool]]] = defaultdict(list)
     for a, b, ways in faces.neighbours:
@@ -355,7 +263,7 @@ def _sides(region: _Region, faces: _Faces, inside: frozenset[int]) -> frozenset[
     return frozenset(f for f, c in colour.items() if c)
 
 
-def _resolve(regions: list[_Region], faces: _Faces) -> None:
+def _resolve(regions: list[_Region], faces: Faces) -> None:
     """Choose for every region of a level the answer that is left when overlaps are ruled out."""
     inside = frozenset(i for i, yes in enumerate(faces.inside) if yes)
     crossing = [r for r in regions if r.complete or any(c and c != inside for c in r.choices)]
@@ -416,20 +324,12 @@ def _nearest_first(regions: list[_Region]) -> list[_Region]:
     return ordered
 
 
-def _multi(geom: BaseGeometry) -> MultiPolygon:
-    return MultiPolygon(polygons_only(geom))
-
-
-def _union(faces: _Faces, chosen: frozenset[int]) -> MultiPolygon:
-    return shapely.normalize(_multi(shapely.unary_union([faces.polygons[i] for i in sorted(chosen)])))
-
-
 def _square_metres(polygon: Polygon) -> float:
     lat = np.radians(polygon.centroid.y)
     return float(polygon.area * 111_320.0 * np.cos(lat) * 110_574.0)
 
 
-def _fill(borders: Borders, by_level: dict[str, list[_Region]], faces: _Faces) -> None:
+def _fill(borders: Borders, by_level: dict[str, list[_Region]], faces: Faces) -> None:
     """Cover what no community covers: slivers join a neighbour, the rest becomes unassigned communities."""
     inside = {i for i, yes in enumerate(faces.inside) if yes}
     owner: dict[int, _Region] = {}
@@ -464,7 +364,7 @@ def _fill(borders: Borders, by_level: dict[str, list[_Region]], faces: _Faces) -
             if draft.level == "community" and draft.ref in grown:
                 region = next(r for r in by_level["community"] if r.ref == draft.ref)
                 whole = frozenset(region.faces or ()) | frozenset(grown[draft.ref])
-                borders.drafts[n].geom = _union(faces, whole)
+                borders.drafts[n].geom = union(faces, whole)
     rest = set(parents) - {f for group in grown.values() for f in group}
     groups: dict[str, set[int]] = defaultdict(set)
     for face in rest:

@@ -1,0 +1,455 @@
+"""Sort OpenStreetMap objects into rows for the tables, refusals and skips."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from shapely.geometry import LineString, MultiPolygon, Point
+from shapely.geometry.base import BaseGeometry
+
+from ingest.vector.address_tags import AddressText, address_of, has_address
+from ingest.vector.borders import Borders, draw_areas
+from ingest.vector.building_tags import NO_BUILDING, judge_height, kind_of
+from ingest.vector.camera_tags import camera_view, is_camera
+from ingest.vector.geometry import (
+    GeometryRefusedError,
+    clean_line,
+    clean_polygon,
+    inner_point,
+    polygon_of_ring,
+)
+from ingest.vector.intake import Intake, Row
+from ingest.vector.osm_reader import Node, OsmExtract, Relation, Way
+from ingest.vector.place_tags import component_class, cover_of, service_category
+from ingest.vector.road_tags import (
+    NOT_A_ROAD,
+    judge_access,
+    layer_of,
+    max_speed_kmh,
+    road_class,
+    width_m,
+)
+from ingest.vector.summary import Progress, Silent
+from ingest.vector.tag_values import Tags, clean, clean_tags, english_name_of, name_of
+
+PARTS_COVER_SHARE = 0.7
+"""A building whose parts cover at least this share of it is drawn by its parts alone."""
+
+CAMERA_HEIGHT_M = 4.0
+"""Height of a camera whose mount is not tagged: below a first floor, above reach (our assumption)."""
+
+
+def gather(
+    extract: OsmExtract, intake: Intake, *, country: str | None = None, progress: Progress | None = None
+) -> Borders:
+    """Sort everything of an extract into rows, refusals and skips; return its areas, not yet coded."""
+    progress = progress or Silent()
+    total = len(extract.nodes) + len(extract.ways) + len(extract.relations)
+    progress.begin("sorting map objects", total)
+    gatherer = _Gatherer(extract, intake)
+    for node in extract.nodes:
+        gatherer.node(node)
+    progress.advance(len(extract.nodes))
+    for way in extract.ways.values():
+        gatherer.way(way)
+    progress.advance(len(extract.ways))
+    for relation in extract.relations:
+        gatherer.relation(relation)
+    progress.advance(len(extract.relations))
+    gatherer.finish()
+    for ref in extract.duplicates:
+        intake.refuse(
+            "duplicate",
+            "duplicate",
+            ref,
+            "duplicate_id",
+            "the same id comes twice in the file; the first one was taken",
+        )
+    for ref in extract.bad_coordinates:
+        intake.refuse(
+            "node", "node", ref, "bad_coordinate", "the node's coordinate is missing or outside the world"
+        )
+    borders = draw_areas(extract, country=country)
+    for level, ref, name, reason, detail in borders.left_out:
+        if level:
+            # Its place is taken by its neighbours or by an unassigned community: what an earlier file said
+            # of it cannot stay valid beside them.
+            why = f"{name}: {detail}"
+            intake.refuse("area", f"area_{level}", ref, reason, why, keep_ref=False)
+        else:
+            intake.skip("area_other", reason)
+    return borders
+
+
+class _Gatherer:
+    """Walk the objects of an extract and hand each to the targets its tags name."""
+
+    def __init__(self, extract: OsmExtract, intake: Intake) -> None:
+        self.extract = extract
+        self.intake = intake
+        self.ignored: Counter[str] = Counter()
+        self.buildings: list[Row] = []
+        self.repaired: set[str] = set()
+        self.entrances: list[Node] = []
+        self.building_nodes: dict[int, Row] = {}
+        self.member_of_building: dict[int, list[str]] = {}
+
+    # -- nodes
+
+    def node(self, node: Node) -> None:
+        tags = node.tags
+        ref = f"node/{node.id}"
+        place = Point(node.lon, node.lat)
+        if tags.get("building", "no") not in NO_BUILDING:
+            self.intake.skip("building", "a point, not a footprint")
+        if is_camera(tags):
+            self._camera(ref, place, tags)
+        self._place(ref, place, tags)
+        if tags.get("entrance", "no") not in {"no", ""} or tags.get("building") == "entrance":
+            self.entrances.append(node)
+        elif has_address(tags):
+            self._address(ref, place, tags)
+
+    def _camera(self, ref: str, place: Point, tags: Tags) -> None:
+        view = camera_view(tags)
+        values: dict[str, Any] = {
+            "uid": f"osm-{ref.replace('/', '-')}",
+            "kind": "camera",
+            "name": name_of(tags),
+            "name_en": english_name_of(tags),
+            "height_m": CAMERA_HEIGHT_M if view.height_m is None else view.height_m,
+            "floor": None,
+            "bearing_deg": view.bearing_deg,
+            "bearing_source": None if view.bearing_deg is None else "measured",
+            "field_of_view_deg": view.field_of_view_deg,
+            "range_m": view.range_m,
+            "address": None,
+            "gb28181_id": None,
+            "expected_interval_s": None,
+            "simulated": False,
+            "position_source": "measured",
+        }
+        self.intake.take("device", Row("device", ref, place, values, clean_tags(tags)))
+
+    def _place(self, ref: str, place: Point, tags: Tags) -> None:
+        if (category := service_category(tags)) is not None:
+            address = address_of(tags)
+            values = {
+                "category": category,
+                "name": name_of(tags),
+                "name_en": english_name_of(tags),
+                "opening_hours": clean(tags.get("opening_hours")),
+                "phone": clean(tags.get("phone") or tags.get("contact:phone")),
+                "address": address.text if address else None,
+                "matters": None,
+            }
+            self.intake.take("service_point", Row("service_point", ref, place, values, clean_tags(tags)))
+        if (found := component_class(tags)) is not None:
+            values = {
+                "code": None,
+                "class_code": found.code,
+                "name": name_of(tags) or found.zh,
+                "state": "intact",
+                "installed_on": None,
+            }
+            self.intake.take("component", Row("component", ref, place, values, clean_tags(tags)))
+
+    def _address(self, ref: str, place: Point, tags: Tags) -> None:
+        address = address_of(tags)
+        if address is None:
+            self.intake.skip("address", "no house number, house name or full text")
+            return
+        self.intake.take("address", Row("address", ref, place, _address_values(address), clean_tags(tags)))
+
+    # -- ways
+
+    def way(self, way: Way) -> None:
+        tags = way.tags
+        ref = f"way/{way.id}"
+        if not tags:
+            return
+        if "highway" in tags and not self._drawn_as_area(way):
+            self._road(way, ref)
+        elif "highway" in tags:
+            self.intake.skip("road", "drawn as an area")
+        if way.closed and self._wants_polygon(tags):
+            self._polygon(ref, tags, way)
+        elif self._is_building(tags) is not None:
+            self.intake.refuse(
+                "building",
+                "building_part" if self._is_building(tags) == "part" else "building",
+                ref,
+                "not_closed",
+                "its outline is not closed",
+                dict(tags),
+            )
+        elif tags.get("barrier") != "bollard" and np.isfinite(way.coordinates).any():
+            # A line with a service or component on it (a row of bins) stands at its middle.
+            finite = way.coordinates[way.known]
+            if len(finite) and "highway" not in tags:
+                self._place(ref, Point(finite[len(finite) // 2]), tags)
+
+    @staticmethod
+    def _drawn_as_area(way: Way) -> bool:
+        return way.closed and (way.tags.get("area") == "yes" or "area:highway" in way.tags)
+
+    def _wants_polygon(self, tags: Tags) -> bool:
+        if self._is_building(tags) is not None or has_address(tags):
+            return True
+        if "highway" in tags and tags.get("area") != "yes":
+            return False
+        return (
+            cover_of(tags) is not None
+            or service_category(tags) is not None
+            or component_class(tags) is not None
+            or is_camera(tags)
+        )
+
+    @staticmethod
+    def _is_building(tags: Tags) -> str | None:
+        if tags.get("building", "no") not in NO_BUILDING:
+            return "whole"
+        if tags.get("building:part", "no") not in NO_BUILDING:
+            return "part"
+        return None
+
+    def _road(self, way: Way, ref: str) -> None:
+        tags = way.tags
+        cls = road_class(tags)
+        if cls is None:
+            word = tags.get("highway", "")[:40]
+            self.intake.skip(
+                "road",
+                f"highway={word} is in no use" if word in NOT_A_ROAD else f"highway={word} is not known",
+            )
+            return
+        finite = way.known
+        try:
+            line, dropped = clean_line(way.coordinates[_longest_run(finite)])
+        except GeometryRefusedError as error:
+            reason = "outside_extract" if not finite.all() else error.reason
+            self.intake.refuse("road", "road", ref, reason, _cut_words(finite, error.what), dict(tags))
+            return
+        access = judge_access(tags)
+        values = {
+            "road_class": cls,
+            "name": name_of(tags),
+            "name_en": english_name_of(tags),
+            "foot": access.foot,
+            "bike_forward": access.bike_forward,
+            "bike_backward": access.bike_backward,
+            "car_forward": access.car_forward,
+            "car_backward": access.car_backward,
+            "width_m": width_m(tags),
+            "layer": layer_of(tags),
+            "bridge": tags.get("bridge", "no") not in {"no", ""},
+            "tunnel": tags.get("tunnel", "no") not in {"no", ""},
+            "stairs": cls == "steps",
+            "max_speed_kmh": max_speed_kmh(tags),
+        }
+        row = Row("road", ref, line, values, clean_tags(tags))
+        self.intake.take("road", row, repaired=dropped or not finite.all())
+
+    def _polygon(self, ref: str, tags: Tags, way: Way) -> None:
+        body = self._is_building(tags)
+        finite = way.known
+        try:
+            if not finite.all():
+                raise GeometryRefusedError("outside_extract", _cut_words(finite, ""))
+            geom, repaired = clean_polygon(polygon_of_ring(way.coordinates))
+        except GeometryRefusedError as error:
+            self._refuse_polygon(ref, tags, body, error)
+            return
+        row = self._area_thing(ref, tags, geom, repaired)
+        if row is not None and body == "whole":
+            for node in way.nodes:
+                self.building_nodes.setdefault(int(node), row)
+
+    # -- relations
+
+    def relation(self, relation: Relation) -> None:
+        tags = relation.tags
+        if tags.get("type") != "multipolygon" or not self._wants_polygon(tags):
+            if self._is_building(tags) is not None and tags.get("type") != "multipolygon":
+                label = "building_part" if self._is_building(tags) == "part" else "building"
+                self.intake.skip(label, f"relation of type {tags.get('type', 'none')[:40]}, not an outline")
+            return
+        ref = f"relation/{relation.id}"
+        body = self._is_building(tags)
+        try:
+            geom, repaired = self._assemble(relation)
+        except GeometryRefusedError as error:
+            self._refuse_polygon(ref, tags, body, error)
+            return
+        row = self._area_thing(ref, tags, geom, repaired)
+        if row is not None and body == "whole":
+            for kind, member, _ in relation.members:
+                if kind == "w" and member in self.extract.ways:
+                    for node in self.extract.ways[member].nodes:
+                        self.building_nodes.setdefault(int(node), row)
+
+    def _assemble(self, relation: Relation) -> tuple[MultiPolygon, bool]:
+        if relation.area is not None:
+            return clean_polygon(relation.area)
+        members = [ref for kind, ref, _ in relation.members if kind == "w"]
+        ways = [self.extract.ways[ref] for ref in members if ref in self.extract.ways]
+        cut = sum(not way.complete for way in ways)
+        if len(ways) < len(members) or cut:
+            raise GeometryRefusedError(
+                "outside_extract",
+                f"{len(members) - len(ways)} of its {len(members)} ways are not in the file, {cut} are cut",
+                hint="cut the extract with complete relations",
+            )
+        # The strict assembler gave up: build the area from its lines by the even-odd rule.
+        lines = [LineString(way.coordinates) for way in ways if len(way.nodes) >= 2]
+        geom = shapely.build_area(shapely.unary_union(lines)) if lines else None
+        if geom is None or geom.is_empty:
+            raise GeometryRefusedError("ring_not_closed", "its outline does not close")
+        cleaned, _ = clean_polygon(geom)
+        return cleaned, True
+
+    # -- polygons of either kind
+
+    def _refuse_polygon(self, ref: str, tags: Tags, body: str | None, error: GeometryRefusedError) -> None:
+        """Refuse a polygon under every target it was meant for."""
+        raw: dict[str, Any] = dict(tags)
+        if body is not None:
+            label = "building_part" if body == "part" else "building"
+            self.intake.refuse("building", label, ref, error.reason, error.what, raw)
+        elif cover_of(tags) is not None:
+            self.intake.refuse("ground_cover", "ground_cover", ref, error.reason, error.what, raw)
+        if has_address(tags):
+            self.intake.refuse("address", "address", ref, error.reason, error.what, raw)
+        if service_category(tags) is not None:
+            self.intake.refuse("service_point", "service_point", ref, error.reason, error.what, raw)
+        if component_class(tags) is not None:
+            self.intake.refuse("component", "component", ref, error.reason, error.what, raw)
+        if is_camera(tags):
+            self.intake.refuse("device", "device", ref, error.reason, error.what, raw)
+
+    def _area_thing(self, ref: str, tags: Tags, geom: MultiPolygon, repaired: bool) -> Row | None:
+        body = self._is_building(tags)
+        row = None
+        if body is not None:
+            row = self._building(ref, tags, geom, body, repaired)
+        elif (cover := cover_of(tags)) is not None:
+            values = {"cover": cover, "name": name_of(tags), "name_en": english_name_of(tags)}
+            self.intake.take(
+                "ground_cover", Row("ground_cover", ref, geom, values, clean_tags(tags)), repaired=repaired
+            )
+        place = inner_point(geom)
+        if has_address(tags):
+            self._address(ref, place, tags)
+        if is_camera(tags):
+            self._camera(ref, place, tags)
+        self._place(ref, place, tags)
+        return row
+
+    def _building(self, ref: str, tags: Tags, geom: MultiPolygon, body: str, repaired: bool) -> Row:
+        kind = kind_of(tags, "building" if body == "whole" else "building:part")
+        height = judge_height(tags, kind, _footprint_m2(geom))
+        for key in height.ignored:
+            self.ignored[key] += 1
+        address = address_of(tags)
+        values = {
+            "name": name_of(tags),
+            "name_en": english_name_of(tags),
+            "kind": kind,
+            "body": body,
+            "height_m": height.height_m,
+            "min_height_m": height.min_height_m,
+            "levels": height.levels,
+            "height_source": height.source,
+            "address": address.text if address else None,
+        }
+        label = "building_part" if body == "part" else "building"
+        row = Row(label, ref, geom, values, clean_tags(tags))
+        self.buildings.append(row)
+        if repaired:
+            self.repaired.add(ref)
+        return row
+
+    # -- what needs everything to be read first
+
+    def finish(self) -> None:
+        """Join parts to their buildings, give entrances their buildings' addresses, report ignored tags."""
+        self._judge_parts()
+        for row in self.buildings:
+            self.intake.take("building", row, repaired=row.ref in self.repaired)
+        for node in self.entrances:
+            self._entrance(node)
+        for key, n in sorted(self.ignored.items()):
+            self.intake.summary.warnings.append(
+                f"{n} buildings have a “{key}” that is no possible value; it was not used"
+            )
+
+    def _judge_parts(self) -> None:
+        parts = [row for row in self.buildings if row.values["body"] == "part"]
+        wholes = [row for row in self.buildings if row.values["body"] == "whole"]
+        if not parts or not wholes:
+            return
+        tree = shapely.STRtree([row.geom for row in parts])
+        for whole in wholes:
+            near = [parts[i].geom for i in tree.query(whole.geom, predicate="intersects")]
+            if not near:
+                continue
+            covered = shapely.intersection(shapely.union_all(near), whole.geom).area
+            if covered >= PARTS_COVER_SHARE * whole.geom.area:
+                whole.values["body"] = "outline"
+
+    def _entrance(self, node: Node) -> None:
+        tags = node.tags
+        address = address_of(tags)
+        building = self.building_nodes.get(node.id)
+        if address is not None:
+            values = _address_values(address)
+        else:
+            own = "" if building is None else (building.values["address"] or building.values["name"] or "")
+            mark = clean(tags.get("ref") or tags.get("name")) or ""
+            values = {
+                "street": None,
+                "house_number": None,
+                "unit": clean(tags.get("addr:unit")),
+                "floor": None,
+                "text": " ".join(part for part in (own, "入口", mark) if part),
+            }
+        values["entrance"] = True
+        self.intake.take(
+            "address",
+            Row("entrance", f"node/{node.id}", Point(node.lon, node.lat), values, clean_tags(tags)),
+        )
+
+
+def _address_values(address: AddressText) -> dict[str, Any]:
+    return {
+        "street": address.street,
+        "house_number": address.house_number,
+        "unit": address.unit,
+        "floor": address.floor,
+        "text": address.text,
+        "entrance": False,
+    }
+
+
+def _longest_run(finite: NDArray[np.bool_]) -> slice:
+    """Return the longest run of nodes that are in the file; the rest lies beyond the extract's edge."""
+    edges = np.flatnonzero(np.diff(np.concatenate(([0], finite.astype(np.int8), [0]))))
+    starts, ends = edges[::2], edges[1::2]
+    if not len(starts):
+        return slice(0, 0)
+    longest = int(np.argmax(ends - starts))
+    return slice(int(starts[longest]), int(ends[longest]))
+
+
+def _cut_words(finite: NDArray[np.bool_], otherwise: str) -> str:
+    missing = int((~finite).sum())
+    return f"{missing} of its {len(finite)} nodes are not in the file" if missing else otherwise
+
+
+def _footprint_m2(geom: BaseGeometry) -> float:
+    """Return a polygon's area in square metres, right to a percent: it only picks a row of a table."""
+    return float(geom.area * 110_574.0 * 111_320.0 * np.cos(np.radians(geom.centroid.y)))
