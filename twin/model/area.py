@@ -27,7 +27,7 @@ class Area(Base, Imported):
 
     id: Mapped[Key]
     code: Mapped[str]
-    code_source: Mapped[str] = mapped_column(default="provisional")
+    code_source: Mapped[str] = mapped_column(server_default="provisional")
     level: Mapped[str]
     name: Mapped[str]
     name_en: Mapped[str | None]

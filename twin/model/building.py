@@ -27,7 +27,7 @@ class Building(Base, Imported):
     name: Mapped[str | None]
     name_en: Mapped[str | None]
     kind: Mapped[str]
-    body: Mapped[str] = mapped_column(default="whole")
+    body: Mapped[str] = mapped_column(server_default="whole")
     height_m: Mapped[float]
     min_height_m: Mapped[float]
     levels: Mapped[float | None]

@@ -27,8 +27,8 @@ class Case(Base):
     title_en: Mapped[str | None]
     category_code: Mapped[str]
     source: Mapped[str]
-    stage: Mapped[str] = mapped_column(default="collected")
-    priority: Mapped[int] = mapped_column(SmallInteger, default=3)
+    stage: Mapped[str] = mapped_column(server_default="collected")
+    priority: Mapped[int] = mapped_column(SmallInteger, server_default=text("3"))
     geom: Mapped[Any] = geometry("POINT")
     address: Mapped[str | None]
     unit_grid_id: Mapped[int | None] = mapped_column(ForeignKey("area.id"), index=True)
@@ -37,8 +37,8 @@ class Case(Base):
     opened_at: Mapped[Now]
     due_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
-    version: Mapped[int] = mapped_column(Integer, default=1)
-    simulated: Mapped[bool] = mapped_column(default=False)
+    version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
+    simulated: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (
         CheckConstraint(f"stage IN {STAGES}", name="stage"),
@@ -68,7 +68,7 @@ class Alarm(Base):
     acknowledged_at: Mapped[datetime | None]
     acknowledged_by: Mapped[str | None]
     case_id: Mapped[int | None] = mapped_column(ForeignKey("case_file.id"), index=True)
-    simulated: Mapped[bool] = mapped_column(default=False)
+    simulated: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (
         CheckConstraint("state BETWEEN 0 AND 5 AND worst_state BETWEEN 3 AND 5", name="state"),

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from geoalchemy2 import Geometry
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from twin.crs import STORAGE_SRID
@@ -24,7 +24,7 @@ class Dataset(Base):
     declared_crs: Mapped[str]
     attribution: Mapped[str | None]
     licence: Mapped[str | None]
-    simulated: Mapped[bool] = mapped_column(default=False)
+    simulated: Mapped[bool] = mapped_column(server_default=text("false"))
     data_date: Mapped[datetime | None]
     extent: Mapped[Any] = geometry("POLYGON", nullable=True)
 
@@ -32,7 +32,7 @@ class Dataset(Base):
 
 
 class ImportRun(Base):
-    """One import of one file; its counts add up: read = inserted + updated + unchanged + refused + skipped."""
+    """One import of one file; its counts add up to what was read."""
 
     __tablename__ = "import_run"
 

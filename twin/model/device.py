@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Identity, Integer, SmallInteger
+from sqlalchemy import CheckConstraint, ForeignKey, Identity, Integer, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from twin.model.base import Base, Imported, geometry, present_index, spatial_index
@@ -26,7 +26,7 @@ class Device(Base, Imported):
     name: Mapped[str | None]
     name_en: Mapped[str | None]
     geom: Mapped[Any] = geometry("POINT")
-    height_m: Mapped[float] = mapped_column(default=0.0)
+    height_m: Mapped[float] = mapped_column(server_default=text("0"))
     floor: Mapped[int | None] = mapped_column(SmallInteger)
     bearing_deg: Mapped[float | None]
     bearing_source: Mapped[str | None]
@@ -43,8 +43,8 @@ class Device(Base, Imported):
     address: Mapped[str | None]
     gb28181_id: Mapped[str | None] = mapped_column(unique=True)
     expected_interval_s: Mapped[float | None]
-    simulated: Mapped[bool] = mapped_column(default=False)
-    position_source: Mapped[str] = mapped_column(default="measured")
+    simulated: Mapped[bool] = mapped_column(server_default=text("false"))
+    position_source: Mapped[str] = mapped_column(server_default="measured")
 
     __table_args__ = (
         CheckConstraint("uid ~ '^[0-9A-Za-z_-]{4,64}$'", name="uid"),

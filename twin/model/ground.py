@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import CheckConstraint, SmallInteger
+from sqlalchemy import CheckConstraint, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from twin.model.base import Base, Imported, Key, geometry, present_index, spatial_index, tile_geometry
@@ -27,10 +27,10 @@ class Road(Base, Imported):
     car_forward: Mapped[bool]
     car_backward: Mapped[bool]
     width_m: Mapped[float]
-    layer: Mapped[int] = mapped_column(SmallInteger, default=0)
-    bridge: Mapped[bool] = mapped_column(default=False)
-    tunnel: Mapped[bool] = mapped_column(default=False)
-    stairs: Mapped[bool] = mapped_column(default=False)
+    layer: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    bridge: Mapped[bool] = mapped_column(server_default=text("false"))
+    tunnel: Mapped[bool] = mapped_column(server_default=text("false"))
+    stairs: Mapped[bool] = mapped_column(server_default=text("false"))
     max_speed_kmh: Mapped[float | None]
 
     __table_args__ = (

@@ -49,7 +49,7 @@ class Component(Base, Imported):
     class_code: Mapped[str]
     name: Mapped[str]
     geom: Mapped[Any] = geometry("POINT")
-    state: Mapped[str] = mapped_column(default="intact")
+    state: Mapped[str] = mapped_column(server_default="intact")
     unit_grid_id: Mapped[int | None] = mapped_column(ForeignKey("area.id", ondelete="SET NULL"), index=True)
     responsible_organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"))
     installed_on: Mapped[date | None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Integer
+from sqlalchemy import CheckConstraint, ForeignKey, Integer, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from twin.model.base import Base, Key, geometry
@@ -21,7 +21,7 @@ class Organisation(Base):
     name_en: Mapped[str | None]
     kind: Mapped[str]
     parent_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"), index=True)
-    simulated: Mapped[bool] = mapped_column(default=False)
+    simulated: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (
         CheckConstraint(
@@ -39,13 +39,13 @@ class Worker(Base):
     code: Mapped[str] = mapped_column(unique=True)
     name: Mapped[str]
     name_en: Mapped[str | None]
-    role: Mapped[str] = mapped_column(default="grid_worker")
+    role: Mapped[str] = mapped_column(server_default="grid_worker")
     organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"), index=True)
     responsibility_grid_id: Mapped[int | None] = mapped_column(ForeignKey("area.id"), index=True)
     device_id: Mapped[int | None] = mapped_column(Integer, ForeignKey("device.id"), unique=True)
     skills: Mapped[list[str] | None]
-    on_duty: Mapped[bool] = mapped_column(default=False)
-    simulated: Mapped[bool] = mapped_column(default=False)
+    on_duty: Mapped[bool] = mapped_column(server_default=text("false"))
+    simulated: Mapped[bool] = mapped_column(server_default=text("false"))
     base_point: Mapped[Any] = geometry("POINT", nullable=True)
 
     __table_args__ = (
