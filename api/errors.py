@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -11,12 +12,13 @@ import asyncpg
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import BaseRoute, Match
 
 from twin.errors import (
     ConflictError,
@@ -54,7 +56,9 @@ class Problem(BaseModel):
     hint: str = ""
 
 
-PROBLEM_CONTENT: Final[dict[str, Any]] = {"model": Problem, "content": {MEDIA_TYPE: {}}}
+PROBLEM_CONTENT: Final[dict[str, Any]] = {
+    "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+}
 COMMON_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     400: {**PROBLEM_CONTENT, "description": "The request cannot be read."},
     413: {**PROBLEM_CONTENT, "description": "The body is larger than the limit."},
@@ -125,7 +129,7 @@ def _http_error(request: Request, error: Exception) -> Response:
 
 def _allowed_methods(request: Request) -> list[str]:
     methods: set[str] = set()
-    for route in request.app.routes:
+    for route in request.app.state.answering_routes:
         match, _ = route.matches(request.scope)
         if match is not Match.NONE:
             methods |= set(getattr(route, "methods", None) or ())
@@ -165,6 +169,11 @@ def _database_error(request: Request, error: Exception) -> Response:
             hint="try again; /api/health says which part is down",
             headers={"Retry-After": "2"},
         )
+    if isinstance(error, DBAPIError) and str(getattr(error.orig, "sqlstate", "")).startswith("22"):
+        # Data exceptions: what only the database can see, for example a zero byte in a text.
+        return problem(
+            422, "the database cannot take a value of this request", kind="invalid", where="request"
+        )
     return _unexpected(request, error)
 
 
@@ -179,8 +188,24 @@ def _unexpected(request: Request, error: Exception) -> Response:
     )
 
 
-def install(app: FastAPI) -> None:
-    """Give the application the handlers of this module."""
+def document(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document with `Problem` as the only form of errors."""
+    if app.openapi_schema is None:
+        made = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        schemas = made["components"]["schemas"]
+        schemas["Problem"] = Problem.model_json_schema()
+        for unused in ("HTTPValidationError", "ValidationError"):
+            schemas.pop(unused, None)
+        app.openapi_schema = made
+    return app.openapi_schema
+
+
+def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Give the application the handlers of this module, and `routes` for the header ``Allow``."""
+    app.state.answering_routes = routes
+    app.openapi = lambda: document(app)  # type: ignore[method-assign]  # as FastAPI's manual says
     app.add_exception_handler(TwinError, _twin_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)

@@ -98,7 +98,7 @@ def create_app(settings: Settings) -> FastAPI:
         responses=errors.COMMON_RESPONSES,
         generate_unique_id_function=_operation_id,
     )
-    errors.install(app)
+    errors.install(app, [route for router in ROUTERS for route in router.routes])
     app.add_middleware(Edge, tiles=tiles)
     for router in ROUTERS:
         app.include_router(router)

@@ -32,7 +32,7 @@ def install(app: FastAPI, web_dir: Path) -> None:
     Parameters
     ----------
     app
-        The application; this must be the last thing installed, its last route takes every path.
+        The application; install this last, its routes take what no other took.
     web_dir
         Folder of the build; read at each request, so that a build made later is served.
     """
@@ -47,7 +47,7 @@ def install(app: FastAPI, web_dir: Path) -> None:
         )
 
     async def asset(request: Request) -> Response:
-        file = (root / request.path_params["path"]).resolve()
+        file = (root / request.url.path.lstrip("/")).resolve()
         inside = file.is_relative_to(root) and file != root
         if not inside or not await anyio.to_thread.run_sync(file.is_file):
             return problem(404, "there is no such page", where=request.url.path[:200])
@@ -59,4 +59,5 @@ def install(app: FastAPI, web_dir: Path) -> None:
 
     for path in _PAGES:
         app.add_route(path, page, methods=["GET", "HEAD"], include_in_schema=False)
-    app.add_route("/{path:path}", asset, methods=["GET", "HEAD"], include_in_schema=False)
+    for path in ("/{name}", "/assets/{path:path}"):
+        app.add_route(path, asset, methods=["GET", "HEAD"], include_in_schema=False)

@@ -19,6 +19,8 @@ def run_server(settings: Settings) -> None:
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    # It tells every packet of the handshake; what matters (the broker comes and goes) the transport says.
+    logging.getLogger("gmqtt").setLevel(logging.ERROR)
     uvicorn.run(
         create_app(settings),
         host=settings.host,

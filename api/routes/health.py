@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from importlib import metadata
 from typing import Any
 
 from fastapi import APIRouter
@@ -11,6 +10,7 @@ from pydantic import BaseModel
 
 from api.health import overall
 from api.runtime import Running
+from api.version import version
 
 router = APIRouter()
 
@@ -22,14 +22,6 @@ class HealthAnswer(BaseModel):
     version: str
     started_at: datetime
     parts: dict[str, dict[str, Any]]
-
-
-def version() -> str:
-    """Return the installed version, or ``dev`` when the project runs from its folder."""
-    try:
-        return metadata.version("gridtwin")
-    except metadata.PackageNotFoundError:
-        return "dev"
 
 
 @router.get("/api/health", tags=["operation"])

@@ -1,0 +1,97 @@
+import httpx
+import pytest
+
+from api.live.client import LiveClient
+
+pytestmark = pytest.mark.postgis
+
+_RAISE = """
+INSERT INTO alarm (device_id, property, state, worst_state, value, raised_at, changed_at, simulated)
+SELECT id, 0, %s, %s, 31.4, now() - %s * interval '1 minute', now(), true FROM device WHERE uid = %s"""
+
+
+async def raise_alarm(served, uid: str, state: int, minutes: int = 5) -> None:
+    await served.run_sql(_RAISE, state, state, minutes, uid)
+
+
+async def test_near_alarms_of_one_kind_are_one_group_and_far_ones_another(served, client) -> None:
+    await raise_alarm(served, "water-0001", 3, 9)  # 14 m from the next
+    await raise_alarm(served, "water-0002", 5, 5)
+    await raise_alarm(served, "water-0003", 4, 1)  # 1.4 km away
+    await raise_alarm(served, "camera-0001", 3, 1)  # near, but of another kind
+    answer = (await client.get("/api/alarms")).json()
+    groups = answer["groups"]
+    assert [(g["kind"], g["state"], g["count"]) for g in groups] == [
+        ("water_level", "critical", 2),
+        ("water_level", "alarm", 1),
+        ("camera", "warning", 1),
+    ]
+    assert answer["open"] == answer["unacknowledged"] == 4
+    assert answer["load_per_10_min"] == pytest.approx(0.67)
+    first = groups[0]
+    assert first["title"] == {"zh": "液位计·液位", "en": first["title"]["en"]}
+    assert first["area"]["name"] == "第一网格"
+    assert [m["state"] for m in first["members"]] == ["critical", "warning"]
+    assert first["since"] < groups[1]["since"]
+
+
+async def test_149_m_is_one_group_and_151_m_is_two(served, client) -> None:
+    await raise_alarm(served, "water-0001", 3)
+    await raise_alarm(served, "water-0002", 3)
+    for metres, groups in ((149, 1), (151, 2)):
+        await served.run_sql(
+            """UPDATE device SET geom = ST_Project(
+                   (SELECT geom FROM device WHERE uid = 'water-0001')::geography, %s, 0.8)::geometry
+               WHERE uid = 'water-0002'""",
+            metres,
+        )
+        assert len((await client.get("/api/alarms")).json()["groups"]) == groups
+
+
+async def test_an_acknowledgement_is_kept_counted_once_and_told_to_every_socket(served, client) -> None:
+    await raise_alarm(served, "water-0001", 4)
+    live = LiveClient(served.live)
+    await live.connect()
+    await live.look((104.0, 30.6, 104.1, 30.7), 16.0)
+    (member,) = (await client.get("/api/alarms")).json()["groups"][0]["members"]
+    body = {"alarm_ids": [member["alarm_id"], 999_999], "by": "值班长 🙂 O'Neil"}
+    first = await client.post("/api/alarms/acknowledge", json=body)
+    assert first.json() == {"acknowledged": 1, "already": 0, "unknown": 1}
+    again = await client.post("/api/alarms/acknowledge", json=body)
+    assert again.json() == {"acknowledged": 0, "already": 1, "unknown": 1}
+    await live.until(lambda: live.events, timeout_s=3.0)
+    assert live.events[0]["kind"] == "alarm.acknowledged"
+    assert live.events[0]["data"]["by"] == body["by"]
+    after = (await client.get("/api/alarms")).json()
+    assert (after["open"], after["unacknowledged"], after["groups"][0]["acknowledged"]) == (1, 0, 1)
+    events = (await client.get("/api/devices/1/events")).json()
+    assert [event["kind"] for event in events] == ["alarm.acknowledged"]
+    await live.close()
+
+
+@pytest.mark.parametrize(
+    ("body", "status"),
+    [
+        (b"{", 400),
+        (b'{"alarm_ids": [1], "by": "\xff"}', 400),
+        (b"null", 422),
+        (b'{"alarm_ids": [], "by": "x"}', 422),
+        (b'{"alarm_ids": [1.5], "by": "x"}', 422),
+        (b'{"alarm_ids": [1e999], "by": "x"}', 422),
+        (b'{"alarm_ids": [NaN], "by": "x"}', 422),
+        (b'{"alarm_ids": [-1], "by": "x"}', 422),
+        (b'{"alarm_ids": [99999999999999999999999], "by": "x"}', 422),
+        (b'{"alarm_ids": [1], "by": "   "}', 422),
+        (b'{"alarm_ids": [1], "by": "\\u0000"}', 422),
+        (b'{"alarm_ids": [1]}', 422),
+    ],
+)
+async def test_a_wrong_acknowledgement_is_refused(
+    client: httpx.AsyncClient, body: bytes, status: int
+) -> None:
+    answer = await client.post(
+        "/api/alarms/acknowledge", content=body, headers={"content-type": "application/json"}
+    )
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert {"type", "title", "status", "detail", "where", "hint"} == set(answer.json())

@@ -1,0 +1,99 @@
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from api.edge import MAX_BODY_BYTES
+
+pytestmark = pytest.mark.postgis
+
+
+async def test_every_answer_carries_the_security_headers(client) -> None:
+    for path in ("/api/scene", "/", "/docs", "/api/devices/999", "/nothing"):
+        headers = (await client.get(path)).headers
+        policy = headers["content-security-policy"]
+        assert "default-src 'self'" in policy
+        assert "unsafe-eval'" not in policy.replace("wasm-unsafe-eval'", "")
+        assert "http" not in policy, "nothing is fetched from elsewhere"
+        assert headers["x-content-type-options"] == "nosniff"
+
+
+async def test_405_names_every_method_that_is_allowed(client) -> None:
+    answer = await client.delete("/api/alarms/acknowledge")
+    assert answer.status_code == 405
+    assert {name.strip() for name in answer.headers["allow"].split(",")} >= {"POST"}
+    answer = await client.post("/api/alarms")
+    assert answer.status_code == 405
+    assert "GET" in answer.headers["allow"]
+
+
+async def raw(served, head: bytes, chunk: bytes, times: int) -> tuple[bytes, int]:
+    """Send a request by hand and return the answer and how much was taken before it came."""
+    reader, writer = await asyncio.open_connection(served.host, served.port)
+    writer.write(head)
+    sent = 0
+    answer = asyncio.create_task(reader.read(65536))
+    for _ in range(times):
+        if answer.done():
+            break
+        try:
+            writer.write(chunk)
+            await asyncio.wait_for(writer.drain(), 2.0)
+        except (OSError, TimeoutError):
+            break
+        sent += len(chunk)
+        await asyncio.sleep(0)
+    data = await asyncio.wait_for(answer, 5.0)
+    writer.close()
+    return data, sent
+
+
+async def test_a_10_gb_upload_is_refused_before_it_is_read(served) -> None:
+    head = (
+        b"POST /api/alarms/acknowledge HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 10737418240\r\n\r\n"
+    )
+    data, sent = await raw(served, head, b"x" * 65536, 1)
+    assert data.startswith(b"HTTP/1.1 413")
+    assert b"gridtwin import" in data
+    assert sent <= 65536
+
+
+async def test_an_endless_body_without_a_length_is_cut(served) -> None:
+    head = (
+        b"POST /api/alarms/acknowledge HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+    )
+    chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
+    data, sent = await raw(served, head, chunk, 2_000)
+    assert data.startswith(b"HTTP/1.1 413")
+    assert sent < 8 * MAX_BODY_BYTES
+
+
+async def test_pages_are_fresh_and_hashed_files_are_kept_for_ever(served, client) -> None:
+    missing = await client.get("/")
+    assert missing.status_code == 503
+    assert "./gridtwin up" in missing.text
+    dist: Path = served.runtime.settings.web_dir
+    (dist / "assets").mkdir(parents=True)
+    for name in ("index.html", "wall.html"):
+        (dist / name).write_text(f"<!doctype html>{name}")
+    (dist / "assets" / "main-abc123.js").write_text("1")
+    for path in ("/", "/wall"):
+        page = await client.get(path)
+        assert page.status_code == 200
+        assert page.headers["cache-control"] == "no-cache"
+    script = await client.get("/assets/main-abc123.js")
+    assert script.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert script.headers["content-type"].startswith("text/javascript")
+
+
+async def test_the_openapi_document_says_every_error_in_the_same_form(client) -> None:
+    document = (await client.get("/api/openapi.json")).json()
+    ids = [op["operationId"] for path in document["paths"].values() for op in path.values()]
+    assert len(ids) == len(set(ids))
+    for path, operations in document["paths"].items():
+        for operation in operations.values():
+            assert {"400", "413", "422", "503"} <= set(operation["responses"]), path
+            problem = operation["responses"]["422"]["content"]["application/problem+json"]
+            assert problem["schema"]["$ref"].endswith("/Problem"), path
