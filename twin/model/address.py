@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import ForeignKey, text
+from sqlalchemy import ForeignKey, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from twin.model.base import Base, Imported, Key, geometry, present_index, spatial_index
@@ -22,7 +22,7 @@ class Address(Base, Imported):
     unit: Mapped[str | None]
     floor: Mapped[str | None]
     text: Mapped[str]
-    entrance: Mapped[bool] = mapped_column(server_default=text("false"))
+    entrance: Mapped[bool] = mapped_column(server_default=false())
     building_id: Mapped[int | None] = mapped_column(
         ForeignKey("building.id", ondelete="SET NULL"), index=True
     )
