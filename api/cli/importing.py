@@ -59,6 +59,7 @@ Crs = Annotated[
 Field = Annotated[
     list[str] | None,
     typer.Option(
+        "--map",
         "--field",
         metavar="OURS=THEIRS",
         help="Which column holds a field; may be given again.",
@@ -70,6 +71,9 @@ Encoding = Annotated[
 ]
 Layer = Annotated[
     str | None, typer.Option("--layer", help="Which layer of a file with several.", show_default=False)
+]
+MaxSize = Annotated[
+    float, typer.Option("--max-size", metavar="GIB", min=0.001, help="Larger files are refused unread.")
 ]
 Simulated = Annotated[bool, typer.Option("--simulated", help="Mark everything in the file as made up.")]
 SummaryOnly = Annotated[bool, typer.Option("--summary-only", hidden=True)]
@@ -88,6 +92,7 @@ def osm(
     file: File,
     dataset: Dataset = None,
     country: Country = None,
+    max_size: MaxSize = 2.0,
     allow_older: Older = False,
     allow_far: Far = False,
     no_grids: NoGrids = False,
@@ -102,7 +107,9 @@ def osm(
         from ingest.vector.osm import OsmOptions, import_osm  # noqa: PLC0415 (loads geopandas)
 
         given = _given(dataset=dataset, country=country)
-        options = OsmOptions(rules=_rules(allow_older, allow_far, no_grids), **given)
+        options = OsmOptions(
+            max_size_bytes=_bytes(max_size), rules=_rules(allow_older, allow_far, no_grids), **given
+        )
         return import_osm(engine, file, options=options, progress=progress)
 
     _run(read, data_dir, database_url, as_json, summary_only)
@@ -118,6 +125,7 @@ def vector(
     encoding: Encoding = None,
     layer: Layer = None,
     simulated: Simulated = False,
+    max_size: MaxSize = 2.0,
     allow_older: Older = False,
     allow_far: Far = False,
     no_grids: NoGrids = False,
@@ -140,6 +148,7 @@ def vector(
             encoding=encoding,
             layer=layer,
             simulated=simulated,
+            max_size_bytes=_bytes(max_size),
             rules=_rules(allow_older, allow_far, no_grids),
         )
         return import_vector(engine, file, options=options, progress=progress)
@@ -155,6 +164,7 @@ def devices(
     encoding: Encoding = None,
     layer: Layer = None,
     simulated: Simulated = False,
+    max_size: MaxSize = 2.0,
     allow_older: Older = False,
     allow_far: Far = False,
     data_dir: DataDir = None,
@@ -174,6 +184,7 @@ def devices(
             encoding=encoding,
             layer=layer,
             simulated=simulated,
+            max_size_bytes=_bytes(max_size),
             rules=_rules(allow_older, allow_far, no_grids=False),
         )
         return import_devices(engine, file, options=options, progress=progress)
@@ -186,7 +197,7 @@ def _fields(given: list[str] | None) -> dict[str, str]:
     pairs = [text.partition("=") for text in given or ()]
     for ours, equals, theirs in pairs:
         if not (ours and equals and theirs):
-            raise typer.BadParameter("write it as OURS=THEIRS, for example name=MC", param_hint="--field")
+            raise typer.BadParameter("write it as OURS=THEIRS, for example name=MC", param_hint="--map")
     return {ours.strip(): theirs.strip() for ours, _, theirs in pairs}
 
 
@@ -211,6 +222,10 @@ def _run(
         # The supervisor shows what happened to each kind of thing, not every reason.
         shown = [line for line in lines if not line.startswith("    ")] if summary_only else lines
         sys.stdout.write("\n".join(shown) + "\n")
+
+
+def _bytes(gib: float) -> int:
+    return int(gib * 1024**3)
 
 
 def _given(**values: Any) -> dict[str, Any]:
