@@ -69,6 +69,8 @@ export interface Frame {
   /** Unix time of the server, s. */
   serverTimeS: number;
   blocks: Block[];
+  /** Main-thread time spent on reading it, ms. */
+  parseMs: number;
 }
 
 export class FrameError extends Error {
@@ -159,6 +161,7 @@ function readBlock(kind: number, cell: bigint, layer: number, n: number, columns
  * The columns of the answer are views into `buffer`: use them before it is dropped, never keep them.
  */
 export function parseFrame(buffer: ArrayBuffer): Frame {
+  const start = performance.now();
   if (!LITTLE_ENDIAN) throw new FrameError('this machine is big-endian; the live protocol is little-endian', 0);
   if (buffer.byteLength < FRAME_HEADER_BYTES) throw new FrameError('frame is shorter than its header', buffer.byteLength);
   const view = new DataView(buffer);
@@ -169,6 +172,7 @@ export function parseFrame(buffer: ArrayBuffer): Frame {
     tick: view.getUint32(12, true),
     serverTimeS: view.getFloat64(16, true),
     blocks: [],
+    parseMs: 0,
   };
   let at = FRAME_HEADER_BYTES;
   while (at < buffer.byteLength) {
@@ -178,11 +182,12 @@ export function parseFrame(buffer: ArrayBuffer): Frame {
     const layer = view.getUint8(at + 9);
     const count = view.getUint32(at + 12, true);
     const payload = Number(view.getBigUint64(at + 16, true));
-    const start = at + BLOCK_HEADER_BYTES;
+    const from = at + BLOCK_HEADER_BYTES;
     if (payload % 8 !== 0) throw new FrameError('payload is not a multiple of 8 bytes', at);
-    if (start + payload > buffer.byteLength) throw new FrameError('block is cut off', at);
-    frame.blocks.push(readBlock(kind, cell, layer, count, new Columns(buffer, start, start + payload), at));
-    at = start + payload;
+    if (from + payload > buffer.byteLength) throw new FrameError('block is cut off', at);
+    frame.blocks.push(readBlock(kind, cell, layer, count, new Columns(buffer, from, from + payload), at));
+    at = from + payload;
   }
+  frame.parseMs = performance.now() - start;
   return frame;
 }

@@ -70,7 +70,7 @@ export class LiveBoard {
       }
     }
     this.clockOffsetS = frame.serverTimeS - Date.now() / 1000;
-    this.applyMs += performance.now() - start;
+    this.applyMs += performance.now() - start + frame.parseMs;
     if (!this.scheduled) {
       this.scheduled = true;
       this.schedule(this.run);

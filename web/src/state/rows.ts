@@ -1,5 +1,6 @@
 /** Hold the present rows of one live layer as growable typed arrays. */
 import type { DeltaColumns, FullColumns, LeftColumns } from '../api/frames.ts';
+import { IdIndex } from './id_index.ts';
 
 const FIRST_CAPACITY = 1024;
 export const STATES = 6;
@@ -26,7 +27,7 @@ export class RowStore {
   state: Uint8Array = new Uint8Array(FIRST_CAPACITY);
   flags: Uint8Array = new Uint8Array(FIRST_CAPACITY);
   private room: BigUint64Array = new BigUint64Array(FIRST_CAPACITY);
-  private readonly index = new Map<number, number>();
+  private readonly index = new IdIndex();
   /** Rows by room, so that a snapshot of an empty room need not look at every row. */
   private readonly roomCount = new Map<bigint, number>();
   /** Rows by state code. */
