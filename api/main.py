@@ -21,12 +21,12 @@ from api.live.hub import Hub
 from api.live.socket import serve_live
 from api.notices import NoticeListener
 from api.routes import ROUTERS
-from api.routes.health import version
 from api.rows import TIMEOUT_S
 from api.runtime import Runtime
 from api.sampler import Sampler
 from api.settings import Settings
 from api.tiles import TileStore
+from api.version import version
 from twin.store.engine import asyncpg_dsn, create_async_engine
 from twin.twin import Twin
 

@@ -18,7 +18,8 @@ _PAGES: Final = {"/": "index.html", "/wall": "wall.html"}
 
 _NOT_BUILT: Final = """<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>GridTwin</title>
 <style>body{font:18px/1.6 system-ui,sans-serif;background:#12161b;color:#e8ebee;max-width:44rem;
-margin:15vh auto;padding:0 1.5rem}code{background:#202832;padding:.1em .4em;border-radius:4px}a{color:#56b4e9}</style>
+margin:15vh auto;padding:0 1.5rem}code{background:#202832;
+padding:.1em .4em;border-radius:4px}a{color:#56b4e9}</style>
 <h1>页面尚未构建</h1>
 <p>服务已启动，但网页文件还没有生成。请运行 <code>./gridtwin up</code>，它会自动构建页面。</p>
 <h2>The web pages are not built yet</h2>

@@ -126,8 +126,8 @@ async def test_stats_count_real_rows_and_each_opens_its_list(served, client) -> 
         assert listed["total"] >= len(listed["rows"])
         assert listed["columns"]
     await served.run_sql(
-        """INSERT INTO case_file (number, title, category_code, source, stage, priority, geom, opened_at, due_at,
-                                  version, simulated)
+        """INSERT INTO case_file (number, title, category_code, source, stage, priority, geom, opened_at,
+                                  due_at, version, simulated)
            SELECT 'A-' || n, '积水', '01001', s, 'handling', 2, ST_SetSRID(ST_MakePoint(104.06, 30.66), 4326),
                   now() - interval '1 day', now() + n * interval '1 hour', 1, true
            FROM (VALUES (1, 'sensor'), (-2, 'resident'), (9, 'sensor')) AS c (n, s)"""
