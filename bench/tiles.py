@@ -297,9 +297,9 @@ def _insert_buildings(url: str, count: int) -> None:
         if row and int(str(row[0])):
             raise InvalidError("the folder holds another city", hint="choose another --data-dir")
         rings, height_m = city.site_buildings(count, _SEED)
-        shapes = shapely.multipolygons([[polygon] for polygon in shapely.polygons(rings)])
-        footprint_m2 = shapely.area(shapes) * 95_800.0 * 111_132.0
-        hexes = shapely.to_wkb(shapely.set_srid(shapes, 4326), hex=True, include_srid=True)
+        shapes = shapely.multipolygons(np.asarray(shapely.polygons(rings)), indices=np.arange(count))
+        footprint_m2 = np.asarray(shapely.area(shapes)) * 95_800.0 * 111_132.0
+        hexes = np.asarray(shapely.to_wkb(shapely.set_srid(shapes, 4326), hex=True, include_srid=True))
         with connection.transaction():
             dataset = connection.execute(
                 "INSERT INTO dataset (name, kind, declared_crs, simulated) "
@@ -312,7 +312,7 @@ def _insert_buildings(url: str, count: int) -> None:
             )
             with connection.cursor() as cursor, cursor.copy(f"COPY building ({columns}) FROM STDIN") as copy:
                 for number, (shape, height, area) in enumerate(
-                    zip(hexes, height_m, footprint_m2, strict=True)
+                    zip(hexes.tolist(), height_m.tolist(), footprint_m2.tolist(), strict=True)
                 ):
                     name = f"{number % 97 + 1}栋" if number % 3 == 0 else None
                     ref = f"bench/{number}"
@@ -322,10 +322,10 @@ def _insert_buildings(url: str, count: int) -> None:
                             name,
                             "residential",
                             "whole",
-                            float(height),
+                            height,
                             0.0,
                             "estimated",
-                            float(area),
+                            area,
                             dataset[0],
                             ref,
                             ref.encode(),

@@ -15,7 +15,7 @@ from bench.live.contenders import CONTENDERS, Ground
 from bench.live.database import insert_devices
 from bench.live.phase import RUN_ON_S, Load, measure, readings_needed
 from bench.live.plan import Plan, Viewer, make_plan, place_viewers
-from bench.live.tables import tables
+from bench.live.tables import compare, tables
 from bench.workplace import CommonOptions, option, workplace
 from ingest.transports.broker import Broker
 from twin.errors import InvalidError
@@ -82,7 +82,7 @@ def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
     with workplace(options) as folder:
         for name in options.contenders.split(","):
             results[name] = list(_measure_until_held(name, folder, plan, viewers, options, per_try, progress))
-    return {"city": _describe(plan, viewers), "contenders": results}
+    return {"city": _describe(plan, viewers), "contenders": results, "bytes_vs_ours": compare(results)}
 
 
 def _measure_until_held(

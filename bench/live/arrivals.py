@@ -204,7 +204,8 @@ def _see_frames(plan: Plan, published: _Floats, ids: _Ints, contact: Contact) ->
         made_ages.append(_SERVER_TIME.unpack_from(frame, 16)[0] - at_s)
     last = _last_number(published)
     reported = held & (last >= 0)
-    seen = Seen(*(np.concatenate(parts) if parts else np.empty(0) for parts in (times, ages, made_ages)))
+    joined = [np.concatenate(parts) if parts else np.empty(0) for parts in (times, ages, made_ages)]
+    seen = Seen(joined[0], joined[1], joined[2])
     seen.expected = int(np.count_nonzero(~np.isnan(published[held])))
     seen.received = int(seen.age_s.size)
     seen.held = int(held.sum())

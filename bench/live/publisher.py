@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import sys
@@ -114,8 +115,8 @@ class Publisher:
         for index in range(len(self.members)):
             made = make_socket(self.spec["host"], self.spec["port"])
             _, gateway = await loop.create_connection(
-                lambda index=index: Gateway(
-                    f"bench-gw-{index:04d}", self.spec["username"], self.spec["password"]
+                functools.partial(
+                    Gateway, f"bench-gw-{index:04d}", self.spec["username"], self.spec["password"]
                 ),
                 sock=made,
             )

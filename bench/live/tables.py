@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bench.report import Table, show
@@ -48,7 +48,7 @@ def _side_by_side(result: Mapping[str, Any]) -> Table:
                 show(_kilo(traffic["walls"]["bytes_per_s_mean"]), 1),
                 show(_kilo(traffic["others"]["bytes_per_s_mean"]), 1),
                 show(_kilo(traffic["all"]["bytes_per_s_mean"]), 1),
-                _ratio(one, ours),
+                "–" if ours is None else f"{show(_ratio(one, ours, 'all'))}×",
                 show(_missing(one)),
                 show(one["viewers"]["viewers_closed"]),
             )
@@ -123,21 +123,34 @@ def _kilo(value: float | None) -> float | None:
     return None if value is None else value / 1e3
 
 
-def _ratio(one: Mapping[str, Any], ours: Mapping[str, Any] | None) -> str:
-    if ours is None:
-        return "–"
+def compare(contenders: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, dict[str, float | None]]:
+    """Give, for each peer's last try, how many times our bytes per viewer and published reading it sends."""
+    ours = contenders.get("gridtwin")
+    if not ours:
+        return {}
+    return {
+        name: {
+            group: _ratio(tries[-1], ours[-1], group) if tries else None
+            for group in ("walls", "others", "all")
+        }
+        for name, tries in contenders.items()
+        if name != "gridtwin"
+    }
 
+
+def _ratio(one: Mapping[str, Any], ours: Mapping[str, Any], group: str) -> float | None:
     def per_reading(measured: Mapping[str, Any]) -> float:
-        return float(measured["viewers"]["traffic"]["all"]["bytes_per_s_mean"]) / float(measured["rate"])
+        sent = measured["viewers"]["traffic"][group]["bytes_per_s_mean"]
+        return float(sent or 0.0) / float(measured["rate"])
 
     base = per_reading(ours)
-    return "–" if base == 0 else f"{per_reading(one) / base:.1f}×"
+    return round(per_reading(one) / base, 2) if base else None
 
 
 def _missing(one: Mapping[str, Any]) -> float | None:
     """Give percent of a peer's readings not received, or of GridTwin's final states not shown."""
     viewers = one["viewers"]
     if one["contender"] == "gridtwin":
-        return round(100.0 * viewers["stale_at_end"] / max(1, viewers["states_held"]), 3)
-    expected = viewers["readings_expected"]
-    return round(100.0 * (1 - viewers["readings_received"] / expected), 3) if expected else None
+        return round(100.0 * float(viewers["stale_at_end"]) / max(1, int(viewers["states_held"])), 3)
+    expected = int(viewers["readings_expected"])
+    return round(100.0 * (1 - int(viewers["readings_received"]) / expected), 3) if expected else None

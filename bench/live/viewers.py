@@ -37,7 +37,7 @@ class GridtwinViewer(LeanSocket):
 
     def __init__(self, host: str, port: int, bbox: list[float], zoom: float) -> None:
         super().__init__(host, port, "/live", keep=True, read_text=True)
-        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ready = asyncio.get_running_loop().create_future()
         self.subscribed: dict[str, Any] = {}
         self.events = 0
         self._wish = {"op": "subscribe", "bbox": bbox, "zoom": zoom, "layers": ["devices"]}
@@ -69,11 +69,15 @@ class MqttViewer(LeanSocket):
     ) -> None:
         # The first answers are looked at even where nothing is kept.
         super().__init__(host, port, "/mqtt", keep=True, subprotocol="mqtt")
-        self.ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ready = asyncio.get_running_loop().create_future()
         self._keeps = keep
         self._topics = topics
         self._hello = mqtt.connect(name, username, password)
-        self.opened.add_done_callback(lambda done: done.exception() or self.send(BINARY, self._hello))
+        self.opened.add_done_callback(self._introduce)
+
+    def _introduce(self, opened: asyncio.Future[None]) -> None:
+        if opened.exception() is None:
+            self.send(BINARY, self._hello)
 
     def on_message(self, _opcode: int, payload: bytes) -> None:
         if self.ready.done():
@@ -97,7 +101,6 @@ class BroadcastViewer(LeanSocket):
 
     def __init__(self, host: str, port: int, keep: bool) -> None:
         super().__init__(host, port, "/", keep=keep)
-        self.ready = self.opened
 
 
 def maker(specification: dict[str, Any]) -> Callable[[dict[str, Any], bool, str], LeanSocket]:

@@ -33,6 +33,8 @@ class LeanSocket(asyncio.BufferedProtocol):
         The payloads in the same order, when `keep`; else empty.
     opcodes
         1 text, 2 binary.
+    ready
+        Done when what was asked for begins to come; where nothing is asked, when it is open.
     closed
         Why the connection ended; None while it is open.
     """
@@ -48,6 +50,7 @@ class LeanSocket(asyncio.BufferedProtocol):
         self.kept: list[bytes] = []
         self.closed: str | None = None
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.ready: asyncio.Future[None] = self.opened
         self._request = _handshake(host, port, path, subprotocol)
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray(_FIRST_BUFFER_BYTES)

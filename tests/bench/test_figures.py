@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
@@ -91,36 +93,39 @@ def test_the_city_is_the_same_each_time_and_inside_its_bounds() -> None:
     assert left.size == right.size == 0
 
 
-def test_the_http_client_counts_answers(tmp_path) -> None:
-    (tmp_path / "a").write_bytes(b"x" * 70_000)
-    server = subprocess.Popen(
-        [
-            sys.executable,
-            "-u",
-            "-m",
-            "http.server",
-            "0",
-            "--bind",
-            "127.0.0.1",
-            "--protocol",
-            "HTTP/1.1",
-            "-d",
-            str(tmp_path),
-        ],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
+class _Answers(BaseHTTPRequestHandler):
+    """Answer /a with 70,000 bytes and everything else with 404, on kept connections."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        body = b"x" * 70_000 if self.path == "/a" else b"not here"
+        self.send_response(200 if self.path == "/a" else 404)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("CONTENT-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+def test_the_http_client_counts_answers() -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Answers)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
     try:
-        assert server.stdout is not None
-        port = int(server.stdout.readline().split("port ")[1].split()[0])
-        outcome = ask(port, ["/a", "/missing", "/a"], connections=2)
+        outcome = ask(server.server_address[1], ["/a", "/missing", "/a"], connections=2)
+        timed = ask(server.server_address[1], ["/a"], connections=1, seconds=0.3)
     finally:
-        server.terminate()
-        server.wait()
+        server.shutdown()
+        server.server_close()
+        thread.join()
     assert (outcome.answers, outcome.not_ok) == (3, 1)
     assert outcome.bytes > 140_000
     assert len(outcome.latency_s) == 3
+    assert timed.answers > 3
+    assert timed.wall_s >= 0.3
 
 
 @pytest.mark.parametrize(
