@@ -9,7 +9,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from twin.batch import ObservationBatch, ObserveResult, Refusal
 from twin.catalog import SLOTS, Catalog, load_catalog
 from twin.errors import TwinError, UnavailableError
 from twin.live.board import Board, Rows
@@ -30,6 +31,8 @@ from twin.store.outage import is_outage
 from twin.store.quarantine import QuarantineWriter, Refused
 from twin.store.writer import ObservationWriter
 
+__all__ = ["ObservationBatch", "ObserveResult", "Refusal", "Twin"]
+
 log = logging.getLogger(__name__)
 
 FUTURE_S = 600.0
@@ -38,74 +41,6 @@ FUTURE_S = 600.0
 _US = 1_000_000
 _MOST_ROWS = 20_000  # observations in one transaction
 _SET_STATE = text("UPDATE device_state SET state = :state WHERE device_id = :device AND property = :slot")
-
-
-@dataclass(slots=True)
-class ObservationBatch:
-    """Observations as columns, shape (n,) each.
-
-    ``row`` is the row of the board, ``slot`` the property, times are Unix µs, ``value`` is in the property's
-    unit; ``lon``/``lat`` are degrees WGS 84, NaN for what does not move. ``source`` names the sender in the
-    quarantine.
-    """
-
-    row: Rows
-    slot: NDArray[np.uint8]
-    phenomenon_us: NDArray[np.int64]
-    value: NDArray[np.float64]
-    lon: NDArray[np.float64]
-    lat: NDArray[np.float64]
-    received_us: NDArray[np.int64]
-    source: str = ""
-
-    def __len__(self) -> int:
-        return len(self.row)
-
-    def part(self, begin: int, end: int) -> ObservationBatch:
-        """Return the observations from index ``begin`` up to, not including, ``end``."""
-        columns = {name: getattr(self, name)[begin:end] for name in _BATCH_COLUMNS}
-        return replace(self, **columns)
-
-
-_BATCH_COLUMNS = ("row", "slot", "phenomenon_us", "value", "lon", "lat", "received_us")
-
-
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """One observation of a batch that was refused. ``written`` is done once the quarantine is on disk.
-
-    It is None where the quarantine keeps no more of a flood.
-    """
-
-    index: int
-    reason: str
-    written: asyncio.Future[None] | None
-
-
-@dataclass(slots=True)
-class ObserveResult:
-    """What became of a batch: every observation is counted in exactly one of the first three.
-
-    ``stored`` were new, ``duplicate`` were in the store already, ``quarantined`` were refused. ``late``
-    counts those of the stored that were older than what the board already showed.
-    """
-
-    stored: int = 0
-    duplicate: int = 0
-    quarantined: int = 0
-    late: int = 0
-    refusals: list[Refusal] = field(default_factory=list)
-
-    def plus(self, other: ObserveResult, offset: int) -> ObserveResult:
-        """Add the result of a following part that began at an index of the whole batch."""
-        moved = [Refusal(r.index + offset, r.reason, r.written) for r in other.refusals]
-        return ObserveResult(
-            self.stored + other.stored,
-            self.duplicate + other.duplicate,
-            self.quarantined + other.quarantined,
-            self.late + other.late,
-            self.refusals + moved,
-        )
 
 
 @dataclass(slots=True)

@@ -1,0 +1,79 @@
+"""Say what a batch of observations is, and what became of it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from twin.live.board import Rows
+
+
+@dataclass(slots=True)
+class ObservationBatch:
+    """Observations as columns, shape (n,) each.
+
+    ``row`` is the row of the board, ``slot`` the property, times are Unix µs, ``value`` is in the property's
+    unit; ``lon``/``lat`` are degrees WGS 84, NaN for what does not move. ``source`` names the sender in the
+    quarantine.
+    """
+
+    row: Rows
+    slot: NDArray[np.uint8]
+    phenomenon_us: NDArray[np.int64]
+    value: NDArray[np.float64]
+    lon: NDArray[np.float64]
+    lat: NDArray[np.float64]
+    received_us: NDArray[np.int64]
+    source: str = ""
+
+    def __len__(self) -> int:
+        return len(self.row)
+
+    def part(self, begin: int, end: int) -> ObservationBatch:
+        """Return the observations from index ``begin`` up to, not including, ``end``."""
+        columns = {name: getattr(self, name)[begin:end] for name in _BATCH_COLUMNS}
+        return replace(self, **columns)
+
+
+_BATCH_COLUMNS = ("row", "slot", "phenomenon_us", "value", "lon", "lat", "received_us")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One observation of a batch that was refused. ``written`` is done once the quarantine is on disk.
+
+    It is None where the quarantine keeps no more of a flood.
+    """
+
+    index: int
+    reason: str
+    written: asyncio.Future[None] | None
+
+
+@dataclass(slots=True)
+class ObserveResult:
+    """What became of a batch: every observation is counted in exactly one of the first three.
+
+    ``stored`` were new, ``duplicate`` were in the store already, ``quarantined`` were refused. ``late``
+    counts those of the stored that were older than what the board already showed.
+    """
+
+    stored: int = 0
+    duplicate: int = 0
+    quarantined: int = 0
+    late: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
+
+    def plus(self, other: ObserveResult, offset: int) -> ObserveResult:
+        """Add the result of a following part that began at an index of the whole batch."""
+        moved = [Refusal(r.index + offset, r.reason, r.written) for r in other.refusals]
+        return ObserveResult(
+            self.stored + other.stored,
+            self.duplicate + other.duplicate,
+            self.quarantined + other.quarantined,
+            self.late + other.late,
+            self.refusals + moved,
+        )
