@@ -5,10 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
+from typing import TYPE_CHECKING
 
 import typer
 
 from api.cli.options import DatabaseUrl, DataDir, Json, say
+
+if TYPE_CHECKING:
+    from twin.quality import Example, Report
+
+_EXAMPLES_SHOWN = 3
 
 
 def register(app: typer.Typer) -> None:
@@ -20,26 +26,39 @@ def check(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: J
     """Report gaps, overlaps, orphans, duplicates and doubtful things in the data; 1 when there are errors."""
     from api.database import opened_database  # noqa: PLC0415 (loaded only by the commands that need it)
     from api.settings import read_settings  # noqa: PLC0415
-    from twin.quality import run_checks  # noqa: PLC0415
+    from twin.quality import report_quality  # noqa: PLC0415
 
     settings = read_settings(data_dir=data_dir, database_url=database_url)
     with opened_database(settings, say) as engine:
-        findings = run_checks(engine)
-    errors = sum(1 for finding in findings if finding.severity == "error")
+        report = report_quality(engine)
+    errors = sum(1 for finding in report.findings if finding.severity == "error")
     if as_json:
-        answer = {"errors": errors, "findings": [dataclasses.asdict(finding) for finding in findings]}
+        answer = {"errors": errors, **dataclasses.asdict(report)}
         sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
     else:
-        lines = []
-        for finding in findings:
-            lines.append(
-                f"{finding.severity:<8} {finding.check}: {finding.count} · {finding.message} {finding.hint}"
-            )
-            lines += [
-                f"         {example.subject} {example.detail}".rstrip() for example in finding.examples[:3]
-            ]
-        lines.append(
-            f"{len(findings)} findings, {errors} of them errors" if findings else "nothing to report"
-        )
-        sys.stdout.write("\n".join(lines) + "\n")
+        sys.stdout.write("\n".join(_lines(report, errors)) + "\n")
     raise typer.Exit(1 if errors else 0)
+
+
+def _lines(report: Report, errors: int) -> list[str]:
+    """Write the report for a person: findings with their first places, the coverage, the sum."""
+    lines = []
+    for finding in report.findings:
+        lines.append(
+            f"{finding.severity:<8} {finding.check}: {finding.count} · {finding.message} {finding.hint}"
+        )
+        lines += [f"         {_place(example)}" for example in finding.examples[:_EXAMPLES_SHOWN]]
+    totals = report.coverage
+    lines.append(
+        f"coverage: {totals.unit_grids:,} unit grids, {totals.responsibility_grids:,} responsibility grids, "
+        f"{totals.communities:,} communities · {totals.gaps:,} gaps, {totals.overlaps:,} overlaps"
+    )
+    lines.append(
+        f"{len(report.findings)} findings, {errors} of them errors" if report.findings else "no findings"
+    )
+    return lines
+
+
+def _place(example: Example) -> str:
+    at = "" if example.lon is None or example.lat is None else f"at {example.lon:.6f}, {example.lat:.6f}"
+    return " ".join(part for part in (example.subject, at, example.detail) if part)

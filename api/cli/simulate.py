@@ -92,6 +92,7 @@ def simulate(
     from ingest.simulate.run import SimulateOptions, run  # noqa: PLC0415
 
     logging.basicConfig(level="INFO", format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("gmqtt").setLevel(logging.ERROR)  # it tells every packet of the handshake
     last: list[SimulateReport] = []
 
     def report(now: SimulateReport) -> None:

@@ -99,6 +99,7 @@ class MqttTransport:
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
         self._collector: asyncio.Task[None] | None = None
+        self._leaving = False
 
     async def start(self) -> None:
         """Connect, and go on trying in the background once connected; return after the first connection.
@@ -122,6 +123,7 @@ class MqttTransport:
 
     async def stop(self) -> None:
         """Stop reading, give what is in hand two seconds to be committed, and leave; the rest comes again."""
+        self._leaving = True
         self._client.stop_reconnect()
         self._client.pause()
         with contextlib.suppress(TimeoutError):
@@ -153,7 +155,7 @@ class MqttTransport:
             log.warning("the broker is back")
 
     def _on_disconnect(self, _client: LateAckClient, *_: object) -> None:
-        if self.counters.connected:
+        if self.counters.connected and not self._leaving:
             log.warning("the broker is away")
         self.counters.connected = False
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from sqlalchemy import Connection, Engine
 
@@ -15,8 +16,18 @@ from twin.quality.imports import check_imports
 from twin.quality.orphans import check_orphans
 from twin.quality.roads import check_roads
 from twin.quality.shapes import check_shapes
+from twin.quality.totals import CoverageTotals, count_coverage
 
-__all__ = ["CHECKS", "Example", "Finding", "Severity", "run_checks"]
+__all__ = [
+    "CHECKS",
+    "CoverageTotals",
+    "Example",
+    "Finding",
+    "Report",
+    "Severity",
+    "report_quality",
+    "run_checks",
+]
 
 CHECKS: tuple[Callable[[Connection], list[Finding]], ...] = (
     check_coverage,
@@ -33,14 +44,28 @@ CHECKS: tuple[Callable[[Connection], list[Finding]], ...] = (
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 
 
-def run_checks(engine: Engine) -> list[Finding]:
-    """Run every check on one consistent view of the database; an empty list when all is well.
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What all checks found, errors first, and the totals they stand against."""
 
-    Errors come first. Nothing is changed: the transaction is read-only.
+    findings: list[Finding]
+    coverage: CoverageTotals
+
+
+def report_quality(engine: Engine) -> Report:
+    """Run every check and count what was checked, on one consistent view of the database.
+
+    Nothing is changed: the transaction is read-only.
     """
     with engine.connect() as opened:
         connection = opened.execution_options(
             isolation_level="REPEATABLE READ", postgresql_readonly=True, postgresql_deferrable=False
         )
         found = [finding for check in CHECKS for finding in check(connection)]
-    return sorted(found, key=lambda finding: _ORDER[finding.severity])
+        coverage = count_coverage(connection, found)
+    return Report(sorted(found, key=lambda finding: _ORDER[finding.severity]), coverage)
+
+
+def run_checks(engine: Engine) -> list[Finding]:
+    """Run every check; an empty list when all is well, else errors first (see `report_quality`)."""
+    return report_quality(engine).findings

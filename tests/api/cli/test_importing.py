@@ -67,6 +67,12 @@ def test_a_city_is_read_checked_and_peopled_from_the_command_line(database, city
     answer = json.loads(checked.stdout)
     assert checked.returncode == (1 if answer["errors"] else 0), checked.stderr
     assert not [f for f in answer["findings"] if f["check"] in ("unit_grid_gap", "unit_grid_overlap")]
+    totals = answer["coverage"]
+    assert (totals["gaps"], totals["overlaps"]) == (0, 0)
+    plain = run(fresh, "check").stdout
+    counts = [totals[name] for name in ("unit_grids", "responsibility_grids", "communities")]
+    line = "coverage: {} unit grids, {} responsibility grids, {} communities · 0 gaps, 0 overlaps\n"
+    assert line.format(*counts) in plain
 
     sited = run(fresh, "simulate", "--site-only", "--devices", "20", "--json")
     assert sited.returncode == 0, sited.stderr

@@ -249,6 +249,13 @@ async def test_wrong_password_is_said_at_once(feed, broker) -> None:
         await transport.start()
 
 
+async def test_leaving_is_not_taken_for_a_broker_that_is_away(feed, caplog) -> None:
+    _, transport, _ = feed
+    await transport.stop()
+    assert not transport.counters.connected
+    assert "away" not in caplog.text
+
+
 async def test_cut_connections_lose_and_double_nothing(feed, sender) -> None:
     _, transport, database = feed
     stop = asyncio.Event()
