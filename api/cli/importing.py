@@ -30,6 +30,9 @@ Dataset = Annotated[
 ]
 Older = Annotated[bool, typer.Option("--allow-older", help="Take data older than what is there.")]
 Far = Annotated[bool, typer.Option("--allow-far", help="Take data far from everything that is there.")]
+Shrink = Annotated[
+    bool, typer.Option("--allow-shrink", help="Take a file that lacks most of what its dataset has.")
+]
 NoGrids = Annotated[bool, typer.Option("--no-grids", help="Do not divide communities into grids afterwards.")]
 Country = Annotated[
     str | None,
@@ -95,6 +98,7 @@ def osm(
     max_size: MaxSize = 2.0,
     allow_older: Older = False,
     allow_far: Far = False,
+    allow_shrink: Shrink = False,
     no_grids: NoGrids = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
@@ -108,7 +112,9 @@ def osm(
 
         given = _given(dataset=dataset, country=country)
         options = OsmOptions(
-            max_size_bytes=_bytes(max_size), rules=_rules(allow_older, allow_far, no_grids), **given
+            max_size_bytes=_bytes(max_size),
+            rules=_rules(allow_older, allow_far, allow_shrink, no_grids),
+            **given,
         )
         return import_osm(engine, file, options=options, progress=progress)
 
@@ -128,6 +134,7 @@ def vector(
     max_size: MaxSize = 2.0,
     allow_older: Older = False,
     allow_far: Far = False,
+    allow_shrink: Shrink = False,
     no_grids: NoGrids = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
@@ -149,7 +156,7 @@ def vector(
             layer=layer,
             simulated=simulated,
             max_size_bytes=_bytes(max_size),
-            rules=_rules(allow_older, allow_far, no_grids),
+            rules=_rules(allow_older, allow_far, allow_shrink, no_grids),
         )
         return import_vector(engine, file, options=options, progress=progress)
 
@@ -167,6 +174,7 @@ def devices(
     max_size: MaxSize = 2.0,
     allow_older: Older = False,
     allow_far: Far = False,
+    allow_shrink: Shrink = False,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     as_json: Json = False,
@@ -185,7 +193,7 @@ def devices(
             layer=layer,
             simulated=simulated,
             max_size_bytes=_bytes(max_size),
-            rules=_rules(allow_older, allow_far, no_grids=False),
+            rules=_rules(allow_older, allow_far, allow_shrink, no_grids=False),
         )
         return import_devices(engine, file, options=options, progress=progress)
 
@@ -232,7 +240,9 @@ def _given(**values: Any) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _rules(allow_older: bool, allow_far: bool, no_grids: bool) -> Rules:
+def _rules(allow_older: bool, allow_far: bool, allow_shrink: bool, no_grids: bool) -> Rules:
     from ingest.vector.record import Rules  # noqa: PLC0415
 
-    return Rules(allow_older=allow_older, allow_far=allow_far, make_grids=not no_grids)
+    return Rules(
+        allow_older=allow_older, allow_far=allow_far, allow_shrink=allow_shrink, make_grids=not no_grids
+    )

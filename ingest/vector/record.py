@@ -54,6 +54,8 @@ class Rules:
         Take a file whose data are older than what is there.
     allow_far
         Take data far from everything that is there, or a dataset that moves to another place.
+    allow_shrink
+        Close most of what the dataset has.
     make_grids
         Divide communities into unit and responsibility grids afterwards.
     see
@@ -62,6 +64,7 @@ class Rules:
 
     allow_older: bool = False
     allow_far: bool = False
+    allow_shrink: bool = False
     make_grids: bool = True
     see: bool = True
 
@@ -113,7 +116,7 @@ def write_import(
         progress.begin("writing to the database", len(tables))
         for name in TABLES:
             if name in tables:
-                write_rows(connection, dataset_id, TABLES[name], intake)
+                write_rows(connection, dataset_id, TABLES[name], intake, allow_shrink=rules.allow_shrink)
                 progress.advance()
         if "area" in tables:
             _hang_areas(connection)

@@ -18,6 +18,11 @@ from psycopg import Connection as PsycopgConnection
 from sqlalchemy import Connection, text
 
 from ingest.vector.intake import HASH_BYTES, Intake, Row
+from twin.errors import ConflictError
+
+SHRINK_SHARE_MAX = 0.5
+SHRINK_PRESENT_MIN = 50
+"""A file that lacks more than this share of what its dataset has is refused, from this many rows on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +120,16 @@ TABLES: dict[str, Table] = {
 """In the order in which they are written."""
 
 
-def write_rows(connection: Connection, dataset_id: int, table: Table, intake: Intake) -> None:
-    """Stage the rows of one table, compare, close, update and insert; counts go to the intake's summary."""
+def write_rows(
+    connection: Connection, dataset_id: int, table: Table, intake: Intake, *, allow_shrink: bool = False
+) -> None:
+    """Stage the rows of one table, compare, close, update and insert; counts go to the intake's summary.
+
+    Raises
+    ------
+    ConflictError
+        Most of what the dataset has would be closed, and ``allow_shrink`` is not given.
+    """
     rows = intake.rows.get(table.name, [])
     _stage(connection, table, rows)
     run = {"dataset": dataset_id}
@@ -129,6 +142,8 @@ def write_rows(connection: Connection, dataset_id: int, table: Table, intake: In
         _number_components(connection)
     if table.name == "area":
         _refuse_taken_codes(connection, intake)
+    if not allow_shrink:
+        _check_shrinking(connection, table, run, intake)
     _close(connection, table, run, intake)
     _update(connection, table)
     _insert(connection, table, run)
@@ -238,6 +253,26 @@ def _replaces(table: Table) -> str:
         "m.valid_to IS NOT NULL OR "
         f"substring(m.content_hash {half}) IS DISTINCT FROM substring(s.content_hash {half})"
     )
+
+
+def _check_shrinking(connection: Connection, table: Table, run: dict[str, Any], intake: Intake) -> None:
+    # A download that broke off between two blocks is a sound file with half a city in it.
+    present, gone = connection.execute(
+        text(
+            f"""
+            SELECT count(*), count(*) FILTER (WHERE NOT t.source_ref = ANY (:kept) AND NOT EXISTS
+                (SELECT FROM stage_{table.name} s WHERE s.source_ref = t.source_ref))
+            FROM {table.name} t WHERE t.dataset_id = :dataset AND t.valid_to IS NULL
+            """
+        ),
+        run | {"kept": sorted(intake.refused_refs.get(table.name, ()))},
+    ).one()
+    if present >= SHRINK_PRESENT_MIN and gone > present * SHRINK_SHARE_MAX:
+        raise ConflictError(
+            f"the file lacks {gone:,} of the {present:,} present rows of {table.name}; it may be cut off",
+            where=intake.summary.file_name,
+            hint="fetch it again, or say --allow-shrink to close them",
+        )
 
 
 def _close(connection: Connection, table: Table, run: dict[str, Any], intake: Intake) -> None:

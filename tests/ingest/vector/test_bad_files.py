@@ -170,6 +170,20 @@ def test_full_disk_says_so_and_leaves_nothing(
     assert "free space" in error.hint
 
 
+def test_a_file_that_lost_its_ways_closes_nothing(engine: Engine, plain: OsmOptions, tmp_path: Path) -> None:
+    full = small_city()
+    for n in range(60):
+        full.house(-190 + n * 6, 120, 5.0, id_=7000 + n)
+    import_osm(engine, full.write(tmp_path / "city.osm"), options=plain)
+    cut = small_city()
+    cut.node(0, 0, {"amenity": "pharmacy"})
+    path = cut.write(tmp_path / "city.osm")
+    error = refused(ConflictError, "60 of the 64", lambda: import_osm(engine, path, options=plain), engine)
+    assert "--allow-shrink" in error.hint
+    allowed = OsmOptions(rules=record.Rules(make_grids=False, see=False, allow_shrink=True))
+    assert import_osm(engine, path, options=allowed).targets["building"].closed == 60
+
+
 def test_two_imports_do_not_meet(engine: Engine, plain: OsmOptions, tmp_path: Path) -> None:
     path = small_city().write(tmp_path / "city.osm")
     with engine.connect() as other:
