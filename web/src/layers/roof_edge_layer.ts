@@ -120,6 +120,16 @@ export function roofEdges(footprints: { rings: Ring[]; heightM: number }[], onSe
   return new Float64Array(out);
 }
 
+/** Height between the lines on walls, m: about two storeys, so that they stay apart on screen. */
+const FLOOR_STEP_M = 7;
+
+/** The lines of floors on the walls of footprints, as the rings they would have at each step of height. */
+export function floorLines(footprints: { rings: Ring[]; heightM: number }[], onSeam: (a: number[], b: number[]) => boolean, limit: number): Float64Array {
+  const levels: { rings: Ring[]; heightM: number }[] = [];
+  for (const f of footprints) for (let z = FLOOR_STEP_M; z < f.heightM - 3; z += FLOOR_STEP_M) levels.push({ rings: f.rings.slice(0, 1), heightM: z });
+  return roofEdges(levels, onSeam, limit);
+}
+
 /** Tells edges that run along the border of a tile (with its buffer) of a zoom, in degrees. */
 export function seamTest(zoom: number): (a: number[], b: number[]) => boolean {
   const n = 2 ** zoom;

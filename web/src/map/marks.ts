@@ -36,8 +36,8 @@ export interface Projector {
   pxPerM(): number;
   pitchRad(): number;
   size(): { width: number; height: number };
-  /** True when the place is in front of the camera. */
-  inView(lon: number, lat: number): boolean;
+  /** The ground in view: west, south, east, north. Behind the camera, project() answers nonsense. */
+  ground(): [number, number, number, number];
 }
 
 interface Drawn {
@@ -162,9 +162,10 @@ export class Marks {
   move(): void {
     const ppm = this.projector.pxPerM();
     const pitch = this.projector.pitchRad();
+    const [w, so, e, n] = this.projector.ground();
     for (const d of this.drawn.values()) {
       const { mark, element } = d;
-      d.inView = this.projector.inView(mark.lon, mark.lat);
+      d.inView = mark.lon > w && mark.lon < e && mark.lat > so && mark.lat < n;
       if (!d.inView) {
         element.style.visibility = 'hidden';
         continue;

@@ -9,7 +9,7 @@ import { get } from '../api/client.ts';
 import type { TilesChanged, Viewport } from '../api/socket.ts';
 import { makeConverter } from '../layers/convert.ts';
 import { extras, problem, type LayerExtras } from '../layers/spec.ts';
-import { RoofEdgeLayer, roofEdges, seamTest } from '../layers/roof_edge_layer.ts';
+import { RoofEdgeLayer, floorLines, roofEdges, seamTest } from '../layers/roof_edge_layer.ts';
 import { LiveSource } from '../layers/live_source.ts';
 import type { Commit, LiveBoard } from '../state/live.ts';
 import type { Box } from './labels.ts';
@@ -69,6 +69,9 @@ const POINTS_FROM_ZOOM = 14.2;
 const LANDMARKS_FROM_ZOOM = 15;
 const ROOFS_FROM_ZOOM = 15.2;
 const MAX_ROOF_EDGES = 60_000;
+const FLOORS_FROM_ZOOM = 15.8;
+const MAX_FLOOR_LINES = 60_000;
+const FLOOR_COLOUR: [number, number, number, number] = [160, 176, 190, 26];
 const MAX_LANDMARKS = 40;
 /** Kinds of places whose names are written wide, as on a plan; the rest are landmarks. */
 const WIDE_PLACES = ['green', 'water', 'plaza', 'square', 'park'];
@@ -101,7 +104,7 @@ export class WallMap {
   private selectedBuilding: number | null = null;
   private readonly abort = new AbortController();
   private cells: unknown[] = [];
-  private roofs: RoofEdgeLayer | null = null;
+  private roofs: RoofEdgeLayer[] = [];
   private roofView = '';
   private readonly tileVersions = new Map<string, number>();
   private removed = false;
@@ -145,12 +148,11 @@ export class WallMap {
       pxPerM: () => (512 * 2 ** map.getZoom()) / (EARTH_CIRCUMFERENCE_M * Math.cos((map.getCenter().lat * Math.PI) / 180)),
       pitchRad: () => (map.getPitch() * Math.PI) / 180,
       size: () => ({ width: map.getContainer().clientWidth, height: map.getContainer().clientHeight }),
-      inView: (lon: number, lat: number) => {
-        // behind the camera, project() answers nonsense: only the ground in view counts
+      ground: (): [number, number, number, number] => {
         const b = map.getBounds();
         const dx = (b.getEast() - b.getWest()) * 0.05;
         const dy = (b.getNorth() - b.getSouth()) * 0.05;
-        return lon > b.getWest() - dx && lon < b.getEast() + dx && lat > b.getSouth() - dy && lat < b.getNorth() + dy;
+        return [b.getWest() - dx, b.getSouth() - dy, b.getEast() + dx, b.getNorth() + dy];
       },
     };
   }
@@ -292,7 +294,7 @@ export class WallMap {
 
   private renderGround(): void {
     if (!this.ground) return;
-    this.ground.setProps({ layers: this.roofs ? [...this.make(true), this.roofs] : this.make(true) });
+    this.ground.setProps({ layers: [...this.make(true), ...this.roofs] });
   }
 
   /** Edges of the roofs in view, read from the tiles when the view has come to rest. */
@@ -304,18 +306,22 @@ export class WallMap {
     const view = map.getZoom() < ROOFS_FROM_ZOOM ? '' : `${c.lng.toFixed(4)},${c.lat.toFixed(4)},${map.getZoom().toFixed(1)},${map.getBearing().toFixed(0)},${this.tileVersions.get('building') ?? 0}`;
     if (view === this.roofView) return;
     this.roofView = view;
-    if (!view) this.roofs = null;
-    else {
+    this.roofs = [];
+    if (view) {
       const footprints = map.querySourceFeatures('building', { sourceLayer: 'building' }).map((f) => ({
         rings: f.geometry.type === 'Polygon' ? f.geometry.coordinates : f.geometry.type === 'MultiPolygon' ? f.geometry.coordinates.flat() : [],
         heightM: Number(f.properties.height ?? 6),
       }));
-      const value = roofEdges(footprints, seamTest(Math.min(offered.maxzoom, Math.floor(map.getZoom()))), MAX_ROOF_EDGES);
-      this.roofs = new RoofEdgeLayer({
-        id: 'roof-edges',
-        data: { length: value.length / 3, attributes: { getPosition: { value, size: 3 } } },
-        parameters: { depthCompare: 'less-equal', depthWriteEnabled: false },
-      });
+      const onSeam = seamTest(Math.min(offered.maxzoom, Math.floor(map.getZoom())));
+      const lines = (id: string, value: Float64Array, colour?: [number, number, number, number]) =>
+        new RoofEdgeLayer({
+          id,
+          data: { length: value.length / 3, attributes: { getPosition: { value, size: 3 } } },
+          parameters: { depthCompare: 'less-equal', depthWriteEnabled: false },
+          ...(colour ? { colour } : {}),
+        });
+      this.roofs.push(lines('roof-edges', roofEdges(footprints, onSeam, MAX_ROOF_EDGES)));
+      if (map.getZoom() >= FLOORS_FROM_ZOOM) this.roofs.push(lines('floor-lines', floorLines(footprints, onSeam, MAX_FLOOR_LINES), FLOOR_COLOUR));
     }
     this.renderGround();
   }

@@ -54,12 +54,16 @@ class Resource<T> {
   error = $state<string | null>(null);
   /** When the value was read, ms since 1970. */
   at = $state(0);
+  /** Since when the list has been empty, ms since 1970; null when it is not, or is no list. */
+  emptySince = $state<number | null>(null);
+  private readonly isEmpty: (value: T) => boolean;
   private readonly path: string;
   private running: Promise<void> | null = null;
   private again = false;
 
-  constructor(path: string) {
+  constructor(path: string, isEmpty: (value: T) => boolean = () => false) {
     this.path = path;
+    this.isEmpty = isEmpty;
   }
 
   refresh(): Promise<void> {
@@ -82,6 +86,8 @@ class Resource<T> {
       this.value = await get<T>(this.path);
       this.error = null;
       this.at = Date.now();
+      if (!this.isEmpty(this.value)) this.emptySince = null;
+      else this.emptySince ??= this.at;
     } catch (problem) {
       this.error = problem instanceof Error ? problem.message : String(problem);
     }
@@ -95,8 +101,8 @@ export class Wall {
   layers = $state.raw<LayerSpec | null>(null);
   startError = $state<string | null>(null);
 
-  readonly alarms = new Resource<Alarms>('/api/alarms?state=open');
-  readonly cases = new Resource<Cases>('/api/cases?open=true');
+  readonly alarms = new Resource<Alarms>('/api/alarms?state=open', (a) => a.groups.length === 0);
+  readonly cases = new Resource<Cases>('/api/cases?open=true', (c) => c.cases.length === 0);
   readonly stats = new Resource<Stat[]>('/api/stats');
   readonly timeline = new Resource<Timeline>('/api/timeline?hours=24&step_min=10');
 
