@@ -26,6 +26,9 @@ BENCHES: dict[str, str] = {
 }
 """Name of the benchmark -> module that holds it."""
 
+_QUIET_LOAD = 0.3
+"""Load a core above which a run is said to be disturbed from its start."""
+
 Progress = Callable[[str], None]
 
 
@@ -91,6 +94,11 @@ def run(
     module = load(name)
     chosen = make_options(name, options or {})
     machine = describe_machine()
+    if machine["load_average"][0] > _QUIET_LOAD * machine["cores"]:
+        progress(
+            f"this machine is busy (load {machine['load_average'][0]} on {machine['cores']} cores): "
+            "do not quote these figures"
+        )
     result: dict[str, Any] = module.run(chosen, progress)
     result["machine_after"] = {"load_average": describe_machine()["load_average"]}
     return {"bench": name, "machine": machine, "options": dataclasses.asdict(chosen), **result}

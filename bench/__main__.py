@@ -18,7 +18,7 @@ def main() -> int:
     name = names.parse_args(sys.argv[1:2]).name
     parser = _parser(name)
     given = vars(parser.parse_args(sys.argv[2:]))
-    as_json, save = given.pop("json"), given.pop("save")
+    as_json, save, as_markdown = given.pop("json"), given.pop("save"), given.pop("markdown")
     try:
         result = bench.run(name, given, lambda line: print(line, file=sys.stderr, flush=True))
     except TwinError as error:
@@ -33,6 +33,8 @@ def main() -> int:
             file.write(text + "\n")
     if as_json:
         print(text)
+    elif as_markdown:
+        print("\n\n".join(table.markdown() for table in bench.tables(result)))
     else:
         print("\n\n".join(table.render() for table in bench.tables(result)))
     return 0
@@ -56,6 +58,7 @@ def _parser(name: str) -> argparse.ArgumentParser:
             kind = hints[field.name] if hints[field.name] in {int, float} else str
             parser.add_argument(flag, type=kind, default=field.default, help=text)
     parser.add_argument("--json", action="store_true", help="print the whole result as JSON")
+    parser.add_argument("--markdown", action="store_true", help="print the tables as Markdown")
     parser.add_argument("--save", metavar="FILE", help="write the whole result to this JSON file too")
     return parser
 

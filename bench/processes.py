@@ -35,6 +35,7 @@ class ProcessWatch:
         self._every_s = every_s
         self._samples: dict[str, list[_Sample]] = {name: [] for name in groups}
         self._ended_cpu_s: dict[str, dict[int, float]] = {name: {} for name in groups}
+        self._machine: list[tuple[float, float, float]] = []
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._loop, name="process-watch", daemon=True)
 
@@ -53,6 +54,8 @@ class ProcessWatch:
             self._take()
 
     def _take(self) -> None:
+        total = psutil.cpu_times()
+        idle_s = total.idle + getattr(total, "iowait", 0.0)
         for name, roots in self._groups.items():
             seen = self._ended_cpu_s[name]
             memory = 0
@@ -66,6 +69,17 @@ class ProcessWatch:
                     continue
             # A child that has ended keeps the time it was last seen with.
             self._samples[name].append(_Sample(at_s, sum(seen.values()), memory / 2**20))
+        ours_s = sum(samples[-1].cpu_s for samples in self._samples.values())
+        self._machine.append((time.time(), sum(total) - idle_s, ours_s))
+
+    def other_cpu_percent(self, from_s: float, to_s: float) -> float | None:
+        """Give what everything else on the machine took, in percent of one core; tells a disturbed run."""
+        inside = [s for s in self._machine if from_s - self._every_s <= s[0] <= to_s + self._every_s]
+        if len(inside) < 2:
+            return None
+        (first_s, first_busy_s, first_ours_s), (last_s, last_busy_s, last_ours_s) = inside[0], inside[-1]
+        others_s = (last_busy_s - first_busy_s) - (last_ours_s - first_ours_s)
+        return round(max(0.0, 100 * others_s / (last_s - first_s)), 1)
 
     @staticmethod
     def children_of(pid: int) -> list[psutil.Process]:

@@ -162,6 +162,7 @@ def measure(
         "database": stored,
         "viewers": seen,
         "processes": watch.figures(line.begin_s, end_s),
+        "everything_else_cpu_percent": watch.other_cpu_percent(line.begin_s, end_s),
         "held": _held(account, seen, stopped_early, running.protocol == "gridtwin", stored),
     }
 

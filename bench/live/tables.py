@@ -111,6 +111,8 @@ def _processes(result: Mapping[str, Any]) -> Table:
                     show(figures.get("memory_growth_mib_per_min"), 1),
                 )
             )
+        else_percent = show(one["everything_else_cpu_percent"], 0)
+        rows.append((f"{_label(one)}: everything else on the machine", else_percent, "", "", ""))
     header = ("process", "% of a core", "MiB start", "MiB end", "MiB/min, 2nd half")
     return Table("Processor time and memory over the window", header, rows)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -64,6 +65,22 @@ def test_a_busy_process_and_its_child_are_counted() -> None:
     assert figures["busy"]["cpu_percent"] > 15
     assert figures["idle"]["cpu_percent"] < 5
     assert figures["busy"]["memory_end_mib"] > 1
+
+
+def test_what_others_take_of_the_machine_is_seen() -> None:
+    burner = subprocess.Popen([sys.executable, "-c", "while 1: 0"])
+    try:
+        begin = time.time()
+        with ProcessWatch({"test": [os.getpid()]}, every_s=0.2) as ours:
+            time.sleep(1.2)
+        with ProcessWatch({"nothing": []}, every_s=0.2) as nothing:
+            time.sleep(1.2)
+    finally:
+        burner.kill()
+        burner.wait()
+    # The burner is our child: counted as ours in the first, as everything else in the second.
+    assert ours.figures(begin, time.time())["test"]["cpu_percent"] > 10
+    assert nothing.other_cpu_percent(begin, time.time()) > 10
 
 
 def test_features_of_a_tile_are_counted() -> None:
