@@ -34,7 +34,8 @@ BEGIN
     ELSIF TG_OP = 'INSERT' THEN
         SELECT ST_Extent(geom) INTO box FROM new_rows;
     ELSE
-        SELECT ST_Extent(geom) INTO box FROM (SELECT geom FROM old_rows UNION ALL SELECT geom FROM new_rows) AS both_rows;
+        SELECT ST_Extent(geom) INTO box
+            FROM (SELECT geom FROM old_rows UNION ALL SELECT geom FROM new_rows) AS both_rows;
     END IF;
     IF box IS NOT NULL THEN
         -- One notice per statement: table and the box that changed, in storage degrees.
@@ -64,7 +65,8 @@ END $$;
 
 def _history_trigger(table: str) -> str:
     return (
-        f"CREATE TRIGGER keep_history BEFORE UPDATE OR DELETE ON {table} FOR EACH ROW EXECUTE FUNCTION keep_history()"
+        f"CREATE TRIGGER keep_history BEFORE UPDATE OR DELETE ON {table} "
+        "FOR EACH ROW EXECUTE FUNCTION keep_history()"
     )
 
 
