@@ -1,6 +1,6 @@
 /** Decide which marks, clusters and names the map should carry: alarms first, then places. Pure. */
 import type { AlarmGroup } from '../api/schema.ts';
-import { clock, number, type Key, type Lang } from '../i18n/index.ts';
+import { number, span, type Key, type Lang } from '../i18n/index.ts';
 import { stateCode, stateName } from '../look/palette.ts';
 import { merge, type Cell } from '../state/cells.ts';
 import { groupTitle, groupWhat } from '../state/groups.ts';
@@ -43,7 +43,8 @@ export function compose(c: Composition): Mark[] {
       const state = c.lost ? 'unknown' : stateName(group.state);
       const callout = group.key === open;
       const code = stateCode(group.state);
-      const minute = Math.floor((c.nowMs - Date.parse(group.since)) / 60_000) * 60;
+      // whole minutes: a figure that changed each second would be drawn anew each second
+      const minute = Math.max(60, Math.floor((c.nowMs - Date.parse(group.since)) / 60_000) * 60);
       marks.push({
         key: `group:${group.key}`,
         lon: group.lon,
@@ -54,7 +55,7 @@ export function compose(c: Composition): Mark[] {
         stem: callout ? 3.6 : code >= 4 ? 3 : 2.1,
         text: callout ? groupTitle(c.lang, group) : groupWhat(c.lang, group),
         note: callout ? [group.count > 1 ? c.t(group.case ? 'toCase' : 'sensors', group.count) : c.t(`state_${state}` as Key), group.case?.number].filter(Boolean).join(' ') : undefined,
-        figure: callout ? clock(minute) : undefined,
+        figure: callout ? span(c.lang, minute) : undefined,
         callout,
         rings: code === 5 && !c.lost && (callout || c.freshCritical.has(group.key)) ? { radiusM: RING_M, fresh: c.freshCritical.has(group.key) } : undefined,
         title: groupTitle(c.lang, group),

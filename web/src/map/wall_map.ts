@@ -71,7 +71,7 @@ const ROOFS_FROM_ZOOM = 15.2;
 const MAX_ROOF_EDGES = 60_000;
 const FLOORS_FROM_ZOOM = 15.8;
 const MAX_FLOOR_LINES = 60_000;
-const FLOOR_COLOUR: [number, number, number, number] = [160, 176, 190, 26];
+const FLOOR_COLOUR: [number, number, number, number] = [160, 176, 190, 22];
 const MAX_LANDMARKS = 40;
 /** Kinds of places whose names are written wide, as on a plan; the rest are landmarks. */
 const WIDE_PLACES = ['green', 'water', 'plaza', 'square', 'park'];
