@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.live.aims import judge
 from bench.live.contenders import CONTENDERS, Ground
 from bench.live.database import insert_devices
 from bench.live.phase import RUN_ON_S, Load, measure, readings_needed
@@ -82,7 +83,13 @@ def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
     with workplace(options) as folder:
         for name in options.contenders.split(","):
             results[name] = list(_measure_until_held(name, folder, plan, viewers, options, per_try, progress))
-    return {"city": _describe(plan, viewers), "contenders": results, "bytes_vs_ours": compare(results)}
+    ratios = compare(results)
+    return {
+        "city": _describe(plan, viewers),
+        "contenders": results,
+        "bytes_vs_ours": ratios,
+        "aims": judge(results["gridtwin"][0], ratios) if "gridtwin" in results else {},
+    }
 
 
 def _measure_until_held(

@@ -21,6 +21,7 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
     ours = result["contenders"].get("gridtwin")
     if ours:
         shown.append(_account(ours[-1]))
+        shown.append(_aims(result))
     shown.append(_processes(result))
     return shown
 
@@ -96,6 +97,14 @@ def _account(one: Mapping[str, Any]) -> Table:
         ("publisher's worst lateness ms", show(published.get("worst_lateness_ms"))),
     ]
     return Table("GridTwin: nothing lost, everything shown", ("figure", "value"), rows)
+
+
+def _aims(result: Mapping[str, Any]) -> Table:
+    rate = result["contenders"]["gridtwin"][0]["rate"]
+    rows = [
+        (name, show(row["value"]), show(row["aim"]), show(row["met"])) for name, row in result["aims"].items()
+    ]
+    return Table(f"GridTwin's aims, at {rate:,.0f} readings/s", ("aim", "measured", "aimed at", "met"), rows)
 
 
 def _processes(result: Mapping[str, Any]) -> Table:

@@ -61,7 +61,7 @@ def test_live_loses_nothing_and_shows_the_last_state(folder: Path) -> None:
         "live",
         devices=400,
         rate=400.0,
-        seconds=3.0,
+        seconds=5.0,
         peer_seconds=3.0,
         retry_seconds=1.0,
         warmup=1.5,
@@ -80,6 +80,9 @@ def test_live_loses_nothing_and_shows_the_last_state(folder: Path) -> None:
     assert ours["viewers"]["held_by_walls"] == [400, 400]
     assert ours["viewers"]["stale_at_end"] == 0
     assert {"server", "database"} <= set(ours["processes"])
+    assert result["aims"]["observations lost"] == {"value": 0, "aim": 0, "met": True}
+    assert result["aims"]["p99 ms"]["value"] == ours["viewers"]["latency"]["all"]["p99_ms"]
+    assert all(row["value"] is not None for name, row in result["aims"].items() if "broadcast" not in name)
     peer = result["contenders"]["mosquitto_rooms"][0]
     _check_contender(peer, 8, 2)
     assert peer["viewers"]["readings_received"] == peer["viewers"]["readings_expected"] > 0
