@@ -169,3 +169,19 @@ async def served(fresh_city: object, tmp_path: Path) -> AsyncIterator[Served]:
 async def client(served: Served) -> AsyncIterator[httpx.AsyncClient]:
     async with httpx.AsyncClient(base_url=served.url, timeout=20.0) as http:
         yield http
+
+
+@pytest.fixture
+async def reader(city: object, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+    """Ask a server on the city that all tests share: for tests that change nothing."""
+    async with (
+        serving(city, tmp_path) as running,
+        httpx.AsyncClient(base_url=running.url, timeout=20.0) as http,
+    ):
+        yield http
+
+
+@pytest.fixture
+def serve():
+    """Give the context manager that serves a database, for tests that start a server twice."""
+    return serving

@@ -8,9 +8,9 @@ from api.edge import MAX_BODY_BYTES
 pytestmark = pytest.mark.postgis
 
 
-async def test_every_answer_carries_the_security_headers(client) -> None:
+async def test_every_answer_carries_the_security_headers(reader) -> None:
     for path in ("/api/scene", "/", "/docs", "/api/devices/999", "/nothing"):
-        headers = (await client.get(path)).headers
+        headers = (await reader.get(path)).headers
         policy = headers["content-security-policy"]
         assert "default-src 'self'" in policy
         assert "unsafe-eval'" not in policy.replace("wasm-unsafe-eval'", "")
@@ -18,11 +18,11 @@ async def test_every_answer_carries_the_security_headers(client) -> None:
         assert headers["x-content-type-options"] == "nosniff"
 
 
-async def test_405_names_every_method_that_is_allowed(client) -> None:
-    answer = await client.delete("/api/alarms/acknowledge")
+async def test_405_names_every_method_that_is_allowed(reader) -> None:
+    answer = await reader.delete("/api/alarms/acknowledge")
     assert answer.status_code == 405
     assert {name.strip() for name in answer.headers["allow"].split(",")} >= {"POST"}
-    answer = await client.post("/api/alarms")
+    answer = await reader.post("/api/alarms")
     assert answer.status_code == 405
     assert "GET" in answer.headers["allow"]
 
@@ -88,8 +88,8 @@ async def test_pages_are_fresh_and_hashed_files_are_kept_for_ever(served, client
     assert script.headers["content-type"].startswith("text/javascript")
 
 
-async def test_the_openapi_document_says_every_error_in_the_same_form(client) -> None:
-    document = (await client.get("/api/openapi.json")).json()
+async def test_the_openapi_document_says_every_error_in_the_same_form(reader) -> None:
+    document = (await reader.get("/api/openapi.json")).json()
     ids = [op["operationId"] for path in document["paths"].values() for op in path.values()]
     assert len(ids) == len(set(ids))
     for path, operations in document["paths"].items():

@@ -32,6 +32,6 @@ pytestmark = pytest.mark.postgis
         "/tiles/building,road,green,water,area,area_label,place_label,camera_field,unit_grid/16/51711/26899.mvt",
     ],
 )
-async def test_every_route_answers(client: httpx.AsyncClient, path: str) -> None:
-    answer = await client.get(path)
+async def test_every_route_answers(reader: httpx.AsyncClient, path: str) -> None:
+    answer = await reader.get(path)
     assert answer.status_code == 200, answer.text

@@ -45,10 +45,8 @@ async def test_tiles_are_cut_anew_after_a_time_of_not_listening(served) -> None:
     await live.close()
 
 
-async def test_events_of_before_the_start_can_be_resumed(fresh_city, tmp_path) -> None:
-    from conftest import serving
-
-    async with serving(fresh_city, tmp_path) as first:
+async def test_events_of_before_the_start_can_be_resumed(serve, fresh_city, tmp_path) -> None:
+    async with serve(fresh_city, tmp_path) as first:
         await first.run_sql(_APPEND, 12)
         while first.runtime.hub.journal < 12:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -59,7 +57,7 @@ async def test_events_of_before_the_start_can_be_resumed(fresh_city, tmp_path) -
         await live.until(lambda: len(live.events) == 8, timeout_s=5.0)
         epoch = live.epoch
         await live.close()
-    async with serving(fresh_city, tmp_path) as second:
+    async with serve(fresh_city, tmp_path) as second:
         await second.run_sql(_APPEND, 2)
         live.url = second.live
         await live.connect()

@@ -18,8 +18,8 @@ BUILDING = f"/tiles/building/{Z}/{X}/{Y}.mvt"
 
 @pytest.mark.postgis
 class TestServed:
-    async def test_a_tile_holds_the_buildings_with_their_height_and_name(self, client) -> None:
-        tile = decode_tile((await client.get(BUILDING)).content)
+    async def test_a_tile_holds_the_buildings_with_their_height_and_name(self, reader) -> None:
+        tile = decode_tile((await reader.get(BUILDING)).content)
         assert set(tile) == {"building"}
         first = next(feature for feature in tile["building"] if feature["id"] == 1)
         assert first["height"] == 30.0
@@ -27,23 +27,23 @@ class TestServed:
         assert first["type"] == 3
 
     @pytest.mark.parametrize("layer", [layer.name for layer in TILE_LAYERS if layer.name != "water"])
-    async def test_each_layer_has_something_in_the_small_city(self, client, layer: str) -> None:
-        found = decode_tile((await client.get(f"/tiles/{layer}/{Z}/{X}/{Y}.mvt")).content)
+    async def test_each_layer_has_something_in_the_small_city(self, reader, layer: str) -> None:
+        found = decode_tile((await reader.get(f"/tiles/{layer}/{Z}/{X}/{Y}.mvt")).content)
         assert found.get(layer), layer
         if layer in {"area_label", "place_label"}:
             assert all(feature["type"] == 1 and feature["name"] for feature in found[layer])
 
-    async def test_joined_layers_are_the_layers_one_by_one(self, client) -> None:
+    async def test_joined_layers_are_the_layers_one_by_one(self, reader) -> None:
         names = [layer.name for layer in TILE_LAYERS]
-        joined = decode_tile((await client.get(f"/tiles/{','.join(names)}/{Z}/{X}/{Y}.mvt")).content)
+        joined = decode_tile((await reader.get(f"/tiles/{','.join(names)}/{Z}/{X}/{Y}.mvt")).content)
         for name in names:
-            alone = decode_tile((await client.get(f"/tiles/{name}/{Z}/{X}/{Y}.mvt")).content)
+            alone = decode_tile((await reader.get(f"/tiles/{name}/{Z}/{X}/{Y}.mvt")).content)
             assert joined.get(name) == alone.get(name)
 
-    async def test_every_layer_answers_at_every_zoom(self, client) -> None:
+    async def test_every_layer_answers_at_every_zoom(self, reader) -> None:
         names = ",".join(layer.name for layer in TILE_LAYERS)
         for z in range(17):
-            answer = await client.get(f"/tiles/{names}/{z}/{X >> (Z - z)}/{Y >> (Z - z)}.mvt")
+            answer = await reader.get(f"/tiles/{names}/{z}/{X >> (Z - z)}/{Y >> (Z - z)}.mvt")
             assert answer.status_code == 200, answer.text
             decode_tile(answer.content)
 
@@ -117,8 +117,8 @@ class TestServed:
             (f"/tiles/{'a' * 3000}/16/1/1.mvt", 422),
         ],
     )
-    async def test_a_wrong_address_says_what_is_wrong(self, client, path: str, status: int) -> None:
-        answer = await client.get(path)
+    async def test_a_wrong_address_says_what_is_wrong(self, reader, path: str, status: int) -> None:
+        answer = await reader.get(path)
         assert answer.status_code == status, answer.text
         assert answer.headers["content-type"] == "application/problem+json"
 

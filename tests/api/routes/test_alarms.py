@@ -87,9 +87,9 @@ async def test_an_acknowledgement_is_kept_counted_once_and_told_to_every_socket(
     ],
 )
 async def test_a_wrong_acknowledgement_is_refused(
-    client: httpx.AsyncClient, body: bytes, status: int
+    reader: httpx.AsyncClient, body: bytes, status: int
 ) -> None:
-    answer = await client.post(
+    answer = await reader.post(
         "/api/alarms/acknowledge", content=body, headers={"content-type": "application/json"}
     )
     assert answer.status_code == status, answer.text

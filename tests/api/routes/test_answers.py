@@ -62,11 +62,11 @@ async def test_history_keeps_the_extremes_when_it_is_thinned(served, client) -> 
     assert answer["gaps"][0][1] - answer["gaps"][0][0] > 1_000
 
 
-async def test_neighbours_are_of_the_same_kind_first_then_by_distance(client) -> None:
-    answer = (await client.get("/api/devices/1/neighbours?radius_m=2000")).json()
+async def test_neighbours_are_of_the_same_kind_first_then_by_distance(reader) -> None:
+    answer = (await reader.get("/api/devices/1/neighbours?radius_m=2000")).json()
     assert [n["uid"] for n in answer] == ["water-0002", "water-0003", "worker-0001", "camera-0001"]
     assert answer[0]["distance_m"] == pytest.approx(14.7, abs=0.3)
-    near = (await client.get("/api/devices/1/neighbours?radius_m=100")).json()
+    near = (await reader.get("/api/devices/1/neighbours?radius_m=100")).json()
     assert "water-0003" not in [n["uid"] for n in near]
 
 
@@ -84,8 +84,8 @@ async def test_a_worker_has_a_name_a_role_and_a_trail(served, client) -> None:
     assert (await client.get("/api/workers/1")).status_code == 404
 
 
-async def test_scene_opens_where_the_buildings_are(client) -> None:
-    scene = (await client.get("/api/scene")).json()
+async def test_scene_opens_where_the_buildings_are(reader) -> None:
+    scene = (await reader.get("/api/scene")).json()
     assert scene["name"] == "测试市"
     assert scene["timezone"] == "Asia/Shanghai"
     assert scene["attribution"] == "© OpenStreetMap"
@@ -96,9 +96,9 @@ async def test_scene_opens_where_the_buildings_are(client) -> None:
     assert scene["live"] == {"path": "/live", "protocol": 1}
 
 
-async def test_search_finds_by_name_number_and_address_and_takes_signs_as_they_are(client) -> None:
+async def test_search_finds_by_name_number_and_address_and_takes_signs_as_they_are(reader) -> None:
     async def types(q: str) -> list[tuple[str, int]]:
-        answer = await client.get("/api/search", params={"q": q})
+        answer = await reader.get("/api/search", params={"q": q})
         assert answer.status_code == 200, answer.text
         return [(hit["type"], hit["id"]) for hit in answer.json()]
 
@@ -193,8 +193,8 @@ async def test_the_timeline_counts_the_day(served, client) -> None:
         "/api/areas/9223372036854775808",
     ],
 )
-async def test_a_wrong_value_is_a_problem_that_says_where(client: httpx.AsyncClient, path: str) -> None:
-    answer = await client.get(path)
+async def test_a_wrong_value_is_a_problem_that_says_where(reader: httpx.AsyncClient, path: str) -> None:
+    answer = await reader.get(path)
     assert answer.status_code == 422, answer.text
     problem = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
@@ -219,8 +219,8 @@ async def test_a_wrong_value_is_a_problem_that_says_where(client: httpx.AsyncCli
         "/assets/../../../../etc/passwd",
     ],
 )
-async def test_what_is_not_there_is_a_problem(client: httpx.AsyncClient, path: str) -> None:
-    answer = await client.get(path)
+async def test_what_is_not_there_is_a_problem(reader: httpx.AsyncClient, path: str) -> None:
+    answer = await reader.get(path)
     assert answer.status_code == 404, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert "root:" not in answer.text
