@@ -15,7 +15,7 @@ from twin.model.worker import Organisation, Worker
 IMPORTED_TABLES = (Area, Building, Road, GroundCover, Address, Device, ServicePoint, Component)
 """Tables whose rows come from files; each has the history trigger."""
 
-TILE_TABLES = (Area, Building, Road, GroundCover, Device)
+TILE_TABLES = (Area, Building, Road, GroundCover, Device, ServicePoint)
 """Tables that vector tiles are cut from; a change in one of them notifies the channel ``tiles``."""
 
 __all__ = [
