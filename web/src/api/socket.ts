@@ -156,6 +156,15 @@ export class LiveSocket {
     this.connect();
   }
 
+  /** The network has changed under us: a socket that still looks open may be dead, so make a new one and resume. */
+  suspect(): void {
+    const wire = this.wire;
+    if (this.stopped || !wire) return;
+    this.lost(wire, 0, 'network');
+    wire.close();
+    this.hurry();
+  }
+
   private connect(): void {
     this.retryTimer = undefined;
     this.handlers.connection?.('connecting', '');

@@ -199,6 +199,7 @@ export class Wall {
     );
     this.socket.start();
     window.addEventListener('online', this.hurry);
+    window.addEventListener('offline', this.suspect);
     document.addEventListener('visibilitychange', this.hurry);
   }
 
@@ -207,6 +208,7 @@ export class Wall {
     clearTimeout(this.noteTimer);
     clearTimeout(this.eventTimer);
     window.removeEventListener('online', this.hurry);
+    window.removeEventListener('offline', this.suspect);
     document.removeEventListener('visibilitychange', this.hurry);
     this.socket?.stop();
   }
@@ -214,6 +216,8 @@ export class Wall {
   private readonly hurry = (): void => {
     if (!document.hidden) this.socket?.hurry();
   };
+
+  private readonly suspect = (): void => this.socket?.suspect();
 
   private seconds = 0;
 

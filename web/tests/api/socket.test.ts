@@ -152,6 +152,16 @@ describe('LiveSocket', () => {
     expect(heard.some((h) => h[0] === 'connection' && h[1] === 'waiting')).toBe(true);
   });
 
+  it('makes a new socket at once when the network changed, and resumes', () => {
+    synchronised();
+    socket.suspect();
+    expect(wires).toHaveLength(2);
+    expect(wires[0].closed).toBe(true);
+    expect(heard.filter((h) => h[0] === 'connection').map((h) => h[1]).slice(-2)).toEqual(['waiting', 'connecting']);
+    wires[1].say(HELLO);
+    expect(wires[1].sent[0]).toMatchObject({ resume: { epoch: 5, tick: 100, journal: 40 } });
+  });
+
   it('goes on from the journal number of a gap', () => {
     synchronised();
     wires[0].say({ type: 'gap', journal: 900 });
