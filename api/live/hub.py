@@ -19,8 +19,8 @@ from api.live.encoder import Blocks, Encoder
 from api.live.frames import encode_frame_header
 from api.live.ledger import Ledger
 from api.live.messages import Look, Pong, Subscribe
-from api.live.socket import BINARY, TEXT, websocket_frame
 from api.live.viewer import Connection, View, Viewer
+from api.live.wire import BINARY, TEXT, websocket_frame
 from twin.errors import InvalidError, TwinError, UnavailableError
 from twin.live.board import Board
 from twin.store.journal import Event

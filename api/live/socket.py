@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-import struct
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -13,6 +12,7 @@ from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from api.live.wire import TEXT, websocket_frame
 from twin.errors import InvalidError, UnavailableError
 
 if TYPE_CHECKING:
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from api.live.hub import Hub
 
-TEXT: Final = 1
-BINARY: Final = 2
 MAX_MESSAGE_BYTES: Final = 64 << 10
 LIVE_OPTIONS: Final[dict[str, Any]] = {
     "ws": "api.live.socket:LiveProtocol",
@@ -36,19 +34,6 @@ _SCOPE_KEY: Final = "gridtwin.protocol"
 _NOTSENT_LOWAT: Final = getattr(socket, "TCP_NOTSENT_LOWAT", 25)  # 25 on Linux
 _MOST_UNSENT_BYTES: Final = 128 << 10
 _ABORT_S: Final = 3.0
-
-
-def websocket_frame(payload: bytes, opcode: int) -> bytes:
-    """Return a message as one complete, unmasked websocket frame (RFC 6455, 5.2)."""
-    n = len(payload)
-    first = 0x80 | opcode
-    if n < 126:
-        head = struct.pack("!BB", first, n)
-    elif n < 65536:
-        head = struct.pack("!BBH", first, 126, n)
-    else:
-        head = struct.pack("!BBQ", first, 127, n)
-    return head + payload
 
 
 class LiveProtocol(WebSocketsSansIOProtocol):
