@@ -24,7 +24,7 @@ from api.city import city_is_current, has_simulated_devices
 from api.database import Database, make_database
 from api.default_city import default_city
 from api.settings import Settings
-from ingest.transports.broker import DEFAULT_PORT, Broker
+from ingest.transports.broker import DEFAULT_PORT, Broker, require_free_port
 from twin.errors import FileFormatError, SetupError, TwinError, UnavailableError
 from twin.store.cluster import PrivateCluster
 from twin.store.folder_lock import FolderLock
@@ -111,6 +111,8 @@ class Supervisor:
     def _check_before_anything_heavy(self) -> None:
         host, port = self._settings.host, self._settings.port
         _require_listenable(host, port)
+        if self._settings.mqtt_port is not None:
+            require_free_port(self._settings.mqtt_port)
         if host not in _LOOPBACK:
             self._say(
                 f"WARNING: {host} can be reached from other machines, and this build has no accounts yet: "

@@ -121,9 +121,10 @@ def test_wrong_python_is_one_clear_line(launcher, monkeypatch, version):
 
 
 def test_wrong_python_takes_a_right_one_from_the_path(launcher, monkeypatch):
+    right = f"python3.{sys.version_info[1]}"
     monkeypatch.setattr(sys, "version_info", Version(3, 9, 2))
     monkeypatch.setattr(
-        launcher.shutil, "which", lambda name, **_named: sys.executable if name == "python3.12" else None
+        launcher.shutil, "which", lambda name, **_named: sys.executable if name == right else None
     )
     started = []
 
@@ -137,6 +138,16 @@ def test_wrong_python_takes_a_right_one_from_the_path(launcher, monkeypatch):
     assert started == [
         (sys.executable, [sys.executable, str(Path(launcher.ROOT) / "gridtwin"), "up", "--no-demo"])
     ]
+
+
+def test_a_python_that_is_not_what_its_name_says_is_not_taken(launcher, monkeypatch):
+    wrong = f"python3.{launcher.NEWEST[1] if sys.version_info[1] != launcher.NEWEST[1] else 13}"
+    monkeypatch.setattr(sys, "version_info", Version(3, 9, 2))
+    monkeypatch.setattr(
+        launcher.shutil, "which", lambda name, **_named: sys.executable if name == wrong else None
+    )
+    with pytest.raises(launcher.SetupError, match="no other is on the PATH"):
+        launcher.find_python()
 
 
 def test_disk_full_is_said_before_anything_is_installed(launcher, monkeypatch):

@@ -45,7 +45,7 @@ def _lines(report: Report, errors: int) -> list[str]:
     lines = []
     for finding in report.findings:
         lines.append(
-            f"{finding.severity:<8} {finding.check}: {finding.count} · {finding.message} {finding.hint}"
+            f"{finding.severity:<8} {finding.check}: {finding.count} · {finding.message} · {finding.hint}"
         )
         lines += [f"         {_place(example)}" for example in finding.examples[:_EXAMPLES_SHOWN]]
     totals = report.coverage

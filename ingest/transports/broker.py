@@ -110,12 +110,8 @@ class Broker:
             raise SetupError("mosquitto is not installed", hint="run ./gridtwin up, which installs it")
         account = service_account("mosquitto", "nobody", purpose="the broker")
         for port in (self.port, self.websockets_port):
-            if port is not None and not is_port_free(self.host, port):
-                raise UnavailableError(
-                    f"port {port} of the broker is taken by another program",
-                    where=f"{self.host}:{port}",
-                    hint="stop that program, or choose another with --mqtt-port",
-                )
+            if port is not None:
+                require_free_port(port, self.host)
         self._prepare(account)
         with (self.folder / "start.log").open("wb") as log:
             self._process = subprocess.Popen(
@@ -224,6 +220,22 @@ class Broker:
             if time.monotonic() > deadline:
                 raise UnavailableError("the broker does not answer", where=f"{self.host}:{self.port}")
             time.sleep(0.02)
+
+
+def require_free_port(port: int, host: str = "127.0.0.1") -> None:
+    """Check that a broker could listen on a port.
+
+    Raises
+    ------
+    UnavailableError
+        Another program listens there.
+    """
+    if not is_port_free(host, port):
+        raise UnavailableError(
+            f"port {port} of the broker is taken by another program",
+            where=f"{host}:{port}",
+            hint="stop that program, or choose another with --mqtt-port",
+        )
 
 
 def read_address(data_dir: Path) -> BrokerAddress:

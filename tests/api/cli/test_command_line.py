@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 from api.cli import COMMANDS
 from api.cli.__main__ import make_app
+from twin.store.sockets import free_tcp_port
 
 ROOT = Path(__file__).parents[3]
 LONG_RUNNING = ("up", "serve")
@@ -78,15 +79,17 @@ def test_help_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
-def test_taken_port_is_one_line_before_anything_is_made(tmp_path):
+@pytest.mark.parametrize(("option", "whose"), [("--port", ""), ("--mqtt-port", " of the broker")])
+def test_taken_port_is_one_line_before_anything_is_made(tmp_path, option, whose):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = run("up", "--port", str(port), "--data-dir", str(tmp_path / "data"), "--no-browser")
+        ports = ("--port", str(free_tcp_port()), option, str(port))
+        done = run("up", *ports, "--data-dir", str(tmp_path / "data"), "--no-browser")
     assert done.returncode == 1
-    assert f"port {port} is taken" in done.stderr
-    assert "--port" in done.stderr
+    assert f"port {port}{whose} is taken" in done.stderr
+    assert option in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "data").exists()
 
