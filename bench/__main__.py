@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import json
+import signal
 import sys
 import typing
 
@@ -19,6 +20,8 @@ def main() -> int:
     parser = _parser(name)
     given = vars(parser.parse_args(sys.argv[2:]))
     as_json, save, as_markdown = given.pop("json"), given.pop("save"), given.pop("markdown")
+    # A polite end stops what was started, as Ctrl-C does.
+    signal.signal(signal.SIGTERM, _interrupt)
     try:
         result = bench.run(name, given, lambda line: print(line, file=sys.stderr, flush=True))
     except TwinError as error:
@@ -38,6 +41,10 @@ def main() -> int:
     else:
         print("\n\n".join(table.render() for table in bench.tables(result)))
     return 0
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def _parser(name: str) -> argparse.ArgumentParser:

@@ -77,7 +77,7 @@ class Options(CommonOptions):
         for name in ("devices", "batch", "heap_batch", "width", "height"):
             if getattr(self, name) < 1:
                 raise InvalidError(f"--{name.replace('_', '-')} must be at least 1")
-        if not 0 < self.seconds <= self.heap_seconds:
+        if not 0 < self.seconds <= self.heap_seconds < math.inf:
             raise InvalidError("--seconds must be more than 0 and not more than --heap-seconds")
 
 

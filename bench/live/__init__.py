@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -58,8 +59,10 @@ class Options(CommonOptions):
             "gateways",
             "per_message",
         ):
-            if not getattr(self, name) > 0:
-                raise InvalidError(f"--{name.replace('_', '-')} must be more than 0")
+            if not 0 < getattr(self, name) < math.inf:
+                raise InvalidError(f"--{name.replace('_', '-')} must be a number more than 0")
+        if not 0 <= self.warmup < math.inf:
+            raise InvalidError("--warmup must be a number, 0 or more")
         if not 0 <= self.walls <= self.viewers:
             raise InvalidError("--walls must be between 0 and --viewers")
         if self.gateways > self.devices:

