@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,7 @@ class Options(CommonOptions):
     gateways: int = option(200, "MQTT connections that publish")
     per_message: int = option(80, "readings a gateway puts in one message")
     mode: str = option("batch", "batch (gateways) or single (a message a reading)")
+    alarms: float = option(60.0, "alarms a minute that devices raise meanwhile (the product only)")
     stall: bool = option(True, "from the middle on, one more viewer never reads")
     contenders: str = option(",".join(CONTENDERS), "who takes part, in this order")
 
@@ -61,6 +62,8 @@ class Options(CommonOptions):
         ):
             if not 0 < getattr(self, name) < math.inf:
                 raise InvalidError(f"--{name.replace('_', '-')} must be a number more than 0")
+        if not 0 <= self.alarms < math.inf:
+            raise InvalidError("--alarms must be a number, 0 or more")
         if not 0 <= self.warmup < math.inf:
             raise InvalidError("--warmup must be a number, 0 or more")
         if not 0 <= self.walls <= self.viewers:
@@ -115,11 +118,13 @@ def _measure_until_held(
             stall=options.stall,
             first_number=number * per_try,
         )
+        alarms = round(options.alarms / 60.0 * (load.warmup_s + load.seconds)) if ours else 0
+        alarm_uids = [f"bench-alarm-{number:05d}" for number in range(alarms)]
         with (
-            _ground(name, folder, plan, options.mode, progress) as (ground, url, ids),
+            _ground(name, folder, plan, options.mode, alarm_uids, progress) as (ground, url, ids),
             CONTENDERS[name](ground) as running,
         ):
-            result = measure(name, running, ground, plan, viewers, load, url, ids, progress)
+            result = measure(name, running, ground, plan, viewers, load, url, ids, alarm_uids, progress)
         yield result
         if result["held"]:
             return
@@ -128,7 +133,12 @@ def _measure_until_held(
 
 @contextlib.contextmanager
 def _ground(
-    name: str, folder: Path, plan: Plan, mode: str, progress: Callable[[str], None]
+    name: str,
+    folder: Path,
+    plan: Plan,
+    mode: str,
+    alarm_uids: Sequence[str],
+    progress: Callable[[str], None],
 ) -> Iterator[tuple[Ground, str | None, Path | None]]:
     """Give a fresh broker, and to the product a fresh database with the plan's devices."""
     own = folder / name
@@ -144,7 +154,7 @@ def _ground(
             upgrade(cluster.url)
             url, cluster_pid = cluster.url, cluster.pid
             ids = own / "ids.npy"
-            np.save(ids, insert_devices(url, plan))
+            np.save(ids, insert_devices(url, plan, alarm_uids))
         broker = stack.enter_context(Broker(own, 0, websockets_port=0))
         yield Ground(own, broker, cluster_pid, mode), url, ids
 

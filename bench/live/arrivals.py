@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import struct
 from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,7 +31,10 @@ _Ints = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """What one viewer saw: time, wire bytes and opcode of each message; payloads if it kept them."""
+    """What one viewer saw: time, wire bytes and opcode of each message; payloads if it kept them.
+
+    ``alarms`` are the uid of each alarm that was told as raised, and when.
+    """
 
     wall: bool
     arrived_s: array[float]
@@ -37,6 +42,7 @@ class Contact:
     opcodes: array[int]
     kept: list[bytes]
     closed: str | None
+    alarms: Sequence[tuple[str, float]] = ()
 
 
 @dataclass(slots=True)
@@ -81,6 +87,7 @@ def evaluate(
             "all": _traffic(contacts, windows),
         },
         "latency": _latency(contacts, seen, windows),
+        "alarms": _alarms(specification, contacts),
         "witnesses": len(witnesses),
         "readings_expected": sum(s.expected for s in seen.values()),
         "readings_received": sum(s.received for s in seen.values()),
@@ -110,6 +117,21 @@ def _traffic(contacts: Sequence[Contact], windows: Sequence[float]) -> dict[str,
         "bytes_per_s_median": round(float(np.median(rates)), 1) if rates else None,
         "messages_per_s_mean": round(float(np.mean(frames)), 2) if frames else None,
         "bytes_per_s_total": round(float(np.sum(rates)), 1),
+    }
+
+
+def _alarms(specification: dict[str, Any], contacts: Sequence[Contact]) -> dict[str, Any] | None:
+    """Hold the alarms each viewer was told against those that were published; every viewer is told all."""
+    if not specification.get("alarm_log"):
+        return None
+    published: dict[str, float] = json.loads(Path(specification["alarm_log"]).read_text(encoding="utf-8"))
+    ages = [at_s - published[uid] for contact in contacts for uid, at_s in contact.alarms if uid in published]
+    told = [len({uid for uid, _ in contact.alarms if uid in published}) for contact in contacts]
+    return {
+        "raised": len(published),
+        "told_to_each_viewer_least": min(told, default=0),
+        "told_twice": len(ages) - sum(told),
+        "latency": spread_ms(ages),
     }
 
 

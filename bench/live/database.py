@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import numpy as np
@@ -30,8 +30,19 @@ def connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
     )
 
 
-def insert_devices(url: str, plan: Plan) -> NDArray[np.int64]:
-    """Insert the plan's devices, marked as simulated; give their ids in the plan's order."""
+ALARM_KIND = "smoke"
+ALARM_PROPERTY = "obscuration"
+ALARM_VALUE = 0.8
+"""Beyond the alarm limit of the kind, which has no time to hold."""
+
+
+def insert_devices(url: str, plan: Plan, alarm_uids: Sequence[str] = ()) -> NDArray[np.int64]:
+    """Insert the plan's devices, and those that will raise one alarm each, marked as simulated.
+
+    Returns
+    -------
+    ids of the plan's devices, in the plan's order.
+    """
     with connect(url) as connection, connection.transaction():
         row = connection.execute(
             "INSERT INTO dataset (name, kind, declared_crs, simulated) "
@@ -46,6 +57,12 @@ def insert_devices(url: str, plan: Plan) -> NDArray[np.int64]:
         ):
             for uid, kind, point in zip(plan.uid.tolist(), plan.kind.tolist(), points, strict=True):
                 copy.write_row((uid, kind, uid, point, 3.0, True, "estimated", dataset, uid, uid.encode()))
+            step = max(1, plan.count // max(1, len(alarm_uids)))
+            for number, uid in enumerate(alarm_uids):
+                point = points[number * step % plan.count]
+                copy.write_row(
+                    (uid, ALARM_KIND, uid, point, 3.0, True, "estimated", dataset, uid, uid.encode())
+                )
     with connect(url) as connection:
         connection.execute("ANALYZE device")
     return ids_of(url, plan)

@@ -6,7 +6,7 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,13 @@ import psutil
 
 from bench.live.child import Child
 from bench.live.contenders import Ground, Running
-from bench.live.database import count_quarantined, spread_until_received, wait_for_observations
+from bench.live.database import (
+    ALARM_PROPERTY,
+    ALARM_VALUE,
+    count_quarantined,
+    spread_until_received,
+    wait_for_observations,
+)
 from bench.live.plan import Plan, Viewer
 from bench.processes import ProcessWatch
 
@@ -63,6 +69,7 @@ def measure(
     load: Load,
     database_url: str | None,
     ids: Path | None,
+    alarm_uids: Sequence[str],
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
     """Run one contender under one load and give its figures.
@@ -91,6 +98,7 @@ def measure(
         "log": str(log_file),
         "ids": str(ids),
         "result": str(result_file),
+        "alarm_log": str(folder / "alarms.json") if alarm_uids else "",
     }
     publishing = {
         "plan": str(plan_file),
@@ -103,6 +111,9 @@ def measure(
         "rate": load.rate,
         "per_message": load.per_message,
         "first_number": load.first_number,
+        "alarm_uids": list(alarm_uids),
+        "alarm": {"p": ALARM_PROPERTY, "v": ALARM_VALUE},
+        "alarm_log": str(folder / "alarms.json"),
     }
     with (
         Child.python("viewers", "bench.live.viewers", looking, folder) as lookers,

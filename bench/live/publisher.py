@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import orjson
 import uvloop
 
 from bench.live import mqtt, payload
@@ -108,6 +109,8 @@ class Publisher:
         self.sent = self.messages = self.bytes = 0
         self.latest_s = 0.0
         self.writer = payload.Writer(self.plan, specification["mode"])
+        self.alarm_uids: list[str] = specification.get("alarm_uids", [])
+        self.alarm_times: dict[str, float] = {}
 
     async def connect(self) -> None:
         """Open one connection a gateway, in groups so that the broker's queue of callers does not fill."""
@@ -125,13 +128,26 @@ class Publisher:
                 await asyncio.gather(*(gateway.accepted for gateway in self.gateways))
         await asyncio.gather(*(gateway.accepted for gateway in self.gateways))
 
+    def raise_alarm(self, reading: dict[str, Any]) -> None:
+        """Publish one reading beyond its limit, in a message of its own, and log when."""
+        uid = self.alarm_uids[len(self.alarm_times)]
+        now_s = round(time.time(), 3)
+        self.alarm_times[uid] = now_s
+        body = orjson.dumps({**reading, "t": round(now_s * 1e3), "d": uid})
+        self.bytes += self.gateways[0].publish(mqtt.text(payload.gateway_topic(0)), body, 1)
+        self.sent += 1
+        self.messages += 1
+
     async def publish(self, start_s: float, seconds: float) -> None:
         """Publish from `start_s` on, `rate` readings a second, for `seconds`."""
         step_s = self.per_message / float(self.spec["rate"])
         total = int(seconds / step_s)
         number = 0
+        alarm_every_s = seconds / (len(self.alarm_uids) + 1)
         while number < total:
             now_s = time.time()
+            if len(self.alarm_times) < min(len(self.alarm_uids), int((now_s - start_s) / alarm_every_s)):
+                self.raise_alarm(self.spec["alarm"])
             due = min(total, int((now_s - start_s) / step_s) + 1)
             if number >= due:
                 await asyncio.sleep(max(0.0005, start_s + number * step_s - now_s))
@@ -172,10 +188,15 @@ class Publisher:
         for gateway in self.gateways:
             gateway.close()
         self.log.flush()
+        if self.alarm_uids:
+            Path(self.spec["alarm_log"]).write_text(  # noqa: ASYNC240 (the load is over)
+                json.dumps(self.alarm_times), encoding="utf-8"
+            )
         await asyncio.sleep(0.05)
         times = os.times()
         return {
             "readings": self.sent,
+            "alarms": len(self.alarm_times),
             "acknowledged": acknowledged,
             "messages": self.messages,
             "bytes": self.bytes,

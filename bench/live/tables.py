@@ -96,6 +96,13 @@ def _account(one: Mapping[str, Any]) -> Table:
         ("messages/s per viewer, walls / others", f"{frames['walls']} / {frames['others']}"),
         ("publisher's worst lateness ms", show(published.get("worst_lateness_ms"))),
     ]
+    alarms = viewers["alarms"]
+    if alarms is not None:
+        rows += [
+            ("alarms raised", show(alarms["raised"])),
+            ("of them told to each viewer (least)", show(alarms["told_to_each_viewer_least"])),
+            ("published -> alarm told, p50 / p99 ms", _pair(alarms["latency"])),
+        ]
     return Table("GridTwin: nothing lost, everything shown", ("figure", "value"), rows)
 
 

@@ -39,7 +39,7 @@ class GridtwinViewer(LeanSocket):
         super().__init__(host, port, "/live", keep=True, read_text=True)
         self.ready = asyncio.get_running_loop().create_future()
         self.subscribed: dict[str, Any] = {}
-        self.events = 0
+        self.alarms: list[tuple[str, float]] = []
         self._wish = {"op": "subscribe", "bbox": bbox, "zoom": zoom, "layers": ["devices"]}
 
     def on_message(self, opcode: int, payload: bytes) -> None:
@@ -55,8 +55,8 @@ class GridtwinViewer(LeanSocket):
             self.send(TEXT, orjson.dumps(self._wish))
         elif kind == "subscribed":
             self.subscribed = message
-        elif kind == "event":
-            self.events += 1
+        elif kind == "event" and message["kind"] == "alarm.raised":
+            self.alarms.append((message["data"]["uid"], time.time()))
         elif kind == "error" and not self.ready.done():
             self.ready.set_exception(RuntimeError(f"the server refused: {message}"))
 
@@ -157,7 +157,15 @@ async def look(specification: dict[str, Any]) -> None:
     cpu = os.times()
     windows = [float(part) for part in order[1:4]]
     contacts = [
-        Contact(place["wall"], viewer.arrived_s, viewer.sizes, viewer.opcodes, viewer.kept, viewer.closed)
+        Contact(
+            place["wall"],
+            viewer.arrived_s,
+            viewer.sizes,
+            viewer.opcodes,
+            viewer.kept,
+            viewer.closed,
+            getattr(viewer, "alarms", []),
+        )
         for place, viewer in zip(places, viewers, strict=True)
     ]
     for viewer in (*viewers, *([stalled] if stalled else [])):

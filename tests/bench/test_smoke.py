@@ -87,6 +87,11 @@ def test_live_loses_nothing_and_shows_the_last_state(folder: Path) -> None:
     assert ours["database"]["quarantined"] == 0
     assert ours["viewers"]["held_by_walls"] == [400, 400]
     assert ours["viewers"]["stale_at_end"] == 0
+    alarms = ours["viewers"]["alarms"]
+    assert alarms["raised"] == ours["published"]["alarms"] > 3
+    assert alarms["told_to_each_viewer_least"] == alarms["raised"]
+    assert alarms["told_twice"] == 0
+    assert 0 < alarms["latency"]["p50_ms"] < 5_000
     assert {"server", "database"} <= set(ours["processes"])
     assert result["aims"]["observations lost"] == {"value": 0, "aim": 0, "met": True}
     assert result["aims"]["p99 ms"]["value"] == ours["viewers"]["latency"]["all"]["p99_ms"]
