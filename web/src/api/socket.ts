@@ -270,6 +270,7 @@ export class LiveSocket {
         this.wire?.send(JSON.stringify({ op: 'pong', t: message.t }));
         break;
       case 'error':
+        this.asked.shift(); // a refused request gets no other answer
         this.handlers.error?.(String(message.detail ?? message.code));
         break;
       default:

@@ -104,8 +104,8 @@ export function baseStyle(scene: Scene): StyleSpecification {
       id: 'building-shadow', type: 'fill', ...from('building'), minzoom: 15,
       paint: { 'fill-color': '#05070a', 'fill-opacity': 0.42, 'fill-antialias': false, 'fill-translate-anchor': 'map', 'fill-translate': ['interpolate', ['exponential', 2], ['zoom'], 15, ['literal', [3, 2]], 18, ['literal', [24, 16]]] },
     },
-    { id: 'camera_field', type: 'fill', ...from('camera_field'), minzoom: 14, paint: { 'fill-color': TOKENS.text2, 'fill-opacity': 0.09, 'fill-antialias': false } },
-    { id: 'camera_field-edge', type: 'line', ...from('camera_field'), minzoom: 15, paint: { 'line-color': TOKENS.text2, 'line-opacity': 0.26, 'line-width': 1 } },
+    { id: 'camera_field', type: 'fill', ...from('camera_field'), minzoom: 14, paint: { 'fill-color': TOKENS.text2, 'fill-opacity': 0.12, 'fill-antialias': false } },
+    { id: 'camera_field-edge', type: 'line', ...from('camera_field'), minzoom: 15, paint: { 'line-color': TOKENS.text2, 'line-opacity': 0.36, 'line-width': 1 } },
     { id: 'camera_field-selected', type: 'fill', ...from('camera_field'), filter: none, paint: { 'fill-color': TOKENS.focus, 'fill-opacity': 0.24, 'fill-outline-color': TOKENS.focus } },
     {
       id: 'building', type: 'fill-extrusion', ...from('building'),

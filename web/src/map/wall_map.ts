@@ -458,7 +458,7 @@ export class WallMap {
 
   /** Show the field of one camera in the colour of what is chosen. */
   selectCamera(deviceId: number | null): void {
-    if (this.map.getLayer('camera_field-selected')) this.map.setFilter('camera_field-selected', ['==', ['to-number', ['get', 'id'], -1], deviceId ?? -2]);
+    if (this.map.getLayer('camera_field-selected')) this.map.setFilter('camera_field-selected', ['==', ['id'], deviceId ?? -1]);
   }
 
   private places(): PlaceName[] {
@@ -473,7 +473,7 @@ export class WallMap {
       if (level !== 'community' && level !== 'street') continue;
       if (level === 'street' && map.getZoom() > 14.5) continue;
       if (level === 'community' && map.getZoom() < 13) continue;
-      const key = `area:${p.id ?? p.name}`;
+      const key = `area:${f.id ?? p.id ?? p.name}`;
       out.set(key, { key, lon: f.geometry.coordinates[0], lat: f.geometry.coordinates[1], name: String(p.name), nameEn: text(p.name_en), note: text(p.note), households: count(p.households), grids: count(p.grids), level, rank: 1, heightM: 0 });
     }
     const seen = new Set<string>();
@@ -486,7 +486,7 @@ export class WallMap {
       if (f.geometry.type !== 'Point' || seen.has(name) || NUMBERED.test(name) || seen.size >= MAX_PLACES) continue;
       seen.add(name);
       if (map.getZoom() < LANDMARKS_FROM_ZOOM && !WIDE_PLACES.includes(String(p.kind))) continue;
-      const key = `place:${p.id ?? f.id ?? name}`;
+      const key = `place:${f.id ?? p.id ?? name}`;
       const landmark = !WIDE_PLACES.includes(String(p.kind));
       out.set(key, {
         key,
