@@ -107,6 +107,12 @@ export function baseStyle(scene: Scene): StyleSpecification {
     { id: 'camera_field', type: 'fill', ...from('camera_field'), minzoom: 14, paint: { 'fill-color': TOKENS.text2, 'fill-opacity': 0.12, 'fill-antialias': false } },
     { id: 'camera_field-edge', type: 'line', ...from('camera_field'), minzoom: 15, paint: { 'line-color': TOKENS.text2, 'line-opacity': 0.36, 'line-width': 1 } },
     { id: 'camera_field-selected', type: 'fill', ...from('camera_field'), filter: none, paint: { 'fill-color': TOKENS.focus, 'fill-opacity': 0.24, 'fill-outline-color': TOKENS.focus } },
+    // on the ground: buildings hide what runs behind them
+    {
+      id: 'road-name', type: 'symbol', ...from('road'), minzoom: 16.5, filter: ['all', ['has', 'name'], ['!', classIn(PATH_CLASSES)]] as FilterSpecification,
+      layout: { 'symbol-placement': 'line', 'symbol-spacing': 900, 'text-field': ['get', 'name'], 'text-font': [MAP_FONT], 'text-size': 15, 'text-letter-spacing': 0.2, 'text-pitch-alignment': 'map' },
+      paint: { 'text-color': TOKENS.text2, 'text-halo-color': TOKENS.halo, 'text-halo-width': 0.8, 'text-opacity': 0.8 },
+    },
     {
       id: 'building', type: 'fill-extrusion', ...from('building'),
       paint: {
@@ -125,11 +131,6 @@ export function baseStyle(scene: Scene): StyleSpecification {
     },
     // never seen: their tiles are read for the labels, which are HTML
     ...['area_label', 'place_label'].map((layer): LayerSpecification => ({ id: layer, type: 'circle', ...from(layer), paint: { 'circle-radius': 0, 'circle-opacity': 0 } })),
-    {
-      id: 'road-name', type: 'symbol', ...from('road'), minzoom: 16.5, filter: ['all', ['has', 'name'], ['!', classIn(PATH_CLASSES)]] as FilterSpecification,
-      layout: { 'symbol-placement': 'line', 'symbol-spacing': 900, 'text-field': ['get', 'name'], 'text-font': [MAP_FONT], 'text-size': 13, 'text-letter-spacing': 0.2, 'text-pitch-alignment': 'map' },
-      paint: { 'text-color': TOKENS.text3, 'text-halo-color': TOKENS.halo, 'text-halo-width': 1.4, 'text-opacity': 0.75 },
-    },
   ];
   const offered = sources(scene);
   return {
