@@ -107,6 +107,7 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
                 f"z{zoom}",
                 show(row["tiles"]),
                 f"{same['ours_complete']} of {same['tiles']}",
+                show(same["ours_missing"]),
                 f"{same['tipg_complete']} of {same['tiles']}",
                 show(same["ours"]),
                 show(same["tipg"]),
@@ -137,6 +138,7 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
                 "zoom",
                 "tiles",
                 "ours complete",
+                "features missing",
                 "tipg complete",
                 "ours",
                 "tipg",
@@ -232,7 +234,14 @@ def _compare(
     tipg selects what intersects the tile; our tiles also hold what lies only in the buffer around it, so
     each side is held against the count of its own rule.
     """
-    found = {"tiles": len(chosen), "ours": 0, "ours_complete": 0, "tipg": 0, "tipg_complete": 0}
+    found = {
+        "tiles": len(chosen),
+        "ours": 0,
+        "ours_complete": 0,
+        "ours_missing": 0,
+        "tipg": 0,
+        "tipg_complete": 0,
+    }
     with connect(url) as connection:
         for x, y in chosen:
             mine, other = _features(ours(x, y)), _features(theirs(x, y))
@@ -241,6 +250,7 @@ def _compare(
             found["ours"] += mine
             found["tipg"] += other
             found["ours_complete"] += mine == row[0]
+            found["ours_missing"] += int(str(row[0])) - mine
             found["tipg_complete"] += other == row[1]
     return found
 
