@@ -5,7 +5,7 @@ import { stateCode, stateName } from '../look/palette.ts';
 import { merge, type Cell } from '../state/cells.ts';
 import { groupTitle, groupWhat } from '../state/groups.ts';
 import type { Mark } from './marks.ts';
-import type { PlaceName } from './wall_map.ts';
+import type { PlaceName } from './places.ts';
 
 export interface Composition {
   lang: Lang;

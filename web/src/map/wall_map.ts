@@ -9,11 +9,14 @@ import { get } from '../api/client.ts';
 import type { TilesChanged, Viewport } from '../api/socket.ts';
 import { makeConverter } from '../layers/convert.ts';
 import { extras, problem, type LayerExtras } from '../layers/spec.ts';
-import { RoofEdgeLayer, floorLines, roofEdges, seamTest } from '../layers/roof_edge_layer.ts';
+import type { RoofEdgeLayer } from '../layers/roof_edge_layer.ts';
 import { LiveSource } from '../layers/live_source.ts';
 import type { Commit, LiveBoard } from '../state/live.ts';
 import type { Box } from './labels.ts';
 import { Marks, type Mark } from './marks.ts';
+import { nearest } from './nearest.ts';
+import { placesInView, type PlaceName } from './places.ts';
+import { roofLayers } from './roofs.ts';
 import { baseStyle, tileUrl } from './style.ts';
 
 setWorkerUrl(workerUrl);
@@ -42,43 +45,16 @@ export interface CameraView {
   bearing: number;
 }
 
-export interface PlaceName {
-  key: string;
-  lon: number;
-  lat: number;
-  name: string;
-  nameEn?: string;
-  note?: string;
-  households?: number;
-  grids?: number;
-  level: string;
-  rank: number;
-  heightM: number;
-}
-
 type Props = Record<string, unknown>;
 
 const VIEWPORT_DEBOUNCE_MS = 250;
 const HOVER_EVERY_MS = 60;
-const HOVER_RADIUS_PX = 12;
 const FLIGHT_MS = 700;
 const EARTH_CIRCUMFERENCE_M = 40_075_016.686;
 /** How far the scene may reach under the panels: its corners are of no interest. */
 const FILL = 1.3;
 const POINTS_FROM_ZOOM = 14.2;
-const LANDMARKS_FROM_ZOOM = 15;
 const ROOFS_FROM_ZOOM = 15.2;
-const MAX_ROOF_EDGES = 60_000;
-const FLOORS_FROM_ZOOM = 15.8;
-const MAX_FLOOR_LINES = 60_000;
-const FLOOR_COLOUR: [number, number, number, number] = [160, 176, 190, 22];
-const MAX_LANDMARKS = 40;
-/** Kinds of places whose names are written wide, as on a plan; the rest are landmarks. */
-const WIDE_PLACES = ['green', 'water', 'plaza', 'square', 'park'];
-/** 3号楼 says nothing to somebody who looks at a whole street. */
-const NUMBERED = /^[0-9A-Za-z一二三四五六七八九十]{1,4}\s*(号楼|栋|幢|座|单元)$/;
-/** More places than this never fit beside each other. */
-const MAX_PLACES = 28;
 
 const reducedMotion = () => matchMedia('(prefers-reduced-motion: reduce)').matches;
 
@@ -173,7 +149,7 @@ export class WallMap {
       }, 160);
     });
     map.on('idle', () => {
-      handlers.places(this.places());
+      handlers.places(placesInView(map, this.scene));
       this.readRoofs();
     });
     map.on('click', (event) => handlers.picked(this.pick(event.point.x, event.point.y)));
@@ -306,23 +282,7 @@ export class WallMap {
     const view = map.getZoom() < ROOFS_FROM_ZOOM ? '' : `${c.lng.toFixed(4)},${c.lat.toFixed(4)},${map.getZoom().toFixed(1)},${map.getBearing().toFixed(0)},${this.tileVersions.get('building') ?? 0}`;
     if (view === this.roofView) return;
     this.roofView = view;
-    this.roofs = [];
-    if (view) {
-      const footprints = map.querySourceFeatures('building', { sourceLayer: 'building' }).map((f) => ({
-        rings: f.geometry.type === 'Polygon' ? f.geometry.coordinates : f.geometry.type === 'MultiPolygon' ? f.geometry.coordinates.flat() : [],
-        heightM: Number(f.properties.height ?? 6),
-      }));
-      const onSeam = seamTest(Math.min(offered.maxzoom, Math.floor(map.getZoom())));
-      const lines = (id: string, value: Float64Array, colour?: [number, number, number, number]) =>
-        new RoofEdgeLayer({
-          id,
-          data: { length: value.length / 3, attributes: { getPosition: { value, size: 3 } } },
-          parameters: { depthCompare: 'less-equal', depthWriteEnabled: false },
-          ...(colour ? { colour } : {}),
-        });
-      this.roofs.push(lines('roof-edges', roofEdges(footprints, onSeam, MAX_ROOF_EDGES)));
-      if (map.getZoom() >= FLOORS_FROM_ZOOM) this.roofs.push(lines('floor-lines', floorLines(footprints, onSeam, MAX_FLOOR_LINES), FLOOR_COLOUR));
-    }
+    this.roofs = view ? roofLayers(map, Math.min(offered.maxzoom, Math.floor(map.getZoom()))) : [];
     this.renderGround();
   }
 
@@ -422,28 +382,8 @@ export class WallMap {
     return null;
   }
 
-  /** Nearest point to the cursor on the CPU: picking by GPU would stall each mouse move. */
   private hover(x: number, y: number): void {
-    const at = this.map.unproject([x, y]);
-    const side = this.map.unproject([x + HOVER_RADIUS_PX, y]);
-    const below = this.map.unproject([x, y + HOVER_RADIUS_PX]);
-    const k = Math.cos((at.lat * Math.PI) / 180);
-    const reach = Math.max(((side.lng - at.lng) * k) ** 2 + (side.lat - at.lat) ** 2, ((below.lng - at.lng) * k) ** 2 + (below.lat - at.lat) ** 2);
-    let best: { type: 'device' | 'worker'; row: number } | null = null;
-    let bestDistance = reach;
-    for (const type of ['device', 'worker'] as const) {
-      const rows = type === 'device' ? this.board.devices : this.board.workers;
-      const { position, length } = rows;
-      for (let row = 0; row < length; row++) {
-        const dx = (position[3 * row] - at.lng) * k;
-        const dy = position[3 * row + 1] - at.lat;
-        const d = dx * dx + dy * dy;
-        if (d < bestDistance) {
-          bestDistance = d;
-          best = { type, row };
-        }
-      }
-    }
+    const best = nearest(this.map, this.board, x, y);
     this.map.getCanvas().style.cursor = best ? 'pointer' : '';
     this.handlers.hovered(best ? { ...best, x, y } : null);
   }
@@ -459,62 +399,6 @@ export class WallMap {
   /** Show the field of one camera in the colour of what is chosen. */
   selectCamera(deviceId: number | null): void {
     if (this.map.getLayer('camera_field-selected')) this.map.setFilter('camera_field-selected', ['==', ['id'], deviceId ?? -1]);
-  }
-
-  private places(): PlaceName[] {
-    const { map } = this;
-    if (!map.isStyleLoaded()) return [];
-    const out = new Map<string, PlaceName>();
-    const from = (source: string) => (map.getSource(source) ? map.querySourceFeatures(source, { sourceLayer: source }) : []);
-    for (const f of from('area_label')) {
-      const p = f.properties;
-      if (f.geometry.type !== 'Point' || !p.name) continue;
-      const level = String(p.level ?? 'community');
-      if (level !== 'community' && level !== 'street') continue;
-      if (level === 'street' && map.getZoom() > 14.5) continue;
-      if (level === 'community' && map.getZoom() < 13) continue;
-      const key = `area:${f.id ?? p.id ?? p.name}`;
-      out.set(key, { key, lon: f.geometry.coordinates[0], lat: f.geometry.coordinates[1], name: String(p.name), nameEn: text(p.name_en), note: text(p.note), households: count(p.households), grids: count(p.grids), level, rank: 1, heightM: 0 });
-    }
-    const seen = new Set<string>();
-    const placed = from('place_label')
-      .filter((f) => f.geometry.type === 'Point' && f.properties.name)
-      .sort((a, b) => Number(b.properties.rank ?? 0) - Number(a.properties.rank ?? 0));
-    for (const f of placed) {
-      const p = f.properties;
-      const name = String(p.name);
-      if (f.geometry.type !== 'Point' || seen.has(name) || NUMBERED.test(name) || seen.size >= MAX_PLACES) continue;
-      seen.add(name);
-      if (map.getZoom() < LANDMARKS_FROM_ZOOM && !WIDE_PLACES.includes(String(p.kind))) continue;
-      const key = `place:${f.id ?? p.id ?? name}`;
-      const landmark = !WIDE_PLACES.includes(String(p.kind));
-      out.set(key, {
-        key,
-        lon: f.geometry.coordinates[0],
-        lat: f.geometry.coordinates[1],
-        name,
-        nameEn: text(p.name_en),
-        level: landmark ? 'landmark' : 'place',
-        rank: 2 + (100 - Number(p.rank ?? 50)) / 100,
-        heightM: Number(p.height ?? 0),
-      });
-    }
-    if (map.getZoom() >= 15 && !this.scene.tile_layers.place_label) {
-      const named = new Map<string, { f: GeoJSONFeature; size: number }>();
-      for (const f of from('building')) {
-        const name = f.properties.name as string | undefined;
-        if (!name || seen.has(name) || NUMBERED.test(name)) continue;
-        const size = ringSize(f);
-        const held = named.get(name);
-        if (!held || held.size < size) named.set(name, { f, size });
-      }
-      const largest = [...named.entries()].sort((a, b) => b[1].size - a[1].size).slice(0, MAX_LANDMARKS);
-      largest.forEach(([name, { f }], i) => {
-        const c = centre(f);
-        if (c) out.set(`building:${name}`, { key: `building:${name}`, lon: c[0], lat: c[1], name, nameEn: text(f.properties.name_en), level: 'landmark', rank: 3 + i / 100, heightM: Number(f.properties.height ?? 0) });
-      });
-    }
-    return [...out.values()];
   }
 
   setMarks(marks: Mark[]): void {
@@ -563,36 +447,4 @@ export class WallMap {
 function featureId(f: GeoJSONFeature): number | null {
   const id = Number(f.id ?? f.properties.id);
   return Number.isFinite(id) && id > 0 ? id : null;
-}
-
-function text(value: unknown): string | undefined {
-  return typeof value === 'string' && value ? value : undefined;
-}
-
-function count(value: unknown): number | undefined {
-  return typeof value === 'number' && Number.isFinite(value) && value > 0 ? value : undefined;
-}
-
-function ring(f: GeoJSONFeature): number[][] | null {
-  const g = f.geometry;
-  if (g.type === 'Polygon') return g.coordinates[0];
-  if (g.type === 'MultiPolygon') return g.coordinates[0][0];
-  return null;
-}
-
-/** Extent of a footprint times its height, in arbitrary units: what is large is a landmark. */
-function ringSize(f: GeoJSONFeature): number {
-  const r = ring(f);
-  if (!r) return 0;
-  const lons = r.map((c) => c[0]);
-  const lats = r.map((c) => c[1]);
-  return (Math.max(...lons) - Math.min(...lons)) * (Math.max(...lats) - Math.min(...lats)) * Math.sqrt(Number(f.properties.height ?? 5));
-}
-
-function centre(f: GeoJSONFeature): [number, number] | null {
-  const r = ring(f);
-  if (!r) return null;
-  const lons = r.map((c) => c[0]);
-  const lats = r.map((c) => c[1]);
-  return [(Math.max(...lons) + Math.min(...lons)) / 2, (Math.max(...lats) + Math.min(...lats)) / 2];
 }
