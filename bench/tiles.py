@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import gzip
-import hashlib
 import math
 import statistics
-import subprocess
 import time
 import urllib.request
-import venv
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,22 +17,18 @@ import shapely
 
 from bench import city
 from bench.http_load import Outcome, ask
-from bench.live.child import Child
 from bench.live.contenders import Ground, gridtwin
 from bench.live.database import connect
 from bench.mvt import count_features
 from bench.report import Table, show, spread_ms
+from bench.tipg import TIPG, install_tipg, tipg_server
 from bench.workplace import CommonOptions, option, workplace
 from ingest.transports.broker import Broker
-from twin.errors import InvalidError, SetupError, UnavailableError
+from twin.errors import InvalidError
 from twin.store.cluster import PrivateCluster
 from twin.store.migrations.runner import upgrade
-from twin.store.sockets import free_tcp_port
 
-TIPG = "tipg==1.6.1"
-_UVICORN = "uvicorn==0.54.0"
 _SEED = 20_261_121
-_START_TIMEOUT_S = 60.0
 _MOST_COMPARED = 60
 
 
@@ -68,14 +60,14 @@ def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
     with workplace(options) as base, contextlib.ExitStack() as stack:
         folder = base / f"tiles-{options.buildings}"
         folder.mkdir(exist_ok=True)
-        program = _install_tipg(base / "tipg", progress)
+        program = install_tipg(base / "tipg", progress)
         cluster = stack.enter_context(PrivateCluster(folder, attach=False, tcp=True))
         upgrade(cluster.url)
         progress(f"tiles: {options.buildings:,} buildings")
         _insert_buildings(cluster.url, options.buildings)
         broker = stack.enter_context(Broker(folder, 0))
         ours = stack.enter_context(gridtwin(Ground(folder, broker, cluster.pid, "batch")))
-        theirs = stack.enter_context(_tipg(program, cluster.tcp_url, folder))
+        theirs = stack.enter_context(tipg_server(program, cluster.tcp_url, folder))
         zooms = {
             zoom: _measure(zoom, ours.port, theirs, cluster.url, options, progress)
             for zoom in (int(part) for part in options.zooms.split(","))
@@ -342,62 +334,3 @@ def _insert_buildings(url: str, count: int) -> None:
                         )
                     )
         connection.execute("ANALYZE building")
-
-
-def _install_tipg(folder: Path, progress: Callable[[str], None]) -> Path:
-    """Install the pinned peer into an environment of its own, once; give its Python."""
-    python = folder / "bin" / "python"
-    mark = folder / ".installed"
-    wanted = hashlib.sha256(f"{TIPG} {_UVICORN}".encode()).hexdigest()
-    if mark.is_file() and mark.read_text(encoding="ascii") == wanted:
-        return python
-    progress(f"tiles: installing {TIPG} (once)")
-    venv.EnvBuilder(with_pip=True, clear=True).create(folder)
-    command = [
-        str(python),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        TIPG,
-        _UVICORN,
-        "uvloop",
-        "httptools",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        raise SetupError(
-            f"{TIPG} could not be installed: {lines[-1] if lines else 'pip said nothing'}",
-            hint="the benchmark needs the Python package index once",
-        )
-    mark.write_text(wanted, encoding="ascii")
-    return python
-
-
-@contextlib.contextmanager
-def _tipg(python: Path, dsn: str, folder: Path) -> Iterator[int]:
-    """Run tipg with one worker and the buffer our tiles have."""
-    port = free_tcp_port()
-    settings = {
-        "DATABASE_URL": dsn,
-        "TIPG_TILE_BUFFER": "64",
-        "TIPG_MAX_FEATURES_PER_TILE": "100000",
-        "TIPG_DB_TABLES": '["public.building"]',
-        "DB_MAX_CONN_SIZE": "4",
-        "PYTHONPATH": "",
-    }
-    command = [str(python), "-m", "uvicorn", "tipg.main:app", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--loop", "uvloop", "--http", "httptools", "--log-level", "warning"]
-    with Child("tipg", command, folder, env=settings) as server:
-        deadline = time.monotonic() + _START_TIMEOUT_S
-        url = f"http://127.0.0.1:{port}/collections/public.building"
-        while True:
-            with contextlib.suppress(OSError), urllib.request.urlopen(url, timeout=5) as answer:
-                if answer.status == 200:
-                    break
-            if not server.alive or time.monotonic() > deadline:
-                raise UnavailableError("tipg did not start", where=str(server.log), hint=f"asked {url}")
-            time.sleep(0.2)
-        yield port
