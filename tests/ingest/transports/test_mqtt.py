@@ -8,7 +8,7 @@ import os
 import signal
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import gmqtt
@@ -64,6 +64,13 @@ class Sender:
 
     async def drained(self) -> None:
         await until(lambda: self.client._persistent_storage.is_empty)
+
+
+@pytest.fixture(scope="module")
+def broker(server_dir: Path) -> Iterator[Broker]:
+    """A broker of this file's own: another's would bring the retained messages of other tests."""
+    with Broker(server_dir / "broker-of-mqtt-tests", port=0) as running:
+        yield running
 
 
 @pytest.fixture
