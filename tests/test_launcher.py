@@ -253,6 +253,37 @@ def test_two_set_ups_take_turns(launcher, tmp_path):
     assert "BlockingIOError" in other.stderr
 
 
+def test_what_a_killed_set_up_started_is_waited_for(tmp_path):
+    program = project(tmp_path)
+    (tmp_path / ".setup" / "python.stamp").unlink()
+    python = tmp_path / ".venv" / "bin" / "python"
+    site = next((tmp_path / ".venv" / "lib").glob("python3*/site-packages"))
+    (site / "pip").mkdir()
+    python.unlink()
+    python.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/orphan\nexec sleep 60\n")
+    python.chmod(0o755)
+    command = [sys.executable, str(program), "simulate"]
+    killed = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 20
+    while not (tmp_path / "orphan").exists() or not (tmp_path / "orphan").read_text().strip():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    killed.kill()
+    killed.wait()
+    orphan = int((tmp_path / "orphan").read_text())
+    following = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        assert "Another set-up is running" in following.stderr.readline()
+        os.kill(orphan, signal.SIGKILL)
+        orphan = None
+        assert "Making the virtual environment" in following.stderr.readline()  # half of one is not trusted
+    finally:
+        following.terminate()
+        following.communicate(timeout=20)
+        if orphan is not None:
+            os.kill(orphan, signal.SIGKILL)
+
+
 def test_apt_progress_is_read(launcher):
     progress = type("P", (), {"share": None, "detail": ""})()
     launcher.follow_apt(progress, "dlstatus:1:50.0:Retrieving file 1 of 2")
