@@ -1,4 +1,4 @@
-"""Draw where the workers walked in the last ten minutes."""
+"""Draw where the workers walked in the last five minutes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def in_notebook(data: Any) -> pdk.Layer:
 LAYER = MapLayer(
     id="trails",
     declare=declare,
-    data="/api/trails?minutes=10",
+    data="/api/trails?minutes=5",
     notebook=in_notebook,
     legend=(
         LegendEntry("trail", "轨迹", "Trail", "trail"),

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Iterator
 from typing import Annotated, Final
 
 import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from api.rows import fetch
+from api.rows import Row, fetch
 from api.runtime import Running
 
 router = APIRouter(tags=["workers"])
@@ -18,8 +20,15 @@ MOST_POINTS: Final = 40_000
 """Most positions in one answer; with more, each trail keeps every second, third, ... position."""
 
 
+LEAST_GAP_S: Final = 30.0
+"""A worker not heard for this long, and for three of the reporting intervals, leaves a gap."""
+
+
 class TrailAnswer(BaseModel):
-    """One walk: positions in degrees and their Unix seconds, oldest first."""
+    """One walk without a gap: positions in degrees and their Unix seconds, oldest first.
+
+    A worker has as many as there are gaps: what was not observed is left open, never drawn.
+    """
 
     id: int
     path: list[tuple[float, float]]
@@ -48,27 +57,32 @@ async def list_trails(
     minutes: Annotated[float, Query(gt=0, le=240, allow_inf_nan=False)] = 10.0,
     limit: Annotated[int, Query(ge=1, le=2_000)] = 500,
 ) -> list[TrailAnswer]:
-    """Return the trails of the workers who were heard last, at most `limit`."""
+    """Return the trails of the workers who were heard last, at most `limit` workers."""
     board = running.twin.board
     n = board.count
     rows = np.flatnonzero((board.layer[:n] == 1) & (board.device_id[:n] != 0) & (board.heard_us[:n] > 0))
     rows = rows[np.argsort(-board.heard_us[rows], kind="stable")][:limit]
     if not len(rows):
         return []
-    fixes = minutes * 60.0 / max(1.0, float(np.median(board.expected_s[rows]))) * len(rows)
+    interval_s = max(1.0, float(np.median(board.expected_s[rows])))
+    every = max(1, int(np.ceil(minutes * 60.0 / interval_s * len(rows) / MOST_POINTS)))
     found = await fetch(
         running.engine,
         _TRAILS,
         ids=[int(i) for i in board.device_id[rows]],
         since=time.time() - minutes * 60.0,
-        every=max(1, int(np.ceil(fixes / MOST_POINTS))),
+        every=every,
         most=MOST_POINTS,
     )
-    return [
-        TrailAnswer(
-            id=row["id"],
-            path=[(round(lon, 6), round(lat, 6)) for lon, lat in zip(row["lons"], row["lats"], strict=True)],
-            timestamps=row["times"],
-        )
-        for row in found
-    ]
+    gap_s = max(LEAST_GAP_S, 3.0 * interval_s * every)
+    return [trail for row in found for trail in _walks(row, gap_s)]
+
+
+def _walks(row: Row, gap_s: float) -> Iterator[TrailAnswer]:
+    """Yield the parts of a trail between its gaps; a single fix is no walk."""
+    path = [(round(lon, 6), round(lat, 6)) for lon, lat in zip(row["lons"], row["lats"], strict=True)]
+    times = list(row["times"])
+    cuts = (np.flatnonzero(np.diff(times) > gap_s) + 1).tolist()
+    for begin, end in itertools.pairwise([0, *cuts, len(times)]):
+        if end - begin > 1:
+            yield TrailAnswer(id=row["id"], path=path[begin:end], timestamps=times[begin:end])
