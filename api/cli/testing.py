@@ -72,7 +72,7 @@ def run_tests(context: typer.Context, run_all: All = False, data_dir: DataDir = 
 def python_steps(run_all: bool, arguments: Sequence[str]) -> list[Step]:
     """List the steps of the Python side; with arguments for pytest only pytest."""
     python = sys.executable
-    pytest_command = [python, "-P", "-m", "pytest", "--color=auto"]
+    pytest_command = [python, "-P", "-m", "pytest", "--color=auto", "--durations=10", "--durations-min=5"]
     if not run_all:
         pytest_command += ["-m", "not slow"]
     tests = Step("pytest", [*pytest_command, *arguments], summary=re.compile(r"\d+ (passed|failed|error)"))
