@@ -82,7 +82,7 @@ _TOP: Final = """
 _DATASETS: Final = """
     SELECT string_agg(DISTINCT attribution, ' · ') AS attribution, min(data_date) AS data_date,
            (SELECT EXISTS (SELECT 1 FROM device WHERE simulated AND valid_to IS NULL)) AS simulated
-    FROM dataset"""
+    FROM dataset WHERE NOT simulated"""
 
 WORLD: Final = (-180.0, -85.0, 180.0, 85.0)
 

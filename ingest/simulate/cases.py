@@ -36,7 +36,7 @@ _STORE = text(
 _COUNT = text("SELECT count(*) FROM case_file WHERE simulated AND closed_at IS NULL")
 
 
-def site_cases(connection: Connection, parameters: Parameters, seed: int, *, chinese: bool) -> int:
+def site_cases(connection: Connection, parameters: Parameters, seed: int) -> int:
     """Open the cases of ``[siting.cases]`` beside devices of their kind and return how many are open.
 
     A case keeps its number; one that nobody touched and that is a day overdue is dated anew, so that a
@@ -56,12 +56,11 @@ def site_cases(connection: Connection, parameters: Parameters, seed: int, *, chi
         # Most are within their time; one in five is past it.
         part = (rank(seed, number) % 1000) / 1000.0
         age_min = round(due_min * (1.05 + 0.1 * part if n % 5 == 4 else 0.1 + 0.8 * part))
-        title = template.zh if chinese else template.en
         connection.execute(
             _STORE,
             {
                 "number": number,
-                "title": f"{title}（模拟）" if chinese else f"{title} (simulated)",
+                "title": f"{template.zh}（模拟）",
                 "title_en": f"{template.en} (simulated)",
                 "category_code": template.category_code,
                 "source": template.source,

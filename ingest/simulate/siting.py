@@ -109,7 +109,7 @@ def site_devices(
         counts.closed,
     )
     summary.outside_every_grid = counts.outside_every_grid
-    summary.cases = site_cases(connection, parameters, seed, chinese=city.chinese)
+    summary.cases = site_cases(connection, parameters, seed)
     if summary.by_kind.get("camera"):
         update_sight(connection)
     if summary.sited < wanted:

@@ -12,4 +12,4 @@ def test_a_gap_parts_a_trail_and_a_single_fix_is_no_walk() -> None:
     assert [walk.timestamps for walk in walks] == [[0.0, 5.0, 10.0], [100.0, 105.0]]
     assert [len(walk.path) for walk in walks] == [3, 2]
     assert {walk.id for walk in walks} == {7}
-    assert list(_walks(row, 1000.0))[0].timestamps == times
+    assert next(iter(_walks(row, 1000.0))).timestamps == times
