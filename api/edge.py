@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 from typing import Final
 
@@ -13,6 +14,9 @@ from api.tiles import PREFIX, Tile, TileStore
 
 MAX_BODY_BYTES: Final = 1 << 20
 """Most bytes a request may carry. No route takes a file: imports are done by the command line."""
+
+BODY_S: Final = 30.0
+"""Longest time a request's body may take to arrive."""
 
 # MapLibre makes its workers from blobs; styles of Svelte components and of the map are inline.
 _POLICY: Final = (
@@ -42,15 +46,31 @@ class Edge:
     """ASGI application around the routes.
 
     A tile that is kept is answered here, before routing: a route costs five times as much.
+
+    ``hosts`` are the names a request may call this server by; empty allows every name. A server that listens
+    on this machine only must not be reached by a page whose name was made to point here (DNS rebinding): to
+    the browser that page would be of our own origin.
     """
 
-    def __init__(self, app: ASGIApp, tiles: TileStore, max_body_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        tiles: TileStore,
+        hosts: frozenset[str] = frozenset(),
+        max_body_bytes: int = MAX_BODY_BYTES,
+    ) -> None:
         self._app = app
         self._tiles = tiles
+        self._hosts = hosts
         self._max_body_bytes = max_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
+        if self._hosts and scope["type"] in {"http", "websocket"}:
+            name = _host(scope)
+            if name and name not in self._hosts:
+                await self._misdirected(name, scope, receive, send)
+                return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -81,11 +101,21 @@ class Edge:
             await self._too_large(scope, receive, send_with_headers)
             return
         read = 0
+        whole = False
+        deadline = asyncio.get_running_loop().time() + BODY_S
 
         async def receive_bounded() -> Message:
-            nonlocal read, answered
-            message = await receive()
+            nonlocal read, answered, whole
+            try:
+                # Once the body is whole, the next message is the end of the connection, whenever that is.
+                async with asyncio.timeout_at(None if whole else deadline):
+                    message = await receive()
+            except TimeoutError:
+                await self._too_slow(scope, receive, send_with_headers)
+                answered = True
+                return {"type": "http.disconnect"}
             if message["type"] == "http.request":
+                whole = not message.get("more_body", False)
                 read += len(message.get("body", b""))
                 if read > self._max_body_bytes:
                     # Answered here: the routes would turn the broken read into an error of their own.
@@ -96,6 +126,28 @@ class Edge:
 
         await self._app(scope, receive_bounded, send_with_headers)
 
+    async def _misdirected(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})  # before accept: answered 403
+            return
+        answer = problem(
+            421,
+            f"this server does not go by the name {name[:100]!r}",
+            where="Host",
+            hint="open it by http://127.0.0.1 or localhost, or name it in GRIDTWIN_ALLOWED_HOSTS",
+        )
+        await answer(scope, receive, send)
+
+    async def _too_slow(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = problem(
+            408,
+            f"the body did not arrive within {BODY_S:g} s",
+            where=scope["path"][:200],
+            hint="send it again",
+            headers={"connection": "close"},
+        )
+        await answer(scope, receive, send)
+
     async def _too_large(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = problem(
             413,
@@ -105,6 +157,17 @@ class Edge:
             headers={"connection": "close"},
         )
         await answer(scope, receive, send)
+
+
+def _host(scope: Scope) -> str:
+    """Return the name a request calls us by, without the port; empty where it names none."""
+    for name, value in scope["headers"]:
+        if name == b"host":
+            text: str = value.decode("latin-1").strip().lower()
+            if text.startswith("["):
+                return text[1:].partition("]")[0]
+            return text.rpartition(":")[0] if text.count(":") == 1 else text
+    return ""
 
 
 def _content_length(scope: Scope) -> int:

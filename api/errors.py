@@ -178,7 +178,8 @@ def _database_error(request: Request, error: Exception) -> Response:
 
 
 def _unexpected(request: Request, error: Exception) -> Response:
-    _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    # As a literal: a path may hold line ends, which would forge lines of the log.
+    _log.error("%s %r failed", request.method, request.url.path[:500], exc_info=error)
     return problem(
         500,
         "the server made a mistake",

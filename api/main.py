@@ -99,7 +99,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     errors.install(app, [route for router in ROUTERS for route in router.routes])
-    app.add_middleware(Edge, tiles=tiles)
+    app.add_middleware(Edge, tiles=tiles, hosts=settings.host_names)
     for router in ROUTERS:
         app.include_router(router)
 

@@ -13,6 +13,7 @@ from starlette.responses import FileResponse, HTMLResponse, Response
 
 from api.errors import problem
 
+_LONGEST_NAME_BYTES: Final = 255
 _FOREVER: Final = "public, max-age=31536000, immutable"
 _PAGES: Final = {"/": "index.html", "/wall": "wall.html"}
 
@@ -25,6 +26,15 @@ padding:.1em .4em;border-radius:4px}a{color:#56b4e9}</style>
 <h2>The web pages are not built yet</h2>
 <p>The server runs, but the built pages are missing. Run <code>./gridtwin up</code>, which builds them.</p>
 <p><a href="/api/health">/api/health</a> · <a href="/docs">/docs</a></p></html>"""
+
+
+def _inside(root: Path, path: str) -> Path | None:
+    """Return the file below `root` that a path names; None where it names none."""
+    name = path.lstrip("/")
+    if "\0" in name or max(map(len, name.encode("utf-8", "replace").split(b"/"))) > _LONGEST_NAME_BYTES:
+        return None  # the file system would raise instead of saying no
+    file = (root / name).resolve()
+    return file if file.is_relative_to(root) and file != root else None
 
 
 def install(app: FastAPI, web_dir: Path) -> None:
@@ -48,9 +58,8 @@ def install(app: FastAPI, web_dir: Path) -> None:
         )
 
     async def asset(request: Request) -> Response:
-        file = (root / request.url.path.lstrip("/")).resolve()
-        inside = file.is_relative_to(root) and file != root
-        if not inside or not await anyio.to_thread.run_sync(file.is_file):
+        file = _inside(root, request.url.path)
+        if file is None or not await anyio.to_thread.run_sync(file.is_file):
             return problem(404, "there is no such page", where=request.url.path[:200])
         hashed = file.parent.name == "assets"
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"

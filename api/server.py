@@ -26,7 +26,7 @@ def run_server(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http="api.connections:BoundedHttp",
         **LIVE_OPTIONS,
         access_log=False,
         log_config=None,

@@ -14,6 +14,8 @@ from twin.errors import InvalidError
 from twin.store.cluster import PrivateCluster
 
 PREFIX = "GRIDTWIN_"
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+"""What this machine calls itself."""
 
 
 def default_data_dir() -> Path:
@@ -44,10 +46,20 @@ class Settings(BaseSettings):
     """Number of simulated devices; None lets the city decide."""
     simulator: bool = False
     """Whether a simulator is expected to run; only for the health report."""
+    allowed_hosts: str = ""
+    """Further names, parted by commas, a server that listens on this machine only may be called by."""
     web_dir: Path = Path(__file__).resolve().parents[1] / "web" / "dist"
     """Folder of the built web pages."""
     log_level: str = "warning"
     """Level of the server's log."""
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        """Names that requests may call the server by; empty where it listens to other machines too."""
+        if self.host not in LOOPBACK_NAMES:
+            return frozenset()
+        further = {name.strip().lower() for name in self.allowed_hosts.split(",")} - {""}
+        return LOOPBACK_NAMES | further
 
     @property
     def database_url_text(self) -> str:

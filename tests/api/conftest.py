@@ -119,7 +119,7 @@ async def serving(database: object, folder: Path) -> AsyncIterator[Served]:
             app,
             host="127.0.0.1",
             port=port,
-            http="httptools",
+            http="api.connections:BoundedHttp",
             log_config=None,
             access_log=False,
             timeout_graceful_shutdown=2,

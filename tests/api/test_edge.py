@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from api import edge
 from api.edge import MAX_BODY_BYTES
 
 pytestmark = pytest.mark.postgis
@@ -50,7 +51,7 @@ async def raw(served, head: bytes, chunk: bytes, times: int) -> tuple[bytes, int
 
 async def test_a_10_gb_upload_is_refused_before_it_is_read(served) -> None:
     head = (
-        b"POST /api/alarms/acknowledge HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"POST /api/alarms/acknowledge HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"Content-Length: 10737418240\r\n\r\n"
     )
     data, sent = await raw(served, head, b"x" * 65536, 1)
@@ -61,7 +62,7 @@ async def test_a_10_gb_upload_is_refused_before_it_is_read(served) -> None:
 
 async def test_an_endless_body_without_a_length_is_cut(served) -> None:
     head = (
-        b"POST /api/alarms/acknowledge HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"POST /api/alarms/acknowledge HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n"
     )
     chunk = b"10000\r\n" + b"x" * 65536 + b"\r\n"
@@ -97,3 +98,36 @@ async def test_the_openapi_document_says_every_error_in_the_same_form(reader) ->
             assert {"400", "413", "422", "503"} <= set(operation["responses"]), path
             problem = operation["responses"]["422"]["content"]["application/problem+json"]
             assert problem["schema"]["$ref"].endswith("/Problem"), path
+
+
+async def test_a_body_that_never_comes_is_given_up(served, monkeypatch) -> None:
+    monkeypatch.setattr(edge, "BODY_S", 0.3)
+    head = (
+        b"POST /api/alarms/acknowledge HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        b"Content-Length: 1000\r\n\r\n{"
+    )
+    data, _ = await raw(served, head, b"", 0)
+    assert data.startswith(b"HTTP/1.1 408")
+    assert b"did not arrive within" in data
+
+
+async def test_a_page_under_a_name_that_was_made_to_point_here_gets_nothing(served, client) -> None:
+    for path in ("/api/scene", "/wall", "/tiles/building/16/51711/26899.mvt"):
+        answer = await client.get(path, headers={"host": "evil.example:8000"})
+        assert answer.status_code == 421
+        assert "GRIDTWIN_ALLOWED_HOSTS" in answer.json()["hint"]
+    for name in ("localhost:1", "127.0.0.1", "[::1]:8000", "LOCALHOST"):
+        assert (await client.get("/api/catalog", headers={"host": name})).status_code == 200, name
+    evil = {"host": "evil.example", "origin": "http://evil.example", "connection": "Upgrade"}
+    evil |= {"upgrade": "websocket", "sec-websocket-version": "13"}
+    evil["sec-websocket-key"] = "dGhlIHNhbXBsZSBub25jZQ=="
+    assert (await client.get("/live", headers=evil)).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "path", ["/assets/%00", "/%00", "/assets/" + "a" * 300, "/" + "%F0%9F%8F%AF" * 100, "/%0aFAKE"]
+)
+async def test_a_path_no_file_can_have_is_not_found(reader, path: str) -> None:
+    answer = await reader.get(path)
+    assert answer.status_code == 404
+    assert answer.json()["detail"] == "there is no such page"

@@ -64,3 +64,11 @@ def test_private_database_must_run(tmp_path):
 def test_running_private_database_is_found(database):
     settings = read_settings(data_dir=database.cluster.data_dir)
     assert settings.database_url_text == database.cluster.url
+
+
+def test_only_a_server_that_other_machines_reach_takes_any_name(tmp_path):
+    own = {"localhost", "127.0.0.1", "::1"}
+    assert read_settings(data_dir=tmp_path).host_names == own
+    assert read_settings(data_dir=tmp_path, host="0.0.0.0").host_names == frozenset()
+    named = read_settings(data_dir=tmp_path, allowed_hosts=" Twin.local, wall ")
+    assert named.host_names == own | {"twin.local", "wall"}
