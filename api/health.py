@@ -19,6 +19,7 @@ from twin.live.board import FLAG_SIMULATED
 from twin.twin import Twin
 
 _DATABASE_S: Final = 2.0
+_COMMIT_S: Final = 3.0  # a commit takes milliseconds; one that lasts longer waits for a database that hangs
 _SIMULATOR_SILENT_S: Final = 90.0
 _LEAST_FREE_BYTES: Final = 512 << 20
 _LEAST_FREE_SHARE: Final = 0.05
@@ -59,10 +60,16 @@ class HealthReport:
         """Return one word a part, without asking anyone: for the message ``ages``."""
         ingest = self._ingest()
         return {
-            "database": "ok" if self._twin.totals.database_up else "down",
+            "database": "ok" if self._commits() else "down",
             "broker": "ok" if ingest.connected else "down",
             "simulator": self._simulator()["state"],
         }
+
+    def _commits(self) -> bool:
+        """Whether observations reach the database; one that hangs lets a commit run on without an error."""
+        totals = self._twin.totals
+        begun = totals.commit_begun
+        return totals.database_up and (begun is None or time.perf_counter() - begun < _COMMIT_S)
 
     async def parts(self) -> dict[str, Part]:
         """Return the state and detail of every part."""
@@ -81,8 +88,11 @@ class HealthReport:
         try:
             async with asyncio.timeout(_DATABASE_S), self._engine.connect() as connection:
                 version = (await connection.execute(text("SELECT postgis_lib_version()"))).scalar_one()
+        except TimeoutError:
+            return {"state": "down", "detail": f"no answer within {_DATABASE_S:g} s"}
         except Exception as error:  # whatever is wrong, the answer is that it is down
-            return {"state": "down", "detail": str(error).splitlines()[0][:200] or type(error).__name__}
+            lines = str(error).splitlines() or [type(error).__name__]
+            return {"state": "down", "detail": lines[0][:200]}
         ms = (time.perf_counter() - begun) * 1000
         return {"state": "ok", "detail": f"PostGIS {version}, {ms:.1f} ms"}
 
@@ -97,7 +107,7 @@ class HealthReport:
             "last_commit_ms": round(totals.last_commit_s * 1000, 1),
             **ingest.counts,
         }
-        state = "ok" if ingest.connected and totals.database_up else "down"
+        state = "ok" if ingest.connected and self._commits() else "down"
         return {"state": state, "detail": f"{totals.stored} observations stored since the start", **counts}
 
     def _board(self) -> Part:

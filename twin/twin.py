@@ -61,6 +61,8 @@ class _Totals:
     failed_commits: int = 0
     last_commit_s: float = 0.0
     database_up: bool = True
+    commit_begun: float | None = None
+    """When the commit that runs now began, by ``time.perf_counter``; None while none runs."""
     alarms: int = field(default=0)
 
 
@@ -248,7 +250,7 @@ class Twin:
                     await self._commit(jobs)
 
     async def _commit(self, jobs: list[_Job]) -> None:
-        begun = time.perf_counter()
+        begun = self.totals.commit_begun = time.perf_counter()
         try:
             for job in jobs:
                 self._drop_removed(job)
@@ -269,6 +271,8 @@ class Twin:
                 jobs, TwinError(f"the observations could not be stored: {error}", where="observations")
             )
             return
+        finally:
+            self.totals.commit_begun = None
         self._count(jobs, written.stored, folded.in_order)
         self.totals.last_commit_s = time.perf_counter() - begun
         if not self.totals.database_up:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -32,6 +34,7 @@ class LateAckClient(gmqtt.Client):  # type: ignore[misc]
             session_expiry_interval=session_expiry_s,
         )
         self._on_publish = on_publish
+        self._paused = False
         self._package_handler._handler_cache[int(MQTTCommands.PUBLISH)] = self._take
 
     def _take(self, command: int, packet: bytes) -> None:
@@ -67,9 +70,19 @@ class LateAckClient(gmqtt.Client):  # type: ignore[misc]
         connection = self._package_handler.current_connection
         if connection is not None and not connection.is_closing():
             connection._transport.pause_reading()
+            self._paused = True
+            self._excuse()
+
+    def _excuse(self) -> None:
+        """While we do not read, the broker's silence is ours: gmqtt must not take it for a lost broker."""
+        connection = self._package_handler.current_connection
+        if self._paused and connection is not None and not connection.is_closing():
+            connection._last_data_in = time.monotonic()
+            asyncio.get_running_loop().call_later(1.0, self._excuse)
 
     def resume(self) -> None:
         """Read again."""
+        self._paused = False
         connection = self._package_handler.current_connection
         if connection is not None and not connection.is_closing():
             connection._transport.resume_reading()

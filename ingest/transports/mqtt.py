@@ -32,6 +32,7 @@ ROOT = "gt/v1"
 WINDOW_S = 0.02
 """Messages that arrive within this time go into one commit."""
 
+_KEEPALIVE_S = 8  # a broker that hangs is known to be away after twice as long
 _IN_FLIGHT = 4  # batches handed to the twin that have not come back
 _WINDOW_ROWS = 10_000
 _PAUSE_BYTES = 64 * 1024 * 1024
@@ -39,8 +40,8 @@ _PAUSE_READINGS = 1_000_000
 _RETRY_FIRST_S, _RETRY_MOST_S = 0.1, 2.0
 _ROUTES_KEPT = 500_000
 
-Message = tuple[object, int, int]
-"""Connection, packet number (0 at QoS 0), bytes of payload."""
+Message = tuple[object, int, int, bytes]
+"""Connection, packet number (0 at QoS 0), bytes of payload, topic."""
 
 
 @dataclass(slots=True)
@@ -112,7 +113,7 @@ class MqttTransport:
         self._collector = asyncio.create_task(self._collect(), name="mqtt.collect")
         try:
             async with asyncio.timeout(15.0):
-                await self._client.connect(self._address.host, self._address.port, keepalive=30)
+                await self._client.connect(self._address.host, self._address.port, keepalive=_KEEPALIVE_S)
         except Exception as error:
             await self.stop()
             raise UnavailableError(
@@ -149,6 +150,7 @@ class MqttTransport:
         self.counters.connected = True
         self.counters.connections += 1
         self.counters.paused = False
+        client.resume()
         client.subscriptions.clear()
         client.subscribe(self._subscriptions)
         if self.counters.connections > 1:
@@ -170,7 +172,7 @@ class MqttTransport:
         readings = window.readings
         begin, refused = len(readings.uid), len(readings.refused)
         index = len(window.messages)
-        window.messages.append((connection, number, len(payload)))
+        window.messages.append((connection, number, len(payload), topic))
         window.begins.append(begin)
         try:
             if form == "devices":
@@ -272,7 +274,7 @@ class MqttTransport:
             self._acknowledge(window)
         finally:
             counters.waiting -= total
-            counters.waiting_bytes -= sum(size for _, _, size in window.messages)
+            counters.waiting_bytes -= sum(size for _, _, size, _ in window.messages)
             if counters.paused and (
                 counters.waiting_bytes < _PAUSE_BYTES // 2 and counters.waiting < _PAUSE_READINGS // 2
             ):
@@ -284,7 +286,8 @@ class MqttTransport:
         batch, kept, refused = self._resolver.resolve(window.readings, time.time_ns() // 1000, "mqtt")
         for i, reading in refused:
             index = bisect.bisect_right(begins, i) - 1
-            self._quarantine(window, index, b"mqtt", reading.reason, reading.detail, reading.payload)
+            topic = window.messages[index][3]
+            self._quarantine(window, index, topic, reading.reason, reading.detail, reading.payload)
         if not len(batch):
             return
         result = await self._observe(batch)
@@ -320,14 +323,14 @@ class MqttTransport:
     def _acknowledge(self, window: _Window) -> None:
         """Acknowledge what is on disk; messages with a refused reading wait for the quarantine alone."""
         ready: dict[object, list[int]] = defaultdict(list)
-        for index, (connection, number, _) in enumerate(window.messages):
+        for index, (connection, number, _, _) in enumerate(window.messages):
             if number and index not in window.refused:
                 ready[connection].append(number)
         for connection, numbers in ready.items():
             if self._client.acknowledge(connection, numbers):
                 self.counters.acknowledged += len(numbers)
         for index, futures in window.refused.items():
-            connection, number, _ = window.messages[index]
+            connection, number, _, _ = window.messages[index]
             if number:
                 _when_all(futures, partial(self._acknowledge_one, connection, number))
 

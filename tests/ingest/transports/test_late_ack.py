@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import struct
+import time
 
 import pytest
 
@@ -21,6 +23,18 @@ class Wire:
 
     def send_package(self, package: bytes) -> None:
         self.sent += package
+
+
+class Transport:
+    """Stands where the socket stands."""
+
+    reading = True
+
+    def pause_reading(self) -> None:
+        self.reading = False
+
+    def resume_reading(self) -> None:
+        self.reading = True
 
 
 def publish(
@@ -68,3 +82,20 @@ def test_packets_of_a_lost_connection_are_not_acknowledged_on_the_next(taken) ->
     new.closing = True
     assert not client.acknowledge(new, [1])
     assert old.sent == new.sent == b""
+
+
+async def test_silence_while_we_do_not_read_is_not_the_brokers(taken) -> None:
+    client, wire, _ = taken
+    wire._transport = Transport()
+    wire._last_data_in = time.monotonic() - 100
+    client.pause()
+    assert wire._transport.reading is False
+    assert time.monotonic() - wire._last_data_in < 1
+    wire._last_data_in = 0.0
+    await asyncio.sleep(1.2)
+    assert time.monotonic() - wire._last_data_in < 1, "it is excused for as long as we do not read"
+    client.resume()
+    assert wire._transport.reading is True
+    wire._last_data_in = 0.0
+    await asyncio.sleep(1.2)
+    assert wire._last_data_in == 0.0, "from here on the broker must speak again"

@@ -177,6 +177,8 @@ async def test_poison_is_kept_with_its_reason_and_delays_nothing(feed, sender) -
     expected = sorted([*POISON.values(), "unknown_device", "unknown_device", "malformed"])
     assert sorted(reason for reason, _ in kept) == expected
     assert (b"not json",) in {(bytes(payload),) for _, payload in kept}
+    who = dict(rows(database, "SELECT detail, source FROM quarantine WHERE reason = 'unknown_device'"))
+    assert sorted(who.values()) == ["gt/v1/devices/nobody-1/observations", "gt/v1/gateways/gw-1/observations"]
     assert transport.counters.stored == good + 1
     assert rows(database, "SELECT count(*) FROM observation") == [(good + 1,)]
 

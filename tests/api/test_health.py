@@ -1,0 +1,70 @@
+"""What health says of a part that hangs: no error comes from it, and no answer either."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import numpy as np
+import pytest
+
+from api import health
+from twin.twin import ObservationBatch
+
+pytestmark = pytest.mark.postgis
+
+
+async def test_a_database_that_hangs_is_told_as_down(served, client, monkeypatch) -> None:
+    monkeypatch.setattr(health, "_DATABASE_S", 0.2)
+    engine = served.runtime.health._engine
+
+    class Slow:
+        async def __aenter__(self) -> None:
+            await asyncio.sleep(60)
+
+        async def __aexit__(self, *_: object) -> None: ...
+
+    class Hanging:
+        def connect(self) -> Slow:
+            return Slow()
+
+    served.runtime.health._engine = Hanging()
+    try:
+        answer = await client.get("/api/health")
+    finally:
+        served.runtime.health._engine = engine
+    assert answer.status_code == 200
+    assert answer.json()["parts"]["database"] == {"state": "down", "detail": "no answer within 0.2 s"}
+    assert answer.json()["status"] != "ok"
+    assert (await client.get("/api/health")).json()["parts"]["database"]["state"] == "ok"
+
+
+async def test_a_commit_that_hangs_is_told_on_the_wall(served, client, monkeypatch) -> None:
+    runtime = served.runtime
+    assert runtime.health.brief()["database"] == "ok"
+    runtime.twin.totals.commit_begun = time.perf_counter() - health._COMMIT_S - 1
+    assert runtime.health.brief()["database"] == "down"
+    assert (await client.get("/api/health")).json()["parts"]["ingest"]["state"] == "down"
+
+
+async def test_the_time_of_a_commit_is_kept_only_while_it_runs(served) -> None:
+    twin = served.runtime.twin
+    seen: list[float | None] = []
+    real = twin._writer.write
+
+    async def watched(*arguments: object) -> object:
+        seen.append(twin.totals.commit_begun)
+        return await real(*arguments)
+
+    twin._writer.write = watched
+    now_us = np.array([time.time_ns() // 1000])
+    nowhere = np.array([np.nan])
+    row = np.array([twin.board.row_of_uid["water-0001"]], np.int32)
+    value = np.array([2.0])
+    await twin.observe(
+        ObservationBatch(row, np.zeros(1, np.uint8), now_us, value, nowhere, nowhere, received_us=now_us)
+    )
+    assert len(seen) == 1
+    assert seen[0] is not None
+    assert twin.totals.commit_begun is None
+    assert await served.run_sql("SELECT count(*) FROM observation") == [(1,)]
