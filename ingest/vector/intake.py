@@ -103,9 +103,7 @@ class Intake:
         keep_ref: bool = True,
     ) -> None:
         """Refuse a thing that was already counted as read (the database found what is wrong with it)."""
-        counts = self.summary.target(label)
-        counts.refused += 1
-        counts.reasons[("refused", reason)] += 1
+        self.summary.target(label).refuse(reason, f"{ref}: {detail}")
         self.rejects.append(Reject(label, ref, reason, detail, raw))
         if keep_ref:
             self.refused_refs.setdefault(table, set()).add(ref)

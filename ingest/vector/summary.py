@@ -6,6 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+EXAMPLES = 3
+"""How many refused things of one reason are named; all of them stand in ``import_reject``."""
+
 
 class Progress(Protocol):
     """What the command line shows while an import runs."""
@@ -44,6 +47,16 @@ class TargetCounts:
     repaired: int = 0
     reasons: Counter[tuple[str, str]] = field(default_factory=Counter)
     """Number by (``refused`` or ``skipped``, reason)."""
+    examples: dict[str, list[str]] = field(default_factory=dict)
+    """What and where, for the first few refused things of each reason."""
+
+    def refuse(self, reason: str, what: str) -> None:
+        """Count a refusal; ``what`` names the thing, its place in the file and what is wrong with it."""
+        self.refused += 1
+        self.reasons[("refused", reason)] += 1
+        examples = self.examples.setdefault(reason, [])
+        if len(examples) < EXAMPLES:
+            examples.append(what[:300])
 
     @property
     def adds_up(self) -> bool:
@@ -69,7 +82,12 @@ class TargetCounts:
             )
         }
         numbers["reasons"] = [
-            {"outcome": outcome, "reason": reason, "count": n}
+            {
+                "outcome": outcome,
+                "reason": reason,
+                "count": n,
+                **({"examples": self.examples.get(reason, [])} if outcome == "refused" else {}),
+            }
             for (outcome, reason), n in sorted(self.reasons.items(), key=lambda item: (-item[1], item[0]))
         ]
         return numbers
@@ -135,9 +153,13 @@ class ImportSummary:
             line = f"  {label}: {t.read} read = {' + '.join(parts) or '0'}"
             extras = [f"{n} {word}" for word, n in (("closed", t.closed), ("repaired", t.repaired)) if n]
             out.append(line + (f" ({', '.join(extras)})" if extras else ""))
-            out += [
-                f"    {n} {outcome}: {reason}"
-                for (outcome, reason), n in sorted(t.reasons.items(), key=lambda item: (-item[1], item[0]))
-            ]
+            for (outcome, reason), n in sorted(t.reasons.items(), key=lambda item: (-item[1], item[0])):
+                out.append(f"    {n} {outcome}: {reason}")
+                named = t.examples.get(reason, []) if outcome == "refused" else []
+                out += [f"      {what}" for what in named]
+                if 0 < len(named) < n:
+                    out.append(
+                        f"      … and {n - len(named)} more, in the table import_reject"
+                    )
         out += [f"  warning: {warning}" for warning in self.warnings]
         return out

@@ -125,3 +125,20 @@ def test_a_wrong_file_leaves_nothing_and_says_what_it_is(database, tmp_path):
     error = json.loads(done.stdout)["error"]
     assert "PNG" in error["what"]
     assert "Traceback" not in done.stderr
+
+
+def test_refused_rows_are_named_with_their_line_and_what_is_wrong(database, city, tmp_path):
+    fresh = database.fresh()
+    assert run(fresh, "import", "osm", str(city)).returncode == 0
+    table = tmp_path / "devices.csv"
+    rows = ["uid,kind,lon,lat", "water-01,water_level,104.0612,30.6612"]
+    rows += [f"water-1{i},water_level,1e999,30.6612" for i in range(5)] + ["x,toaster,104.0612,30.6612"]
+    table.write_text("\n".join(rows), encoding="utf-8")
+    plain = run(fresh, "import", "devices", str(table)).stdout
+    assert "5 refused: bad_lon" in plain
+    assert "water-10: line 3: “lon” is “1e999”, not a finite number" in plain
+    assert "… and 2 more" in plain
+    told = json.loads(run(fresh, "import", "devices", str(table), "--json").stdout)
+    reasons = {r["reason"]: r["examples"] for r in told["targets"]["device"]["reasons"]}
+    assert len(reasons["bad_lon"]) == 3
+    assert any("line 8" in line for lines in reasons.values() for line in lines)
