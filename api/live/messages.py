@@ -65,7 +65,9 @@ def parse_request(text: str) -> Subscribe | Pong:
     try:
         message = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise InvalidError("this is not JSON", where="message") from error
+        raise InvalidError(
+            "this is not JSON", where="message", hint="send one object; JSON has no NaN, Infinity or 1e999"
+        ) from error
     if not isinstance(message, dict):
         raise InvalidError("a message is a JSON object", where="message")
     match message.get("op"):

@@ -52,6 +52,20 @@ class LiveProtocol(WebSocketsSansIOProtocol):
                 sock.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, _MOST_UNSENT_BYTES)
             self.scope[_SCOPE_KEY] = self  # type: ignore[typeddict-unknown-key]  # beside ASGI's own
 
+    def send_receive_event_to_app(self) -> None:
+        """Hand a message to the application; bytes that are no text close the socket, without a log entry.
+
+        Uvicorn would write a traceback for each, which lets anyone fill the log.
+        """
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                self.close(1007, "text must be UTF-8")
+                return
+        super().send_receive_event_to_app()
+
     # the `Connection` that the hub writes to
 
     def push_text(self, message: bytes) -> None:

@@ -435,6 +435,16 @@ async def test_a_huge_message_and_bytes_are_refused() -> None:
         assert await closed_with(client) == 1009
 
 
+async def test_text_that_is_no_utf_8_closes_the_socket_and_fills_no_log(caplog) -> None:
+    async with staged() as stage:
+        client = LiveClient(stage.url)
+        await client.connect()
+        await client._connection.send(b"\xff\xfe", text=True)
+        assert await closed_with(client) == 1007
+    assert "Traceback" not in caplog.text
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 async def test_only_our_own_pages_may_connect_from_a_browser() -> None:
     async with staged() as stage:
         client = LiveClient(stage.url)

@@ -183,13 +183,16 @@ export class LiveSocket {
 
   private listen(): void {
     clearTimeout(this.silenceTimer);
+    // The server speaks each second. A page that was busy has messages waiting: they come in before it judges.
     this.silenceTimer = setTimeout(() => {
-      const wire = this.wire;
-      if (!wire) return;
-      wire.onclose = null;
-      wire.close();
-      this.lost(wire, 0, 'silence');
-    }, this.options.silenceMs ?? 12_000);
+      this.silenceTimer = setTimeout(() => {
+        const wire = this.wire;
+        if (!wire) return;
+        wire.onclose = null;
+        wire.close();
+        this.lost(wire, 0, 'silence');
+      }, 500);
+    }, this.options.silenceMs ?? 4_500);
   }
 
   private lost(wire: Wire, code: number, reason: string): void {

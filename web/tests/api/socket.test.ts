@@ -95,7 +95,7 @@ describe('LiveSocket', () => {
   it('resumes after the connection was lost, with epoch, tick and journal', () => {
     synchronised();
     wires[0].drop();
-    vi.advanceTimersByTime(60_000);
+    vi.advanceTimersByTime(1_000);
     expect(wires.length).toBeGreaterThan(1);
     wires.at(-1)!.say({ ...HELLO, tick: 200, journal: 50 });
     expect(wires.at(-1)!.sent[0]).toMatchObject({ resume: { epoch: 5, tick: 100, journal: 40 } });
@@ -147,7 +147,9 @@ describe('LiveSocket', () => {
 
   it('takes a silent socket for dead', () => {
     synchronised();
-    vi.advanceTimersByTime(12_001);
+    vi.advanceTimersByTime(4_000);
+    expect(wires[0].closed).toBeFalsy();
+    vi.advanceTimersByTime(1_001);
     expect(wires[0].closed).toBe(true);
     expect(heard.some((h) => h[0] === 'connection' && h[1] === 'waiting')).toBe(true);
   });
