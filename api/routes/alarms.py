@@ -190,7 +190,7 @@ def _group(running: Runtime, rows: list[Row]) -> AlarmGroup:
 class AcknowledgeRequest(BaseModel):
     """Which alarms, and who has seen them."""
 
-    alarm_ids: list[Annotated[int, Field(ge=1, le=2**63 - 1)]] = Field(min_length=1, max_length=10_000)
+    alarm_ids: list[Annotated[int, Field(ge=1, le=2**53 - 1)]] = Field(min_length=1, max_length=10_000)
     by: str = Field(min_length=1, max_length=200, pattern="^[^\\x00]*$")
 
 

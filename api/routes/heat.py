@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from api.errors import NOT_FOUND
 from api.runtime import Running, Runtime
 from twin.errors import NotFoundError
 from twin.states import State
@@ -29,7 +30,7 @@ class HeatAnswer(BaseModel):
     weight: float
 
 
-@router.get("/api/heat")
+@router.get("/api/heat", responses=NOT_FOUND)
 async def get_heat(
     running: Running,
     name: Annotated[str, Query(alias="property", max_length=64)] = _ABNORMAL,

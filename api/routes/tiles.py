@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Path
 from starlette.requests import Request
@@ -15,6 +15,8 @@ from api.runtime import Running
 from api.tiles import Tile
 
 router = APIRouter()
+
+_NUMBER: Final = "^(0|[1-9][0-9]*)$"
 
 
 class _TileResponse(Response):
@@ -40,11 +42,17 @@ async def get_tile(
     request: Request,
     running: Running,
     _layers: Annotated[
-        str, Path(alias="layers", description="one layer, or several joined by commas", max_length=120)
+        str,
+        Path(
+            alias="layers",
+            description="one layer, or several joined by commas",
+            max_length=120,
+            pattern="^[a-z_,]+$",
+        ),
     ],
-    _z: Annotated[str, Path(alias="z", max_length=2)],
-    _x: Annotated[str, Path(alias="x", max_length=8)],
-    _y: Annotated[str, Path(alias="y", max_length=8)],
+    _z: Annotated[str, Path(alias="z", max_length=2, pattern=_NUMBER)],
+    _x: Annotated[str, Path(alias="x", max_length=8, pattern=_NUMBER)],
+    _y: Annotated[str, Path(alias="y", max_length=8, pattern=_NUMBER)],
 ) -> Response:
     """Return one tile with one or several layers; empty bytes where there is nothing."""
     return _TileResponse(await running.tiles.get(request.url.path))
