@@ -54,7 +54,7 @@ async def _online(running: Runtime) -> Measured | None:
     return Measured(now.online, now.devices, [*trend[-59:], float(now.online)])
 
 
-_DEVICE_COLUMNS: Final[Columns] = (
+DEVICE_COLUMNS: Final[Columns] = (
     ("name", "名称", "Name"),
     ("uid", "编号", "Number"),
     ("state", "状态", "State"),
@@ -70,10 +70,11 @@ async def _online_rows(running: Runtime, limit: int) -> Listed:
     away = (board.state[rows] == State.OFFLINE) | (board.state[rows] == State.UNKNOWN)
     order = np.lexsort((board.device_id[rows], -board.heard_us[rows], ~away))
     chosen = rows[order][:limit]
-    return _DEVICE_COLUMNS, await _devices(running, chosen.tolist()), len(rows)
+    return DEVICE_COLUMNS, await device_rows(running, chosen.tolist()), len(rows)
 
 
-async def _devices(running: Runtime, rows: list[int]) -> list[Row]:
+async def device_rows(running: Runtime, rows: list[int]) -> list[Row]:
+    """Return what a list says of devices, by their rows on the board; columns are `DEVICE_COLUMNS`."""
     board, catalog = running.twin.board, running.twin.catalog
     ids = [int(board.device_id[row]) for row in rows]
     named = await fetch(running.engine, "SELECT id, name, name_en FROM device WHERE id = ANY(:ids)", ids=ids)

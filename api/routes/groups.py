@@ -1,0 +1,95 @@
+"""Tell how many devices of each group are online, abnormal and lost, and list them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from fastapi import APIRouter, Path, Query
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from api.errors import NOT_FOUND
+from api.routes.stats import ColumnAnswer, ListAnswer
+from api.runtime import Running, Runtime
+from api.statistics import DEVICE_COLUMNS, device_rows
+from twin.errors import NotFoundError
+from twin.states import State
+
+router = APIRouter(tags=["devices"])
+
+
+class GroupAnswer(BaseModel):
+    """Devices of one group by how they do.
+
+    Online are those with a fresh reading, the abnormal among them included; the rest are offline or unknown.
+    """
+
+    name: str
+    zh: str
+    en: str
+    devices: int
+    online: int
+    abnormal: int
+    offline: int
+    unknown: int
+    list: str
+
+
+def _rows_of(running: Runtime, group: str) -> NDArray[np.intp]:
+    """Return the board's rows of the devices (no workers) of a group."""
+    board = running.twin.board
+    n = board.count
+    codes = [
+        kind.code for kind in running.twin.catalog.by_code.values() if kind.group == group and kind.layer == 0
+    ]
+    return np.flatnonzero(
+        (board.device_id[:n] != 0) & (board.layer[:n] == 0) & np.isin(board.kind[:n], codes)
+    )
+
+
+@router.get("/api/groups")
+async def list_groups(running: Running) -> list[GroupAnswer]:
+    """Return the groups that have devices, in the order of the catalogue; people are no devices."""
+    answers = []
+    for group in running.twin.catalog.groups.values():
+        state = running.twin.board.state[_rows_of(running, group.name)]
+        if not len(state):
+            continue
+        offline, unknown = int((state == State.OFFLINE).sum()), int((state == State.UNKNOWN).sum())
+        answers.append(
+            GroupAnswer(
+                name=group.name,
+                zh=group.zh,
+                en=group.en,
+                devices=len(state),
+                online=len(state) - offline - unknown,
+                abnormal=int((state >= State.WARNING).sum()),
+                offline=offline,
+                unknown=unknown,
+                list=f"/api/groups/{group.name}/list",
+            )
+        )
+    return answers
+
+
+@router.get("/api/groups/{name}/list", responses=NOT_FOUND)
+async def list_group_devices(
+    running: Running,
+    name: Annotated[str, Path(max_length=40)],
+    limit: Annotated[int, Query(ge=1, le=2_000)] = 200,
+) -> ListAnswer:
+    """Return the devices of a group, the worst first: abnormal, then lost, then the rest."""
+    groups = running.twin.catalog.groups
+    if name not in groups:
+        raise NotFoundError(f"there is no group “{name}”", where="name", hint=", ".join(groups))
+    board = running.twin.board
+    rows = _rows_of(running, name)
+    state = board.state[rows].astype(np.int64)
+    # The codes of unknown and offline lie between normal and warning, so the code is the order.
+    chosen = rows[np.lexsort((board.device_id[rows], -state))][:limit]
+    return ListAnswer(
+        columns=[ColumnAnswer(key=key, zh=zh, en=en) for key, zh, en in DEVICE_COLUMNS],
+        rows=await device_rows(running, chosen.tolist()),
+        total=len(rows),
+    )
