@@ -161,34 +161,38 @@ _EXTENT = text(
     """
 )
 
+# Two datasets may name different things alike (`feature/1`); the older one keeps its plain name.
+_REF = """CASE WHEN row_number() OVER (PARTITION BY source_ref ORDER BY dataset_id, id) = 1 THEN source_ref
+              ELSE dataset_id || '/' || source_ref END AS source_ref"""
+
 _BUILDINGS = text(
-    """
-    SELECT id, source_ref, kind, name, name_en, address, levels, height_m, ST_AsBinary(geom) AS geom
+    f"""
+    SELECT id, {_REF}, kind, name, name_en, address, levels, height_m, ST_AsBinary(geom) AS geom
     FROM building WHERE valid_to IS NULL AND body <> 'part' ORDER BY source_ref, id
     """
 )
 _ROADS = text(
-    """
-    SELECT id, source_ref, road_class, name, name_en, width_m, layer, tunnel, bridge, foot,
+    f"""
+    SELECT id, {_REF}, road_class, name, name_en, width_m, layer, tunnel, bridge, foot,
            car_forward OR car_backward AS car, ST_AsBinary(geom) AS geom
     FROM road WHERE valid_to IS NULL ORDER BY source_ref, id
     """
 )
 _ENTRANCES = text(
-    """
-    SELECT source_ref, building_id, text, ST_AsBinary(geom) AS geom
+    f"""
+    SELECT {_REF}, building_id, text, ST_AsBinary(geom) AS geom
     FROM address WHERE valid_to IS NULL AND entrance ORDER BY source_ref, id
     """
 )
 _COVERS = text(
-    """
-    SELECT source_ref, cover, ST_AsBinary(geom) AS geom
+    f"""
+    SELECT {_REF}, cover, ST_AsBinary(geom) AS geom
     FROM ground_cover WHERE valid_to IS NULL AND cover IN ('water', 'block') ORDER BY source_ref, id
     """
 )
 _KITCHENS = text(
-    """
-    SELECT source_ref, name, ST_AsBinary(geom) AS geom
+    f"""
+    SELECT {_REF}, name, ST_AsBinary(geom) AS geom
     FROM service_point
     WHERE valid_to IS NULL
       AND category IN ('restaurant', 'fast_food', 'cafe', 'food_court', 'canteen', 'bar', 'pub')

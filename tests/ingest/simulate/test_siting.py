@@ -271,3 +271,29 @@ def test_a_silly_number_is_refused_and_nothing_is_written(town: Engine, total: i
         with pytest.raises(InvalidError):
             site_devices(connection, total=total)
         assert connection.execute(text("SELECT count(*) FROM device")).scalar_one() == 0
+
+
+def test_things_of_two_datasets_may_have_the_same_number(town: Engine) -> None:
+    with town.begin() as connection:
+        before = site_devices(connection, total=300).sited
+        other = connection.execute(
+            text(
+                "INSERT INTO dataset (name, kind, declared_crs) "
+                "VALUES ('other', 'vector', 'EPSG:4326') RETURNING id"
+            )
+        ).scalar_one()
+        for table in ("building", "road"):
+            columns = connection.execute(
+                text(
+                    "SELECT string_agg(quote_ident(column_name), ', ') FROM information_schema.columns "
+                    "WHERE table_name = :table AND is_generated = 'NEVER' AND is_identity = 'NO' "
+                    "AND column_name NOT IN ('id', 'dataset_id') AND column_default IS NULL"
+                ),
+                {"table": table},
+            ).scalar_one()
+            connection.execute(
+                text(f"INSERT INTO {table} (dataset_id, {columns}) SELECT {other}, {columns} FROM {table}")
+            )
+        again = site_devices(connection, total=300)
+        assert again.sited == before
+        assert not site_devices(connection, total=300).changed
