@@ -318,7 +318,7 @@ class Twin:
         self.totals.failed_commits += 1
         if self.totals.database_up:
             self.totals.database_up = False
-            log.warning("the database is away: %s", error.__cause__)
+            log.warning("the database is away: %s", str(error.__cause__) or repr(error.__cause__))
 
     # what happens without a message
 
