@@ -2,10 +2,12 @@
 import { COORDINATE_SYSTEM, type Layer } from '@deck.gl/core';
 import { H3HexagonLayer, TripsLayer } from '@deck.gl/geo-layers';
 import { JSONConverter } from '@deck.gl/json';
-import { GeoJsonLayer, IconLayer, LineLayer, PathLayer, PolygonLayer, ScatterplotLayer, SolidPolygonLayer, TextLayer } from '@deck.gl/layers';
+import { GeoJsonLayer, IconLayer, LineLayer, PathLayer, ScatterplotLayer, TextLayer } from '@deck.gl/layers';
 import { STATE_PALETTE, TOKENS, hex } from '../look/palette.ts';
 import { DevicePointLayer } from './device_point_layer.ts';
+import { covered, faded, isDated, type Dated } from './fade.ts';
 import { extras, problem, type ClassName, type LayerExtras } from './spec.ts';
+import { FLAT_PARTS, FlatPolygonLayer, FlatSolidPolygonLayer } from './unlit.ts';
 
 type Props = Record<string, unknown>;
 
@@ -15,8 +17,8 @@ const CLASSES: Record<ClassName, unknown> = {
   TripsLayer,
   PathLayer,
   ScatterplotLayer,
-  PolygonLayer,
-  SolidPolygonLayer,
+  PolygonLayer: FlatPolygonLayer,
+  SolidPolygonLayer: FlatSolidPolygonLayer,
   LineLayer,
   TextLayer,
   GeoJsonLayer,
@@ -65,6 +67,18 @@ export function makeConverter(sources: Sources): (spec: Props) => Layer | null {
       converted.set(spec, base);
     }
     const Class = base.constructor as new (...props: object[]) => Layer;
-    return new Class(base.props, { data, ...sources.overlay(x) });
+    return new Class(base.props, { data, ...parts(x.type), ...aged(x.type, base, data), ...sources.overlay(x) });
   };
+}
+
+function parts(type: string): Props {
+  return type in FLAT_PARTS ? { _subLayerProps: FLAT_PARTS[type] } : {};
+}
+
+/** Paths whose records carry times fade with age. */
+function aged(type: string, base: Layer, data: unknown): Props {
+  const colour = (base.props as unknown as Props).getColor;
+  if (type !== 'PathLayer' || !Array.isArray(colour) || !isDated(data)) return {};
+  const time = covered(data);
+  return { getColor: (trail: Dated) => faded(trail, colour as number[], time) };
 }

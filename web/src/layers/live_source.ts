@@ -60,6 +60,14 @@ export class LiveSource {
     return this.data;
   }
 
+  /** The same rows at other places, for rows on their way. */
+  layerDataAt(position: Float64Array): PointData | null {
+    const data = this.layerData();
+    if (!data) return null;
+    this.data = { length: data.length, attributes: { ...data.attributes, getPosition: { value: position, size: 3 } } };
+    return this.data;
+  }
+
   /** Write the changed states. True when the layer must be drawn again. */
   commit(layer: Redrawable | undefined): boolean {
     const dirty = this.rows.takeDirty();

@@ -14,7 +14,7 @@ export interface Composition {
   /** Key of the group whose callout is open; null: the worst one has it when it is critical. */
   selectedGroup: string | null;
   /** The selected thing that is no group: shown by a ring. */
-  selected: { lon: number; lat: number } | null;
+  selected: { lon: number; lat: number; name: string } | null;
   freshCritical: ReadonlySet<string>;
   places: PlaceName[];
   cells: Cell[] | null;
@@ -77,7 +77,8 @@ export function compose(c: Composition): Mark[] {
       }),
     );
   }
-  if (c.selected) marks.push({ key: 'selected', lon: c.selected.lon, lat: c.selected.lat, rank: 1, kind: 'ring' });
+  // its name is written only where the thing itself cannot be seen; an open callout says it already
+  if (c.selected) marks.push({ key: 'selected', lon: c.selected.lon, lat: c.selected.lat, rank: 1, kind: 'ring', text: c.selectedGroup && !c.cells ? undefined : c.selected.name });
   for (const p of c.places)
     marks.push({
       key: p.key,

@@ -1,6 +1,6 @@
 /** Draw marks on stems, clusters and place names as HTML over the map; one element per thing, moved by transform. */
 import { shapeSvg } from '../look/shapes.ts';
-import { place, type Box, type Candidate } from './labels.ts';
+import { inside, pin, place, type Box, type Candidate } from './labels.ts';
 
 export interface Mark {
   key: string;
@@ -35,6 +35,8 @@ export interface Projector {
   /** Pixels a metre on the ground takes at the middle of the map. */
   pxPerM(): number;
   pitchRad(): number;
+  /** Direction from the middle of the view to a place, clockwise from the right of the screen, rad. */
+  directionRad(lonLat: [number, number]): number;
   size(): { width: number; height: number };
   /** The ground in view: west, south, east, north. Behind the camera, project() answers nonsense. */
   ground(): [number, number, number, number];
@@ -49,7 +51,14 @@ interface Drawn {
   x: number;
   y: number;
   inView: boolean;
+  /** The place itself is behind a panel or out of view: the words stand at the edge and an arrow points there. */
+  pinned: Box | null;
 }
+
+/** Arrow at the edge, rem: its room, and between it and the words. */
+const ARROW_REM = 1.5;
+/** How far out of the free part a place seen in the wrong place counts as, px. */
+const FAR_PX = 1e5;
 
 const SHAPE_REM = { mark: 1.45, callout: 2, cluster: 1.5, name: 0, ring: 0 };
 
@@ -60,6 +69,7 @@ export class Marks {
   private readonly click: (key: string) => void;
   private rem = 16;
   private taken: Box[] = [];
+  private free: Box | null = null;
 
   constructor(container: HTMLElement, projector: Projector, click: (key: string) => void) {
     this.projector = projector;
@@ -81,9 +91,25 @@ export class Marks {
     this.drawn.clear();
   }
 
-  /** Panels and other places where nothing may be drawn, px of the map. */
-  avoid(boxes: Box[]): void {
+  /** Panels and other places where nothing may be drawn, and the part of the map that is left, px of the map. */
+  avoid(boxes: Box[], free: Box): void {
     this.taken = boxes;
+    this.free = free;
+    this.move();
+    this.arrange();
+  }
+
+  /** Whether a mark is shown at the edge, because its place cannot be seen. */
+  isPinned(key: string): boolean {
+    return !!this.drawn.get(key)?.pinned;
+  }
+
+  /** Move one mark to another place on the ground. */
+  relocate(key: string, lon: number, lat: number): void {
+    const d = this.drawn.get(key);
+    if (!d) return;
+    d.mark = { ...d.mark, lon, lat };
+    this.move([d]);
   }
 
   set(marks: Mark[]): void {
@@ -101,7 +127,7 @@ export class Marks {
       const element = this.build(mark);
       this.root.append(element);
       const words = element.querySelector<HTMLElement>('.words');
-      this.drawn.set(mark.key, { mark, element, signature, width: words?.offsetWidth ?? 0, height: words?.offsetHeight ?? 0, x: 0, y: 0, inView: false });
+      this.drawn.set(mark.key, { mark, element, signature, width: words?.offsetWidth ?? 0, height: words?.offsetHeight ?? 0, x: 0, y: 0, inView: false, pinned: null });
     }
     for (const [key, d] of this.drawn)
       if (!keep.has(key)) {
@@ -132,7 +158,11 @@ export class Marks {
       const rings = part(`rings${mark.rings.fresh ? ' fresh' : ''}`, '<i></i><i></i><i></i>');
       rings.dataset.radius = String(mark.rings.radiusM);
     }
-    if (mark.kind === 'ring') part('halo');
+    if (mark.kind === 'ring') {
+      part('halo');
+      element.dataset.key = mark.key;
+    }
+    if (mark.kind === 'ring' || mark.callout) part('arrow');
     if (mark.kind === 'mark') {
       part('foot');
       part('stem').style.height = `${mark.stem ?? 2}rem`;
@@ -159,13 +189,14 @@ export class Marks {
   }
 
   /** Follow the camera: cheap, at every frame of the map. */
-  move(): void {
+  move(some: Iterable<Drawn> = this.drawn.values()): void {
     const ppm = this.projector.pxPerM();
     const pitch = this.projector.pitchRad();
     const [w, so, e, n] = this.projector.ground();
-    for (const d of this.drawn.values()) {
+    for (const d of some) {
       const { mark, element } = d;
       d.inView = mark.lon > w && mark.lon < e && mark.lat > so && mark.lat < n;
+      if ((mark.kind === 'ring' || mark.callout) && this.pinDown(d)) continue;
       if (!d.inView) {
         element.style.visibility = 'hidden';
         continue;
@@ -185,6 +216,39 @@ export class Marks {
     }
   }
 
+  /** Show at the edge where the chosen thing is, when it is not in the free part of the map. */
+  private pinDown(d: Drawn): boolean {
+    const { mark, element } = d;
+    const was = d.pinned !== null;
+    d.pinned = null;
+    const arrow = ARROW_REM * this.rem;
+    if (this.free) {
+      const edge = { x0: this.free.x0 + arrow / 2, y0: this.free.y0 + arrow / 2, x1: this.free.x1 - arrow / 2, y1: this.free.y1 - arrow / 2 };
+      let { x, y } = d.inView ? this.projector.project([mark.lon, mark.lat]) : { x: 0, y: 0 };
+      if (!d.inView) {
+        const direction = this.projector.directionRad([mark.lon, mark.lat]);
+        x = (edge.x0 + edge.x1) / 2 + FAR_PX * Math.cos(direction);
+        y = (edge.y0 + edge.y1) / 2 + FAR_PX * Math.sin(direction);
+      }
+      // the head of a mark counts as well as its foot
+      const head = (mark.stem ?? 0) * this.rem + (mark.callout ? SHAPE_REM.callout * this.rem : 0);
+      const at = pin(edge, x, y) ?? (head ? pin({ ...edge, y0: edge.y0 - arrow }, x, y - head) : null);
+      const words = element.querySelector<HTMLElement>('.words');
+      if (at && words) {
+        const room = { x0: edge.x0 + arrow, y0: edge.y0 + arrow, x1: edge.x1 - arrow, y1: edge.y1 - arrow };
+        const middle = inside(room, at.x, at.y, d.width, d.height);
+        d.pinned = { x0: middle.x - d.width / 2, x1: middle.x + d.width / 2, y0: middle.y - d.height / 2, y1: middle.y + d.height / 2 };
+        element.style.transform = `translate3d(${at.x.toFixed(1)}px,${at.y.toFixed(1)}px,0)`;
+        element.style.setProperty('--turn', `${at.angle.toFixed(3)}rad`);
+        element.style.setProperty('--dx', `${(middle.x - at.x).toFixed(1)}px`);
+        element.style.setProperty('--dy', `${(middle.y - at.y).toFixed(1)}px`);
+        element.style.visibility = words.style.visibility = 'visible';
+      }
+    }
+    if (was !== (d.pinned !== null)) element.classList.toggle('pinned', d.pinned !== null);
+    return d.pinned !== null;
+  }
+
   /** Stem and foot, with the inner ring where there is one. */
   private body(d: Drawn): Box {
     const rings = d.mark.rings;
@@ -198,6 +262,10 @@ export class Marks {
     const { width, height } = this.projector.size();
     const candidates: Candidate[] = [];
     for (const d of this.drawn.values()) {
+      if (d.pinned) {
+        candidates.push({ key: d.mark.key, rank: 0, shape: null, label: d.pinned, forced: true });
+        continue;
+      }
       if (!d.inView || d.x < -80 || d.y < -80 || d.x > width + 80 || d.y > height + 160) continue;
       const { mark } = d;
       if (mark.kind === 'ring') continue;
@@ -208,25 +276,31 @@ export class Marks {
         continue;
       }
       const shape = { x0: d.x - half, x1: d.x + half, y0: top - 2 * half, y1: top };
-      const left = d.x + half + 0.35 * this.rem;
+      const apart = half + 0.35 * this.rem;
+      const rows = { y0: shape.y1 - d.height - (mark.callout ? 0.6 * this.rem : 0), y1: shape.y1 };
       candidates.push({
         key: mark.key,
         rank: mark.rank,
         shape,
-        label: d.width ? { x0: left, x1: left + d.width, y0: shape.y1 - d.height - (mark.callout ? 0.6 * this.rem : 0), y1: shape.y1 } : null,
+        label: d.width ? { x0: d.x + apart, x1: d.x + apart + d.width, ...rows } : null,
+        left: { x0: d.x - apart - d.width, x1: d.x - apart, ...rows },
         body: mark.kind === 'mark' ? this.body(d) : undefined,
         forced: mark.callout,
       });
     }
     const placed = place(candidates, this.taken);
     for (const [key, d] of this.drawn) {
+      if (d.pinned) continue;
       if (d.mark.kind === 'ring') {
         d.element.style.visibility = d.inView ? 'visible' : 'hidden';
+        const name = d.element.querySelector<HTMLElement>('.words');
+        if (name) name.style.visibility = 'hidden';
         continue;
       }
       const p = placed.get(key);
       const shown = !!p && (p.shape || p.label);
       d.element.style.visibility = shown ? 'visible' : 'hidden';
+      d.element.classList.toggle('left', !!p?.left);
       const words = d.element.querySelector<HTMLElement>('.words');
       if (words) words.style.visibility = shown && p.label ? 'visible' : 'hidden';
     }

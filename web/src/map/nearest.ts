@@ -1,15 +1,20 @@
 /** Find the point nearest to the cursor on the CPU: picking by GPU would stall each mouse move. */
 import type { Map as MapLibreMap } from 'maplibre-gl';
-import type { LiveBoard } from '../state/live.ts';
 
 const HOVER_RADIUS_PX = 12;
+
+/** Places of rows: lon, lat (degrees), height (m). */
+export interface Points {
+  position: Float64Array;
+  length: number;
+}
 
 export interface Nearest {
   type: 'device' | 'worker';
   row: number;
 }
 
-export function nearest(map: Pick<MapLibreMap, 'unproject'>, board: Pick<LiveBoard, 'devices' | 'workers'>, x: number, y: number): Nearest | null {
+export function nearest(map: Pick<MapLibreMap, 'unproject'>, board: { devices: Points; workers: Points }, x: number, y: number): Nearest | null {
   const at = map.unproject([x, y]);
   const side = map.unproject([x + HOVER_RADIUS_PX, y]);
   const below = map.unproject([x, y + HOVER_RADIUS_PX]);

@@ -10,6 +10,7 @@ import type { TilesChanged, Viewport } from '../api/socket.ts';
 import { makeConverter } from '../layers/convert.ts';
 import { extras, problem, type LayerExtras } from '../layers/spec.ts';
 import type { RoofEdgeLayer } from '../layers/roof_edge_layer.ts';
+import { Glide, STEP_MS } from '../layers/glide.ts';
 import { LiveSource } from '../layers/live_source.ts';
 import type { Commit, LiveBoard } from '../state/live.ts';
 import type { Box } from './labels.ts';
@@ -83,6 +84,12 @@ export class WallMap {
   private roofs: RoofEdgeLayer[] = [];
   private roofView = '';
   private readonly tileVersions = new Map<string, number>();
+  private readonly glide = new Glide();
+  private glideTimer: ReturnType<typeof setTimeout> | undefined;
+  private workersSeen = -1;
+  private followed: number | null = null;
+  /** What gliding has cost: steps taken, steps drawn, main-thread time, ms. */
+  readonly glideCost = { steps: 0, drawn: 0, ms: 0 };
   private removed = false;
   private contextLost = false;
 
@@ -123,6 +130,11 @@ export class WallMap {
       project: (lonLat: [number, number]) => map.project(lonLat),
       pxPerM: () => (512 * 2 ** map.getZoom()) / (EARTH_CIRCUMFERENCE_M * Math.cos((map.getCenter().lat * Math.PI) / 180)),
       pitchRad: () => (map.getPitch() * Math.PI) / 180,
+      directionRad: ([lon, lat]: [number, number]) => {
+        const c = map.getCenter();
+        const east = (lon - c.lng) * Math.cos((c.lat * Math.PI) / 180);
+        return Math.atan2(c.lat - lat, east) - (map.getBearing() * Math.PI) / 180;
+      },
       size: () => ({ width: map.getContainer().clientWidth, height: map.getContainer().clientHeight }),
       ground: (): [number, number, number, number] => {
         const b = map.getBounds();
@@ -235,9 +247,62 @@ export class WallMap {
 
   private resolve(data: string): unknown {
     if (data === 'live:devices') return this.sources.devices.layerData();
-    if (data === 'live:workers') return this.sources.workers.layerData();
+    if (data === 'live:workers') return this.workerData();
     if (data === 'live:cells') return this.cells;
     return this.data.get(data) ?? null;
+  }
+
+  /** Workers where they are shown now: on their way to their newest fixes. */
+  private workerData(): unknown {
+    const { workers } = this.board;
+    if (this.workersSeen !== workers.structureVersion) {
+      this.workersSeen = workers.structureVersion;
+      const now = performance.now();
+      this.glide.read(workers, now, reducedMotion() || document.hidden);
+      this.glide.step(workers, now, this.bounds());
+      this.followSelected();
+      if (this.glide.moving) this.glideTimer ??= setTimeout(this.glideOn, STEP_MS);
+    }
+    return this.sources.workers.layerDataAt(this.glide.shown);
+  }
+
+  private bounds(): [number, number, number, number] {
+    const b = this.map.getBounds();
+    return [b.getWest(), b.getSouth(), b.getEast(), b.getNorth()];
+  }
+
+  /** One step of the gliding: only the workers' layer is given new data, and only when one in view moved. */
+  private readonly glideOn = (): void => {
+    this.glideTimer = undefined;
+    if (this.removed || this.contextLost || !this.live) return;
+    const begun = performance.now();
+    const { workers } = this.board;
+    if (this.workersSeen !== workers.structureVersion) return; // the commit that is due draws and goes on
+    const { moving, visible } = this.glide.step(workers, begun, this.bounds());
+    const at = this.liveLayers.findIndex((l) => this.specs.find((s) => s.id === l.id)?.data === 'live:workers');
+    if (visible && at >= 0 && !document.hidden) {
+      const data = this.sources.workers.layerDataAt(this.glide.shown);
+      if (data) {
+        this.liveLayers = this.liveLayers.with(at, this.liveLayers[at].clone({ data } as never));
+        this.live.setProps({ layers: this.liveLayers });
+        this.followSelected();
+        this.glideCost.drawn += 1;
+      }
+    }
+    if (moving) this.glideTimer = setTimeout(this.glideOn, STEP_MS);
+    this.glideCost.steps += 1;
+    this.glideCost.ms += performance.now() - begun;
+  };
+
+  /** The ring round a chosen worker goes with it. */
+  private followSelected(): void {
+    const row = this.followed === null ? undefined : this.board.workers.rowOf(this.followed);
+    if (row !== undefined && 3 * row + 1 < this.glide.shown.length) this.marks.relocate('selected', this.glide.shown[3 * row], this.glide.shown[3 * row + 1]);
+  }
+
+  follow(workerId: number | null): void {
+    this.followed = workerId;
+    this.followSelected();
   }
 
   private overlay(x: LayerExtras): Props {
@@ -383,7 +448,8 @@ export class WallMap {
   }
 
   private hover(x: number, y: number): void {
-    const best = nearest(this.map, this.board, x, y);
+    const { devices, workers } = this.board;
+    const best = nearest(this.map, { devices, workers: { position: this.glide.shown.length === 3 * workers.length ? this.glide.shown : workers.position, length: workers.length } }, x, y);
     this.map.getCanvas().style.cursor = best ? 'pointer' : '';
     this.handlers.hovered(best ? { ...best, x, y } : null);
   }
@@ -403,10 +469,11 @@ export class WallMap {
 
   setMarks(marks: Mark[]): void {
     this.marks.set(marks);
+    this.followSelected();
   }
 
-  avoid(boxes: Box[]): void {
-    this.marks.avoid(boxes);
+  avoid(boxes: Box[], free: Box): void {
+    this.marks.avoid(boxes, free);
   }
 
   /** The server's tiles of a layer changed: read them again, under a new address so that no cache answers. */
@@ -434,6 +501,7 @@ export class WallMap {
     for (const timer of this.timers.values()) clearInterval(timer);
     clearTimeout(this.viewportTimer);
     clearTimeout(this.arrangeTimer);
+    clearTimeout(this.glideTimer);
     this.marks.destroy();
     try {
       this.map.remove();

@@ -27,6 +27,8 @@ export function expose(wall: Wall, map: WallMap): void {
         const { x, y } = map.map.project([lon, lat]);
         return { x, y };
       },
+      /** Cost of gliding: steps, how many were drawn, main-thread time, ms. */
+      glide: () => ({ ...map.glideCost }),
       idle: () => map.map.loaded() && !map.map.isMoving(),
       view: () => ({ center: map.map.getCenter().toArray(), zoom: map.map.getZoom(), pitch: map.map.getPitch(), bearing: map.map.getBearing() }),
       jump: (view: { center?: [number, number]; zoom?: number; pitch?: number; bearing?: number }) => void map.map.jumpTo(view),

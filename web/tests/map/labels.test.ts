@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { overlaps, place, type Box, type Candidate } from '../../src/map/labels.ts';
+import { inside, overlaps, pin, place, type Box, type Candidate } from '../../src/map/labels.ts';
 
 const box = (x0: number, y0: number, w = 10, h = 10): Box => ({ x0, y0, x1: x0 + w, y1: y0 + h });
 
@@ -37,5 +37,46 @@ describe('place', () => {
       // a mark may touch its own words, never another's
       for (const one of shown) for (const other of shown) if (one.key !== other.key) expect(overlaps(one.b, other.b)).toBe(false);
     }
+  });
+});
+
+describe('words beside a panel', () => {
+  const panel = [box(100, 0, 50, 200)];
+
+  it('go to the left of the mark, and are dropped when neither side is free', () => {
+    const mark = { key: 'm', rank: 1, shape: box(80, 50), label: box(92, 50, 40), left: box(38, 50, 40) };
+    expect(place([mark], panel).get('m')).toEqual({ shape: true, label: true, left: true });
+    expect(place([mark]).get('m')).toEqual({ shape: true, label: true });
+    expect(place([{ ...mark, left: box(-20, 50, 40) }], [...panel, box(0, 0, 30, 200)]).get('m')).toEqual({ shape: true, label: false });
+    // and what comes after gives way to the words where they are
+    expect(place([mark, { key: 'name', rank: 9, shape: null, label: box(50, 52, 20) }], panel).get('name')!.label).toBe(false);
+  });
+
+  it('of the incident go over other marks but not under the panel', () => {
+    const incident = { key: 'i', rank: 0, shape: box(80, 50), label: box(92, 50, 40), left: box(38, 50, 40), forced: true };
+    expect(place([incident], panel).get('i')!.left).toBe(true);
+  });
+});
+
+describe('pin', () => {
+  const free = box(100, 100, 200, 100);
+
+  it('leaves alone what is in the free part', () => {
+    expect(pin(free, 150, 150)).toBeNull();
+    expect(pin(free, 300, 200)).toBeNull();
+  });
+
+  it('meets the edge on the straight way to the place', () => {
+    expect(pin(free, 500, 150)).toEqual({ x: 300, y: 150, angle: 0 });
+    expect(pin(free, 200, 900)).toEqual({ x: 200, y: 200, angle: Math.PI / 2 });
+    const corner = pin(free, 600, 350)!;
+    expect(corner.x).toBeCloseTo(300);
+    expect(corner.y).toBeCloseTo(200);
+  });
+
+  it('keeps a box whole inside the free part', () => {
+    expect(inside(free, 300, 150, 60, 20)).toEqual({ x: 270, y: 150 });
+    expect(inside(free, 150, 90, 60, 20)).toEqual({ x: 150, y: 110 });
+    expect(inside(free, 0, 0, 400, 20).x).toBe(200);
   });
 });
