@@ -158,6 +158,30 @@ export interface DeviceEvent {
   data?: Record<string, unknown>;
 }
 
+export interface CityEvent {
+  journal: number;
+  at: string;
+  kind: string;
+  zh: string;
+  en: string;
+  state: string | null;
+  area_code: string | null;
+  device: { id: number; uid: string; kind: string; layer: number; name: Names; simulated: boolean } | null;
+  data: Record<string, unknown>;
+}
+
+export interface DeviceGroup {
+  name: string;
+  zh: string;
+  en: string;
+  devices: number;
+  online: number;
+  abnormal: number;
+  offline: number;
+  unknown: number;
+  list: string;
+}
+
 export interface AlarmMember {
   alarm_id: number;
   device_id: number;

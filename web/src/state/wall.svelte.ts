@@ -7,12 +7,15 @@ import type {
   BuildingDetail,
   Cases,
   Catalog,
+  CityEvent,
   DeviceDetail,
   DeviceEvent,
+  DeviceGroup,
   DeviceKind,
   History,
   LegendEntry,
   LayerSpec,
+  Names,
   Neighbour,
   Scene,
   Stat,
@@ -44,7 +47,7 @@ export interface Detail {
 const EMPTY_DETAIL: Detail = { device: null, building: null, history: null, neighbours: null, events: null, error: null, readAt: 0 };
 
 /** Seconds between two reads of what has no event of its own. */
-const EVERY_S = { alarms: 30, cases: 30, stats: 10, timeline: 60, detail: 5 };
+const EVERY_S = { alarms: 30, cases: 30, stats: 10, timeline: 60, detail: 5, recent: 30, groups: 5 };
 /** A question that failed is asked again so soon, s. */
 const RETRY_S = 5;
 const EVENT_DEBOUNCE_MS = 250;
@@ -59,6 +62,8 @@ export class Wall {
   readonly alarms = new Resource<Alarms>('/api/alarms?state=open', (a) => a.groups.length === 0);
   readonly cases = new Resource<Cases>('/api/cases?open=true', (c) => c.cases.length === 0);
   readonly stats = new Resource<Stat[]>('/api/stats');
+  readonly recent = new Resource<CityEvent[]>('/api/journal?limit=40', (e) => e.length === 0);
+  readonly deviceGroups = new Resource<DeviceGroup[]>('/api/groups', (g) => g.length === 0);
   readonly timeline = new Resource<Timeline>('/api/timeline?hours=24&step_min=10');
 
   connection = $state<Connection>('connecting');
@@ -78,7 +83,7 @@ export class Wall {
   cursor = $state<string | null>(null);
   expanded = $state<string | null>(null);
   toggles = $state<Record<string, boolean>>({ heat: true, camera_field: true });
-  sheet = $state.raw<{ stat: Stat; list: StatList | null; error: string | null } | null>(null);
+  sheet = $state.raw<{ key: string; title: Names; list: StatList | null; error: string | null } | null>(null);
   helpOpen = $state(false);
   searchOpen = $state(false);
   note = $state('');
@@ -131,7 +136,7 @@ export class Wall {
         await new Promise((go) => setTimeout(go, Math.min(10_000, 1000 * 2 ** attempt)));
       }
     }
-    for (const resource of [this.alarms, this.cases, this.stats, this.timeline]) void resource.refresh().then(() => this.noticeNew());
+    for (const resource of [this.alarms, this.cases, this.stats, this.timeline, this.recent, this.deviceGroups]) void resource.refresh().then(() => this.noticeNew());
     const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
     this.socket = new LiveSocket(
       { url: `${scheme}//${location.host}${this.scene.live.path}`, layers: ['devices', 'workers'] },
@@ -180,12 +185,15 @@ export class Wall {
     this.now = Date.now() + this.board.clockOffsetS * 1000;
     if (!this.scene || document.hidden) return;
     this.seconds += 1;
-    for (const resource of [this.alarms, this.cases, this.stats, this.timeline])
+    for (const resource of [this.alarms, this.cases, this.stats, this.timeline, this.recent, this.deviceGroups])
       if (resource.error && this.seconds % RETRY_S === 0) void resource.refresh();
     if (this.seconds % EVERY_S.alarms === 0) void this.alarms.refresh().then(() => this.noticeNew());
     if (this.seconds % EVERY_S.cases === 0) void this.cases.refresh();
     if (this.seconds % EVERY_S.stats === 0) void this.stats.refresh();
     if (this.seconds % EVERY_S.timeline === 0) void this.timeline.refresh();
+    // what nobody sees is not asked for
+    if (this.idle && this.seconds % EVERY_S.recent === 0) void this.recent.refresh();
+    if (this.idle && this.seconds % EVERY_S.groups === 0) void this.deviceGroups.refresh();
     if (this.seconds % EVERY_S.detail === 0 && this.selection) void this.readDetail(false);
   }
 
@@ -251,6 +259,11 @@ export class Wall {
     if (event.kind.startsWith('alarm') || event.kind.startsWith('case')) this.refreshEvents();
   }
 
+  /** Nothing is opened: the right rail tells of the whole city. */
+  get idle(): boolean {
+    return !this.selection && !this.sheet;
+  }
+
   /** Many events make one read. */
   private refreshEvents(): void {
     if (this.eventTimer) return;
@@ -259,6 +272,7 @@ export class Wall {
       void this.alarms.refresh().then(() => this.noticeNew());
       void this.cases.refresh();
       void this.stats.refresh();
+      if (this.idle) void this.recent.refresh();
     }, EVENT_DEBOUNCE_MS);
   }
 
@@ -350,6 +364,7 @@ export class Wall {
     } else {
       this.detailNumber += 1;
       if (this.tab === 'details') this.tab = 'map';
+      this.refreshIdle();
     }
   }
 
@@ -413,7 +428,7 @@ export class Wall {
   close(): void {
     if (this.helpOpen) this.helpOpen = false;
     else if (this.searchOpen) this.searchOpen = false;
-    else if (this.sheet) this.sheet = null;
+    else if (this.sheet) this.closeSheet();
     else if (this.selection) this.select(null);
     else if (this.expanded) this.expanded = null;
     else this.cursor = null;
@@ -448,14 +463,28 @@ export class Wall {
     }
   }
 
+  private refreshIdle(): void {
+    void this.recent.refresh();
+    void this.deviceGroups.refresh();
+  }
+
+  closeSheet(): void {
+    this.sheet = null;
+    if (this.idle) this.refreshIdle();
+  }
+
   async openStat(stat: Stat): Promise<void> {
-    if (!stat.list) return;
-    this.sheet = { stat, list: null, error: null };
+    if (stat.list) await this.openList(stat.key, { zh: stat.zh, en: stat.en }, stat.list);
+  }
+
+  /** Show the rows that a number was counted from. */
+  async openList(key: string, title: Names, path: string): Promise<void> {
+    this.sheet = { key, title, list: null, error: null };
     try {
-      const list = await get<StatList>(`${stat.list}?limit=200`);
-      if (this.sheet?.stat.key === stat.key) this.sheet = { stat, list, error: null };
+      const list = await get<StatList>(`${path}?limit=200`);
+      if (this.sheet?.key === key) this.sheet = { key, title, list, error: null };
     } catch (problem) {
-      if (this.sheet?.stat.key === stat.key) this.sheet = { stat, list: null, error: problem instanceof Error ? problem.message : String(problem) };
+      if (this.sheet?.key === key) this.sheet = { key, title, list: null, error: problem instanceof Error ? problem.message : String(problem) };
     }
   }
 

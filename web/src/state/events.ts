@@ -1,0 +1,13 @@
+/** Say what an event of the journal tells: pure. */
+import type { CityEvent, DeviceKind } from '../api/schema.ts';
+import { nameOf, type Lang } from '../i18n/index.ts';
+import { reading } from './groups.ts';
+
+/** What happened, to which property, at which reading: "告警产生·水位 21.5 cm". */
+export function eventWords(lang: Lang, event: CityEvent, kind: DeviceKind | undefined): string {
+  const property = kind?.properties.find((p) => p.name === event.data.property);
+  const value = typeof event.data.value === 'number' ? event.data.value : null;
+  const observed = property && value !== null ? `${nameOf(lang, property)} ${reading(lang, property, value)}` : property ? nameOf(lang, property) : '';
+  const by = event.kind === 'alarm.acknowledged' && typeof event.data.by === 'string' ? event.data.by : '';
+  return [nameOf(lang, event), observed, by].filter(Boolean).join(lang === 'zh' ? '·' : ' · ');
+}

@@ -1,0 +1,18 @@
+import { describe, expect, it } from 'vitest';
+import type { CityEvent, DeviceKind } from '../../src/api/schema.ts';
+import { eventWords } from '../../src/state/events.ts';
+
+const kind = { code: 4, name: 'water_level', zh: '液位计', en: 'Water level', properties: [{ slot: 0, name: 'level', zh: '水位', en: 'Level', unit: 'cm', decimals: 1, limits: [] }] } as unknown as DeviceKind;
+const event = (over: Partial<CityEvent>): CityEvent => ({ journal: 1, at: '2026-11-21T00:00:00Z', kind: 'alarm.raised', zh: '告警产生', en: 'Alarm raised', state: 'alarm', area_code: null, device: null, data: { property: 'level', value: 21.46 }, ...over });
+
+describe('eventWords', () => {
+  it('says what happened, of what, at which reading', () => {
+    expect(eventWords('zh', event({}), kind)).toBe('告警产生·水位 21.5 cm');
+    expect(eventWords('en', event({}), kind)).toBe('Alarm raised · Level 21.5 cm');
+  });
+
+  it('says who acknowledged, and leaves out what is not known', () => {
+    expect(eventWords('zh', event({ kind: 'alarm.acknowledged', zh: '告警已确认', data: { property: 'level', value: null, by: '王' } }), kind)).toBe('告警已确认·水位·王');
+    expect(eventWords('zh', event({ zh: '导入', data: {} }), undefined)).toBe('导入');
+  });
+});
