@@ -141,3 +141,21 @@ def test_tests_mirror_the_house():
             if not (known or home.is_dir()):
                 strays.append(name(path))
     assert strays == []
+
+
+def test_names_from_outside_are_never_read_as_html():
+    """Names of devices and buildings come from files and messages; only our own shapes are markup."""
+    raw = ("{@html", "innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(")
+    own_markup = {
+        "panels/Shape.svelte": "{@html SHAPES[name] ?? SHAPES.unknown}",
+        "map/marks.ts": "p.innerHTML = html;",
+    }
+    web = ROOT / "web" / "src"
+    strays = [
+        f"{path.relative_to(web)}: {line.strip()}"
+        for path in sorted(web.rglob("*"))
+        if path.suffix in {".ts", ".svelte"}
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if any(word in line for word in raw) and own_markup.get(str(path.relative_to(web)), "\0") not in line
+    ]
+    assert strays == []
