@@ -142,3 +142,9 @@ def test_refused_rows_are_named_with_their_line_and_what_is_wrong(database, city
     reasons = {r["reason"]: r["examples"] for r in told["targets"]["device"]["reasons"]}
     assert len(reasons["bad_lon"]) == 3
     assert any("line 8" in line for lines in reasons.values() for line in lines)
+
+
+def test_a_check_of_an_empty_database_says_that_it_is_empty(database):
+    done = run(database.fresh(), "check")
+    assert done.returncode == 0
+    assert "there is no city in this database" in done.stderr
