@@ -38,7 +38,7 @@ def check(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: J
     else:
         sys.stdout.write("\n".join(_lines(report, errors)) + "\n")
     if not report.coverage.communities:
-        say("there is no city in this database: is it the right --data-dir? · gridtwin up or import loads one")
+        say("there is no city in this database: is it the right --data-dir? · gridtwin up loads one")
     raise typer.Exit(1 if errors else 0)
 
 
