@@ -158,8 +158,6 @@ class ImportSummary:
                 named = t.examples.get(reason, []) if outcome == "refused" else []
                 out += [f"      {what}" for what in named]
                 if 0 < len(named) < n:
-                    out.append(
-                        f"      … and {n - len(named)} more, in the table import_reject"
-                    )
+                    out.append(f"      … and {n - len(named)} more, in the table import_reject")
         out += [f"  warning: {warning}" for warning in self.warnings]
         return out
