@@ -70,6 +70,7 @@ export const en: Words = {
   noHistory: 'No readings in 24 hours',
   lastSeen: '{0} ago',
   sinceState: 'for {0}',
+  sinceLong: '{0} since {1}, {2}',
   interval: 'reports every {0}',
   height: '{0} m high',
   levels: '{0} levels',

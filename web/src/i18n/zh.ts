@@ -68,6 +68,7 @@ export const zh = {
   noHistory: '24 小时内无读数',
   lastSeen: '{0}前',
   sinceState: '已 {0}',
+  sinceLong: '{0} 自 {1}，已 {2}',
   interval: '每 {0} 一报',
   height: '高 {0} m',
   levels: '{0} 层',
