@@ -318,7 +318,8 @@ class Twin:
         self.totals.failed_commits += 1
         if self.totals.database_up:
             self.totals.database_up = False
-            log.warning("the database is away: %s", str(error.__cause__) or repr(error.__cause__))
+            cause = getattr(error.__cause__, "orig", None) or error.__cause__  # without the statement
+            log.warning("the database is away: %s", (str(cause) or repr(cause)).splitlines()[0])
 
     # what happens without a message
 
