@@ -182,6 +182,22 @@ export interface DeviceGroup {
   list: string;
 }
 
+export interface HealthPart {
+  state: string;
+  detail?: string;
+  devices?: number;
+  workers?: number;
+  stored?: number;
+  free_bytes?: number;
+}
+
+export interface Health {
+  status: string;
+  version: string;
+  started_at: string;
+  parts: Record<string, HealthPart>;
+}
+
 export interface AlarmMember {
   alarm_id: number;
   device_id: number;

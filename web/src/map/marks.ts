@@ -234,6 +234,11 @@ export class Marks {
       const head = (mark.stem ?? 0) * this.rem + (mark.callout ? SHAPE_REM.callout * this.rem : 0);
       const at = pin(edge, x, y) ?? (head ? pin({ ...edge, y0: edge.y0 - arrow }, x, y - head) : null);
       const words = element.querySelector<HTMLElement>('.words');
+      if (at && !words) {
+        element.style.visibility = 'hidden'; // half a ring behind a panel tells nothing; the callout does
+        d.inView = false;
+        return true;
+      }
       if (at && words) {
         const room = { x0: edge.x0 + arrow, y0: edge.y0 + arrow, x1: edge.x1 - arrow, y1: edge.y1 - arrow };
         const middle = inside(room, at.x, at.y, d.width, d.height);

@@ -7,7 +7,9 @@ import { reading } from './groups.ts';
 export function eventWords(lang: Lang, event: CityEvent, kind: DeviceKind | undefined): string {
   const property = kind?.properties.find((p) => p.name === event.data.property);
   const value = typeof event.data.value === 'number' ? event.data.value : null;
-  const observed = property && value !== null ? `${nameOf(lang, property)} ${reading(lang, property, value)}` : property ? nameOf(lang, property) : '';
+  const what = nameOf(lang, property);
+  const read = property && value !== null ? reading(lang, property, value) : '';
+  const observed = read && read.toLowerCase() !== what.toLowerCase() ? `${what} ${read}` : what;
   const by = event.kind === 'alarm.acknowledged' && typeof event.data.by === 'string' ? event.data.by : '';
   return [nameOf(lang, event), observed, by].filter(Boolean).join(lang === 'zh' ? '·' : ' · ');
 }

@@ -48,6 +48,16 @@ export function unmarked(name: string): string {
   return name.replace(/（模拟）|\s*\(simulated\)/g, '');
 }
 
+/**
+ * A name with what the thing is at its head: "商业后街旁楼栋 7089 1层 烟感" becomes "烟感·商业后街旁楼栋 7089 1层".
+ *
+ * Where there is no room the end is cut off, and that may be the place, which is told elsewhere as well.
+ */
+export function kindFirst(name: string, kind: string): string {
+  const place = name.toLowerCase().endsWith(` ${kind.toLowerCase()}`) ? name.slice(0, -kind.length).trim() : '';
+  return kind && place ? `${kind}·${place}` : name;
+}
+
 /** Members by state, worst first, and the states of the cells in that order. */
 export function storm(group: AlarmGroup): { counts: [number, number][]; cells: number[] } {
   const cells = group.members.map((m) => stateCode(m.state)).sort((a, b) => b - a);
