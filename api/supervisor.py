@@ -32,6 +32,7 @@ from twin.store.migrations.runner import upgrade
 from twin.store.sockets import is_port_free
 
 Say = Callable[[str], None]
+Waiting = Callable[[], contextlib.AbstractContextManager[None]]
 _READY_TIMEOUT_S = 120.0
 _WATCH_S = 0.25
 _MQTT_PORTS = 20
@@ -72,12 +73,17 @@ class Supervisor:
         What.
     say
         Takes a line for a person.
+    waiting
+        Shows that something is going on, while its context lasts.
     """
 
-    def __init__(self, settings: Settings, plan: Plan, say: Say) -> None:
+    def __init__(
+        self, settings: Settings, plan: Plan, say: Say, waiting: Waiting = contextlib.nullcontext
+    ) -> None:
         self._settings = settings
         self._plan = plan
         self._say = say
+        self._waiting = waiting
         self._database: Database = make_database(settings, attach=False)
         self._broker: Broker | None = None
         self._children: list[Child] = []
@@ -188,8 +194,16 @@ class Supervisor:
             return
         with self._step("placing simulated devices"):
             done = subprocess.run(
-                [*_cli(), "simulate", "--site-only"], env=self._environment(), stdout=sys.stderr, check=False
+                [*_cli(), "simulate", "--site-only"],
+                env=self._environment(),
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                check=False,
             )
+            for line in done.stdout.splitlines():
+                self._say(line)
         if done.returncode != 0:
             raise SetupError(
                 "simulated devices could not be placed (the reason is above)",
@@ -267,7 +281,8 @@ class Supervisor:
         """Say the name of a step when it begins, and how long it took when that was over two seconds."""
         self._say(name)
         begun = time.monotonic()
-        yield
+        with self._waiting():
+            yield
         took_s = time.monotonic() - begun
         if took_s > 2:
             self._say(f"{name}: done in {took_s:.0f} s")

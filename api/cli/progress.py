@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
+from collections.abc import Iterator
 from types import TracebackType
 
 from rich.console import Console
@@ -18,6 +20,21 @@ from rich.progress import (
 )
 
 _PLAIN_EVERY_S = 5.0
+
+
+@contextlib.contextmanager
+def waiting() -> Iterator[None]:
+    """Show a moving bar and the time on a terminal, for as long as the block runs; nothing elsewhere.
+
+    Lines that are written to standard error meanwhile appear above it.
+    """
+    console = Console(file=sys.stderr)
+    if not console.is_terminal:
+        yield
+        return
+    with Progress(TextColumn(" "), BarColumn(), TimeElapsedColumn(), console=console, transient=True) as bars:
+        bars.add_task("", total=None)
+        yield
 
 
 class TerminalProgress:

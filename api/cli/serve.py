@@ -47,7 +47,8 @@ def serve(
 
         run_server(settings)
         return
+    from api.cli.progress import waiting  # noqa: PLC0415
     from api.supervisor import Plan, Supervisor  # noqa: PLC0415
 
     plan = Plan(city=city, default_city=not no_demo, simulator=simulator, browser=not no_browser)
-    raise typer.Exit(Supervisor(settings, plan, say).run())
+    raise typer.Exit(Supervisor(settings, plan, say, waiting).run())

@@ -24,7 +24,8 @@ def up(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Run everything: database, a city, broker, server, simulated devices. Ctrl-C stops it all."""
-    from api.settings import read_settings  # noqa: PLC0415 (loaded only by the commands that run servers)
+    from api.cli.progress import waiting  # noqa: PLC0415 (loaded only by the commands that run servers)
+    from api.settings import read_settings  # noqa: PLC0415
     from api.supervisor import Plan, Supervisor  # noqa: PLC0415
 
     settings = read_settings(
@@ -37,4 +38,4 @@ def up(
         simulator=not no_demo,
     )
     plan = Plan(city=city, default_city=not no_demo, simulator=not no_demo, browser=not no_browser)
-    raise typer.Exit(Supervisor(settings, plan, say).run())
+    raise typer.Exit(Supervisor(settings, plan, say, waiting).run())
