@@ -242,6 +242,13 @@ export class Marks {
       if (at && words) {
         const room = { x0: edge.x0 + arrow, y0: edge.y0 + arrow, x1: edge.x1 - arrow, y1: edge.y1 - arrow };
         const middle = inside(room, at.x, at.y, d.width, d.height);
+        for (const other of this.drawn.values()) {
+          if (other === d || !other.pinned || middle.x + d.width / 2 < other.pinned.x0 || middle.x - d.width / 2 > other.pinned.x1) continue;
+          // two that point the same way stand one under the other
+          const apart = (other.pinned.y1 - other.pinned.y0 + d.height) / 2 + 0.3 * this.rem;
+          const y = (other.pinned.y0 + other.pinned.y1) / 2;
+          if (Math.abs(middle.y - y) < apart) middle.y = y + apart + d.height / 2 > room.y1 ? y - apart : y + apart;
+        }
         d.pinned = { x0: middle.x - d.width / 2, x1: middle.x + d.width / 2, y0: middle.y - d.height / 2, y1: middle.y + d.height / 2 };
         element.style.transform = `translate3d(${at.x.toFixed(1)}px,${at.y.toFixed(1)}px,0)`;
         element.style.setProperty('--turn', `${at.angle.toFixed(3)}rad`);
