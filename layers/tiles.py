@@ -63,10 +63,11 @@ def _building(zoom: int) -> str:
     # A roof smaller than three pixels says nothing at this zoom.
     least_m2 = 0.0 if zoom >= 15 else (pixel_m(zoom) * 8) ** 2 * 3
     named = ", name" if zoom >= MAX_ZOOM else ""
+    # Not simplified: a footprint has few vertices, and the tile's own grid joins those that fall together.
     return f"""
-        SELECT id, round(height_m::numeric, 1)::float4 AS height,
-               nullif(round(min_height_m::numeric, 1), 0)::float4 AS min_height{named},
-               {_mvt(_simplified("geom_3857", zoom))}
+        SELECT id, (round(height_m * 10) / 10)::float4 AS height,
+               nullif(round(min_height_m * 10) / 10, 0)::float4 AS min_height{named},
+               {_mvt("geom_3857")}
         FROM building, tile
         WHERE valid_to IS NULL AND body <> 'outline' AND geom_3857 && tile.wide
           AND footprint_m2 >= {least_m2:.1f}"""
