@@ -14,6 +14,12 @@ LAYERS = ("devices", "workers")
 
 LATE_INTERVALS = 3.0
 DEAD_INTERVALS = 10.0
+LATE_GAPS = 5.0
+DEAD_GAPS = 30.0
+LEAST_LATE_S = 5.0
+LEAST_DEAD_S = 30.0
+LEAST_ARRIVALS = 10
+"""With fewer different times of arrival there is no pattern to judge by, only the devices' intervals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +50,11 @@ def layer_ages(
 ) -> dict[str, LayerAge]:
     """Return the age of each layer from its n devices, shape (n,) each.
 
-    A layer is late when nothing came for three of its intervals or half of its devices are silent, and dead
-    when nothing came for ten or ever. A layer without devices is live: nothing is expected of it.
+    Thousands of devices that speak once a minute are never silent together for long: a layer is late when
+    nothing came for five times the longest pause of its last interval (at least 5 s), and dead after thirty
+    times (at least 30 s). Where too few times are known it is three and ten of its intervals; never more. It
+    is late too when half of its devices are silent, dead when nothing ever came. A layer without devices is
+    live: nothing is expected of it.
     """
     ages: dict[str, LayerAge] = {}
     for code, name in enumerate(LAYERS):
@@ -55,9 +64,26 @@ def layer_ages(
         expected = float(np.median(expected_s[mine])) if count else 0.0
         newest = max(0.0, (now_us - heard) * 1e-6) if heard else None
         state: Literal["live", "late", "dead"] = "live"
-        if count and (newest is None or newest > DEAD_INTERVALS * expected):
+        late_s, dead_s = _patience(heard_us[mine], expected)
+        if count and (newest is None or newest > dead_s):
             state = "dead"
-        elif count and newest is not None and (newest > LATE_INTERVALS * expected or stale * 2 > count):
+        elif count and newest is not None and (newest > late_s or stale * 2 > count):
             state = "late"
         ages[name] = LayerAge(newest, lag_s.get(code), count, stale, expected, state)
     return ages
+
+
+def _patience(heard_us: NDArray[np.int64], expected_s: float) -> tuple[float, float]:
+    """Return after how many seconds without a message a layer is late, and dead."""
+    late_s, dead_s = LATE_INTERVALS * expected_s, DEAD_INTERVALS * expected_s
+    # Each device's last message within one interval before the newest; who spoke again since is missing, so
+    # the pauses found are rather too long than too short. An outage is forgotten after one interval.
+    since_us = heard_us.max(initial=0) - int(expected_s * 1e6)
+    times_us = np.unique(heard_us[heard_us > max(0, since_us)])
+    if len(times_us) < LEAST_ARRIVALS:
+        return late_s, dead_s
+    pause_s = float(np.diff(times_us).max()) * 1e-6
+    return (
+        min(late_s, max(LEAST_LATE_S, LATE_GAPS * pause_s)),
+        min(dead_s, max(LEAST_DEAD_S, DEAD_GAPS * pause_s)),
+    )
