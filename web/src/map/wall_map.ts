@@ -361,11 +361,11 @@ export class WallMap {
       }
     }
     if (change.structure) this.renderLive();
-    else {
-      const layer = (data: string) => this.liveLayers.find((l) => this.specs.find((s) => s.id === l.id)?.data === data);
-      this.sources.devices.commit(layer('live:devices'));
-      this.sources.workers.commit(layer('live:workers'));
-    }
+    // Also then: people who walk change the rows of workers several times a second, and what devices say
+    // must not wait for a moment without steps.
+    const layer = (data: string) => this.liveLayers.find((l) => this.specs.find((s) => s.id === l.id)?.data === data);
+    this.sources.devices.commit(layer('live:devices'));
+    this.sources.workers.commit(layer('live:workers'));
   }
 
   setDead(layer: 'devices' | 'workers', dead: boolean): void {

@@ -45,6 +45,11 @@ export class RowStore {
     return this.index.get(id);
   }
 
+  /** Whether states changed that nobody took yet: what is drawn is older than what is held. */
+  get hasDirty(): boolean {
+    return this.stateHi >= 0;
+  }
+
   /** The range of states that changed since the last call; null when none did. */
   takeDirty(): Dirty | null {
     if (this.stateHi < 0) return null;
