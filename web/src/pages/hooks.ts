@@ -20,8 +20,8 @@ export function expose(wall: Wall, map: WallMap): void {
         if (at === undefined) return null;
         return { id, lon: r.position[3 * at], lat: r.position[3 * at + 1], height_m: r.position[3 * at + 2], value: r.value[at], kind: r.kind[at], state: STATE_NAMES[r.state[at]], flags: r.flags[at] };
       },
-      /** States that changed and are not on the GPU yet. */
-      undrawn: () => wall.board.devices.hasDirty,
+      /** How often changed states of devices went to the GPU. */
+      uploads: () => wall.board.devices.taken,
       ages: () => wall.ages,
       lost: () => wall.lost,
       select: (type: 'device' | 'worker' | 'building', id: number) => wall.select({ type, id }),

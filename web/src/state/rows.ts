@@ -45,10 +45,8 @@ export class RowStore {
     return this.index.get(id);
   }
 
-  /** Whether states changed that nobody took yet: what is drawn is older than what is held. */
-  get hasDirty(): boolean {
-    return this.stateHi >= 0;
-  }
+  /** How often changed states were taken to be drawn. */
+  taken = 0;
 
   /** The range of states that changed since the last call; null when none did. */
   takeDirty(): Dirty | null {
@@ -56,7 +54,9 @@ export class RowStore {
     const dirty = { lo: this.stateLo, hi: Math.min(this.stateHi + 1, this.length) };
     this.stateLo = Infinity;
     this.stateHi = -1;
-    return dirty.lo < dirty.hi ? dirty : null;
+    if (dirty.lo >= dirty.hi) return null;
+    this.taken += 1;
+    return dirty;
   }
 
   clear(): void {
