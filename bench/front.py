@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from bench import city
+from bench.chromium import HEADLESS_ARGUMENTS
 from bench.live.child import Child
 from bench.live.contenders import Ground, Running, gridtwin
 from bench.live.database import insert_devices
@@ -28,17 +29,7 @@ from twin.store.cluster import PrivateCluster
 from twin.store.migrations.runner import upgrade
 
 CHROMIUM_ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    *HEADLESS_ARGUMENTS,
     # Headless pages are never in front: without these their timers and frames are slowed down.
     "--disable-background-timer-throttling",
     "--disable-renderer-backgrounding",

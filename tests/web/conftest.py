@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from bench.chromium import HEADLESS_ARGUMENTS
 from twin.store.sockets import free_tcp_port
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -22,21 +23,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 from running import ROOT, RunningCity
 
 CHENGDU = ROOT.parent / "shared" / "data" / "chengdu_tianfu" / "chengdu_tianfu_nometa.osm.pbf"
-
-# Software WebGL, and nothing that looks for the internet by itself.
-CHROMIUM_ARGS = [
-    "--no-sandbox",
-    "--disable-gpu-sandbox",
-    "--use-gl=angle",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    "--ignore-gpu-blocklist",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 def _up(name: str, folder: Path, city: list[str]) -> Iterator[RunningCity]:
@@ -96,7 +82,7 @@ def browser() -> Iterator[Browser]:
     if path is None:
         pytest.skip("no Chromium is installed; ./gridtwin test installs it")
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=path, headless=True, args=CHROMIUM_ARGS)
+        yield playwright.chromium.launch(executable_path=path, headless=True, args=list(HEADLESS_ARGUMENTS))
 
 
 @pytest.fixture
