@@ -1,5 +1,6 @@
 """Define the tables, the only definition of each thing."""
 
+from twin.model.access import Account, AuditEntry, Credential, Membership, PasswordHistory
 from twin.model.address import Address, DoorPlate
 from twin.model.area import LEVELS, Area
 from twin.model.base import Base, Imported
@@ -24,13 +25,16 @@ __all__ = [
     "SOURCES",
     "STAGES",
     "TILE_TABLES",
+    "Account",
     "Address",
     "Alarm",
     "Area",
+    "AuditEntry",
     "Base",
     "Building",
     "Case",
     "Component",
+    "Credential",
     "Dataset",
     "Device",
     "DeviceState",
@@ -41,8 +45,10 @@ __all__ = [
     "ImportRun",
     "Imported",
     "Journal",
+    "Membership",
     "Observation",
     "Organisation",
+    "PasswordHistory",
     "Quarantine",
     "Road",
     "ServicePoint",

@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import ForeignKey, false
 from sqlalchemy.orm import Mapped, mapped_column
 
-from twin.model.base import Base, Imported, Key, geometry, present_index, spatial_index
+from twin.model.base import Base, Imported, Key, Scoped, geometry, present_index, spatial_index
 
 
-class Address(Base, Imported):
+class Address(Base, Imported, Scoped):
     """A street address at a point; ``entrance`` marks a door of its building."""
 
     __tablename__ = "address"

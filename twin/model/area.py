@@ -8,13 +8,13 @@ from sqlalchemy import CheckConstraint, ForeignKey, Index, func, text
 from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from twin.model.base import Base, Imported, Key, geometry, present_index, spatial_index, tile_geometry
+from twin.model.base import Base, Imported, Key, Scoped, geometry, present_index, spatial_index, tile_geometry
 
 LEVELS = ("city", "district", "street", "community", "responsibility_grid", "unit_grid")
 """From the whole to the part. The first four are administrative; the last two each divide communities."""
 
 
-class Area(Base, Imported):
+class Area(Base, Imported, Scoped):
     """An area with its 15-digit code, valid from a date to a date.
 
     Codes are 6 digits of district (GB/T 2260), 3 of street, 3 of community, 3 of sequence; levels above

@@ -77,6 +77,18 @@ class Imported:
     tags: Mapped[dict[str, str] | None]
 
 
+class Scoped:
+    """The column that says whose area a row is in: the code of its responsibility grid as a number.
+
+    Where there is none it is the code of the smallest area of the tree that holds the row, and 0 where
+    nothing does. The database sets it from the row's place (`twin.store.policies`), never the writer.
+    """
+
+    @declared_attr
+    def scope_code(cls) -> Mapped[int]:  # noqa: N805, D102  (SQLAlchemy mixin protocol)
+        return mapped_column(BigInteger, server_default=text("0"), index=True)
+
+
 def present_index(table: str) -> Index:
     """Return the index that allows one present row per dataset and source reference."""
     return Index(

@@ -7,10 +7,10 @@ from typing import Any
 from sqlalchemy import CheckConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from twin.model.base import Base, Imported, Key, geometry, present_index, spatial_index, tile_geometry
+from twin.model.base import Base, Imported, Key, Scoped, geometry, present_index, spatial_index, tile_geometry
 
 
-class Building(Base, Imported):
+class Building(Base, Imported, Scoped):
     """A building. ``height_m`` is above ground to the roof, ``min_height_m`` where the body begins.
 
     ``body`` says what is to be raised: ``whole`` is a building drawn as one body; ``part`` is one body of

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, Integer, SmallInteger, text
+from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index, Integer, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from twin.model.base import Base, Key, Now, geometry, spatial_index
+from twin.model.base import Base, Key, Now, Scoped, geometry, spatial_index
 
 STAGES = ("collected", "filed", "dispatched", "handling", "feedback", "checking", "rated")
 """信息收集, 案卷建立, 任务派遣, 任务处理, 处理反馈, 核查结案, 综合评价."""
@@ -16,7 +16,7 @@ STAGES = ("collected", "filed", "dispatched", "handling", "feedback", "checking"
 SOURCES = ("sensor", "patrol", "camera", "resident", "hotline", "superior", "department")
 
 
-class Case(Base):
+class Case(Base, Scoped):
     """A case (案件). Its workflow is not in this build; the table and its invariants are."""
 
     __tablename__ = "case_file"
@@ -51,7 +51,7 @@ class Case(Base):
     )
 
 
-class Alarm(Base):
+class Alarm(Base, Scoped):
     """A device that left its normal range, from first sign to return; one open alarm per property."""
 
     __tablename__ = "alarm"
@@ -97,5 +97,8 @@ class Journal(Base):
     area_code: Mapped[str | None]
     actor: Mapped[str]
     data: Mapped[dict[str, Any]]
+    scope_code: Mapped[int] = mapped_column(
+        BigInteger, Computed("coalesce(area_code::bigint, 0)", persisted=True)
+    )
 
     __table_args__ = (Index("ix_journal_subject", "subject", "seq"),)

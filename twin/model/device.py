@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Identity, Integer, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from twin.model.base import Base, Imported, geometry, present_index, spatial_index
+from twin.model.base import Base, Imported, Scoped, geometry, present_index, spatial_index
 
 
-class Device(Base, Imported):
+class Device(Base, Imported, Scoped):
     """An installed thing that reports (SensorThings: Thing). ``id`` is its number on the wire.
 
     ``kind`` is a row of ``data/device_kinds.toml``. A camera has ``bearing_deg`` (clockwise from north),

@@ -8,10 +8,10 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
-from twin.model.base import Base, Imported, Key, geometry, present_index, spatial_index
+from twin.model.base import Base, Imported, Key, Scoped, geometry, present_index, spatial_index
 
 
-class ServicePoint(Base, Imported):
+class ServicePoint(Base, Imported, Scoped):
     """A place that serves residents: pharmacy, clinic, post office, community office, market, school."""
 
     __tablename__ = "service_point"
@@ -36,7 +36,7 @@ class ServicePoint(Base, Imported):
     )
 
 
-class Component(Base, Imported):
+class Component(Base, Imported, Scoped):
     """A managed component (部件): manhole cover, lamp post, hydrant, bin, after GB/T 47678.5-2026.
 
     ``code`` is its 17-digit identifier: 6 of district, 5 of class, 6 of sequence.

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKey, Integer, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from twin.model.base import Base, Key, geometry
+from twin.model.base import Base, Key, Scoped, geometry
 
 
 class Organisation(Base):
@@ -30,7 +30,7 @@ class Organisation(Base):
     )
 
 
-class Worker(Base):
+class Worker(Base, Scoped):
     """A grid worker. The tracker they carry is a device of kind ``worker``, and moves on the board."""
 
     __tablename__ = "worker"

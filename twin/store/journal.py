@@ -17,14 +17,15 @@ CHANNEL = "journal"
 # The lock is held to the end of the transaction, so numbers are given in the order of commits: a reader
 # that has seen n has seen all below n. A bare sequence does not promise that. It is a statement of its own
 # because READ COMMITTED takes the snapshot of a statement before it waits: a statement that both waits for
-# the lock and reads max(seq) would read the number from before the wait and give it out twice.
+# the lock and reads the newest number would read the one from before the wait and give it out twice. The
+# function sees every row, whoever appends: the newest one may lie in an area the caller does not see.
 _LOCK = text("SELECT pg_advisory_xact_lock(7105301)")
 
 _APPEND = text(
     """
     WITH added AS (
         INSERT INTO journal (seq, at, kind, subject, area_code, actor, data)
-        SELECT (SELECT coalesce(max(seq), 0) FROM journal) + e.n, clock_timestamp(),
+        SELECT (SELECT journal_newest()) + e.n, clock_timestamp(),
                e.kind, e.subject, e.area_code, e.actor, e.data::jsonb
         FROM unnest(CAST(:kinds AS text[]), CAST(:subjects AS text[]), CAST(:area_codes AS text[]),
                     CAST(:actors AS text[]), CAST(:data AS text[]))
@@ -38,7 +39,7 @@ _READ = text(
     "SELECT seq, at, kind, subject, area_code, actor, data FROM journal "
     "WHERE seq > :seq ORDER BY seq LIMIT :limit"
 )
-_NEWEST = text("SELECT coalesce(max(seq), 0) FROM journal")
+_NEWEST = text("SELECT journal_newest()")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,91 @@
+"""Work out what the roles of an account at areas let it read and do, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+from twin.access.roles import ROLE_BY_NAME, Act, DataClass
+from twin.access.scope import EVERYWHERE, NOTHING, Scope
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What one caller may read and do; the same rules hold for every way out.
+
+    Parameters
+    ----------
+    reads, counts
+        Where rows, or only counts, of a class of data may be read; a class that is missing is closed.
+    acts
+        Where an act may be done.
+    worker_id
+        The worker this account is: the own row, tracker and tasks are seen wherever they are.
+    roles
+        Names of the roles, for the record.
+    """
+
+    reads: dict[DataClass, Scope] = field(default_factory=dict)
+    acts: dict[Act, Scope] = field(default_factory=dict)
+    counts: dict[DataClass, Scope] = field(default_factory=dict)
+    worker_id: int | None = None
+    roles: tuple[str, ...] = ()
+
+    def scope(self, data: DataClass) -> Scope:
+        """Return where rows of a class may be read."""
+        return self.reads.get(data, NOTHING)
+
+    def where(self, act: Act) -> Scope:
+        """Return where an act may be done."""
+        return self.acts.get(act, NOTHING)
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """Equal for callers that may read the same: they share what is made for them."""
+        return (*(self.scope(data).ranges for data in DataClass), self.worker_id)
+
+    @property
+    def privileged(self) -> bool:
+        """Whether a role asks for a second factor."""
+        return any(ROLE_BY_NAME[name].privileged for name in self.roles)
+
+    def settings(self) -> dict[str, str]:
+        """Return the settings that the policies of the database ask for, by name after ``gridtwin.``."""
+        values = {data.value: self.scope(data).multirange for data in DataClass}
+        for act in Act:
+            values["may_" + act.value.replace(".", "_")] = self.where(act).multirange
+        values["self_worker"] = "" if self.worker_id is None else str(self.worker_id)
+        values["signed_in"] = "yes" if self.roles else ""
+        return values
+
+
+def grants_of(held: Iterable[tuple[str, Scope]], worker_id: int | None = None) -> Grants:
+    """Join the roles an account holds, each at the scope of its area.
+
+    Parameters
+    ----------
+    held
+        Name of the role and where it is held. A role this build does not know gives nothing.
+    worker_id
+        See `Grants`.
+    """
+    grants = Grants(worker_id=worker_id, roles=())
+    names: set[str] = set()
+    for name, scope in held:
+        role = ROLE_BY_NAME.get(name)
+        if role is None:
+            continue
+        names.add(name)
+        for data in role.reads:
+            grants.reads[data] = grants.reads.get(data, NOTHING) | scope
+        for data in role.reads_counts:
+            grants.counts[data] = grants.counts.get(data, NOTHING) | scope
+        for act in role.acts:
+            grants.acts[act] = grants.acts.get(act, NOTHING) | scope
+    return Grants(grants.reads, grants.acts, grants.counts, worker_id, tuple(sorted(names)))
+
+
+NO_GRANTS: Final = Grants()
+ALL_READS: Final = Grants(reads=dict.fromkeys(DataClass, EVERYWHERE), roles=("system",))
+"""Reads everything and does nothing: for the command line's own look into a database."""

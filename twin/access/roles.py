@@ -1,0 +1,127 @@
+"""List the roles: which classes of data each reads, and which acts it may do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class DataClass(StrEnum):
+    """What a row is about; roads, ground cover, datasets and organisations are of none: all see them."""
+
+    PLACE = "place"
+    """Areas, buildings, addresses, components, service points, devices and what they measure."""
+    ALARM = "alarm"
+    CASE = "case"
+    WORKER = "worker"
+    """Workers, the trackers they carry, their positions and trails."""
+    AUDIT = "audit"
+    ACCOUNT = "account"
+    SYSTEM = "system"
+    """How the installation itself is doing: sources, quarantine, imports."""
+
+
+class Act(StrEnum):
+    """What a person may do; the part before the dot is the class of data that is written or revealed."""
+
+    ACKNOWLEDGE_ALARM = "alarm.acknowledge"
+    WRITE_CASE = "case.write"
+    REVEAL_PERSON = "person.reveal"
+    EXPORT = "data.export"
+    MANAGE_ACCOUNTS = "account.manage"
+    MANAGE_SYSTEM = "system.manage"
+
+
+class Group(StrEnum):
+    """Duties that one account must not hold together (GB/T 22239-2019 8.1.4.2 d, 三员分立)."""
+
+    BUSINESS = "business"
+    SYSTEM = "system"
+    SECURITY = "security"
+    AUDIT = "audit"
+    MACHINE = "machine"
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """One role. ``privileged`` ones need a second factor to sign in."""
+
+    name: str
+    zh: str
+    en: str
+    group: Group
+    reads: frozenset[DataClass]
+    acts: frozenset[Act] = frozenset()
+    privileged: bool = False
+    reads_counts: frozenset[DataClass] = frozenset()
+    """Classes of which only counts are told, and none below `SMALLEST_COUNT`."""
+
+
+SMALLEST_COUNT: Final = 5
+"""Counts below this are withheld from those who may see only counts (k-anonymity)."""
+
+_FIELD: Final = frozenset({DataClass.PLACE, DataClass.ALARM, DataClass.CASE})
+_COMMAND: Final = _FIELD | {DataClass.WORKER}
+
+ROLES: Final[tuple[Role, ...]] = (
+    Role("operator", "值班员", "Operator", Group.BUSINESS, _COMMAND, frozenset({Act.ACKNOWLEDGE_ALARM})),
+    Role(
+        "dispatcher",
+        "派遣员",
+        "Dispatcher",
+        Group.BUSINESS,
+        _COMMAND,
+        frozenset({Act.ACKNOWLEDGE_ALARM, Act.WRITE_CASE, Act.REVEAL_PERSON}),
+        privileged=True,
+    ),
+    # A worker sees the own row and tracker by account, whatever the area; not those of colleagues.
+    Role("worker", "网格员", "Grid worker", Group.BUSINESS, _FIELD),
+    Role(
+        "department",
+        "部门人员",
+        "Department staff",
+        Group.BUSINESS,
+        frozenset({DataClass.PLACE, DataClass.CASE}),
+    ),
+    Role(
+        "manager",
+        "区域管理员",
+        "Area manager",
+        Group.BUSINESS,
+        _COMMAND,
+        frozenset({Act.ACKNOWLEDGE_ALARM, Act.WRITE_CASE, Act.REVEAL_PERSON, Act.EXPORT}),
+        privileged=True,
+    ),
+    Role(
+        "planner",
+        "规划人员",
+        "Planner",
+        Group.BUSINESS,
+        frozenset({DataClass.PLACE}),
+        frozenset({Act.EXPORT}),
+        reads_counts=frozenset({DataClass.ALARM, DataClass.CASE}),
+    ),
+    Role("auditor", "安全审计员", "Auditor", Group.AUDIT, frozenset({DataClass.AUDIT}), privileged=True),
+    Role(
+        "system_admin",
+        "系统管理员",
+        "System administrator",
+        Group.SYSTEM,
+        frozenset({DataClass.SYSTEM}),
+        frozenset({Act.MANAGE_SYSTEM}),
+        privileged=True,
+    ),
+    Role(
+        "security_admin",
+        "安全管理员",
+        "Security administrator",
+        Group.SECURITY,
+        frozenset({DataClass.ACCOUNT}),
+        frozenset({Act.MANAGE_ACCOUNTS}),
+        privileged=True,
+    ),
+    Role("wall", "大屏", "Wall screen", Group.MACHINE, _COMMAND),
+)
+
+ROLE_BY_NAME: Final = {role.name: role for role in ROLES}

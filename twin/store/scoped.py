@@ -1,0 +1,35 @@
+"""Open transactions in which the database itself shows only what a caller may see."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from twin.access.grants import NO_GRANTS, Grants
+
+_NAMES = tuple(NO_GRANTS.settings())
+SET_SCOPE = "SELECT " + ", ".join(
+    f"set_config('gridtwin.{name}', ${number}, true)" for number, name in enumerate(_NAMES, 1)
+)
+"""For asyncpg, with the values of `Grants.settings` in their order; holds until the transaction ends."""
+_SET_SCOPE = text("SELECT " + ", ".join(f"set_config('gridtwin.{name}', :{name}, true)" for name in _NAMES))
+
+
+@contextlib.asynccontextmanager
+async def scoped(engine: AsyncEngine, grants: Grants) -> AsyncIterator[AsyncConnection]:
+    """Open a transaction that sees and writes what the grants allow, and commit it at the end.
+
+    Parameters
+    ----------
+    engine
+        Signed in as a role that row-level security holds for: see `twin.store.roles`.
+    grants
+        What the caller may do. The settings end with the transaction, so that a connection that goes back
+        to its pool carries nothing over; without them the policies show nothing.
+    """
+    async with engine.begin() as connection:
+        await connection.execute(_SET_SCOPE, grants.settings())
+        yield connection
