@@ -1,0 +1,246 @@
+"""The database itself shows each role what lies in its area, and nothing beside it."""
+
+from __future__ import annotations
+
+import random
+
+import psycopg
+import pytest
+
+from tests.access.oracle import READS, visible
+from tests.access.world import LEVELS, World, make
+from twin.access.grants import Grants, grants_of
+from twin.access.scope import Scope
+from twin.store.policies import READS as POLICIES
+from twin.store.roles import APP, role_url
+
+pytestmark = pytest.mark.postgis
+
+KEYS = {"device_state": "device_id", "observation": "device_id", "journal": "seq"}
+
+
+@pytest.fixture(scope="module")
+def made(database):
+    fresh = database.fresh()
+    return fresh, make(fresh.url)
+
+
+def connect(database, role=APP) -> psycopg.Connection:
+    return psycopg.connect(role_url(database.url, role).replace("postgresql+psycopg://", "postgresql://"))
+
+
+def use(connection: psycopg.Connection, grants: Grants) -> None:
+    for name, value in grants.settings().items():
+        connection.execute("SELECT set_config(%s, %s, true)", [f"gridtwin.{name}", value])
+
+
+def see(connection: psycopg.Connection, table: str) -> set[object]:
+    key = KEYS.get(table, "id")
+    return {row[0] for row in connection.execute(f"SELECT {key} FROM {table}")}
+
+
+def wrong(connection: psycopg.Connection, world: World, role: str, area: str, level: str) -> list[str]:
+    """Tables in which a role at an area sees other rows than it should."""
+    with connection.transaction(force_rollback=True):
+        use(connection, grants_of([(role, Scope.of_area(area, level))]))
+        return [
+            table
+            for table in world.rows
+            if see(connection, table) != visible(world, table, role, area, level)
+        ]
+
+
+def places(world: World) -> list[tuple[str, str]]:
+    """Three siblings on each level (there is one city)."""
+    chosen = []
+    for level in LEVELS:
+        codes = world.areas[level]
+        chosen += [(code, level) for code in (codes[:2] + codes[-1:] if len(codes) > 2 else codes)]
+    return chosen
+
+
+def test_world_holds_a_row_of_every_table_that_can_be_read(made):
+    _, world = made
+    assert set(POLICIES) - set(world.rows) <= {"ground_cover", "import_reject", "audit"}
+
+
+@pytest.mark.parametrize("role", READS)
+def test_every_role_at_every_level_sees_its_area_and_nothing_beside_it(made, role):
+    database, world = made
+    with connect(database) as connection:
+        for area, level in places(world):
+            assert wrong(connection, world, role, area, level) == [], (role, area, level)
+
+
+def test_without_a_scope_nothing_is_seen(made):
+    database, world = made
+    with connect(database) as connection:
+        for table in world.rows:
+            assert see(connection, table) == set(), table
+
+
+def test_scope_ends_with_its_transaction(made):
+    database, _ = made
+    with connect(database) as connection:
+        with connection.transaction():
+            use(connection, grants_of([("operator", Scope.of_area("510000000000000", "city"))]))
+        assert see(connection, "building") == set()
+
+
+def test_row_without_an_area_is_seen_by_the_whole_only(made):
+    database, world = made
+    everywhere = Grants(reads=dict(grants_of([("operator", Scope(((0, 10**15 - 1),)))]).reads), roles=("x",))
+    with connect(database) as connection, connection.transaction():
+        use(connection, everywhere)
+        assert see(connection, "device") == set(world.rows["device"])
+
+
+def test_roles_at_two_areas_do_not_lend_each_other_their_classes(made):
+    database, world = made
+    street_1, street_2 = world.areas["street"][:2]
+    grants = grants_of(
+        [("operator", Scope.of_area(street_1, "street")), ("planner", Scope.of_area(street_2, "street"))]
+    )
+    with connect(database) as connection, connection.transaction():
+        use(connection, grants)
+        assert see(connection, "worker") == visible(world, "worker", "operator", street_1, "street")
+        assert see(connection, "building") == visible(
+            world, "building", "operator", street_1, "street"
+        ) | visible(world, "building", "planner", street_2, "street")
+
+
+def test_worker_sees_the_own_row_and_tracker_only(made):
+    database, world = made
+    worker, code = next(iter(world.rows["worker"].items()))
+    grants = grants_of([("worker", Scope.of_area(f"{code}", "responsibility_grid"))], worker_id=int(str(worker)))
+    with connect(database) as connection, connection.transaction():
+        use(connection, grants)
+        assert see(connection, "worker") == {worker}
+        trackers = {k for k in see(connection, "device") if world.kinds["device"][k] == "worker"}
+        assert {world.rows["device"][k] for k in trackers} == {code}
+        assert len(trackers) == 1
+
+
+def policies(url: str) -> list[tuple[str, str]]:
+    with psycopg.connect(url.replace("postgresql+psycopg://", "postgresql://")) as connection:
+        return connection.execute(
+            "SELECT tablename, policyname FROM pg_policies WHERE 'gridtwin_app' = ANY(roles) ORDER BY 1, 2"
+        ).fetchall()
+
+
+def test_dropping_any_read_policy_is_noticed(made):
+    """A policy that is dropped shows nothing; one that says yes to all, or security switched off, shows more."""
+    database, world = made
+    owner = database.url.replace("postgresql+psycopg://", "postgresql://")
+    area, level = world.areas["street"][0], "street"
+    by_table = {"system": "system_admin", "else": "operator"}
+    for table, name in policies(database.url):
+        if not name.endswith("_read") or table not in world.rows:
+            continue
+        role = by_table["system" if table in ("quarantine", "import_run") else "else"]
+        with psycopg.connect(owner) as connection:
+            assert table not in _as_app(connection, world, role, area, level), table
+            connection.execute(f"DROP POLICY {name} ON {table}")
+            assert table in _as_app(connection, world, role, area, level), f"{name} is not missed"
+            connection.rollback()
+        if table in ("road", "dataset", "organisation"):
+            continue  # seen by all who are signed in, whatever the scope
+        with psycopg.connect(owner) as connection:
+            other = "planner" if role == "system_admin" else role
+            connection.execute(f"ALTER TABLE {table} DISABLE ROW LEVEL SECURITY")
+            assert table in _as_app(connection, world, other, area, level), f"{table} without security"
+            connection.rollback()
+
+
+def _as_app(connection: psycopg.Connection, world: World, role: str, area: str, level: str) -> list[str]:
+    with connection.transaction(force_rollback=True):
+        connection.execute(f"SET LOCAL ROLE {APP}")
+        return wrong(connection, world, role, area, level)
+
+
+def test_every_table_is_closed_or_has_a_policy(made):
+    """A table of the model without row-level security, or one requests may read without a policy, is an error."""
+    database, _ = made
+    with psycopg.connect(database.url.replace("postgresql+psycopg://", "postgresql://")) as connection:
+        open_tables = connection.execute(
+            """SELECT relname FROM pg_class
+               WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')
+                 AND has_table_privilege('gridtwin_app', oid, 'SELECT')
+                 AND NOT (relrowsecurity AND relforcerowsecurity)
+                 AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = pg_class.oid AND d.deptype = 'e')"""
+        ).fetchall()
+        assert open_tables == []
+        flags = connection.execute(
+            "SELECT rolsuper, rolbypassrls FROM pg_roles WHERE rolname = 'gridtwin_app'"
+        ).fetchone()
+        assert flags == (False, False)
+
+
+def test_ten_thousand_mixed_requests_over_one_connection_show_no_foreign_row(made):
+    database, world = made
+    random_ = random.Random(7)
+    chosen = places(world)
+    roles = list(READS)
+    tables = ["building", "device", "worker", "alarm", "case_file"]
+    foreign = 0
+    expected: dict[tuple[str, str, str, str], set[object]] = {}
+    with connect(database) as connection:
+        for _ in range(10_000):
+            role, (area, level), table = random_.choice(roles), random_.choice(chosen), random_.choice(tables)
+            key = role, area, level, table
+            if key not in expected:
+                expected[key] = visible(world, table, role, area, level)
+            values = grants_of([(role, Scope.of_area(area, level))]).settings()
+            with connection.transaction():
+                connection.execute(
+                    "SELECT set_config('gridtwin.' || k, v, true) FROM unnest(%s::text[], %s::text[]) AS t(k, v)",
+                    [list(values), list(values.values())],
+                )
+                foreign += see(connection, table) != expected[key]
+    assert foreign == 0
+
+
+def test_no_row_is_moved_or_written_outside_the_area(made):
+    database, world = made
+    mine, other = world.areas["street"][:2]
+    grants = grants_of([("dispatcher", Scope.of_area(mine, "street"))])
+    theirs = next(k for k, code in world.rows["case_file"].items() if str(code).startswith(other[:9]))
+    own = next(k for k, code in world.rows["case_file"].items() if str(code).startswith(mine[:9]))
+    with connect(database) as connection:
+        with connection.transaction(force_rollback=True):
+            use(connection, grants)
+            done = connection.execute("UPDATE case_file SET title = 'x' WHERE id = %s", [theirs])
+            assert done.rowcount == 0
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+            use(connection, grants)
+            connection.execute(
+                "UPDATE case_file SET geom = (SELECT 'SRID=4326;POINT(110 35)'::geometry) WHERE id = %s", [own]
+            )
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+            use(connection, grants)
+            connection.execute(
+                "INSERT INTO journal (seq, kind, subject, area_code, actor, data) "
+                "SELECT journal_newest() + 1, 'case.filed', 'case/1', %s, 'me', '{}'",
+                [other],
+            )
+        with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+            use(connection, grants)
+            connection.execute("UPDATE device SET name = 'x'")
+
+
+def test_scope_code_is_never_taken_from_the_writer(made):
+    database, world = made
+    mine, other = world.areas["responsibility_grid"][0], world.areas["responsibility_grid"][-1]
+    grants = grants_of([("dispatcher", Scope.of_area(other, "responsibility_grid"))])
+    with (
+        connect(database) as connection,
+        pytest.raises(psycopg.errors.InsufficientPrivilege),
+        connection.transaction(),
+    ):
+        use(connection, grants)
+        connection.execute(
+            "INSERT INTO case_file (number, title, category_code, source, geom, scope_code) "
+            "VALUES ('forged', 'x', '01101', 'patrol', 'SRID=4326;POINT(104.0005 30.0005)', %s)",
+            [int(other)],
+        )
+    assert mine != other

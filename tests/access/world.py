@@ -1,0 +1,269 @@
+"""Make a small city of three siblings on each of five levels, with one thing of every kind in every grid."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+import psycopg
+
+LON, LAT, STEP = 104.0, 30.0, 0.001
+SIBLINGS = (1, 2, 3)
+LEVELS = ("city", "district", "street", "community", "responsibility_grid")
+MOMENT = datetime.now(UTC)
+
+
+@dataclass
+class World:
+    """What was made: for each table the ids of its rows with the code of the grid each lies in (0: none)."""
+
+    rows: dict[str, dict[object, int]] = field(default_factory=dict)
+    areas: dict[str, list[str]] = field(default_factory=dict)
+    kinds: dict[str, dict[object, str]] = field(default_factory=dict)
+
+    def put(self, table: str, key: object, code: int, kind: str = "") -> None:
+        self.rows.setdefault(table, {})[key] = code
+        self.kinds.setdefault(table, {})[key] = kind
+
+
+def grids() -> list[tuple[str, int, int, int, int]]:
+    """Code, and the numbers of district, street, community and grid, west to east."""
+    return [
+        (f"5101{d:02d}{s:03d}{c:03d}{g:03d}", d, s, c, g)
+        for d in SIBLINGS
+        for s in SIBLINGS
+        for c in SIBLINGS
+        for g in SIBLINGS
+    ]
+
+
+def box(first: int, last: int) -> str:
+    west, east = LON + first * STEP, LON + (last + 1) * STEP
+    return (
+        f"SRID=4326;MULTIPOLYGON((({west} {LAT},{east} {LAT},{east} {LAT + STEP},"
+        f"{west} {LAT + STEP},{west} {LAT})))"
+    )
+
+
+def centre(number: int, north: float = 0.5) -> str:
+    return f"SRID=4326;POINT({LON + (number + 0.5) * STEP} {LAT + north * STEP})"
+
+
+def make(url: str) -> World:
+    """Fill an empty database, as its owner."""
+    world = World()
+    with psycopg.connect(url.replace("postgresql+psycopg://", "postgresql://")) as connection:
+        _areas(connection, world)
+        for number, (code, *_rest) in enumerate(grids()):
+            _things(connection, world, code, number)
+        _outside(connection, world)
+        connection.execute("SELECT assign_scope_codes()")
+    with psycopg.connect(url.replace("postgresql+psycopg://", "postgresql://")) as connection:
+        _past(connection, world)
+    return world
+
+
+def _past(connection: psycopg.Connection, world: World) -> None:
+    """Give every building, device and road a past."""
+    for table in ("building", "device", "road"):
+        connection.execute(f"UPDATE {table} SET name = 'renamed'")
+        for key, code in world.rows[table].items():
+            row = _one(
+                connection, "SELECT id FROM feature_history WHERE table_name = %s AND row_id = %s", table, key
+            )
+            world.put("feature_history", row, code, world.kinds[table][key] or table)
+
+
+def _one(connection: psycopg.Connection, statement: str, *values: object) -> int:
+    row = connection.execute(statement, values).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def _dataset(connection: psycopg.Connection) -> int:
+    return _one(
+        connection,
+        "INSERT INTO dataset (name, kind, declared_crs) VALUES ('world', 'osm', 'EPSG:4326') "
+        "ON CONFLICT (name) DO UPDATE SET kind = excluded.kind RETURNING id",
+    )
+
+
+def _areas(connection: psycopg.Connection, world: World) -> None:
+    dataset = _dataset(connection)
+    all_grids = grids()
+    lengths = {"city": 4, "district": 6, "street": 9, "community": 12, "responsibility_grid": 15}
+    for level in LEVELS:
+        world.areas[level] = []
+        runs: dict[str, list[int]] = {}
+        for number, (code, *_rest) in enumerate(all_grids):
+            runs.setdefault(code[: lengths[level]].ljust(15, "0"), []).append(number)
+        for code, numbers in runs.items():
+            key = _area(connection, dataset, level, code, box(numbers[0], numbers[-1]), centre(numbers[0]))
+            world.put("area", key, int(code), level)
+            world.areas[level].append(code)
+    for number, (code, *_rest) in enumerate(all_grids):
+        unit = f"{code[:12]}{500 + int(code[12:]):03d}"
+        key = _area(connection, dataset, "unit_grid", unit, box(number, number), centre(number))
+        world.put("area", key, int(code), "unit_grid")
+
+
+def _area(
+    connection: psycopg.Connection, dataset: int, level: str, code: str, geom: str, label: str
+) -> int:
+    return _one(
+        connection,
+        "INSERT INTO area (dataset_id, source_ref, content_hash, code, level, name, geom, label_point, made_by, "
+        "area_m2) VALUES (%s, %s, '', %s, %s, %s, ST_GeomFromEWKT(%s), ST_GeomFromEWKT(%s), 'drawn', 1) "
+        "RETURNING id",
+        dataset,
+        f"{level}/{code}",
+        code,
+        level,
+        f"{level} {code}",
+        geom,
+        label,
+    )
+
+
+def _things(connection: psycopg.Connection, world: World, code: str, number: int) -> None:
+    dataset, at = _dataset(connection), centre(number)
+    scope = int(code)
+    common = "dataset_id, source_ref, content_hash, geom"
+    point = "ST_GeomFromEWKT(%s)"
+    ref = f"thing/{code}"
+    square = "ST_Multi(ST_Envelope(ST_Buffer(ST_GeomFromEWKT(%s), 0.0002)))"
+    world.put(
+        "building",
+        _one(
+            connection,
+            f"INSERT INTO building ({common}, kind, height_m, min_height_m, height_source, footprint_m2) "
+            f"VALUES (%s, %s, '', {square}, 'house', 9, 0, 'estimated', 1) RETURNING id",
+            dataset, ref, at,
+        ),
+        scope,
+    )  # fmt: skip
+    address = _one(
+        connection,
+        f"INSERT INTO address ({common}, text) VALUES (%s, %s, '', {point}, %s) RETURNING id",
+        dataset, ref, at, f"{code} 号",
+    )  # fmt: skip
+    world.put("address", address, scope)
+    plate = _one(
+        connection,
+        f"INSERT INTO door_plate (code, address_id, geom) VALUES (%s, %s, {point}) RETURNING id",
+        code, address, at,
+    )  # fmt: skip
+    world.put("door_plate", plate, scope)
+    world.put(
+        "component",
+        _one(
+            connection,
+            f"INSERT INTO component ({common}, code, class_code, name) "
+            f"VALUES (%s, %s, '', {point}, %s, '01101', '井盖') RETURNING id",
+            dataset, ref, at, f"{code[:6]}01101{number:06d}",
+        ),
+        scope,
+    )  # fmt: skip
+    world.put(
+        "service_point",
+        _one(
+            connection,
+            f"INSERT INTO service_point ({common}, name, category) VALUES (%s, %s, '', {point}, 's', 'x') "
+            "RETURNING id",
+            dataset, ref, at,
+        ),
+        scope,
+    )  # fmt: skip
+    devices = {}
+    for kind in ("water_level", "worker"):
+        devices[kind] = _one(
+            connection,
+            f"INSERT INTO device ({common}, uid, kind) VALUES (%s, %s, '', {point}, %s, %s) RETURNING id",
+            dataset, f"{ref}/{kind}", at, f"{kind}-{code}", kind,
+        )  # fmt: skip
+        world.put("device", devices[kind], scope, kind)
+        connection.execute(
+            "INSERT INTO device_state (device_id, property, phenomenon_time, received_at, value, state) "
+            "VALUES (%s, 0, %s, %s, 1, 0)",
+            [devices[kind], MOMENT, MOMENT],
+        )
+        world.put("device_state", devices[kind], scope, kind)
+        connection.execute("SELECT ensure_observation_partition(%s)", [MOMENT.date()])
+        connection.execute(
+            "INSERT INTO observation (device_id, property, phenomenon_time, received_at, value) "
+            "VALUES (%s, 0, %s, %s, 1)",
+            [devices[kind], MOMENT, MOMENT],
+        )
+        world.put("observation", devices[kind], scope, kind)
+    grid = _one(connection, "SELECT id FROM area WHERE code = %s AND level = 'responsibility_grid'", code)
+    worker = _one(
+        connection,
+        "INSERT INTO worker (code, name, responsibility_grid_id, device_id) VALUES (%s, %s, %s, %s) RETURNING id",
+        code, f"工作 {code}", grid, devices["worker"],
+    )  # fmt: skip
+    world.put("worker", worker, scope)
+    alarm = _one(
+        connection,
+        "INSERT INTO alarm (device_id, property, state, worst_state, value, raised_at, changed_at) "
+        "VALUES (%s, 0, 4, 4, 1, %s, %s) RETURNING id",
+        devices["water_level"], MOMENT, MOMENT,
+    )  # fmt: skip
+    world.put("alarm", alarm, scope)
+    case = _one(
+        connection,
+        f"INSERT INTO case_file (number, title, category_code, source, geom) "
+        f"VALUES (%s, '测试', '01101', 'sensor', {point}) RETURNING id",
+        f"C-{code}", at,
+    )  # fmt: skip
+    world.put("case_file", case, scope)
+    for kind in ("alarm.raised", "case.filed"):
+        seq = _one(
+            connection,
+            "INSERT INTO journal (seq, kind, subject, area_code, actor, data) "
+            "SELECT journal_newest() + 1, %s, %s, %s, 'system', %s::jsonb RETURNING seq",
+            kind, f"device/{devices['water_level']}", code, json.dumps({"code": code}),
+        )  # fmt: skip
+        world.put("journal", seq, scope, kind)
+
+
+def _outside(connection: psycopg.Connection, world: World) -> None:
+    """Put a building and a device where no area is, and one road, which is everybody's."""
+    dataset = _dataset(connection)
+    far = "SRID=4326;POINT(110 35)"
+    world.put(
+        "device",
+        _one(
+            connection,
+            "INSERT INTO device (dataset_id, source_ref, content_hash, geom, uid, kind) "
+            "VALUES (%s, 'far', '', ST_GeomFromEWKT(%s), 'far-away', 'water_level') RETURNING id",
+            dataset, far,
+        ),
+        0,
+        "water_level",
+    )  # fmt: skip
+    road = _one(
+        connection,
+        "INSERT INTO road (dataset_id, source_ref, content_hash, geom, road_class, foot, bike_forward, "
+        "bike_backward, car_forward, car_backward, width_m) VALUES (%s, 'road', '', "
+        "ST_GeomFromEWKT('SRID=4326;LINESTRING(104 30, 104.1 30)'), 'residential', true, true, true, true, "
+        "true, 5) RETURNING id",
+        dataset,
+    )
+    world.put("road", road, 0, "road")
+    world.put("dataset", dataset, 0)
+    world.put(
+        "organisation",
+        _one(
+            connection,
+            "INSERT INTO organisation (code, name, kind) VALUES ('d', '部门', 'department') RETURNING id",
+        ),
+        0,
+    )
+    for table, statement in {
+        "quarantine": "INSERT INTO quarantine (source, reason, detail, payload) "
+        "VALUES ('t', 'malformed', '', '') RETURNING id",
+        "import_run": "INSERT INTO import_run (dataset_id, file_name, file_sha256) VALUES (%s, 'f', '') RETURNING id",
+    }.items():
+        values = (dataset,) if "%s" in statement else ()
+        world.put(table, _one(connection, statement, *values), 0)
