@@ -14,7 +14,11 @@ from twin.errors import InvalidError
 CODE_DIGITS: Final = 15
 HIGHEST_CODE: Final = 10**CODE_DIGITS - 1
 
+WHOLE_CODE: Final = "0" * CODE_DIGITS
+"""Stands for the whole installation where the code of an area is asked for, with the level ``whole``."""
+
 _DIGITS_OF_LEVEL: Final = {
+    "whole": 0,
     "city": 4,
     "district": 6,
     "street": 9,

@@ -1,0 +1,211 @@
+"""Give out opaque secrets, find whom one belongs to, and take them back; only their hashes are kept."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from twin.access.grants import Grants, grants_of
+from twin.access.scope import Scope
+
+CHANNEL: Final = "access"
+"""PostgreSQL notification channel: the payload is the id of an account whose rights or secrets changed."""
+
+
+class CredentialKind(StrEnum):
+    """What a secret is for."""
+
+    SESSION = "session"
+    TOKEN = "token"  # noqa: S105  (a kind, no secret)
+    KIOSK = "kiosk"
+    TICKET = "ticket"
+    ENROLMENT = "enrolment"
+    SECOND = "second"
+
+
+LIFETIMES: Final[dict[CredentialKind, timedelta]] = {
+    CredentialKind.SESSION: timedelta(hours=12),
+    CredentialKind.TOKEN: timedelta(days=365),
+    CredentialKind.KIOSK: timedelta(days=365),
+    CredentialKind.TICKET: timedelta(seconds=30),
+    CredentialKind.ENROLMENT: timedelta(minutes=15),
+    CredentialKind.SECOND: timedelta(minutes=5),
+}
+IDLE_LIFETIMES: Final[dict[CredentialKind, timedelta]] = {CredentialKind.SESSION: timedelta(minutes=30)}
+"""A secret that was not used for this long is dead, whatever its lifetime."""
+
+UNUSED_ACCOUNT: Final = timedelta(days=90)
+"""An account nobody used for this long is closed until somebody opens it again."""
+
+_SEEN_EVERY: Final = "30 seconds"
+
+_INSERT = text(
+    """
+    INSERT INTO credential (account_id, kind, secret_hash, parent_id, expires_at, address, agent, note)
+    VALUES (:account_id, :kind, :hash, :parent_id, :expires_at, :address, :agent, :note) RETURNING id
+    """
+)
+_FIND = text(
+    """
+    SELECT c.id, c.kind, c.expires_at, c.seen_at, c.parent_id, a.id AS account_id, a.name, a.display_name,
+           a.kind AS account_kind, a.must_change_password, a.worker_id, a.demo,
+           coalesce((SELECT jsonb_agg(jsonb_build_array(m.role, m.low, m.high)) FROM membership AS m
+                     WHERE m.account_id = a.id AND m.valid_from <= now()
+                       AND (m.valid_to IS NULL OR m.valid_to > now())), '[]') AS held
+    FROM credential AS c JOIN account AS a ON a.id = c.account_id
+    LEFT JOIN credential AS parent ON parent.id = c.parent_id
+    WHERE c.secret_hash = :hash AND c.kind = ANY(:kinds) AND c.revoked_at IS NULL AND c.expires_at > now()
+      AND (parent.id IS NULL OR (parent.revoked_at IS NULL AND parent.expires_at > now()))
+      AND a.disabled_at IS NULL
+    """
+)
+_TOUCH = text(
+    f"UPDATE credential SET seen_at = now() WHERE id = :id AND seen_at < now() - interval '{_SEEN_EVERY}'"
+)
+_TOUCH_ACCOUNT = text("UPDATE account SET used_at = now() WHERE id = :id AND used_at IS DISTINCT FROM now()")
+_CONSUME = text("DELETE FROM credential WHERE id = :id RETURNING id")
+_REVOKE = text(
+    """
+    UPDATE credential SET revoked_at = now() WHERE revoked_at IS NULL AND (id = :id OR parent_id = :id)
+    RETURNING account_id
+    """
+)
+_REVOKE_ALL = text(
+    """
+    UPDATE credential SET revoked_at = now()
+    WHERE account_id = :account_id AND revoked_at IS NULL AND id IS DISTINCT FROM :but RETURNING id
+    """
+)
+_NOTIFY = text("SELECT pg_notify('access', :account_id)")
+_SWEEP = text("DELETE FROM credential WHERE expires_at < now() - interval '1 day'")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a secret belongs to, and what that account may see and do now."""
+
+    credential_id: UUID
+    kind: CredentialKind
+    expires_at: datetime
+    parent_id: UUID | None
+    account_id: UUID
+    name: str
+    display_name: str
+    account_kind: str
+    must_change_password: bool
+    demo: bool
+    grants: Grants
+
+
+def digest(secret: str) -> bytes:
+    """Return what is kept of a secret. It is random, so that a plain hash is enough."""
+    return hashlib.sha256(secret.encode()).digest()
+
+
+async def issue(
+    connection: AsyncConnection,
+    account_id: UUID,
+    kind: CredentialKind,
+    *,
+    lifetime: timedelta | None = None,
+    parent_id: UUID | None = None,
+    address: str | None = None,
+    agent: str | None = None,
+    note: str | None = None,
+) -> tuple[str, UUID]:
+    """Make a secret of an account; return it, for the only time, and the credential's id."""
+    secret = secrets.token_urlsafe(32)
+    row = await connection.execute(
+        _INSERT,
+        {
+            "account_id": account_id,
+            "kind": kind.value,
+            "hash": digest(secret),
+            "parent_id": parent_id,
+            "expires_at": datetime.now(UTC) + (lifetime or LIFETIMES[kind]),
+            "address": address,
+            "agent": None if agent is None else agent[:200],
+            "note": note,
+        },
+    )
+    return secret, row.scalar_one()
+
+
+async def find_identity(
+    connection: AsyncConnection, secret: str, *kinds: CredentialKind, touch: bool = True
+) -> Identity | None:
+    """Return whom a secret belongs to; None when it is unknown, expired, idle, revoked or of another kind."""
+    row = (
+        await connection.execute(_FIND, {"hash": digest(secret), "kinds": [kind.value for kind in kinds]})
+    ).first()
+    if row is None:
+        return None
+    kind = CredentialKind(row.kind)
+    idle = IDLE_LIFETIMES.get(kind)
+    if idle is not None and row.seen_at < datetime.now(UTC) - idle:
+        return None
+    if touch:
+        await connection.execute(_TOUCH, {"id": row.id})
+    return Identity(
+        credential_id=row.id,
+        kind=kind,
+        expires_at=row.expires_at,
+        parent_id=row.parent_id,
+        account_id=row.account_id,
+        name=row.name,
+        display_name=row.display_name,
+        account_kind=row.account_kind,
+        must_change_password=row.must_change_password,
+        demo=row.demo,
+        grants=grants_of(
+            ((role, Scope.of([(low, high)])) for role, low, high in row.held), worker_id=row.worker_id
+        ),
+    )
+
+
+async def consume(connection: AsyncConnection, secret: str, kind: CredentialKind) -> Identity | None:
+    """Return whom a secret of one use belongs to, and make it useless; None when it was used before."""
+    identity = await find_identity(connection, secret, kind, touch=False)
+    if identity is None:
+        return None
+    # Of two who bring the same secret at once, one deletes the row and the other finds none.
+    gone = (await connection.execute(_CONSUME, {"id": identity.credential_id})).first()
+    return identity if gone is not None else None
+
+
+async def mark_used(connection: AsyncConnection, account_id: UUID) -> None:
+    """Note that an account was used now."""
+    await connection.execute(_TOUCH_ACCOUNT, {"id": account_id})
+
+
+async def revoke(connection: AsyncConnection, credential_id: UUID) -> bool:
+    """Take a secret back, with those made from it; say whether it was there. Servers hear of it at commit."""
+    rows = (await connection.execute(_REVOKE, {"id": credential_id})).all()
+    for account_id in {row.account_id for row in rows}:
+        await announce(connection, account_id)
+    return bool(rows)
+
+
+async def revoke_all(connection: AsyncConnection, account_id: UUID, but: UUID | None = None) -> int:
+    """Take all secrets of an account back, one left out; return how many."""
+    rows = (await connection.execute(_REVOKE_ALL, {"account_id": account_id, "but": but})).all()
+    await announce(connection, account_id)
+    return len(rows)
+
+
+async def announce(connection: AsyncConnection, account_id: UUID) -> None:
+    """Tell every server, at commit, to ask anew what an account may do."""
+    await connection.execute(_NOTIFY, {"account_id": str(account_id)})
+
+
+async def sweep(connection: AsyncConnection) -> int:
+    """Delete secrets that ended a day ago; return how many."""
+    return (await connection.execute(_SWEEP)).rowcount
