@@ -29,7 +29,7 @@ def data_class(table: str, kind: str) -> str:
     if table in ("device", "device_state", "observation", "feature_history") and kind == "worker":
         return "worker"
     if table == "journal":
-        return kind.split(".")[0]
+        return kind.split(".", maxsplit=1)[0]
     return {"alarm": "alarm", "case_file": "case", "worker": "worker"}.get(table, "place")
 
 

@@ -112,7 +112,9 @@ def test_roles_at_two_areas_do_not_lend_each_other_their_classes(made):
 def test_worker_sees_the_own_row_and_tracker_only(made):
     database, world = made
     worker, code = next(iter(world.rows["worker"].items()))
-    grants = grants_of([("worker", Scope.of_area(f"{code}", "responsibility_grid"))], worker_id=int(str(worker)))
+    grants = grants_of(
+        [("worker", Scope.of_area(f"{code}", "responsibility_grid"))], worker_id=int(str(worker))
+    )
     with connect(database) as connection, connection.transaction():
         use(connection, grants)
         assert see(connection, "worker") == {worker}
@@ -214,7 +216,8 @@ def test_no_row_is_moved_or_written_outside_the_area(made):
         with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
             use(connection, grants)
             connection.execute(
-                "UPDATE case_file SET geom = (SELECT 'SRID=4326;POINT(110 35)'::geometry) WHERE id = %s", [own]
+                "UPDATE case_file SET geom = (SELECT 'SRID=4326;POINT(110 35)'::geometry) WHERE id = %s",
+                [own],
             )
         with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
             use(connection, grants)

@@ -203,7 +203,14 @@ async def test_duties_are_kept_apart(auth, passwords):
 
 async def test_password_rules(auth, passwords):
     made = await person(auth, passwords)
-    for bad in ("Short1!", "alllowercaseletters", "Li.Na-is-my-name-1", "Password-2026", "Aa1!Aa1!Aa1!"[:8] * 2, GOOD):
+    for bad in (
+        "Short1!",
+        "alllowercaseletters",
+        "Li.Na-is-my-name-1",
+        "Password-2026",
+        "Aa1!Aa1!Aa1!"[:8] * 2,
+        GOOD,
+    ):
         async with auth.connect() as connection:
             with pytest.raises(InvalidError):
                 await accounts.set_password(connection, COMMAND_LINE, made, bad, passwords, must_change=False)

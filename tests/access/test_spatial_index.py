@@ -61,7 +61,9 @@ def test_spatial_questions_use_the_spatial_index(crowded, role, scope, question)
     with crowded.transaction(force_rollback=True):
         for name, value in grants_of([(role, SCOPES[scope])]).settings().items():
             crowded.execute("SELECT set_config(%s, %s, true)", [f"gridtwin.{name}", value])
-        plan = "\n".join(row[0] for row in crowded.execute(f"EXPLAIN (ANALYZE, TIMING OFF) {QUESTIONS[question]}"))
+        plan = "\n".join(
+            row[0] for row in crowded.execute(f"EXPLAIN (ANALYZE, TIMING OFF) {QUESTIONS[question]}")
+        )
     assert "Seq Scan on building" not in plan, plan
     if question == "box" and scope == "grid":
         # Two hundred rows of a grid are few: the planner may take the index of scopes instead.

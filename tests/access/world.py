@@ -108,9 +108,7 @@ def _areas(connection: psycopg.Connection, world: World) -> None:
         world.put("area", key, int(code), "unit_grid")
 
 
-def _area(
-    connection: psycopg.Connection, dataset: int, level: str, code: str, geom: str, label: str
-) -> int:
+def _area(connection: psycopg.Connection, dataset: int, level: str, code: str, geom: str, label: str) -> int:
     return _one(
         connection,
         "INSERT INTO area (dataset_id, source_ref, content_hash, code, level, name, geom, label_point, made_by, "
