@@ -85,13 +85,13 @@ async def test_account_is_locked_after_five_wrong_tries_even_for_the_right_passw
 
 async def test_unknown_name_takes_as_long_as_a_wrong_password(auth, passwords, door):
     await person(auth, passwords)
-    took = {"li.na": [], "nobody": []}
+    took: dict[str, list[float]] = {"li.na": [], "nobody": []}
     for _ in range(4):
-        for name in took:
+        for name, times in took.items():
             begun = time.perf_counter()
             with pytest.raises(SignInRefusedError):
                 await door.by_password(name, "Wrong-Words-11", "", None)
-            took[name].append(time.perf_counter() - begun)
+            times.append(time.perf_counter() - begun)
     # Both hash once: without that an unknown name is answered ten times sooner.
     assert statistics.median(took["nobody"]) > 0.3 * statistics.median(took["li.na"])
 

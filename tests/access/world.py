@@ -111,8 +111,8 @@ def _areas(connection: psycopg.Connection, world: World) -> None:
 def _area(connection: psycopg.Connection, dataset: int, level: str, code: str, geom: str, label: str) -> int:
     return _one(
         connection,
-        "INSERT INTO area (dataset_id, source_ref, content_hash, code, level, name, geom, label_point, made_by, "
-        "area_m2) VALUES (%s, %s, '', %s, %s, %s, ST_GeomFromEWKT(%s), ST_GeomFromEWKT(%s), 'drawn', 1) "
+        "INSERT INTO area (dataset_id, source_ref, content_hash, code, level, name, geom, label_point, "
+        "made_by, area_m2) VALUES (%s, %s, '', %s, %s, %s, ST_GeomFromEWKT(%s), ST_GeomFromEWKT(%s), 'drawn', 1) "
         "RETURNING id",
         dataset,
         f"{level}/{code}",
@@ -197,7 +197,8 @@ def _things(connection: psycopg.Connection, world: World, code: str, number: int
     grid = _one(connection, "SELECT id FROM area WHERE code = %s AND level = 'responsibility_grid'", code)
     worker = _one(
         connection,
-        "INSERT INTO worker (code, name, responsibility_grid_id, device_id) VALUES (%s, %s, %s, %s) RETURNING id",
+        "INSERT INTO worker (code, name, responsibility_grid_id, device_id) VALUES (%s, %s, %s, %s) "
+        "RETURNING id",
         code, f"工作 {code}", grid, devices["worker"],
     )  # fmt: skip
     world.put("worker", worker, scope)
@@ -261,7 +262,8 @@ def _outside(connection: psycopg.Connection, world: World) -> None:
     for table, statement in {
         "quarantine": "INSERT INTO quarantine (source, reason, detail, payload) "
         "VALUES ('t', 'malformed', '', '') RETURNING id",
-        "import_run": "INSERT INTO import_run (dataset_id, file_name, file_sha256) VALUES (%s, 'f', '') RETURNING id",
+        "import_run": "INSERT INTO import_run (dataset_id, file_name, file_sha256) "
+        "VALUES (%s, 'f', '') RETURNING id",
     }.items():
         values = (dataset,) if "%s" in statement else ()
         world.put(table, _one(connection, statement, *values), 0)
