@@ -22,9 +22,11 @@ from starlette.routing import BaseRoute, Match
 
 from twin.errors import (
     ConflictError,
+    ForbiddenError,
     InvalidError,
     NotFoundError,
     SetupError,
+    SignInNeededError,
     TooLargeError,
     TwinError,
     UnavailableError,
@@ -35,6 +37,8 @@ _log = logging.getLogger("gridtwin.api")
 MEDIA_TYPE = "application/problem+json"
 
 STATUS_OF_ERROR: Final[tuple[tuple[type[TwinError], int, str], ...]] = (
+    (SignInNeededError, 401, "sign-in-needed"),
+    (ForbiddenError, 403, "forbidden"),
     (NotFoundError, 404, "not-found"),
     (ConflictError, 409, "conflict"),
     (TooLargeError, 413, "too-large"),
@@ -61,6 +65,8 @@ PROBLEM_CONTENT: Final[dict[str, Any]] = {
 }
 COMMON_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     400: {**PROBLEM_CONTENT, "description": "The request cannot be read."},
+    401: {**PROBLEM_CONTENT, "description": "Nobody is signed in."},
+    403: {**PROBLEM_CONTENT, "description": "The caller's roles do not allow it."},
     413: {**PROBLEM_CONTENT, "description": "The body is larger than the limit."},
     422: {**PROBLEM_CONTENT, "description": "A value is wrong."},
     503: {**PROBLEM_CONTENT, "description": "A part that is needed is not there now."},

@@ -35,6 +35,14 @@ class NotFoundError(TwinError):
     """The thing asked for does not exist."""
 
 
+class SignInNeededError(TwinError):
+    """Nobody is signed in, or the session is over."""
+
+
+class ForbiddenError(TwinError):
+    """Whoever asks is known, and may not."""
+
+
 class ConflictError(TwinError):
     """The act does not fit the present state, for example a version that is no longer the newest."""
 

@@ -204,8 +204,8 @@ def test_ten_thousand_mixed_requests_over_one_connection_show_no_foreign_row(mad
 
 
 FORBIDDEN = {
-    "moving a case out of the area": "UPDATE case_file SET geom = (SELECT 'SRID=4326;POINT(110 35)'::geometry) "
-    "WHERE id = %(own)s",
+    "moving a case out of the area": "UPDATE case_file "
+    "SET geom = (SELECT 'SRID=4326;POINT(110 35)'::geometry) WHERE id = %(own)s",
     "telling the journal of another area": "INSERT INTO journal (seq, kind, subject, area_code, actor, data) "
     "SELECT journal_newest() + 1, 'case.filed', 'case/1', %(other)s, 'me', '{}'",
     "renaming devices": "UPDATE device SET name = 'x'",

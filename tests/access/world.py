@@ -112,7 +112,8 @@ def _area(connection: psycopg.Connection, dataset: int, level: str, code: str, g
     return _one(
         connection,
         "INSERT INTO area (dataset_id, source_ref, content_hash, code, level, name, geom, label_point, "
-        "made_by, area_m2) VALUES (%s, %s, '', %s, %s, %s, ST_GeomFromEWKT(%s), ST_GeomFromEWKT(%s), 'drawn', 1) "
+        "made_by, area_m2) "
+        "VALUES (%s, %s, '', %s, %s, %s, ST_GeomFromEWKT(%s), ST_GeomFromEWKT(%s), 'drawn', 1) "
         "RETURNING id",
         dataset,
         f"{level}/{code}",

@@ -57,6 +57,7 @@ _FIND = text(
     """
     SELECT c.id, c.kind, c.expires_at, c.seen_at, c.parent_id, a.id AS account_id, a.name, a.display_name,
            a.kind AS account_kind, a.must_change_password, a.worker_id, a.demo,
+           (SELECT device_id FROM worker WHERE worker.id = a.worker_id) AS tracker_id,
            coalesce((SELECT jsonb_agg(jsonb_build_array(m.role, m.low, m.high)) FROM membership AS m
                      WHERE m.account_id = a.id AND m.valid_from <= now()
                        AND (m.valid_to IS NULL OR m.valid_to > now())), '[]') AS held
@@ -166,7 +167,9 @@ async def find_identity(
         must_change_password=row.must_change_password,
         demo=row.demo,
         grants=grants_of(
-            ((role, Scope.of([(low, high)])) for role, low, high in row.held), worker_id=row.worker_id
+            ((role, Scope.of([(low, high)])) for role, low, high in row.held),
+            row.worker_id,
+            row.tracker_id,
         ),
     )
 

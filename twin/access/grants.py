@@ -20,8 +20,9 @@ class Grants:
         Where rows, or only counts, of a class of data may be read; a class that is missing is closed.
     acts
         Where an act may be done.
-    worker_id
-        The worker this account is: the own row, tracker and tasks are seen wherever they are.
+    worker_id, tracker_id
+        The worker this account is, and the device they carry: the own row, tracker and tasks are seen
+        wherever they are.
     roles
         Names of the roles, for the record.
     """
@@ -30,6 +31,7 @@ class Grants:
     acts: dict[Act, Scope] = field(default_factory=dict)
     counts: dict[DataClass, Scope] = field(default_factory=dict)
     worker_id: int | None = None
+    tracker_id: int | None = None
     roles: tuple[str, ...] = ()
 
     def scope(self, data: DataClass) -> Scope:
@@ -43,7 +45,7 @@ class Grants:
     @property
     def key(self) -> tuple[object, ...]:
         """Equal for callers that may read the same: they share what is made for them."""
-        return (*(self.scope(data).ranges for data in DataClass), self.worker_id)
+        return (*(self.scope(data).ranges for data in DataClass), self.worker_id, self.tracker_id)
 
     @property
     def privileged(self) -> bool:
@@ -60,17 +62,19 @@ class Grants:
         return values
 
 
-def grants_of(held: Iterable[tuple[str, Scope]], worker_id: int | None = None) -> Grants:
+def grants_of(
+    held: Iterable[tuple[str, Scope]], worker_id: int | None = None, tracker_id: int | None = None
+) -> Grants:
     """Join the roles an account holds, each at the scope of its area.
 
     Parameters
     ----------
     held
         Name of the role and where it is held. A role this build does not know gives nothing.
-    worker_id
+    worker_id, tracker_id
         See `Grants`.
     """
-    grants = Grants(worker_id=worker_id, roles=())
+    grants = Grants()
     names: set[str] = set()
     for name, scope in held:
         role = ROLE_BY_NAME.get(name)
@@ -83,7 +87,7 @@ def grants_of(held: Iterable[tuple[str, Scope]], worker_id: int | None = None) -
             grants.counts[data] = grants.counts.get(data, NOTHING) | scope
         for act in role.acts:
             grants.acts[act] = grants.acts.get(act, NOTHING) | scope
-    return Grants(grants.reads, grants.acts, grants.counts, worker_id, tuple(sorted(names)))
+    return Grants(grants.reads, grants.acts, grants.counts, worker_id, tracker_id, tuple(sorted(names)))
 
 
 NO_GRANTS: Final = Grants()

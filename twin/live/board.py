@@ -9,10 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.access.grants import Grants
+from twin.access.roles import DataClass
 from twin.catalog import SLOTS, Catalog
 from twin.live.ages import LayerAge, layer_ages
 from twin.live.rooms import RoomCircles, RoomIndex, rooms_of, surely_inside
 from twin.states import State
+
+WORKERS = 1
+"""Layer of what moves with a person."""
 
 FLAG_SIMULATED = 1
 FLAG_POSITION_ESTIMATED = 2
@@ -29,6 +34,7 @@ _COLUMNS: dict[str, tuple[Any, tuple[int, ...], Any]] = {
     "kind": (np.uint16, (), 0),
     "flags": (np.uint8, (), 0),
     "layer": (np.uint8, (), 0),
+    "scope_code": (np.int64, (), 0),
     "lon": (np.float64, (), np.nan),
     "lat": (np.float64, (), np.nan),
     "height_m": (np.float32, (), 0.0),
@@ -65,6 +71,7 @@ class Placement:
     lat: float
     height_m: float
     expected_s: float
+    scope_code: int = 0
 
 
 @dataclass(slots=True)
@@ -131,6 +138,7 @@ class Board:
     kind: NDArray[np.uint16]
     flags: NDArray[np.uint8]
     layer: NDArray[np.uint8]
+    scope_code: NDArray[np.int64]
     lon: NDArray[np.float64]
     lat: NDArray[np.float64]
     height_m: NDArray[np.float32]
@@ -169,6 +177,24 @@ class Board:
     def __len__(self) -> int:
         return len(self.row_of_id)
 
+    # who may see it
+
+    def in_scope(self, rows: Rows, grants: Grants) -> NDArray[np.bool_]:
+        """Say for rows, shape (n,), which ones grants let their holder see.
+
+        The same rule as the policy of the table ``device``: what is installed by the class of places,
+        workers by their own class, and always the own tracker.
+        """
+        codes, workers = self.scope_code[rows], self.layer[rows] == WORKERS
+        seen = np.where(
+            workers,
+            grants.scope(DataClass.WORKER).contains(codes),
+            grants.scope(DataClass.PLACE).contains(codes),
+        )
+        if grants.tracker_id is not None:
+            seen |= self.device_id[rows] == grants.tracker_id
+        return seen
+
     # what is installed
 
     def place(self, placements: Sequence[Placement]) -> Rows:
@@ -180,9 +206,13 @@ class Board:
         if not len(rows):
             return rows
         columns = list(
-            zip(*((p.kind, p.flags, p.layer, p.height_m, p.expected_s) for p in placements), strict=True)
+            zip(
+                *((p.kind, p.flags, p.layer, p.height_m, p.expected_s, p.scope_code) for p in placements),
+                strict=True,
+            )
         )
-        for name, column in zip(("kind", "flags", "layer", "height_m", "expected_s"), columns, strict=True):
+        names = ("kind", "flags", "layer", "height_m", "expected_s", "scope_code")
+        for name, column in zip(names, columns, strict=True):
             getattr(self, name)[rows] = column
         lon = np.array([p.lon for p in placements])
         lat = np.array([p.lat for p in placements])

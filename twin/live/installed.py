@@ -32,7 +32,7 @@ _VERSIONS = text(
 _DEVICES = text(
     """
     SELECT id, uid, kind, ST_X(geom) AS lon, ST_Y(geom) AS lat, height_m, expected_interval_s, simulated,
-           position_source = 'estimated' AS estimated, bearing_deg IS NOT NULL AS has_bearing
+           position_source = 'estimated' AS estimated, bearing_deg IS NOT NULL AS has_bearing, scope_code
     FROM device WHERE id = ANY(:ids) ORDER BY id
     """
 )
@@ -79,7 +79,19 @@ class Installed:
     def _placements(self, rows: Any) -> list[Placement]:
         kinds = self._board.catalog.by_name
         placements: list[Placement] = []
-        for device_id, uid, kind_name, lon, lat, height_m, interval_s, simulated, estimated, bearing in rows:
+        for (
+            device_id,
+            uid,
+            kind_name,
+            lon,
+            lat,
+            height_m,
+            interval_s,
+            simulated,
+            estimated,
+            bearing,
+            code,
+        ) in rows:
             kind = kinds.get(kind_name)
             if kind is None:
                 self.unknown_kinds.add(kind_name)
@@ -97,6 +109,7 @@ class Installed:
                 lat=lat,
                 height_m=height_m,
                 expected_s=interval_s or kind.expected_interval_s,
+                scope_code=code,
             )
             placements.append(placement)
         return placements

@@ -1,0 +1,119 @@
+"""Tell who sends a request, from its cookie or its token, without asking the database each time."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from http.cookies import CookieError, SimpleCookie
+from typing import Final
+from uuid import UUID
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from starlette.types import Scope
+
+from twin.access import credentials
+from twin.access.credentials import CredentialKind, Identity
+
+COOKIE: Final = "gridtwin_session"
+SECURE_COOKIE: Final = "__Host-gridtwin_session"
+"""Where the page came by https; browsers take it only so."""
+
+REMEMBERED_S: Final = 10.0
+"""An identity is asked for anew this often even where no notice of a change came."""
+
+_MOST_REMEMBERED: Final = 20_000
+_LONGEST_SECRET: Final = 200
+_BROWSER_KINDS: Final = (CredentialKind.SESSION, CredentialKind.KIOSK)
+
+
+class Door:
+    """Knows who holds which secret; what it remembers is forgotten with the first notice of a change.
+
+    Parameters
+    ----------
+    engine
+        Signed in as the role that sees accounts.
+    """
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.engine = engine
+        self._known: OrderedDict[bytes, tuple[Identity | None, float]] = OrderedDict()
+        self._of_account: dict[UUID, set[bytes]] = {}
+
+    async def identify(self, scope: Scope) -> Identity | None:
+        """Return who sent a request; None when nobody is signed in.
+
+        A bearer token is looked at first: a program that sends one means it, whatever cookie rides along.
+        """
+        token, cookie = secrets_of(scope)
+        if token is not None:
+            return await self._identity(token, (CredentialKind.TOKEN,))
+        return None if cookie is None else await self._identity(cookie, _BROWSER_KINDS)
+
+    async def _identity(self, secret: str, kinds: tuple[CredentialKind, ...]) -> Identity | None:
+        key = credentials.digest(secret) + kinds[0].value.encode()
+        kept = self._known.get(key)
+        now = time.monotonic()
+        if kept is not None and kept[1] > now:
+            return kept[0]
+        async with self.engine.begin() as connection:
+            identity = await credentials.find_identity(connection, secret, *kinds)
+        self._remember(key, identity, now)
+        return identity
+
+    def _remember(self, key: bytes, identity: Identity | None, now: float) -> None:
+        self._known[key] = identity, now + REMEMBERED_S
+        self._known.move_to_end(key)
+        if identity is not None:
+            self._of_account.setdefault(identity.account_id, set()).add(key)
+        while len(self._known) > _MOST_REMEMBERED:
+            old, (gone, _) = self._known.popitem(last=False)
+            if gone is not None:
+                self._of_account.get(gone.account_id, set()).discard(old)
+
+    def forget(self, account_id: UUID) -> None:
+        """Forget what is known of an account: its rights or secrets changed."""
+        for key in self._of_account.pop(account_id, ()):
+            self._known.pop(key, None)
+
+    def forget_all(self) -> None:
+        """Forget everything, for when notices may have been missed."""
+        self._known.clear()
+        self._of_account.clear()
+
+
+def secrets_of(scope: Scope) -> tuple[str | None, str | None]:
+    """Return the bearer token and the session cookie of a request, each None where there is none."""
+    token = cookie = None
+    for name, value in scope["headers"]:
+        if name == b"authorization":
+            scheme, _, given = value.decode("latin-1").partition(" ")
+            if scheme.lower() == "bearer":
+                token = given.strip()[:_LONGEST_SECRET]
+        elif name == b"cookie":
+            cookie = _session_cookie(value.decode("latin-1")) or cookie
+    return token, cookie
+
+
+def _session_cookie(header: str) -> str | None:
+    if COOKIE not in header:
+        return None
+    try:
+        jar = SimpleCookie(header)
+    except CookieError:
+        return None
+    for name in (SECURE_COOKIE, COOKIE):
+        if name in jar:
+            return jar[name].value[:_LONGEST_SECRET]
+    return None
+
+
+def address_of(scope: Scope) -> str:
+    """Return the address a request came from, as the server's own socket sees it."""
+    client = scope.get("client")
+    return str(client[0]) if client else ""
+
+
+def is_secure(scope: Scope) -> bool:
+    """Say whether the browser came by https."""
+    return scope.get("scheme") in {"https", "wss"}

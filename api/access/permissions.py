@@ -1,0 +1,118 @@
+"""Declare what each route asks of its caller; a route that declares nothing keeps the server from starting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import Depends
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.requests import HTTPConnection
+
+from api.access.caller import Caller
+from api.access.door import address_of
+from twin.access.credentials import Identity
+from twin.access.roles import Act, DataClass
+from twin.errors import ForbiddenError, SignInNeededError
+
+IDENTITY_KEY: Final = "gridtwin.identity"
+"""Where the edge leaves who asks in the scope of a request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What a route asks: nothing, to be signed in, to read one of some classes somewhere, or to do an act.
+
+    Where in the tree the caller may do it is not asked here: the database shows and takes only that.
+    """
+
+    name: str
+    public: bool = False
+    reads: frozenset[DataClass] = frozenset()
+    counts: bool = False
+    act: Act | None = None
+    before_password_change: bool = False
+
+    def holds(self, identity: Identity) -> bool:
+        """Say whether somebody has it."""
+        grants = identity.grants
+        if self.act is not None:
+            return bool(grants.where(self.act))
+        if not self.reads:
+            return True
+        return any(grants.scope(data) or (self.counts and grants.counts.get(data)) for data in self.reads)
+
+
+PUBLIC: Final = Permission("public", public=True)
+SIGNED_IN: Final = Permission("signed in")
+OWN_ACCOUNT: Final = Permission("own account", before_password_change=True)
+"""What somebody who must set a new password first may still do."""
+
+
+def reads(*classes: DataClass, counts: bool = False) -> Permission:
+    """Ask that the caller reads rows of one of these classes somewhere, or their counts where they do."""
+    return Permission("reads " + " or ".join(classes), reads=frozenset(classes), counts=counts)
+
+
+def does(act: Act) -> Permission:
+    """Ask that the caller may do an act somewhere."""
+    return Permission(f"does {act.value}", act=act)
+
+
+class _Check:
+    """The dependency of a route; holds the permission so that it can be read off the route."""
+
+    def __init__(self, permission: Permission) -> None:
+        self.permission = permission
+
+    async def __call__(self, connection: HTTPConnection) -> Caller | None:
+        identity: Identity | None = connection.scope.get(IDENTITY_KEY)
+        if self.permission.public:
+            return None
+        if identity is None:
+            raise SignInNeededError("nobody is signed in", hint="sign in at /sign-in, or send a token")
+        if identity.must_change_password and not self.permission.before_password_change:
+            raise ForbiddenError("a new password must be set first", hint="POST /api/account/password")
+        if not self.permission.holds(identity):
+            raise ForbiddenError(
+                "the roles of this account do not allow this", where=connection.scope["path"][:200]
+            )
+        return Caller(identity, address_of(connection.scope), connection.app.state.runtime)
+
+
+def needs(permission: Permission) -> Any:
+    """Return the dependency that lets only callers with a permission through, and gives the `Caller`."""
+    return Depends(_Check(permission))
+
+
+def permission_of(route: APIRoute) -> Permission | None:
+    """Return what a route declares, None where it declares nothing or more than one thing."""
+    found = {check.permission for check in _checks(route.dependant)}
+    return found.pop() if len(found) == 1 else None
+
+
+def _checks(dependant: Dependant) -> Iterable[_Check]:
+    call: Callable[..., Any] | None = dependant.call
+    if isinstance(call, _Check):
+        yield call
+    for inner in dependant.dependencies:
+        yield from _checks(inner)
+
+
+def require_declared(routes: Iterable[object]) -> None:
+    """Check that every route declares exactly one permission.
+
+    Raises
+    ------
+    RuntimeError
+        One does not; names all of them.
+    """
+    missing = [
+        f"{','.join(sorted(route.methods))} {route.path}"
+        for route in routes
+        if isinstance(route, APIRoute) and permission_of(route) is None
+    ]
+    if missing:
+        raise RuntimeError(f"routes without exactly one permission: {'; '.join(missing)}")
