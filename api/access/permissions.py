@@ -1,4 +1,4 @@
-"""Declare what each route asks of its caller; a route that declares nothing keeps the server from starting."""
+"""Declare what each route asks of its caller; where one declares nothing, no server starts."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def require_declared(routes: Iterable[object]) -> None:
         One does not; names all of them.
     """
     missing = [
-        f"{','.join(sorted(route.methods))} {route.path}"
+        f"{','.join(sorted(route.methods or ()))} {route.path}"
         for route in routes
         if isinstance(route, APIRoute) and permission_of(route) is None
     ]

@@ -368,6 +368,12 @@ async def name_of(connection: AsyncConnection, account_id: UUID) -> str:
     return name
 
 
+async def kind_of(connection: AsyncConnection, account_id: UUID) -> str:
+    """Return whether an account is a ``person``, a ``kiosk`` or a ``program``."""
+    found = await connection.execute(text("SELECT kind FROM account WHERE id = :id"), {"id": account_id})
+    return str(found.scalar_one())
+
+
 async def _changed(connection: AsyncConnection, statement: str, name: str, missing: str) -> UUID:
     found: UUID | None = (
         await connection.execute(text(statement), {"name": name.strip().lower()})

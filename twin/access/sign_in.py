@@ -15,7 +15,7 @@ from twin.access.passwords import Passwords
 from twin.access.record import Actor, Entry, write
 from twin.access.sealing import Sealer
 from twin.access.second_factor import enrolment_uri, make_secret, matched_step
-from twin.errors import TwinError
+from twin.errors import SignInNeededError
 
 MOST_FAILURES: Final = 5
 LOCKED_MINUTES: Final = 15
@@ -50,7 +50,7 @@ _PENDING = text("SELECT note FROM credential WHERE id = :id")
 _SECRET = text("UPDATE account SET totp_secret = :sealed, totp_step = :step WHERE id = :id")
 
 
-class SignInRefusedError(TwinError):
+class SignInRefusedError(SignInNeededError):
     """The name or the password is wrong, or the account is locked or closed: nobody is told which."""
 
 
@@ -88,7 +88,7 @@ class SignIn:
 
     def __init__(self, engine: AsyncEngine, passwords: Passwords, sealer: Sealer) -> None:
         self._engine = engine
-        self._passwords = passwords
+        self.passwords = passwords
         self._sealer = sealer
 
     async def by_password(
@@ -108,14 +108,12 @@ class SignIn:
             ).first()
         usable = row is not None and row.kind == "person" and not (row.disabled or row.locked or row.unused)
         # Outside of any transaction: a hash takes long, and a connection is worth more than that.
-        fits = await self._passwords.fits(row.password_hash if row is not None else None, password)
+        fits = await self.passwords.fits(row.password_hash if row is not None else None, password)
         actor = Actor(name or "?", row.id if row is not None else None, (), address)
         if row is None or not usable or not fits:
             await self._refuse(actor, row.id if row is not None and usable else None, "password")
         assert row is not None
-        rehashed = (
-            await self._passwords.hash(password) if self._passwords.outdated(row.password_hash) else None
-        )
+        rehashed = await self.passwords.hash(password) if self.passwords.outdated(row.password_hash) else None
         async with self._engine.begin() as connection:
             probe, probe_id = await credentials.issue(
                 connection, row.id, CredentialKind.SECOND, address=address, agent=agent
@@ -176,6 +174,16 @@ class SignIn:
         )
         await self._refuse(actor, identity.account_id if identity else None, "code")
         raise AssertionError
+
+    async def knows_password(self, account_id: UUID, password: str) -> bool:
+        """Say whether this is the password an account has now."""
+        async with self._engine.connect() as connection:
+            hashed = (
+                await connection.execute(
+                    text("SELECT password_hash FROM account WHERE id = :id"), {"id": account_id}
+                )
+            ).scalar_one_or_none()
+        return await self.passwords.fits(hashed, password)
 
     async def sign_out(self, identity: Identity, address: str) -> None:
         """End a session, with its tickets and sockets."""

@@ -1,0 +1,90 @@
+"""Tell people who they are signed in as, and let them set their own password."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from api.access.caller import Caller
+from api.access.permissions import OWN_ACCOUNT, needs
+from api.routes.answers import Names
+from api.runtime import Running
+from twin.access import accounts
+from twin.access.roles import ROLE_BY_NAME
+from twin.access.sign_in import SignInRefusedError
+from twin.errors import ForbiddenError
+
+router = APIRouter(tags=["account"])
+
+
+class HeldRole(BaseModel):
+    """A role of the caller."""
+
+    role: str
+    title: Names
+
+
+class AccountAnswer(BaseModel):
+    """Who asks: name, roles, what they read and do."""
+
+    id: UUID
+    name: str
+    display_name: str
+    kind: str
+    demo: bool
+    must_change_password: bool
+    roles: list[HeldRole]
+    reads: list[str]
+    acts: list[str]
+
+
+@router.get("/api/account")
+async def get_account(caller: Annotated[Caller, needs(OWN_ACCOUNT)]) -> AccountAnswer:
+    """Return who is signed in."""
+    identity = caller.identity
+    return AccountAnswer(
+        id=identity.account_id,
+        name=identity.name,
+        display_name=identity.display_name,
+        kind=identity.account_kind,
+        demo=identity.demo,
+        must_change_password=identity.must_change_password,
+        roles=[
+            HeldRole(role=name, title=Names(zh=ROLE_BY_NAME[name].zh, en=ROLE_BY_NAME[name].en))
+            for name in caller.grants.roles
+        ],
+        reads=sorted(data.value for data, scope in caller.grants.reads.items() if scope),
+        acts=sorted(act.value for act, scope in caller.grants.acts.items() if scope),
+    )
+
+
+class PasswordRequest(BaseModel):
+    """The password that holds, and the new one."""
+
+    old: Annotated[str, Field(min_length=1, max_length=200)]
+    new: Annotated[str, Field(min_length=1, max_length=200, pattern="^[^\\x00]*$")]
+
+
+@router.post("/api/account/password", status_code=204)
+async def set_own_password(
+    running: Running, caller: Annotated[Caller, needs(OWN_ACCOUNT)], body: PasswordRequest
+) -> None:
+    """Set a new password; every other session of the account ends."""
+    if caller.identity.account_kind != "person":
+        raise ForbiddenError("only people have passwords", where="account")
+    if not await running.sign_in.knows_password(caller.identity.account_id, body.old):
+        raise SignInRefusedError("the password that holds is another one", where="old")
+    async with running.accounts.begin() as connection:
+        await accounts.set_password(
+            connection,
+            caller.actor,
+            caller.identity.account_id,
+            body.new,
+            running.sign_in.passwords,
+            must_change=False,
+            keep_session=caller.identity.credential_id,
+        )
+    running.door.forget(caller.identity.account_id)

@@ -1,0 +1,142 @@
+"""Sign people and wall screens in and out, and open live sockets for them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from api.access.caller import Caller
+from api.access.cookies import give_cookie, take_cookies
+from api.access.door import address_of
+from api.access.permissions import OWN_ACCOUNT, PUBLIC, SIGNED_IN, needs
+from api.runtime import Running
+from twin.access import credentials
+from twin.access.credentials import LIFETIMES, CredentialKind
+from twin.access.record import Actor, Entry, write
+from twin.access.sign_in import SecondStep, SignedIn, SignInRefusedError
+
+router = APIRouter(tags=["sign-in"])
+
+Text = Annotated[str, Field(min_length=1, max_length=200, pattern="^[^\\x00]*$")]
+
+
+class SignInRequest(BaseModel):
+    """Name and password."""
+
+    name: Text
+    password: Text
+
+
+class CodeRequest(BaseModel):
+    """The secret of the first step, and the code of the authenticator."""
+
+    step: Text
+    code: Annotated[str, Field(min_length=6, max_length=12, pattern="^[0-9 ]*$")]
+
+
+class SignInAnswer(BaseModel):
+    """Signed in, with a cookie; or the code of an authenticator is asked for.
+
+    ``enrolment`` is the ``otpauth://`` address of a new authenticator where the account has none.
+    """
+
+    state: Literal["signed_in", "code_needed"]
+    must_change_password: bool = False
+    step: str | None = None
+    enrolment: str | None = None
+
+
+@router.post("/api/sign-in", dependencies=[needs(PUBLIC)])
+async def sign_in(
+    running: Running, request: Request, response: Response, body: SignInRequest
+) -> SignInAnswer:
+    """Sign in with a name and a password; what is wrong is never said more closely."""
+    done = await running.sign_in.by_password(
+        body.name, body.password, address_of(request.scope), _agent(request)
+    )
+    if isinstance(done, SecondStep):
+        return SignInAnswer(state="code_needed", step=done.secret, enrolment=done.enrolment)
+    return _opened(request, response, done)
+
+
+@router.post("/api/sign-in/code", dependencies=[needs(PUBLIC)])
+async def sign_in_with_code(
+    running: Running, request: Request, response: Response, body: CodeRequest
+) -> SignInAnswer:
+    """Finish signing in with the code of an authenticator."""
+    done = await running.sign_in.by_code(body.step, body.code, address_of(request.scope), _agent(request))
+    return _opened(request, response, done)
+
+
+def _opened(request: Request, response: Response, done: SignedIn) -> SignInAnswer:
+    give_cookie(request, response, done.secret, datetime.now(UTC) + LIFETIMES[CredentialKind.SESSION])
+    return SignInAnswer(state="signed_in", must_change_password=done.must_change_password)
+
+
+def _agent(request: Request) -> str | None:
+    return request.headers.get("user-agent")
+
+
+@router.post("/api/sign-out", status_code=204)
+async def sign_out(
+    running: Running, response: Response, caller: Annotated[Caller, needs(OWN_ACCOUNT)]
+) -> None:
+    """End this session, with its live sockets."""
+    await running.sign_in.sign_out(caller.identity, caller.address)
+    running.door.forget(caller.identity.account_id)
+    take_cookies(response)
+
+
+class EnrolRequest(BaseModel):
+    """The code that an administrator made for one screen."""
+
+    code: Text
+
+
+@router.post("/api/kiosk/enrol", status_code=204, dependencies=[needs(PUBLIC)])
+async def enrol_kiosk(running: Running, request: Request, response: Response, body: EnrolRequest) -> None:
+    """Make this browser a wall screen: it reads and does nothing, and stays signed in for a year."""
+    address = address_of(request.scope)
+    async with running.accounts.begin() as connection:
+        identity = await credentials.consume(connection, body.code.strip(), CredentialKind.ENROLMENT)
+        if identity is None or identity.account_kind != "kiosk":
+            raise SignInRefusedError(
+                "this code is wrong, was used before or is too old", hint="ask for a new one"
+            )
+        secret, _ = await credentials.issue(
+            connection,
+            identity.account_id,
+            CredentialKind.KIOSK,
+            address=address,
+            agent=_agent(request),
+        )
+        actor = Actor(identity.name, identity.account_id, identity.grants.roles, address)
+        await write(connection, actor, Entry("kiosk.enrolled", f"account/{identity.name}"))
+    give_cookie(request, response, secret, datetime.now(UTC) + LIFETIMES[CredentialKind.KIOSK])
+
+
+class TicketAnswer(BaseModel):
+    """What opens one live socket, once, within these seconds: ``/live?ticket=...``."""
+
+    ticket: str
+    expires_s: float
+
+
+TICKET_S: Final = LIFETIMES[CredentialKind.TICKET].total_seconds()
+
+
+@router.post("/api/live/ticket")
+async def make_ticket(running: Running, caller: Annotated[Caller, needs(SIGNED_IN)]) -> TicketAnswer:
+    """Make a ticket for one live socket."""
+    async with running.accounts.begin() as connection:
+        ticket, _ = await credentials.issue(
+            connection,
+            caller.identity.account_id,
+            CredentialKind.TICKET,
+            parent_id=caller.identity.credential_id,
+            address=caller.address,
+        )
+    return TicketAnswer(ticket=ticket, expires_s=TICKET_S)
