@@ -38,7 +38,7 @@ from twin.partition.tables import (
 )
 from twin.partition.unit_grids import make_unit_grids
 
-VERSION = 1
+VERSION = 2
 """Number of the method; a change of it makes all grids anew."""
 
 _REGROUP_SHARE = 0.2
