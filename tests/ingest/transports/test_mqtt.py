@@ -179,6 +179,16 @@ async def test_poison_is_kept_with_its_reason_and_delays_nothing(feed, sender) -
     assert (b"not json",) in {(bytes(payload),) for _, payload in kept}
     who = dict(rows(database, "SELECT detail, source FROM quarantine WHERE reason = 'unknown_device'"))
     assert sorted(who.values()) == ["gt/v1/devices/nobody-1/observations", "gt/v1/gateways/gw-1/observations"]
+    kept = rows(database, "SELECT reason, source, detail FROM quarantine")
+    one, many = "gt/v1/devices/level-00/observations", "gt/v1/gateways/gw-1/observations"
+    assert {source for _, source, _ in kept} == {
+        *(one, many, "gt/v1/devices/nobody-1/observations", "gt/v1/devices/level-00/status")
+    }
+    assert all(detail.count(" · ") == 2 for _, _, detail in kept), "what, where, what to do"
+    details = {(reason, source): detail for reason, source, detail in kept}
+    assert "at device nobody-2, reading 0 · import the device first" in details["unknown_device", many]
+    assert "at device level-00, reading 0 · set the device's clock" in details["from_the_future", one]
+    assert "at device level-00 · send JSON" in details["malformed", one]
     assert transport.counters.stored == good + 1
     assert rows(database, "SELECT count(*) FROM observation") == [(good + 1,)]
 
@@ -216,8 +226,12 @@ async def test_reading_the_store_refuses_is_found_and_the_others_are_taken(feed,
     sender.send("gateways/gw-1/observations", message)
     await until(lambda: transport.counters.acknowledged == 1)
     assert transport.counters.stored == 19
-    kept = rows(database, "SELECT reason, payload FROM quarantine")
-    assert [(reason, bytes(payload)) for reason, payload in kept] == [("not_storable", b"level-13 13.0")]
+    ((reason, source, detail, payload),) = rows(
+        database, "SELECT reason, source, detail, payload FROM quarantine"
+    )
+    assert (reason, bytes(payload)) == ("not_storable", b"level-13 13.0")
+    assert source == "gt/v1/gateways/gw-1/observations"
+    assert "the store does not like 13 · at device level-13, reading 13" in detail
 
 
 async def test_status_makes_a_device_offline_and_back(feed, sender) -> None:
