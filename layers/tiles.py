@@ -224,8 +224,8 @@ def tile_sql(layers: tuple[TileLayer, ...], zoom: int) -> str:
     if not shown:
         return "SELECT ''::bytea WHERE $1::int4 >= 0 AND $2::int4 >= 0 AND $3::int4 >= 0"
     margin = BUFFER / EXTENT
-    # ST_AsMVT passes over rows without geometry. A filter on it would be pulled into the rows' own query, where
-    # PostgreSQL would cut every geometry twice: once to ask whether it is null, once to write it.
+    # ST_AsMVT passes over rows without geometry. A filter on it would be pulled into the rows' own query,
+    # where PostgreSQL would cut every geometry twice: once to ask whether it is null, once to write it.
     parts = " || ".join(
         f"(SELECT coalesce(ST_AsMVT(r, '{layer.name}', {EXTENT}, 'geom', 'id'), ''::bytea) "
         f"FROM ({layer.rows(zoom)}) AS r)"
