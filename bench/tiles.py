@@ -19,8 +19,9 @@ from bench import city
 from bench.http_load import Outcome, ask
 from bench.live.contenders import Ground, gridtwin
 from bench.live.database import connect
-from bench.mvt import count_features
+from bench.mvt import feature_ids
 from bench.report import Table, show, spread_ms
+from bench.tile_truth import ask_truth
 from bench.tipg import TIPG, install_tipg, tipg_server
 from bench.workplace import CommonOptions, option, workplace
 from ingest.transports.broker import Broker
@@ -100,6 +101,8 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
                 show(row["tiles"]),
                 f"{same['ours_complete']} of {same['tiles']}",
                 show(same["ours_missing"]),
+                show(same["ours_extra"]),
+                show(same["edge_only"]),
                 f"{same['tipg_complete']} of {same['tiles']}",
                 show(same["ours"]),
                 show(same["tipg"]),
@@ -130,7 +133,9 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
                 "zoom",
                 "tiles",
                 "ours complete",
-                "features missing",
+                "missing",
+                "too many",
+                "edge only",
                 "tipg complete",
                 "ours",
                 "tipg",
@@ -139,8 +144,9 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
             ),
             tiles,
             (
-                "complete: as many features as the database has for the tile (tipg: that intersect the tile;",
-                "ours: that intersect it with its buffer of 64 units, as the map needs at the seam).",
+                "ours complete: exactly the buildings with an area on the tile's grid, in the tile and its",
+                "buffer of 64 units, which the map needs at the seam; tipg: as many as intersect the tile.",
+                "edge only: reach less than half a unit into the buffer: no area on the grid, not drawn.",
             ),
         ),
     ]
@@ -221,47 +227,36 @@ def _compare(
     ours: Callable[..., str],
     theirs: Callable[..., str],
 ) -> dict[str, int]:
-    """Count the features of the same tiles on both sides, and in the database.
+    """Hold the features of the same tiles, on both sides, against the database.
 
-    tipg selects what intersects the tile; our tiles also hold what lies only in the buffer around it, so
-    each side is held against the count of its own rule.
+    tipg selects what intersects the tile, and names no features: its count is held against that rule. Ours
+    are held one by one against what has an area in the tile and its buffer.
     """
-    found = {
-        "tiles": len(chosen),
-        "ours": 0,
-        "ours_complete": 0,
-        "ours_missing": 0,
-        "tipg": 0,
-        "tipg_complete": 0,
-    }
+    found = dict.fromkeys(
+        ("ours", "ours_complete", "ours_missing", "ours_extra", "edge_only", "tipg", "tipg_complete"), 0
+    )
     with connect(url) as connection:
         for x, y in chosen:
-            mine, other = _features(ours(x, y)), _features(theirs(x, y))
-            row = connection.execute(_TRUTH, {"z": zoom, "x": x, "y": y, "margin": 64 / 4096}).fetchone()
-            assert row is not None
-            found["ours"] += mine
+            mine = [number for number in _features(ours(x, y)) if number is not None]
+            other = len(_features(theirs(x, y)))
+            truth = ask_truth(connection, zoom, x, y)
+            missing, extra = truth.missing(mine), frozenset(mine) - truth.drawn
+            found["ours"] += len(mine)
+            found["ours_missing"] += len(missing)
+            found["ours_extra"] += len(extra)
+            found["ours_complete"] += not missing and not extra
+            found["edge_only"] += len(truth.edge_only)
             found["tipg"] += other
-            found["ours_complete"] += mine == row[0]
-            found["ours_missing"] += int(str(row[0])) - mine
-            found["tipg_complete"] += other == row[1]
-    return found
+            found["tipg_complete"] += other == len(truth.in_tile)
+    return {"tiles": len(chosen), **found}
 
 
-_TRUTH = """
-    SELECT count(*) FILTER (WHERE ST_Intersects(geom_3857, wide)),
-           count(*) FILTER (WHERE ST_Intersects(geom_3857, env))
-    FROM building,
-         ST_TileEnvelope(%(z)s, %(x)s, %(y)s) AS env,
-         ST_TileEnvelope(%(z)s, %(x)s, %(y)s, margin => %(margin)s) AS wide
-    WHERE valid_to IS NULL AND geom_3857 && wide"""
-
-
-def _features(url: str) -> int:
+def _features(url: str) -> list[int | None]:
     with urllib.request.urlopen(url, timeout=30) as answer:
         body = answer.read()
     if body[:2] == b"\x1f\x8b":
         body = gzip.decompress(body)
-    return sum(count_features(body).values())
+    return [number for layer in feature_ids(body).values() for number in layer]
 
 
 def _throw_away(url: str) -> None:

@@ -141,6 +141,7 @@ def test_tiles(folder: Path) -> None:
         assert row[name]["per_s_median"] > 0
         assert row[name]["not_ok"] == 0
     assert row["same_features"]["ours_complete"] == row["same_features"]["tiles"] == 20
+    assert (row["same_features"]["ours_missing"], row["same_features"]["ours_extra"]) == (0, 0)
     assert row["same_features"]["tipg_complete"] == 20
 
 
