@@ -9,10 +9,12 @@ import sys
 import tempfile
 import traceback
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from api.cli import COMMANDS
+from api.version import version_line
 from twin.errors import TwinError
 
 EXIT_FAILED = 1
@@ -39,9 +41,25 @@ def make_app() -> typer.Typer:
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.callback()(_before)
     for module in COMMANDS.values():
         importlib.import_module(module).register(app)
     return app
+
+
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(version_line() + "\n")
+        raise typer.Exit
+
+
+def _before(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Tell the version and end.", callback=_tell_version, is_eager=True),
+    ] = False,
+) -> None:
+    """GridTwin: the live map of a community, its devices and its people."""
 
 
 def main() -> int:

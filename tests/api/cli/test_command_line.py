@@ -7,12 +7,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psycopg
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from api.cli import COMMANDS
 from api.cli.__main__ import make_app
+from api.version import version_line
 from twin.store.sockets import free_tcp_port
 
 ROOT = Path(__file__).parents[3]
@@ -77,6 +79,50 @@ def test_help_loads_nothing_heavy():
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+def test_version_is_told_and_light():
+    done = run("--version")
+    assert done.returncode == 0
+    assert done.stdout.strip() == version_line()
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("check",),
+        ("check", "--json"),
+        ("simulate",),
+        ("simulate", "--devices", "5"),
+        ("simulate", "--site-only"),
+    ],
+)
+def test_a_mistyped_data_dir_is_refused_and_nothing_is_made(tmp_path, command):
+    mistyped = tmp_path / "mistyped"
+    done = run(*command, "--data-dir", str(mistyped))
+    assert done.returncode == 1
+    assert str(mistyped) in done.stderr
+    assert "gridtwin up" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not mistyped.exists()
+
+
+@pytest.mark.postgis
+def test_a_database_without_gridtwin_is_refused_and_nothing_is_made(database):
+    cluster = database.cluster
+    with psycopg.connect(
+        cluster.database_url("postgres").replace("+psycopg", ""), autocommit=True
+    ) as connection:
+        connection.execute("CREATE DATABASE somebody_elses")
+    url = cluster.database_url("somebody_elses").replace("+psycopg", "")
+    done = run("check", "--database-url", url)
+    assert done.returncode == 1
+    assert "holds no GridTwin" in done.stderr
+    with psycopg.connect(url) as connection:
+        assert connection.execute(
+            "SELECT count(*) FROM pg_extension WHERE extname = 'postgis'"
+        ).fetchone() == (0,)
 
 
 @pytest.mark.parametrize(("option", "whose"), [("--port", ""), ("--mqtt-port", " of the broker")])
