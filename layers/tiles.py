@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -39,8 +40,8 @@ class TileLayer:
         Zooms at which it holds anything. A tile outside is empty, not an error.
     rows
         Gives, for a zoom, the SQL of the rows: ``id``, attributes and ``geom`` in tile units. The common
-        table ``tile`` (``env`` in EPSG:3857, ``wide`` with the buffer, ``wide_lonlat`` in storage degrees)
-        is in reach.
+        table ``tile`` (``env`` in EPSG:3857, ``wide`` with the buffer, ``lonlat`` in storage degrees,
+        ``true_share``: square metres on the ground per square metre of web mercator) is in reach.
     """
 
     name: str
@@ -60,8 +61,9 @@ def _simplified(column: str, zoom: int) -> str:
 
 
 def _building(zoom: int) -> str:
-    # A roof smaller than three pixels says nothing at this zoom.
-    least_m2 = 0.0 if zoom >= 15 else (pixel_m(zoom) * 8) ** 2 * 3
+    # Left out is only a roof under one screen pixel even at the next zoom, until which this tile is drawn: a
+    # 512-pixel tile has 4096 units, so there a pixel is four of its units wide.
+    seen = "" if zoom >= 15 else f"AND footprint_m2 >= {(pixel_m(zoom) * 4) ** 2:.3f} * tile.true_share"
     named = ", name" if zoom >= MAX_ZOOM else ""
     # Not simplified: a footprint has few vertices, and the tile's own grid joins those that fall together.
     return f"""
@@ -69,8 +71,7 @@ def _building(zoom: int) -> str:
                nullif(round(min_height_m * 10) / 10, 0)::float4 AS min_height{named},
                {_mvt("geom_3857")}
         FROM building, tile
-        WHERE valid_to IS NULL AND body <> 'outline' AND geom_3857 && tile.wide
-          AND footprint_m2 >= {least_m2:.1f}"""
+        WHERE valid_to IS NULL AND body <> 'outline' AND geom_3857 && tile.wide {seen}"""
 
 
 _ROADS_FROM_AFAR: Final = (
@@ -234,6 +235,7 @@ def tile_sql(layers: tuple[TileLayer, ...], zoom: int) -> str:
     return f"""
         WITH tile AS MATERIALIZED (
             SELECT env, ST_TileEnvelope($1, $2, $3, margin => {margin}) AS wide,
-                   ST_Transform(env, {STORAGE_SRID}) AS lonlat
+                   ST_Transform(env, {STORAGE_SRID}) AS lonlat,
+                   1 / cosh(ST_YMax(env) / {_WORLD_M / math.tau}) ^ 2 AS true_share
             FROM ST_TileEnvelope($1, $2, $3) AS env)
         SELECT {parts}"""
