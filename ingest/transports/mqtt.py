@@ -20,6 +20,7 @@ from ingest.decoders.status import decode_status
 from ingest.transports.broker import BrokerAddress
 from ingest.transports.counters import FeedCounters
 from ingest.transports.late_ack import LateAckClient
+from ingest.transports.topics import ROOT
 from ingest.transports.window import Window
 from twin.errors import TwinError, UnavailableError
 from twin.store.quarantine import Refused
@@ -27,11 +28,11 @@ from twin.twin import ObservationBatch, ObserveResult, Refusal, Twin
 
 log = logging.getLogger(__name__)
 
-ROOT = "gt/v1"
 WINDOW_S = 0.02
 """Messages that arrive within this time go into one commit."""
 
 _KEEPALIVE_S = 8  # a broker that hangs is known to be away after twice as long
+_UNANSWERED = 4  # pings, one a second, after which a broker is said to hang
 _IN_FLIGHT = 4  # batches handed to the twin that have not come back
 _WINDOW_ROWS = 10_000
 _PAUSE_BYTES = 64 * 1024 * 1024
@@ -79,13 +80,14 @@ class MqttTransport:
             Subscription(f"{ROOT}/devices/+/observations", qos=1),
             Subscription(f"{ROOT}/gateways/+/observations", qos=1),
             Subscription(f"{ROOT}/devices/+/status", qos=1),
+            Subscription(f"{ROOT}/gateways/+/status", qos=1),
         ]
         self._routes: dict[bytes, tuple[str, str]] = {}
         self._window = Window()
         self._arrived = asyncio.Event()
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._collector: asyncio.Task[None] | None = None
+        self._workers: list[asyncio.Task[None]] = []
         self._leaving = False
 
     async def start(self) -> None:
@@ -96,7 +98,10 @@ class MqttTransport:
         UnavailableError
             The broker cannot be reached or refuses us.
         """
-        self._collector = asyncio.create_task(self._collect(), name="mqtt.collect")
+        self._workers = [
+            asyncio.create_task(self._collect(), name="mqtt.collect"),
+            asyncio.create_task(self._watch_broker(), name="mqtt.watch"),
+        ]
         try:
             async with asyncio.timeout(15.0):
                 await self._client.connect(self._address.host, self._address.port, keepalive=_KEEPALIVE_S)
@@ -118,12 +123,9 @@ class MqttTransport:
                 while self.counters.waiting or self._tasks:
                     self._arrived.set()
                     await asyncio.sleep(0.01)
-        for task in (self._collector, *self._tasks):
-            if task is not None:
-                task.cancel()
-        await asyncio.gather(
-            *(t for t in (self._collector, *self._tasks) if t is not None), return_exceptions=True
-        )
+        for task in (*self._workers, *self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._workers, *self._tasks, return_exceptions=True)
         with contextlib.suppress(Exception):
             async with asyncio.timeout(2.0):
                 self._client.resume()
@@ -147,6 +149,27 @@ class MqttTransport:
             log.warning("the broker is away")
         self.counters.connected = False
 
+    async def _watch_broker(self) -> None:
+        """Tell within seconds when a broker is there but hangs; the connection itself is given more time.
+
+        What counts is that nothing came in a whole second after a ping, several times over: a second in
+        which we hung ourselves is followed by one that finds the answer.
+        """
+        unanswered = 0
+        while True:
+            before_s = self._client.last_heard_s
+            self._client.ping()
+            await asyncio.sleep(1.0)
+            counters = self.counters
+            if not counters.connected or counters.paused or self._client.last_heard_s != before_s:
+                unanswered = 0
+            else:
+                unanswered += 1
+            answering = unanswered < _UNANSWERED
+            if answering != counters.answering:
+                counters.answering = answering
+                log.warning("the broker answers again" if answering else "the broker does not answer")
+
     def _on_publish(self, topic: bytes, payload: bytes, number: int, connection: object) -> None:
         """Take one message off the wire; nothing here waits."""
         counters, window = self.counters, self._window
@@ -164,9 +187,12 @@ class MqttTransport:
             if form == "devices":
                 decode_device(uid, payload, readings)
             elif form == "gateways":
+                counters.hear_gateway(uid)
                 decode_gateway(payload, readings)
             elif form == "status":
                 self._take_status(uid, payload)
+            elif form == "gateway_status":
+                self._take_gateway_status(uid, payload)
             else:
                 raise DecodeError("wrong_topic", "not a topic of the device schema")
         except DecodeError as error:
@@ -202,8 +228,8 @@ class MqttTransport:
         if len(parts) == 5 and parts[:2] == ROOT.split("/"):
             if parts[4] == "observations" and parts[2] in ("devices", "gateways"):
                 form = parts[2]
-            elif parts[4] == "status" and parts[2] == "devices":
-                form = "status"
+            elif parts[4] == "status" and parts[2] in ("devices", "gateways"):
+                form = "status" if parts[2] == "devices" else "gateway_status"
         if len(self._routes) >= _ROUTES_KEPT:
             self._routes.clear()
         route = self._routes[topic] = (form, parts[3] if form != "none" else "")
@@ -222,6 +248,14 @@ class MqttTransport:
             self._twin.connection_found(rows)
         else:
             self._twin.connection_lost(rows)
+
+    def _take_gateway_status(self, name: str, payload: bytes) -> None:
+        if not payload:
+            return
+        if decode_status(payload):
+            self.counters.hear_gateway(name)
+        else:
+            self.counters.gateways.pop(name, None)
 
     def _quarantine(self, window: Window, index: int, wrong: RefusedReading) -> None:
         """Keep what is wrong of one message of the window, with its topic."""
@@ -337,7 +371,12 @@ class MqttTransport:
 def _sender(route: tuple[str, str]) -> str:
     """Say who a message came from, as far as its topic tells."""
     form, uid = route
-    who = {"devices": "device", "status": "device", "gateways": "gateway"}.get(form)
+    who = {
+        "devices": "device",
+        "status": "device",
+        "gateways": "gateway",
+        "gateway_status": "gateway",
+    }.get(form)
     return f"{who} {uid[:64]}" if who else ""
 
 

@@ -297,6 +297,52 @@ async def test_cut_connections_lose_and_double_nothing(feed, sender) -> None:
     assert transport.counters.stored == sent
 
 
+async def test_a_gateway_is_heard_until_it_says_goodbye(feed, sender) -> None:
+    _, transport, _ = feed
+    counters = transport.counters
+    assert counters.gateway_silent_s("sim-gw-") is None
+    sender.send("gateways/sim-gw-001/status", b"online")
+    sender.send("gateways/gw-1/status", {"status": "online"})
+    await until(lambda: set(counters.gateways) == {"sim-gw-001", "gw-1"})
+    assert 0 <= counters.gateway_silent_s("sim-gw-") < 2
+    sender.send("gateways/sim-gw-001/status", b"offline")
+    await until(lambda: counters.gateway_silent_s("sim-gw-") is None)
+    sender.send("gateways/sim-gw-002/observations", {"t": now_ms(), "p": "level", "d": "level-00", "v": 1})
+    await until(lambda: counters.gateway_silent_s("sim-gw-") is not None)
+    sender.send("gateways/gw-1/status", b"perhaps")
+    await until(lambda: counters.refused.total() == 1)
+    assert counters.acknowledged >= 3
+
+
+async def test_broker_that_hangs_is_told_within_seconds_and_so_is_its_return(
+    database, server_dir, caplog
+) -> None:
+    broker = Broker(server_dir / f"broker-{uuid.uuid4().hex[:6]}", port=0)
+    broker.start()
+    engine = create_async_engine(database.fresh().async_url)
+    twin = await Twin.open(engine)
+    transport = MqttTransport(twin, broker.address, client_id="hanging")
+    try:
+        await transport.start()
+        await until(lambda: transport.counters.connected)
+        await asyncio.sleep(6)  # nothing is sent all the while: quiet is not hanging
+        assert transport.counters.answering
+        os.kill(broker.pid, signal.SIGSTOP)
+        begun = time.monotonic()
+        await until(lambda: not transport.counters.answering)
+        assert time.monotonic() - begun < 8
+        os.kill(broker.pid, signal.SIGCONT)
+        await until(lambda: transport.counters.answering, 4)
+        assert transport.counters.connections == 1, "the connection lived through it"
+        assert "does not answer" in caplog.text
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+        await transport.stop()
+        await twin.close()
+        await engine.dispose()
+        broker.stop()
+
+
 async def test_broker_that_restarts_is_found_again(database, install_devices, server_dir) -> None:
     fresh = database.fresh()
     install_devices(fresh, {f"level-{i:02d}": "water_level" for i in range(20)})
