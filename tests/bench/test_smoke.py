@@ -141,7 +141,7 @@ def test_tiles(folder: Path) -> None:
         assert row[name]["per_s_median"] > 0
         assert row[name]["not_ok"] == 0
         assert row[name]["server_ms"] > 0
-    assert row["tipg"]["database_ms"] > 0 < row["cold"]["database_ms"]
+    assert row["processor_ratio"] > 0
     assert (row["cold"]["passes"], row["kept"]["passes"]) == (12, 2)
     assert row["same_features"]["ours_complete"] == row["same_features"]["tiles"] == 20
     assert (row["same_features"]["ours_missing"], row["same_features"]["ours_extra"]) == (0, 0)
