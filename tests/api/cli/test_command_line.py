@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import psycopg
@@ -169,6 +171,28 @@ def test_errors_are_json_where_json_was_asked_for():
     assert "cannot be reached" in error["what"]
     assert "secret" not in done.stdout + done.stderr
     assert error["hint"]
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8])
+def test_ctrl_c_at_any_moment_is_one_line(delay_s, tmp_path):
+    """Started as the launcher does: the signal is held back until the command line can take it."""
+    ready = tmp_path / "began"
+    program = (
+        "import os, pathlib, signal, sys\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})\n"
+        f"pathlib.Path({str(ready)!r}).touch()\n"
+        "os.execv(sys.executable, [sys.executable, '-P', '-m', 'api.cli', 'check', '--database-url', "
+        "'postgresql://me@192.0.2.1/x'])"  # an address nobody answers at
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    while not ready.exists():
+        time.sleep(0.005)
+    time.sleep(delay_s)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    if "cannot be reached" in said:
+        pytest.skip("the network refused sooner than we interrupted")
+    assert said.strip() == "gridtwin: stopped"
+    assert process.returncode in (130, -signal.SIGINT), "a shell calls both 130"
 
 
 def test_a_fault_of_ours_is_one_line_with_a_file(monkeypatch, capsys):
