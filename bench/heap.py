@@ -27,6 +27,11 @@ _BESIDE_CODE: Final = frozenset(
         "WeakArrayList",
     )
 )
+# What the DevTools session keeps of each request: the measuring's own, on no wall.
+_OF_DEVTOOLS: Final = "blink::NetworkResourcesData"
+# V8 keeps one of these a function that it may compile to optimised code, and one of those a function it has.
+_MAY_BE_OPTIMISED: Final = "system / FeedbackVector"
+_OPTIMISED: Final = "system / SharedFunctionInfoWrapper"
 _GPU: Final = ("WebGLBuffer", "WebGLTexture", "WebGLVertexArrayObject", "WebGLFramebuffer", "WebGLProgram")
 
 
@@ -42,6 +47,8 @@ _COUNTS = {
     "nodes": "nodes",
     "listeners": "listeners",
     "gpu": "buffers, textures, programs on the GPU",
+    "optimised": "functions V8 has optimised",
+    "may_be": "functions V8 may optimise, those included",
 }
 
 
@@ -52,7 +59,8 @@ class Held:
     ``objects``: objects, arrays, closures, strings and their hidden classes, which is where a leak of the
     page shows. ``code``: byte code, machine code and what V8 learns to make it; it grows long after a page
     was opened, as V8 compiles one function after the other that has been called often enough. ``buffers``:
-    contents of array buffers. ``browser``: elements, styles, sources, timings.
+    contents of array buffers. ``browser``: elements, styles, sources, timings. ``optimised`` of the
+    ``may_be`` functions have optimised code, each once: those left bound the growth of ``code``.
     """
 
     at_s: float
@@ -65,6 +73,8 @@ class Held:
     nodes: int
     listeners: int
     gpu: int
+    optimised: int
+    may_be: int
 
     def as_json(self) -> dict[str, float | int]:
         """Give it with figures as people read them."""
@@ -101,6 +111,8 @@ def read_held(devtools: Any) -> Held:
         browser=sizes["browser"],
         object_count=counts["object_count"],
         gpu=counts["gpu"],
+        optimised=counts["optimised"],
+        may_be=counts["may_be"],
         nodes=int(figures["Nodes"]),
         listeners=int(figures["JSEventListeners"]),
     )
@@ -124,7 +136,8 @@ def weigh(snapshot: str | bytes) -> tuple[dict[str, float], dict[str, int]]:
 
     Returns
     -------
-    MiB of objects, code, buffers and browser; and how many objects there are, and things on the GPU.
+    MiB of objects, code, buffers and browser; and how many objects there are, things on the GPU, functions V8
+    has optimised and may optimise. What the DevTools session itself keeps is left out.
     """
     read = orjson.loads(snapshot)
     meta = read["snapshot"]["meta"]
@@ -136,17 +149,23 @@ def weigh(snapshot: str | bytes) -> tuple[dict[str, float], dict[str, int]]:
 
     native = kind == kinds.index("native")
     named = np.array([_class_of(strings[index]) for index in np.unique(name[native])])
-    groups = np.full(len(nodes), "objects", dtype="U8")
+    groups = np.full(len(nodes), "objects", dtype="U9")
     groups[kind == kinds.index("code")] = "code"
     groups[native] = named[np.searchsorted(np.unique(name[native]), name[native])]
     sizes = {
         group: float(size[groups == group].sum()) / _MIB
         for group in ("objects", "code", "buffers", "browser")
     }
+
+    def count(*wanted: str) -> int:
+        return int(np.isin(name, [index for index, text in enumerate(strings) if text in wanted]).sum())
+
     gpu = [index for index, text in enumerate(strings) if text in _GPU]
     return sizes, {
         "object_count": int(((groups == "objects") & ~native).sum()),
         "gpu": int((native & np.isin(name, gpu)).sum()),
+        "optimised": count(_OPTIMISED),
+        "may_be": count(_MAY_BE_OPTIMISED),
     }
 
 
@@ -161,7 +180,7 @@ def growth(held: Sequence[Held]) -> dict[str, float | None]:
 
     return {
         **{f"{name}_kib": slope(name, 1024.0) for name in ("used", *_GROUPS)},
-        **{name: slope(name) for name in ("object_count", "nodes", "listeners", "gpu")},
+        **{name: slope(name) for name in _COUNTS},
     }
 
 
@@ -182,6 +201,8 @@ def held_table(title: str, heap: Mapping[str, Any]) -> Table:
 
 def _class_of(native: str) -> str:
     """Say where what the snapshot calls native belongs."""
+    if native.startswith(_OF_DEVTOOLS):
+        return "devtools"
     if native == _BUFFER:
         return "buffers"
     if native in _BESIDE_CODE:

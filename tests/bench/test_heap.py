@@ -40,10 +40,14 @@ def test_each_node_is_weighed_in_one_class() -> None:
             ("native", "WebGLBuffer", MIB),
             ("native", "WebGLTexture", MIB),
             ("native", "Text", MIB),
+            ("native", "blink::NetworkResourcesData::ResourceData", 9 * MIB),
+            ("native", "system / SharedFunctionInfoWrapper", MIB),
+            ("code", "system / FeedbackVector", MIB),
+            ("code", "system / FeedbackVector", MIB),
         )
     )
-    assert sizes == {"objects": 6.0, "code": 6.0, "buffers": 7.0, "browser": 11.0}
-    assert counts == {"object_count": 2, "gpu": 2}
+    assert sizes == {"objects": 6.0, "code": 9.0, "buffers": 7.0, "browser": 11.0}
+    assert counts == {"object_count": 2, "gpu": 2, "optimised": 1, "may_be": 2}
 
 
 def test_growth_is_that_of_the_second_half() -> None:
@@ -58,6 +62,8 @@ def test_growth_is_that_of_the_second_half() -> None:
         nodes=7,
         listeners=3,
         gpu=5,
+        optimised=1,
+        may_be=2,
     )
     # Grows fast at first; then code by 1 MiB and objects by 30 a minute.
     late = [
