@@ -296,7 +296,8 @@ def _row(
     return NewGrid(
         code=grid_code(community.code, n + 1),
         name=f"{community.name}{name.format(n + 1)}",
-        name_en=f"{community.name_en} {name_en.format(n + 1)}" if community.name_en else None,
+        # A community without an English name keeps its own: proper names are not translated, our words are.
+        name_en=f"{community.name_en or community.name} {name_en.format(n + 1)}",
         geom=geom,
         households=None if weights.households is None else int(weights.households[members].sum()),
         floor_area_m2=round(float(weights.floor_area_m2[members].sum()), 1),

@@ -372,3 +372,30 @@ def test_a_worker_whose_grid_is_gone_gets_that_of_the_base_point_or_none(engine)
         east = {r.code for r in grids(connection, "responsibility_grid") if r.parent_id == ids["east"]}
         assert found["far"] == (None,)
         assert found["based-east"][0] in east
+
+
+def test_grids_have_an_english_name_and_follow_their_community_s(engine) -> None:
+    with engine.begin() as connection:
+        ids = small_city(connection)
+        divide(connection)
+        names = {r.code: r.name_en for r in named_grids(connection)}
+        assert names["510105001001001"] in {"西社区 grid 1", "西社区 unit grid 001"}
+        assert all(" grid " in name for name in names.values())
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE area SET name = '新社区', name_en = 'New' WHERE id = :i"), {"i": ids["west"]}
+        )
+        summary = divide(connection)
+        west = [r for r in named_grids(connection) if r.parent_id == ids["west"]]
+        assert all(r.name.startswith("新社区") and r.name_en.startswith("New ") for r in west)
+    assert summary.unit_grids.closed == summary.responsibility_grids.closed == 0
+    with engine.begin() as connection:
+        assert not divide(connection).changed
+
+
+def named_grids(connection):
+    sql = (
+        "SELECT code, parent_id, name, name_en FROM area"
+        " WHERE valid_to IS NULL AND level IN ('unit_grid', 'responsibility_grid')"
+    )
+    return connection.execute(text(sql)).all()
