@@ -205,6 +205,10 @@ def test_the_wall_speaks_english_too(page: Page) -> None:
 
 
 def test_a_lost_connection_is_said_and_mended(city: RunningCity, page: Page, sensor: int) -> None:
+    # A slice of the font that is first needed without network would never come.
+    there = "([weight, words]) => document.fonts.check(`${weight} 16px 'Noto Sans SC'`, words)"
+    assert page.evaluate(there, ["700", "数据中断重连过期"])
+    assert page.evaluate(there, ["400", "以下为前的数据未知无应答"])
     page.context.set_offline(True)
     try:
         page.evaluate("() => window.dispatchEvent(new Event('offline'))")
