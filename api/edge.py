@@ -7,10 +7,12 @@ import gzip
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import problem
 from api.tiles import PREFIX, Tile, TileStore
+from twin.errors import InvalidError, NotFoundError, UnavailableError
 
 MAX_BODY_BYTES: Final = 1 << 20
 """Most bytes a request may carry. No route takes a file: imports are done by the command line."""
@@ -45,7 +47,8 @@ _RAW_TILE_HEADERS: Final = tuple(
 class Edge:
     """ASGI application around the routes.
 
-    A tile that is kept is answered here, before routing: a route costs five times as much.
+    Tiles are answered here, before routing: a route takes more of the processor than a small tile does. An
+    address of no tile is left to the route, which says what is wrong with it.
 
     ``hosts`` are the names a request may call this server by; empty allows every name. A server that listens
     on this machine only must not be reached by a page whose name was made to point here (DNS rebinding): to
@@ -76,8 +79,14 @@ class Edge:
             return
         path: str = scope["path"]
         if path.startswith(PREFIX) and scope["method"] == "GET":
-            tile = self._tiles.find(path)
-            if tile is not None:
+            try:
+                tile = await self._tiles.get(path)
+            except UnavailableError as error:
+                await _no_tile_now(error)(scope, receive, send)
+                return
+            except (InvalidError, NotFoundError):
+                pass
+            else:
                 await send_tile(tile, scope, send)
                 return
         await self._checked(scope, receive, send)
@@ -157,6 +166,12 @@ class Edge:
             headers={"connection": "close"},
         )
         await answer(scope, receive, send)
+
+
+def _no_tile_now(error: UnavailableError) -> Response:
+    # Answered here: the route would ask the database once more, and wait once more.
+    headers = {"Retry-After": "2", **dict(SECURITY_HEADERS)}
+    return problem(503, error.what, kind="unavailable", where=error.where, hint=error.hint, headers=headers)
 
 
 def _host(scope: Scope) -> str:

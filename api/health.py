@@ -7,20 +7,19 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 
-import numpy as np
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.settings import Settings
-from twin.live.board import FLAG_SIMULATED
 from twin.twin import Twin
 
 _DATABASE_S: Final = 2.0
 _COMMIT_S: Final = 3.0  # a commit takes milliseconds; one that lasts longer waits for a database that hangs
-_SIMULATOR_SILENT_S: Final = 90.0
+_SIMULATOR_SILENT_S: Final = 8.0  # it speaks every two seconds at least
+_SIMULATOR_STARTS_S: Final = 60.0
+_SIMULATOR_FORGOTTEN_S: Final = 300.0  # one that a person started beside the server, and killed
 _LEAST_FREE_BYTES: Final = 512 << 20
 _LEAST_FREE_SHARE: Final = 0.05
 
@@ -29,11 +28,27 @@ Part = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class IngestState:
-    """What the transport says of itself."""
+    """What the transport says of itself.
+
+    Parameters
+    ----------
+    connected
+        Whether the broker is there and answers.
+    detail
+        The same for a person.
+    counts
+        What came.
+    listening
+        Whether messages are read now; not while those that came wait to be stored.
+    simulator_silent_s
+        Seconds since the last word of a simulated gateway; None where none has spoken or all said goodbye.
+    """
 
     connected: bool
     detail: str
     counts: dict[str, int]
+    listening: bool = False
+    simulator_silent_s: float | None = None
 
 
 class HealthReport:
@@ -54,7 +69,7 @@ class HealthReport:
         self._engine = engine
         self._twin = twin
         self._ingest = ingest
-        self.started_at = datetime.now(UTC)
+        self._started_s = time.monotonic()
 
     def brief(self) -> dict[str, str]:
         """Return one word a part, without asking anyone: for the message ``ages``."""
@@ -62,7 +77,7 @@ class HealthReport:
         return {
             "database": "ok" if self._commits() else "down",
             "broker": "ok" if ingest.connected else "down",
-            "simulator": self._simulator()["state"],
+            "simulator": self._simulator(ingest)["state"],
         }
 
     def _commits(self) -> bool:
@@ -79,7 +94,7 @@ class HealthReport:
             "broker": {"state": "ok" if ingest.connected else "down", "detail": ingest.detail},
             "ingest": self._ingest_part(ingest),
             "board": self._board(),
-            "simulator": self._simulator(),
+            "simulator": self._simulator(ingest),
             "disk": await asyncio.to_thread(self._disk),
         }
 
@@ -122,19 +137,19 @@ class HealthReport:
             "rooms": len(board.rooms()),
         }
 
-    def _simulator(self) -> Part:
-        board = self._twin.board
-        simulated = (board.device_id[: board.count] != 0) & (
-            (board.flags[: board.count] & FLAG_SIMULATED) != 0
-        )
-        heard_us = int(np.max(board.heard_us[: board.count][simulated], initial=0))
-        age_s = time.time() - heard_us / 1e6
-        alive = heard_us > 0 and age_s < _SIMULATOR_SILENT_S
-        if alive:
-            return {"state": "ok", "detail": f"last heard {max(0.0, age_s):.0f} s ago"}
-        if self._settings.simulator:
-            return {"state": "down", "detail": "nothing was heard of it lately"}
-        return {"state": "off", "detail": "not asked for"}
+    def _simulator(self, ingest: IngestState) -> Part:
+        silent_s = ingest.simulator_silent_s
+        if not self._settings.simulator and (silent_s is None or silent_s > _SIMULATOR_FORGOTTEN_S):
+            return {"state": "off", "detail": "not asked for"}
+        if silent_s is not None and silent_s < _SIMULATOR_SILENT_S:
+            return {"state": "ok", "detail": f"last heard {silent_s:.0f} s ago"}
+        if not ingest.listening:
+            return {"state": "unknown", "detail": f"it cannot be heard: {ingest.detail}"}
+        if silent_s is not None:
+            return {"state": "down", "detail": f"silent for {silent_s:.0f} s"}
+        if time.monotonic() - self._started_s < _SIMULATOR_STARTS_S:
+            return {"state": "unknown", "detail": "not heard yet"}
+        return {"state": "down", "detail": "nothing was heard of it, or it said goodbye"}
 
     def _disk(self) -> Part:
         folder = self._settings.data_dir

@@ -9,6 +9,7 @@ from typing import Final
 from api.health import IngestState
 from api.settings import Settings
 from ingest.transports.mqtt import MqttTransport
+from ingest.transports.topics import SIMULATED_GATEWAY
 from twin.errors import TwinError
 from twin.twin import Twin
 
@@ -35,10 +36,19 @@ class Ingest:
         if self._transport is None:
             return IngestState(connected=False, detail=self._why, counts={})
         counters = self._transport.counters
-        detail = f"{counters.messages} messages" if counters.connected else "the broker is away"
+        if not counters.connected:
+            detail = "the broker is away"
+        elif not counters.answering:
+            detail = "the broker does not answer"
+        elif counters.paused:
+            detail = f"{counters.messages} messages; no more are read until those that wait are stored"
+        else:
+            detail = f"{counters.messages} messages"
         return IngestState(
-            connected=counters.connected,
+            connected=counters.connected and counters.answering,
             detail=detail,
+            listening=counters.connected and counters.answering and not counters.paused,
+            simulator_silent_s=counters.gateway_silent_s(SIMULATED_GATEWAY),
             counts={
                 "messages": counters.messages,
                 "readings": counters.readings,

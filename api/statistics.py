@@ -171,7 +171,7 @@ async def _on_duty_rows(running: Runtime, limit: int) -> Listed:
         running.engine,
         """
         SELECT w.device_id AS id, w.code, w.name AS zh, w.name_en AS en, w.role, w.on_duty, a.name AS grid,
-               count(*) OVER () AS total
+               a.name_en AS grid_en, count(*) OVER () AS total
         FROM worker AS w LEFT JOIN area AS a ON a.id = w.responsibility_grid_id
         ORDER BY w.on_duty DESC, w.code LIMIT :limit""",
         limit=limit,
@@ -180,6 +180,8 @@ async def _on_duty_rows(running: Runtime, limit: int) -> Listed:
     board = running.twin.board
     for row in found:
         row["name"] = {"zh": row.pop("zh"), "en": row.pop("en")}
+        grid_en = row.pop("grid_en")
+        row["grid"] = {"zh": row["grid"], "en": grid_en} if row["grid"] else None
         at = board.row_of_id.get(row["id"] or 0)
         row["last_seen"] = None if at is None else moment(int(board.heard_us[at]))
         del row["total"]

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 import contextlib
-import errno
-import http.client
-import json
 import os
 import resource
 import signal
-import socket
 import subprocess
 import sys
 import time
 import webbrowser
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from api.child import BackOff, Child, wait_until
+from api.child import Child, wait_until
 from api.city import city_is_current, has_simulated_devices
 from api.database import Database, make_database
 from api.default_city import default_city
+from api.listening import answers, is_loopback, require_listenable, url_of
+from api.revival import Kept, Revival
 from api.settings import Settings
 from ingest.transports.broker import DEFAULT_PORT, Broker, require_free_port
-from twin.errors import FileFormatError, SetupError, TwinError, UnavailableError
+from twin.errors import FileFormatError, SetupError, UnavailableError
+from twin.store.bounded_log import BoundedLog
 from twin.store.cluster import PrivateCluster
 from twin.store.folder_lock import FolderLock
 from twin.store.migrations.runner import upgrade
@@ -35,9 +35,9 @@ Say = Callable[[str], None]
 Waiting = Callable[[], contextlib.AbstractContextManager[None]]
 _READY_TIMEOUT_S = 120.0
 _WATCH_S = 0.25
+_INTERRUPTED = 130
 _MQTT_PORTS = 20
 _ROOT = Path(__file__).resolve().parents[1]
-_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True)
@@ -88,11 +88,9 @@ class Supervisor:
         self._broker: Broker | None = None
         self._children: list[Child] = []
         self._folder_lock = FolderLock(settings.data_dir.expanduser().absolute() / "up.lock")
-        self._retry_at_s: dict[str, float] = {}
-        self._back_off: dict[str, BackOff] = {}
 
     def run(self) -> int:
-        """Run until Ctrl-C or SIGTERM; gives the exit code.
+        """Run until Ctrl-C or SIGTERM; gives the exit code: 130 where that came before all was ready.
 
         Raises
         ------
@@ -100,26 +98,32 @@ class Supervisor:
             Something is not as it must be; whatever had been started is stopped again.
         """
         self._check_before_anything_heavy()
+        ready = False
         with _signals_interrupt():
             try:
                 self._start()
+                ready = True
+                self._announce()
                 self._watch()
             except KeyboardInterrupt:
                 self._say("stopping ...")
             finally:
                 _ignore_signals()
                 self._stop()
-        self._say("stopped; all data is kept")
-        return 0
+        if ready:
+            self._say("stopped; all data is kept")
+            return 0
+        self._say("stopped before it was ready; the next start goes on from here")
+        return _INTERRUPTED
 
     # -- start -----------------------------------------------------------------------------------
 
     def _check_before_anything_heavy(self) -> None:
         host, port = self._settings.host, self._settings.port
-        _require_listenable(host, port)
+        require_listenable(host, port)
         if self._settings.mqtt_port is not None:
             require_free_port(self._settings.mqtt_port)
-        if host not in _LOOPBACK:
+        if not is_loopback(host):
             self._say(
                 f"WARNING: {host} can be reached from other machines, and this build has no accounts yet: "
                 "everyone who can reach it sees and acknowledges everything"
@@ -146,7 +150,6 @@ class Supervisor:
             simulator = self._child("the simulator", ["simulate"])
             self._children.append(simulator)
             simulator.start()
-        self._announce()
 
     def _start_database(self) -> None:
         with self._step("starting the database"):
@@ -247,21 +250,25 @@ class Supervisor:
     def _wait_for_health(self, server: Child) -> None:
         with self._step("starting the server"):
             ready = wait_until(
-                lambda: not server.alive or _answers(self._settings.host, self._settings.port),
+                lambda: not server.alive or answers(self._settings.host, self._settings.port),
                 _READY_TIMEOUT_S,
             )
             if not server.alive:
                 raise UnavailableError(
                     f"the server did not start ({server.how_it_ended}): {server.last_words()}",
-                    where=str(server.log),
+                    where=str(server.log.path),
                 )
             if not ready:
-                raise UnavailableError("the server does not answer", where=str(server.log))
+                raise UnavailableError(
+                    f"the server does not answer within {_READY_TIMEOUT_S:.0f} s",
+                    where=url_of(self._settings.host, self._settings.port),
+                    hint=f"its log says why: {server.log.path}",
+                )
 
     def _announce(self) -> None:
-        url = f"http://{_for_url(self._settings.host)}:{self._settings.port}"
+        url = url_of(self._settings.host, self._settings.port)
         reach = (
-            "this machine only" if self._settings.host in _LOOPBACK else "everyone who can reach this address"
+            "this machine only" if is_loopback(self._settings.host) else "everyone who can reach this address"
         )
         sys.stdout.write(f"ready {url}  (sign-in: none, this build has no accounts yet; open to {reach})\n")
         sys.stdout.flush()
@@ -290,51 +297,20 @@ class Supervisor:
     # -- keep running ----------------------------------------------------------------------------
 
     def _watch(self) -> None:
-        trimmed_at_s = time.monotonic()
-        while True:
-            if isinstance(self._database, PrivateCluster):  # another's is not ours to start
-                self._keep("the database", self._database.alive, self._restart_database)
-            if self._broker is not None:
-                self._keep("the broker", self._broker.alive, self._broker.start)
-            for child in self._children:
-                self._keep_child(child)
-            if time.monotonic() - trimmed_at_s > 60:
-                trimmed_at_s = time.monotonic()
-                for child in self._children:
-                    child.trim_log()
-            time.sleep(_WATCH_S)
-
-    def _keep(self, name: str, alive: bool, restart: Callable[[], None]) -> None:
-        if alive:
-            return
-        now_s = time.monotonic()
-        if name not in self._retry_at_s:
-            wait_s = self._back_off.setdefault(name, BackOff()).next_wait_s(0)
-            self._retry_at_s[name] = now_s + wait_s
-            self._say(f"{name} ended unexpectedly; starting it again in {wait_s:.0f} s")
-        elif now_s >= self._retry_at_s[name]:
-            del self._retry_at_s[name]
-            try:
-                restart()
-            except TwinError as error:
-                self._say(f"{name} does not start: {error}")
-            else:
-                self._say(f"{name} runs again")
-
-    def _keep_child(self, child: Child) -> None:
-        if child.alive:
-            return
-        now_s = time.monotonic()
-        if child.name not in self._retry_at_s:
-            wait_s = self._back_off.setdefault(child.name, BackOff()).next_wait_s(child.lived_s)
-            self._retry_at_s[child.name] = now_s + wait_s
-            self._say(
-                f"{child.name} ended unexpectedly ({child.how_it_ended}): {child.last_words()} "
-                f"· at {child.log} · starting it again in {wait_s:.0f} s"
+        revival = Revival(self._say)
+        if isinstance(self._database, PrivateCluster):  # another's is not ours to start
+            cluster = self._database
+            revival.keep(
+                Kept("the database", lambda: cluster.alive, self._restart_database, _see(cluster.log))
             )
-        elif now_s >= self._retry_at_s[child.name]:
-            del self._retry_at_s[child.name]
-            child.start()
+        if self._broker is not None:
+            broker = self._broker
+            revival.keep(Kept("the broker", lambda: broker.alive, broker.start, _see(broker.log)))
+        for child in self._children:
+            revival.keep(Kept(child.name, partial(getattr, child, "alive"), child.start, child.why_it_ended))
+        while True:
+            revival.look()
+            time.sleep(_WATCH_S)
 
     def _restart_database(self) -> None:
         self._database.stop()
@@ -357,43 +333,9 @@ def _cli() -> list[str]:
     return [sys.executable, "-P", "-m", "api.cli"]
 
 
-def _for_url(host: str) -> str:
-    """Give the host as a browser on this machine reaches it."""
-    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (compared, not bound)
-    return f"[{reachable}]" if ":" in reachable else reachable
-
-
-def _require_listenable(host: str, port: int) -> None:
-    """Check that the web server could listen, before anything is started for it."""
-    try:
-        family, _, _, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-    except (socket.gaierror, UnicodeError) as error:
-        raise SetupError(
-            f"{host} is no address of this machine", where="--host", hint="try 127.0.0.1"
-        ) from error
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(address)
-        except OSError as error:
-            if error.errno == errno.EADDRINUSE:
-                other = port + 1 if port < 65535 else 8080
-                raise UnavailableError(
-                    f"port {port} is taken by another program",
-                    where=f"{host}:{port}",
-                    hint=f"stop that program, or choose another port, such as --port {other}",
-                ) from error
-            if error.errno == errno.EACCES:
-                raise SetupError(
-                    f"this user may not listen on port {port}", where="--port", hint="choose one above 1023"
-                ) from error
-            raise SetupError(
-                f"{host} is no address of this machine ({error.strerror})",
-                where="--host",
-                hint="try 127.0.0.1",
-            ) from error
+def _see(log: BoundedLog) -> Callable[[], str]:
+    """Give what says the last line of a log and where it is."""
+    return lambda: f"{(log.last_lines(wait_s=1.0) or ['it said nothing'])[-1]} · at {log.path}"
 
 
 def _require_city_file(path: Path) -> None:
@@ -405,19 +347,6 @@ def _require_city_file(path: Path) -> None:
             where=str(path),
             hint="other files are read with: gridtwin import vector FILE",
         )
-
-
-def _answers(host: str, port: int) -> bool:
-    """Whether /api/health answers 200; asked directly, whatever proxy the environment names."""
-    connection = http.client.HTTPConnection(_for_url(host).strip("[]"), port, timeout=2)
-    try:
-        connection.request("GET", "/api/health")
-        answer = connection.getresponse()
-        return answer.status == 200 and "status" in json.loads(answer.read())
-    except (OSError, http.client.HTTPException, ValueError):
-        return False
-    finally:
-        connection.close()
 
 
 @contextlib.contextmanager

@@ -104,6 +104,10 @@ def parse_tile_path(path: str) -> TileAddress:
     return TileAddress(tuple(TILE_LAYER_BY_NAME[name] for name in names), z, x, y)
 
 
+async def _nothing_to_reset(_: object) -> None:
+    """Keep a connection as it is: cutting sets nothing, and the usual reset costs one more query a tile."""
+
+
 def _make_tile(address: TileAddress, raw: bytes) -> Tile:
     body = gzip.compress(raw, _GZIP_LEVEL, mtime=0)
     etag = b'"' + blake2b(raw, digest_size=12).hexdigest().encode() + b'"'
@@ -236,6 +240,7 @@ class TileStore:
                     min_size=0,
                     max_size=self._connections,
                     timeout=5.0,
+                    reset=_nothing_to_reset,
                     server_settings={"application_name": "gridtwin tiles", "jit": "off"},
                 )
             return self._pool

@@ -7,41 +7,35 @@ import json
 import math
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from bench import city
-from bench.chromium import HEADLESS_ARGUMENTS
+from bench.heap import Held, growth, held_table, metrics, read_held
 from bench.live.child import Child
-from bench.live.contenders import Ground, Running, gridtwin
-from bench.live.database import insert_devices
+from bench.live.contenders import Ground, gridtwin
+from bench.live.database import ALARM_PROPERTY, ALARM_VALUE, insert_devices
 from bench.live.phase import readings_needed
 from bench.live.plan import Plan, make_plan
 from bench.machine import ROOT
-from bench.report import Table, show, slope_per_minute, spread_ms
+from bench.report import Table, show, spread_ms
+from bench.wall import ZOOM, open_wall, use
 from bench.workplace import CommonOptions, option, workplace
 from ingest.transports.broker import Broker
 from twin.errors import InvalidError, SetupError, UnavailableError
 from twin.store.cluster import PrivateCluster
 from twin.store.migrations.runner import upgrade
 
-CHROMIUM_ARGUMENTS = (
-    *HEADLESS_ARGUMENTS,
-    # Headless pages are never in front: without these their timers and frames are slowed down.
-    "--disable-background-timer-throttling",
-    "--disable-renderer-backgrounding",
-    "--disable-backgrounding-occluded-windows",
-    # An answer that was given more headers on its way counts as coming from nowhere, and may then not
-    # reach the loopback address.
-    "--disable-features=LocalNetworkAccessChecks,LocalNetworkAccessChecksWebSockets",
-)
-_ZOOM = 14.1
 _METRES_PER_PIXEL_Z0 = 40_075_016.686 / 512
-_READY_TIMEOUT_MS = 120_000
 _TICKS_PER_S = 10
+# What the page holds is read so often after the window: each reading stops the page for seconds.
+_LEAST_READINGS, _MOST_READINGS, _READING_EVERY_S = 3, 12, 20.0
+# With --use: an alarm comes each so many seconds and lasts so long.
+_ALARM_EVERY_S, _ALARM_LASTS_S = 10.0, 35.0
 
 # The page's own record of its newest 4,096 commits, as columns.
 _SAMPLES = """() => {
@@ -58,8 +52,12 @@ class Options(CommonOptions):
     devices: int = option(50_000, "devices on the wall, all in view")
     batch: int = option(5_000, "changes a batch; ten batches a second")
     seconds: float = option(60.0, "measured window of batches")
-    heap_seconds: float = option(300.0, "time over which the heap is watched, the window included")
+    heap_seconds: float = option(300.0, "time to the last reading of the heap, the window included")
     heap_batch: int = option(1_000, "changes a batch after the window")
+    use: bool = option(
+        False, "use the wall after the window: look elsewhere, details, language; alarms come and go"
+    )
+    js_flags: str = option("", "switches for the browser's V8, to tell apart what is V8's own")
     width: int = option(960, "width of the page in pixels")
     height: int = option(540, "height of the page in pixels")
     chromium: str = option("", "path of the browser (chromium from PATH when not given)")
@@ -83,18 +81,22 @@ def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
     gateways = min(100, options.devices)
     needed = readings_needed(_TICKS_PER_S * changes / 60.0, 60.0, options.devices) + 40
     plan = make_plan(options.devices, gateways, needed, scale=_scale(options))
+    alarms = int(after_s / _ALARM_EVERY_S) if options.use else 0
+    alarm_uids = [f"bench-alarm-{number:05d}" for number in range(alarms)]
     with workplace(options) as base, contextlib.ExitStack() as stack:
         folder = base / f"front-{options.devices}-{options.width}x{options.height}"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         cluster = stack.enter_context(PrivateCluster(folder, attach=False))
         upgrade(cluster.url)
-        insert_devices(cluster.url, plan)
+        ids = insert_devices(cluster.url, plan, alarm_uids)
         broker = stack.enter_context(Broker(folder, 0))
         ground = Ground(folder, broker, cluster.pid, "batch")
         running = stack.enter_context(gridtwin(ground))
-        page, devtools = stack.enter_context(_wall(options, running, plan, progress))
-        return _measure(options, ground, plan, page, devtools, progress)
+        progress("front: opening the wall")
+        url, size = f"http://127.0.0.1:{running.port}/wall", (options.width, options.height)
+        page, devtools = stack.enter_context(open_wall(url, plan, size, options.js_flags, options.chromium))
+        return _measure(options, ground, plan, ids, alarm_uids, page, devtools, progress)
 
 
 def tables(result: Mapping[str, Any]) -> list[Table]:
@@ -111,59 +113,85 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
         (f"ms per {result['batch_size']:,} changes, p95", show(cost["per_batch_ms"]["p95_ms"], 3)),
         ("timer resolution ms", show(cost["timer_ms"], 3)),
         ("script ms per second, window", show(cost["script_ms_per_s"])),
-        ("heap MiB at the start of the watch", show(heap["start_mib"], 2)),
-        (f"heap MiB after {heap['watched_s']:.0f} s", show(heap["end_mib"], 2)),
-        ("heap growth MiB per minute, second half", show(heap["growth_mib_per_min"], 3)),
     ]
-    return [Table("The wall in headless Chromium (software GL)", ("figure", "value"), rows)]
+    how = "used throughout" if result["rounds_of_use"] else "left alone"
+    return [
+        Table("The wall in headless Chromium (software GL)", ("figure", "value"), rows),
+        held_table(f"What the wall holds over {heap['watched_s']:,.0f} s, {how}", heap),
+    ]
 
 
 def _measure(
-    options: Options, ground: Ground, plan: Plan, page: Any, devtools: Any, progress: Callable[[str], None]
+    options: Options,
+    ground: Ground,
+    plan: Plan,
+    ids: NDArray[np.int64],
+    alarm_uids: list[str],
+    page: Any,
+    devtools: Any,
+    progress: Callable[[str], None],
 ) -> dict[str, Any]:
-    number = 0
-    heap: list[tuple[float, float]] = []
     warmup_s = 5.0
-    with _publishing(ground, plan, options.batch, warmup_s + options.seconds, number, 1):
-        time.sleep(warmup_s)
+    with _publishing(ground, plan, options.batch, warmup_s + options.seconds, 0, 1):
+        page.wait_for_timeout(1e3 * warmup_s)
         page.evaluate("() => window.__gridtwin.perf.reset()")
-        heap.append(_heap(devtools))
-        script_s = _script_s(devtools)
+        script_s = metrics(devtools)["ScriptDuration"]
         progress(f"front: {options.batch:,} changes a batch for {options.seconds:.0f} s")
         begun = time.time()
-        time.sleep(options.seconds)
+        page.wait_for_timeout(1e3 * options.seconds)
         samples = page.evaluate(_SAMPLES)
         window_s = time.time() - begun
-        script_s = _script_s(devtools) - script_s
-    heap.append(_heap(devtools))
+        script_s = metrics(devtools)["ScriptDuration"] - script_s
+    held = [read_held(devtools)]
     after_s = options.heap_seconds - options.seconds
     number = readings_needed(options.batch * _TICKS_PER_S, warmup_s + options.seconds + 2.0, plan.count)
+    rounds = 0
     if after_s >= 1:
         progress(f"front: {options.heap_batch:,} changes a batch for {after_s:.0f} s, watching the heap")
-        with _publishing(ground, plan, options.heap_batch, after_s, number, 2):
-            for _ in range(max(1, round(after_s / 20.0))):
-                time.sleep(max(1.0, after_s / max(1, round(after_s / 20.0)) - 0.5))
-                heap.append(_heap(devtools))
-    times, sizes = zip(*heap, strict=True)
-    late = len(heap) // 2
+        with _publishing(ground, plan, options.heap_batch, after_s, number, 2, alarm_uids):
+            rounds = _watch(options, plan, ids, page, devtools, after_s, held)
     return {
         "batch_size": options.batch,
         "devices_on_the_wall": int(page.evaluate("() => window.__gridtwin.size().devices")),
         "gaps": int(page.evaluate("() => window.__gridtwin.gaps()")),
         "browser": devtools.send("Browser.getVersion")["product"],
+        "alarms": len(alarm_uids),
+        "rounds_of_use": rounds,
         "batch": {
             **_cost(samples, options.batch),
             "timer_ms": page.evaluate(_TIMER),
             "script_ms_per_s": round(1e3 * script_s / window_s, 2),
         },
         "heap": {
-            "start_mib": round(sizes[0], 2),
-            "end_mib": round(sizes[-1], 2),
-            "watched_s": round(times[-1] - times[0], 1),
-            "growth_mib_per_min": slope_per_minute(times[late:], sizes[late:]),
-            "samples_mib": [round(size, 2) for size in sizes],
+            "watched_s": round(held[-1].at_s - held[0].at_s, 1),
+            "growth_per_min": growth(held),
+            "held": [one.as_json() for one in held],
         },
     }
+
+
+def _watch(
+    options: Options,
+    plan: Plan,
+    ids: NDArray[np.int64],
+    page: Any,
+    devtools: Any,
+    seconds: float,
+    held: list[Held],
+) -> int:
+    """Read again and again what the page holds, using the wall in between; give the rounds of use."""
+    readings = max(_LEAST_READINGS, min(_MOST_READINGS, round(seconds / _READING_EVERY_S)))
+    begun, rounds = time.time(), 0
+    for reading in range(1, readings + 1):
+        until = begun + seconds * reading / readings
+        while (left_s := until - time.time()) > 0:
+            if options.use:
+                use(page, plan, int(ids[rounds * 7919 % plan.count]), rounds)
+                rounds += 1
+            else:
+                page.wait_for_timeout(1e3 * min(5.0, left_s))
+        held.append(read_held(devtools))
+    return rounds
 
 
 _TIMER = """() => {
@@ -196,22 +224,17 @@ def _cost(samples: Mapping[str, list[float]], batch: int) -> dict[str, Any]:
     }
 
 
-def _heap(devtools: Any) -> tuple[float, float]:
-    """Collect garbage and give time and used heap in MiB."""
-    devtools.send("HeapProfiler.collectGarbage")
-    return time.time(), float(devtools.send("Runtime.getHeapUsage")["usedSize"]) / 2**20
-
-
-def _script_s(devtools: Any) -> float:
-    metrics = {m["name"]: m["value"] for m in devtools.send("Performance.getMetrics")["metrics"]}
-    return float(metrics["ScriptDuration"])
-
-
 @contextlib.contextmanager
 def _publishing(
-    ground: Ground, plan: Plan, batch: int, seconds: float, first_number: int, turn: int
+    ground: Ground,
+    plan: Plan,
+    batch: int,
+    seconds: float,
+    first_number: int,
+    turn: int,
+    alarm_uids: Sequence[str] = (),
 ) -> Iterator[None]:
-    """Publish ten batches a second while the body runs."""
+    """Publish ten batches a second while the body runs, and alarms that end again."""
     plan_file, log_file = ground.folder / "plan.npz", ground.folder / "published.f64"
     plan.save(plan_file)
     np.memmap(log_file, dtype=np.float64, mode="w+", shape=(plan.count, plan.readings)).flush()
@@ -226,6 +249,10 @@ def _publishing(
         "rate": batch * _TICKS_PER_S,
         "per_message": 250,
         "first_number": first_number,
+        "alarm_uids": list(alarm_uids),
+        "alarm": {"p": ALARM_PROPERTY, "v": ALARM_VALUE},
+        "alarm_log": str(ground.folder / "alarms.json"),
+        "calm_after_s": _ALARM_LASTS_S,
     }
     with Child.python(f"publisher-{turn}", "bench.live.publisher", specification, ground.folder) as publisher:
         publisher.answer(60.0)
@@ -234,75 +261,9 @@ def _publishing(
         json.loads(publisher.answer(60.0))
 
 
-@contextlib.contextmanager
-def _wall(
-    options: Options, running: Running, plan: Plan, progress: Callable[[str], None]
-) -> Iterator[tuple[Any, Any]]:
-    """Open the wall over the whole small city, wait until it holds every device."""
-    try:
-        from playwright.sync_api import Error, sync_playwright
-    except ImportError:
-        raise SetupError(
-            "playwright is not installed", hint="install the test dependencies: ./gridtwin test does"
-        ) from None
-    program = options.chromium or shutil.which("chromium") or shutil.which("chromium-browser")
-    if program is None:
-        raise SetupError("chromium is not installed", hint="apt-get install chromium, or give --chromium")
-    lon = (float(plan.lon.min()) + float(plan.lon.max())) / 2
-    lat = (float(plan.lat.min()) + float(plan.lat.max())) / 2
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=program, headless=True, args=list(CHROMIUM_ARGUMENTS)
-        )
-        try:
-            page = browser.new_page(viewport={"width": options.width, "height": options.height})
-            # A page that is isolated from others gets a timer of 5 µs instead of 100 µs.
-            page.route("**/*", _isolate)
-            progress("front: opening the wall")
-            page.goto(f"http://127.0.0.1:{running.port}/wall", timeout=_READY_TIMEOUT_MS)
-            page.wait_for_function("() => typeof window.__gridtwin === 'object'", timeout=_READY_TIMEOUT_MS)
-            view = json.dumps({"center": [lon, lat], "zoom": _ZOOM, "pitch": 0, "bearing": 0})
-            try:
-                page.wait_for_function(
-                    f"""() => {{
-                        const twin = window.__gridtwin;
-                        if (twin.view().zoom !== {_ZOOM}) twin.jump({view});
-                        return twin.size().devices >= {plan.count};
-                    }}""",
-                    timeout=_READY_TIMEOUT_MS,
-                    polling=500,
-                )
-            except Error as error:
-                held = page.evaluate("() => window.__gridtwin.size()")
-                raise UnavailableError(
-                    f"the wall does not hold all devices: {held}", hint=str(error).splitlines()[0]
-                ) from error
-            devtools = page.context.new_cdp_session(page)
-            devtools.send("Performance.enable")
-            devtools.send("HeapProfiler.enable")
-            yield page, devtools
-        finally:
-            browser.close()
-
-
-def _isolate(route: Any) -> None:
-    """Add the headers of cross-origin isolation to pages and scripts."""
-    if route.request.resource_type not in {"document", "script", "other"}:
-        route.continue_()
-        return
-    answer = route.fetch()
-    headers = {
-        **answer.headers,
-        "cross-origin-opener-policy": "same-origin",
-        "cross-origin-embedder-policy": "require-corp",
-        "cross-origin-resource-policy": "same-origin",
-    }
-    route.fulfill(response=answer, headers=headers)
-
-
 def _scale(options: Options) -> float:
     """Shrink the city so that all of it is in view at the zoom from which points are drawn."""
-    metres_per_pixel = _METRES_PER_PIXEL_Z0 / 2**_ZOOM * math.cos(math.radians(city.CENTRE_LAT))
+    metres_per_pixel = _METRES_PER_PIXEL_Z0 / 2**ZOOM * math.cos(math.radians(city.CENTRE_LAT))
     return 0.8 * min(
         options.width * metres_per_pixel / city.WIDTH_M, options.height * metres_per_pixel / city.HEIGHT_M
     )

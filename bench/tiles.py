@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import gzip
 import math
-import statistics
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
@@ -16,12 +15,13 @@ import numpy as np
 import shapely
 
 from bench import city
-from bench.http_load import Outcome, ask
-from bench.live.contenders import Ground, gridtwin
+from bench.live.contenders import Ground, Running, gridtwin
 from bench.live.database import connect
-from bench.mvt import count_features
-from bench.report import Table, show, spread_ms
-from bench.tipg import TIPG, install_tipg, tipg_server
+from bench.mvt import feature_ids
+from bench.report import Table, show
+from bench.tile_rounds import Contender, take_turns
+from bench.tile_truth import ask_truth
+from bench.tipg import TIPG, RunningTipg, install_tipg, tipg_server
 from bench.workplace import CommonOptions, option, workplace
 from ingest.transports.broker import Broker
 from twin.errors import InvalidError
@@ -30,6 +30,7 @@ from twin.store.migrations.runner import upgrade
 
 _SEED = 20_261_121
 _MOST_COMPARED = 60
+_LEAST_A_ROUND = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +39,7 @@ class Options(CommonOptions):
 
     buildings: int = option(20_000, "buildings of the synthetic city")
     zooms: str = option("14,15,16", "zooms to ask")
-    rounds: int = option(7, "rounds; the contenders take turns in each")
+    rounds: int = option(7, "rounds; the contenders take turns")
     connections: int = option(4, "connections of the client")
     kept_seconds: float = option(2.0, "seconds a round asks for tiles that are kept")
     most_tiles: int = option(300, "most tiles asked in a cold round of one zoom")
@@ -69,15 +70,16 @@ def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
         ours = stack.enter_context(gridtwin(Ground(folder, broker, cluster.pid, "batch")))
         theirs = stack.enter_context(tipg_server(program, cluster.tcp_url, folder))
         zooms = {
-            zoom: _measure(zoom, ours.port, theirs, cluster.url, options, progress)
+            zoom: _measure(zoom, ours, theirs, cluster, options, progress)
             for zoom in (int(part) for part in options.zooms.split(","))
         }
     return {"zooms": zooms, "tipg": TIPG}
 
 
 def tables(result: Mapping[str, Any]) -> list[Table]:
-    """Give one table of requests a second, and one of what the tiles hold."""
+    """Give the requests a second, what a tile takes of the processor, and what the tiles hold."""
     rates = []
+    costs = []
     tiles = []
     for zoom, row in result["zooms"].items():
         rates.append(
@@ -93,6 +95,17 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
                 show(row["kept"]["latency"]["p50_ms"], 2),
             )
         )
+        tipg, cold = row["tipg"], row["cold"]
+        costs.append(
+            (
+                f"z{zoom}",
+                show(tipg["server_ms"], 2),
+                show(tipg["database_ms"], 2),
+                show(cold["server_ms"], 2),
+                show(cold["database_ms"], 2),
+                f"{row['processor_ratio']:.1f}×",
+            )
+        )
         same = row["same_features"]
         tiles.append(
             (
@@ -100,6 +113,8 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
                 show(row["tiles"]),
                 f"{same['ours_complete']} of {same['tiles']}",
                 show(same["ours_missing"]),
+                show(same["ours_extra"]),
+                show(same["edge_only"]),
                 f"{same['tipg_complete']} of {same['tiles']}",
                 show(same["ours"]),
                 show(same["tipg"]),
@@ -125,12 +140,20 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
             ("tipg keeps nothing: it has one figure.",),
         ),
         Table(
+            "Processor time a tile, ms (whole server, whole database)",
+            ("zoom", "tipg server", "tipg database", "cold server", "cold database", "tipg vs cold"),
+            costs,
+            ("What else runs on the machine moves these less than the requests a second.",),
+        ),
+        Table(
             "What the tiles hold",
             (
                 "zoom",
                 "tiles",
                 "ours complete",
-                "features missing",
+                "missing",
+                "too many",
+                "edge only",
                 "tipg complete",
                 "ours",
                 "tipg",
@@ -139,16 +162,23 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
             ),
             tiles,
             (
-                "complete: as many features as the database has for the tile (tipg: that intersect the tile;",
-                "ours: that intersect it with its buffer of 64 units, as the map needs at the seam).",
+                "ours complete: exactly the buildings with an area on the tile's grid, in the tile and its",
+                "buffer of 64 units, which the map needs at the seam; tipg: as many as intersect the tile.",
+                "edge only: reach less than half a unit into the buffer: no area on the grid, not drawn.",
             ),
         ),
     ]
 
 
 def _measure(
-    zoom: int, ours: int, theirs: int, url: str, options: Options, progress: Callable[[str], None]
+    zoom: int,
+    ours: Running,
+    theirs: RunningTipg,
+    cluster: PrivateCluster,
+    options: Options,
+    progress: Callable[[str], None],
 ) -> dict[str, Any]:
+    assert cluster.pid is not None
     random = np.random.default_rng(_SEED + zoom)
     tiles = _tiles_of(zoom)
     chosen = [tiles[i] for i in random.permutation(len(tiles))[: options.most_tiles]]
@@ -162,56 +192,39 @@ def _measure(
             "?geom-column=geom_3857&properties=height_m,min_height_m"
         )
 
-    our_paths = [our_path(x, y) for x, y in chosen]
-    their_paths = [their_path(x, y) for x, y in chosen]
-    progress(f"tiles: zoom {zoom}, {len(chosen)} tiles, {options.rounds} rounds")
+    # Where a zoom has few tiles a pass is over in a moment: more passes, so that no hiccup is the figure.
+    passes = options.rounds * max(1, round(_LEAST_A_ROUND / len(chosen)))
+    progress(f"tiles: zoom {zoom}, {len(chosen)} tiles, {passes} passes")
     same = _compare(
-        url,
+        cluster.url,
         zoom,
         chosen[:_MOST_COMPARED],
-        lambda x, y: f"http://127.0.0.1:{ours}{our_path(x, y)}",
-        lambda x, y: f"http://127.0.0.1:{theirs}{their_path(x, y)}",
+        lambda x, y: f"http://127.0.0.1:{ours.port}{our_path(x, y)}",
+        lambda x, y: f"http://127.0.0.1:{theirs.port}{their_path(x, y)}",
     )
-    rounds: dict[str, list[Outcome]] = {"tipg": [], "cold": [], "kept": []}
-    for number in range(options.rounds):
-
-        def ask_tipg() -> None:
-            rounds["tipg"].append(ask(theirs, their_paths, connections=options.connections))
-
-        def ask_ours() -> None:
-            _throw_away(url)
-            rounds["cold"].append(ask(ours, our_paths, connections=options.connections))
-            rounds["kept"].append(
-                ask(ours, our_paths, connections=options.connections, seconds=options.kept_seconds)
-            )
-
-        # Who is first changes from round to round.
-        for one in (ask_tipg, ask_ours) if number % 2 else (ask_ours, ask_tipg):
-            one()
-    figures = {name: _figures(outcomes) for name, outcomes in rounds.items()}
+    found = take_turns(
+        Contender(ours.port, ours.pids["server"][0], cluster.pid, [our_path(x, y) for x, y in chosen]),
+        Contender(theirs.port, theirs.pid, cluster.pid, [their_path(x, y) for x, y in chosen]),
+        lambda: _throw_away(cluster.url),
+        passes=passes,
+        kept_passes=options.rounds,
+        connections=options.connections,
+        kept_seconds=options.kept_seconds,
+    )
+    figures = {name: one.figures() for name, one in found.items()}
+    cold, kept, tipg = figures["cold"], figures["kept"], figures["tipg"]
     return {
         "tiles": len(chosen),
         **figures,
-        "cold_ratio": figures["cold"]["per_s_median"] / figures["tipg"]["per_s_median"],
-        "kept_ratio": figures["kept"]["per_s_median"] / figures["tipg"]["per_s_median"],
+        "cold_ratio": cold["per_s_median"] / tipg["per_s_median"],
+        "kept_ratio": kept["per_s_median"] / tipg["per_s_median"],
+        "processor_ratio": _processor_ms(tipg) / _processor_ms(cold),
         "same_features": same,
     }
 
 
-def _figures(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    rates = [outcome.per_second for outcome in outcomes]
-    answers = sum(outcome.answers for outcome in outcomes)
-    return {
-        "per_s_median": round(statistics.median(rates), 1),
-        "per_s_min": round(min(rates), 1),
-        "per_s_max": round(max(rates), 1),
-        "not_ok": sum(outcome.not_ok for outcome in outcomes),
-        "bytes_per_answer": round(sum(outcome.bytes for outcome in outcomes) / answers, 1),
-        "client_cpu_percent": round(
-            100 * sum(o.client_cpu_s for o in outcomes) / sum(o.wall_s for o in outcomes), 1
-        ),
-        "latency": spread_ms(np.concatenate([outcome.latency_s for outcome in outcomes])),
-    }
+def _processor_ms(figures: Mapping[str, Any]) -> float:
+    return float(figures["server_ms"]) + float(figures["database_ms"])
 
 
 def _compare(
@@ -221,47 +234,36 @@ def _compare(
     ours: Callable[..., str],
     theirs: Callable[..., str],
 ) -> dict[str, int]:
-    """Count the features of the same tiles on both sides, and in the database.
+    """Hold the features of the same tiles, on both sides, against the database.
 
-    tipg selects what intersects the tile; our tiles also hold what lies only in the buffer around it, so
-    each side is held against the count of its own rule.
+    tipg selects what intersects the tile, and names no features: its count is held against that rule. Ours
+    are held one by one against what has an area in the tile and its buffer.
     """
-    found = {
-        "tiles": len(chosen),
-        "ours": 0,
-        "ours_complete": 0,
-        "ours_missing": 0,
-        "tipg": 0,
-        "tipg_complete": 0,
-    }
+    found = dict.fromkeys(
+        ("ours", "ours_complete", "ours_missing", "ours_extra", "edge_only", "tipg", "tipg_complete"), 0
+    )
     with connect(url) as connection:
         for x, y in chosen:
-            mine, other = _features(ours(x, y)), _features(theirs(x, y))
-            row = connection.execute(_TRUTH, {"z": zoom, "x": x, "y": y, "margin": 64 / 4096}).fetchone()
-            assert row is not None
-            found["ours"] += mine
+            mine = [number for number in _features(ours(x, y)) if number is not None]
+            other = len(_features(theirs(x, y)))
+            truth = ask_truth(connection, zoom, x, y)
+            missing, extra = truth.missing(mine), frozenset(mine) - truth.drawn
+            found["ours"] += len(mine)
+            found["ours_missing"] += len(missing)
+            found["ours_extra"] += len(extra)
+            found["ours_complete"] += not missing and not extra
+            found["edge_only"] += len(truth.edge_only)
             found["tipg"] += other
-            found["ours_complete"] += mine == row[0]
-            found["ours_missing"] += int(str(row[0])) - mine
-            found["tipg_complete"] += other == row[1]
-    return found
+            found["tipg_complete"] += other == len(truth.in_tile)
+    return {"tiles": len(chosen), **found}
 
 
-_TRUTH = """
-    SELECT count(*) FILTER (WHERE ST_Intersects(geom_3857, wide)),
-           count(*) FILTER (WHERE ST_Intersects(geom_3857, env))
-    FROM building,
-         ST_TileEnvelope(%(z)s, %(x)s, %(y)s) AS env,
-         ST_TileEnvelope(%(z)s, %(x)s, %(y)s, margin => %(margin)s) AS wide
-    WHERE valid_to IS NULL AND geom_3857 && wide"""
-
-
-def _features(url: str) -> int:
+def _features(url: str) -> list[int | None]:
     with urllib.request.urlopen(url, timeout=30) as answer:
         body = answer.read()
     if body[:2] == b"\x1f\x8b":
         body = gzip.decompress(body)
-    return sum(count_features(body).values())
+    return [number for layer in feature_ids(body).values() for number in layer]
 
 
 def _throw_away(url: str) -> None:

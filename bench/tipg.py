@@ -9,6 +9,7 @@ import time
 import urllib.request
 import venv
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from bench.live.child import Child
@@ -18,6 +19,14 @@ from twin.store.sockets import free_tcp_port
 TIPG = "tipg==1.6.1"
 UVICORN = "uvicorn==0.54.0"
 START_TIMEOUT_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningTipg:
+    """Where it answers, and its process."""
+
+    port: int
+    pid: int
 
 
 def install_tipg(folder: Path, progress: Callable[[str], None]) -> Path:
@@ -53,7 +62,7 @@ def install_tipg(folder: Path, progress: Callable[[str], None]) -> Path:
 
 
 @contextlib.contextmanager
-def tipg_server(python: Path, dsn: str, folder: Path) -> Iterator[int]:
+def tipg_server(python: Path, dsn: str, folder: Path) -> Iterator[RunningTipg]:
     """Run tipg with one worker and the buffer our tiles have."""
     port = free_tcp_port()
     settings = {
@@ -76,4 +85,4 @@ def tipg_server(python: Path, dsn: str, folder: Path) -> Iterator[int]:
             if not server.alive or time.monotonic() > deadline:
                 raise UnavailableError("tipg did not start", where=str(server.log), hint=f"asked {url}")
             time.sleep(0.2)
-        yield port
+        yield RunningTipg(port, server.pid)

@@ -34,5 +34,5 @@ LAYER = MapLayer(
     id="heat",
     declare=declare,
     data="/api/heat?property=abnormal&resolution=10",
-    legend=(LegendEntry("heat", "异常热区", "Abnormal heat", "heat", "heat"),),
+    legend=(LegendEntry("heat", "异常热区", "Heat", "heat", "heat"),),
 )

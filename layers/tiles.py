@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -39,8 +40,8 @@ class TileLayer:
         Zooms at which it holds anything. A tile outside is empty, not an error.
     rows
         Gives, for a zoom, the SQL of the rows: ``id``, attributes and ``geom`` in tile units. The common
-        table ``tile`` (``env`` in EPSG:3857, ``wide`` with the buffer, ``wide_lonlat`` in storage degrees)
-        is in reach.
+        table ``tile`` (``env`` in EPSG:3857, ``wide`` with the buffer, ``lonlat`` in storage degrees,
+        ``true_share``: square metres on the ground per square metre of web mercator) is in reach.
     """
 
     name: str
@@ -60,8 +61,9 @@ def _simplified(column: str, zoom: int) -> str:
 
 
 def _building(zoom: int) -> str:
-    # A roof smaller than three pixels says nothing at this zoom.
-    least_m2 = 0.0 if zoom >= 15 else (pixel_m(zoom) * 8) ** 2 * 3
+    # Left out is only a roof under one screen pixel even at the next zoom, until which this tile is drawn: a
+    # 512-pixel tile has 4096 units, so there a pixel is four of its units wide.
+    seen = "" if zoom >= 15 else f"AND footprint_m2 >= {(pixel_m(zoom) * 4) ** 2:.3f} * tile.true_share"
     named = ", name" if zoom >= MAX_ZOOM else ""
     # Not simplified: a footprint has few vertices, and the tile's own grid joins those that fall together.
     return f"""
@@ -69,8 +71,7 @@ def _building(zoom: int) -> str:
                nullif(round(min_height_m * 10) / 10, 0)::float4 AS min_height{named},
                {_mvt("geom_3857")}
         FROM building, tile
-        WHERE valid_to IS NULL AND body <> 'outline' AND geom_3857 && tile.wide
-          AND footprint_m2 >= {least_m2:.1f}"""
+        WHERE valid_to IS NULL AND body <> 'outline' AND geom_3857 && tile.wide {seen}"""
 
 
 _ROADS_FROM_AFAR: Final = (
@@ -214,6 +215,10 @@ TILE_LAYERS: Final[tuple[TileLayer, ...]] = (
 TILE_LAYER_BY_NAME: Final = {layer.name: layer for layer in TILE_LAYERS}
 
 
+def _latitude(row: str) -> str:
+    return f"degrees(atan(sinh(pi() * (1 - 2.0 * ({row}) / (1 << $1)))))"
+
+
 def tile_sql(layers: tuple[TileLayer, ...], zoom: int) -> str:
     """Return the SQL that cuts one tile with these layers: parameters z, x, y; one bytea.
 
@@ -224,8 +229,10 @@ def tile_sql(layers: tuple[TileLayer, ...], zoom: int) -> str:
     if not shown:
         return "SELECT ''::bytea WHERE $1::int4 >= 0 AND $2::int4 >= 0 AND $3::int4 >= 0"
     margin = BUFFER / EXTENT
-    # ST_AsMVT passes over rows without geometry. A filter on it would be pulled into the rows' own query, where
-    # PostgreSQL would cut every geometry twice: once to ask whether it is null, once to write it.
+    # By its formula: asking PROJ for this one box would cost as much as cutting thirty buildings.
+    turn = "360.0 / (1 << $1)"
+    # ST_AsMVT passes over rows without geometry. A filter on it would be pulled into the rows' own query,
+    # where PostgreSQL would cut every geometry twice: once to ask whether it is null, once to write it.
     parts = " || ".join(
         f"(SELECT coalesce(ST_AsMVT(r, '{layer.name}', {EXTENT}, 'geom', 'id'), ''::bytea) "
         f"FROM ({layer.rows(zoom)}) AS r)"
@@ -234,6 +241,8 @@ def tile_sql(layers: tuple[TileLayer, ...], zoom: int) -> str:
     return f"""
         WITH tile AS MATERIALIZED (
             SELECT env, ST_TileEnvelope($1, $2, $3, margin => {margin}) AS wide,
-                   ST_Transform(env, {STORAGE_SRID}) AS lonlat
+                   ST_MakeEnvelope($2 * {turn} - 180, {_latitude("$3 + 1")},
+                                   ($2 + 1) * {turn} - 180, {_latitude("$3")}, {STORAGE_SRID}) AS lonlat,
+                   1 / cosh(ST_YMax(env) / {_WORLD_M / math.tau}) ^ 2 AS true_share
             FROM ST_TileEnvelope($1, $2, $3) AS env)
         SELECT {parts}"""

@@ -48,7 +48,7 @@ LAYER = MapLayer(
     notebook=in_notebook,
     legend=(
         LegendEntry("trail", "轨迹", "Trail", "trail"),
-        LegendEntry("camera_field", "摄像机视野", "Camera field", "camera", "camera_field"),
+        LegendEntry("camera_field", "摄像机视野", "Camera view", "camera", "camera_field"),
     ),
 )
 """Camera fields are vector tiles of the base map; the legend of what lies on the ground is kept here."""

@@ -14,7 +14,8 @@ import psycopg
 import pytest
 
 from ingest.transports.broker import Broker
-from twin.store.cluster import ROLE, PrivateCluster
+from twin.store.cluster import PrivateCluster
+from twin.store.cluster_folder import ROLE
 from twin.store.migrations.runner import upgrade
 
 TEMPLATE = "template_gridtwin"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -16,8 +17,9 @@ class ObservationBatch:
     """Observations as columns, shape (n,) each.
 
     ``row`` is the row of the board, ``slot`` the property, times are Unix µs, ``value`` is in the property's
-    unit; ``lon``/``lat`` are degrees WGS 84, NaN for what does not move. ``source`` names the sender in the
-    quarantine.
+    unit; ``lon``/``lat`` are degrees WGS 84, NaN for what does not move. For the quarantine ``trace`` gives
+    the source of an observation (its topic) and its place in the message, by its number in ``origin``; a
+    batch without them has only its ``source``.
     """
 
     row: Rows
@@ -28,6 +30,8 @@ class ObservationBatch:
     lat: NDArray[np.float64]
     received_us: NDArray[np.int64]
     source: str = ""
+    origin: NDArray[np.intp] | None = None
+    trace: Callable[[int], tuple[str, str]] | None = None
 
     def __len__(self) -> int:
         return len(self.row)
@@ -35,7 +39,15 @@ class ObservationBatch:
     def part(self, begin: int, end: int) -> ObservationBatch:
         """Return the observations from index ``begin`` up to, not including, ``end``."""
         columns = {name: getattr(self, name)[begin:end] for name in _BATCH_COLUMNS}
+        if self.origin is not None:
+            columns["origin"] = self.origin[begin:end]
         return replace(self, **columns)
+
+    def came_from(self, index: int) -> tuple[str, str]:
+        """Return the source of one observation and its place in the message, "" where that is not known."""
+        if self.trace is None or self.origin is None:
+            return self.source, ""
+        return self.trace(int(self.origin[index]))
 
 
 _BATCH_COLUMNS = ("row", "slot", "phenomenon_us", "value", "lon", "lat", "received_us")

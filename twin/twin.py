@@ -225,13 +225,15 @@ class Twin:
         }
         if not np.isnan(batch.lon[i]):
             reading |= {"lon": float(batch.lon[i]), "lat": float(batch.lat[i])}
-        detail = f"{reading['d']} {reading['p']} = {value:g}"
+        what = f"{reading['p']} = {value:g}"
         if reason == "out_of_range" and observed is not None:
-            detail += f" {observed.unit}: possible is {observed.minimum:g} to {observed.maximum:g}"
+            what += f" {observed.unit}: possible is {observed.minimum:g} to {observed.maximum:g}"
         elif reason in ("from_the_future", "too_old"):
             skew_s = (int(batch.phenomenon_us[i]) - int(batch.received_us[i])) / _US
-            detail += f": the device's clock is {skew_s:+.0f} s from ours"
-        return Refused(batch.source, reason, detail, msgspec.json.encode(reading))
+            what += f": the device's clock is {skew_s:+.0f} s from ours"
+        source, place = batch.came_from(i)
+        where = f"device {reading['d']}" + (f", {place}" if place else "")
+        return Refused(source, reason, what, msgspec.json.encode(reading), where)
 
     # commits
 

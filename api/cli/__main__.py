@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
-import importlib
-import json
 import os
+import signal
 import sys
-import tempfile
-import traceback
-from pathlib import Path
+from types import FrameType
 
-import typer
+EXIT_INTERRUPTED = 130
 
-from api.cli import COMMANDS
-from twin.errors import TwinError
+
+def _stop_before_anything_began(_number: int, _frame: FrameType | None) -> None:
+    sys.stderr.write("gridtwin: stopped\n")
+    os._exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    # Loading the rest takes a while in which Ctrl-C must be one line too. The launcher holds the signal back
+    # until here, so that none is lost while the interpreter starts.
+    signal.signal(signal.SIGINT, _stop_before_anything_began)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+
+import importlib  # noqa: E402
+import json  # noqa: E402
+import tempfile  # noqa: E402
+import traceback  # noqa: E402
+from pathlib import Path  # noqa: E402
+from typing import Annotated  # noqa: E402
+
+import typer  # noqa: E402
+
+from api.cli import COMMANDS  # noqa: E402
+from api.version import version_line  # noqa: E402
+from twin.errors import TwinError  # noqa: E402
 
 EXIT_FAILED = 1
-EXIT_INTERRUPTED = 130
 
 # Errors of libraries that mean a thing outside is not as it must be, by module and name: they are named,
 # not imported, because importing them would cost every command half a second.
@@ -39,16 +57,36 @@ def make_app() -> typer.Typer:
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
+    app.callback()(_before)
     for module in COMMANDS.values():
         importlib.import_module(module).register(app)
     return app
 
 
+def _tell_version(wanted: bool) -> None:
+    if wanted:
+        sys.stdout.write(version_line() + "\n")
+        raise typer.Exit
+
+
+def _before(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", help="Tell the version and end.", callback=_tell_version, is_eager=True),
+    ] = False,
+) -> None:
+    """GridTwin: the live map of a community, its devices and its people."""
+
+
 def main() -> int:
     """Run the command that was asked for; gives the exit code."""
     try:
-        make_app()(prog_name="gridtwin")
+        app = make_app()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        app(prog_name="gridtwin")
     except SystemExit as leaving:
+        if isinstance(getattr(leaving.__context__, "__cause__", None), KeyboardInterrupt):
+            _say("stopped")  # Typer makes an exit of it and says nothing
         return leaving.code if isinstance(leaving.code, int) else EXIT_FAILED
     except KeyboardInterrupt:
         _say("stopped")

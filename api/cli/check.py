@@ -29,7 +29,7 @@ def check(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: J
     from twin.quality import report_quality  # noqa: PLC0415
 
     settings = read_settings(data_dir=data_dir, database_url=database_url)
-    with opened_database(settings, say) as engine:
+    with opened_database(settings, say, create=False) as engine:
         report = report_quality(engine)
     errors = sum(1 for finding in report.findings if finding.severity == "error")
     if as_json:

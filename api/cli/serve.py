@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli.options import City, DatabaseUrl, DataDir, Devices, Host, MqttPort, NoBrowser, NoDemo, Port, say
+from api.cli.options import City, DatabaseUrl, DataDir, Devices, Host, MqttPort, NoBrowser, NoDemo, Port
+from api.cli.running import run_all
 
 Attach = Annotated[bool, typer.Option("--attach", hidden=True)]
 
@@ -29,26 +30,20 @@ def serve(
     attach: Attach = False,
 ) -> None:
     """Run database, broker and server for real devices; simulates only when --devices is given."""
-    from api.settings import read_settings  # noqa: PLC0415 (loaded only by the commands that run servers)
-
-    simulator = devices is not None and devices > 0 and not no_demo
-    settings = read_settings(
-        data_dir=data_dir,
-        host=host,
-        port=port,
-        mqtt_port=mqtt_port,
-        devices=devices,
-        database_url=database_url,
-        simulator=simulator or None,
-    )
+    given = {
+        "data_dir": data_dir,
+        "host": host,
+        "port": port,
+        "mqtt_port": mqtt_port,
+        "devices": devices,
+        "database_url": database_url,
+    }
     if attach:
-        # The supervisor's child: database and broker run already.
-        from api.server import run_server  # noqa: PLC0415
+        # The supervisor's child: database and broker run already, its environment says the rest.
+        from api.server import run_server  # noqa: PLC0415 (loaded only by the commands that run servers)
+        from api.settings import read_settings  # noqa: PLC0415
 
-        run_server(settings)
+        run_server(read_settings(**given))
         return
-    from api.cli.progress import waiting  # noqa: PLC0415
-    from api.supervisor import Plan, Supervisor  # noqa: PLC0415
-
-    plan = Plan(city=city, default_city=not no_demo, simulator=simulator, browser=not no_browser)
-    raise typer.Exit(Supervisor(settings, plan, say, waiting).run())
+    simulator = bool(devices) and not no_demo
+    raise typer.Exit(run_all(simulator=simulator, city=city, no_demo=no_demo, no_browser=no_browser, **given))

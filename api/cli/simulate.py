@@ -124,7 +124,7 @@ def _site(settings: Settings, seed: int, as_json: bool) -> None:
     from api.database import opened_database  # noqa: PLC0415
     from ingest.simulate.siting import site_devices  # noqa: PLC0415
 
-    with opened_database(settings, say) as engine, engine.begin() as connection:
+    with opened_database(settings, say, create=False) as engine, engine.begin() as connection:
         summary = site_devices(connection, total=settings.devices, seed=seed)
     if as_json:
         sys.stdout.write(json.dumps(summary.to_dict(), ensure_ascii=False, indent=2) + "\n")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from api.cli.options import City, DatabaseUrl, DataDir, Devices, Host, MqttPort, NoBrowser, NoDemo, Port, say
+from api.cli.options import City, DatabaseUrl, DataDir, Devices, Host, MqttPort, NoBrowser, NoDemo, Port
+from api.cli.running import run_all
 
 
 def register(app: typer.Typer) -> None:
@@ -24,18 +25,16 @@ def up(
     database_url: DatabaseUrl = None,
 ) -> None:
     """Run everything: database, a city, broker, server, simulated devices. Ctrl-C stops it all."""
-    from api.cli.progress import waiting  # noqa: PLC0415 (loaded only by the commands that run servers)
-    from api.settings import read_settings  # noqa: PLC0415
-    from api.supervisor import Plan, Supervisor  # noqa: PLC0415
-
-    settings = read_settings(
+    code = run_all(
+        simulator=not no_demo,
+        city=city,
+        no_demo=no_demo,
+        no_browser=no_browser,
         data_dir=data_dir,
         host=host,
         port=port,
         mqtt_port=mqtt_port,
         devices=devices,
         database_url=database_url,
-        simulator=not no_demo,
     )
-    plan = Plan(city=city, default_city=not no_demo, simulator=not no_demo, browser=not no_browser)
-    raise typer.Exit(Supervisor(settings, plan, say, waiting).run())
+    raise typer.Exit(code)

@@ -10,7 +10,15 @@ from typing import Annotated, Final, Literal
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from api.routes.answers import AreaRef, Names, finite, state_name
+from api.routes.answers import (
+    AreaRef,
+    Names,
+    area_columns,
+    area_ref,
+    finite,
+    property_names,
+    state_name,
+)
 from api.rows import Row, fetch, fetch_one
 from api.runtime import Running, Runtime
 from twin.rules.alarms import acknowledge
@@ -51,7 +59,7 @@ class AlarmGroup(BaseModel):
     kind: str
     state: str
     title: Names
-    place: str | None
+    place: Names | None
     count: int
     lon: float
     lat: float
@@ -73,9 +81,9 @@ class AlarmsAnswer(BaseModel):
 
 
 # The scale of web mercator differs by latitude, so the radius is stretched by the mean latitude's scale.
-_OPEN: Final = """
+_OPEN: Final = f"""
     WITH open_alarm AS (
-        SELECT a.*, d.uid, d.kind, d.address, d.geom, d.building_id,
+        SELECT a.*, d.uid, d.kind, d.address, d.address_en, d.geom, d.building_id,
                coalesce(d.responsibility_grid_id, d.unit_grid_id) AS area_id
         FROM alarm AS a JOIN device AS d ON d.id = a.device_id
         WHERE a.cleared_at IS NULL
@@ -83,7 +91,8 @@ _OPEN: Final = """
     SELECT o.id, o.device_id, o.property, o.state, o.value, o.raised_at, o.acknowledged_at, o.simulated,
            o.uid, o.kind, ST_X(o.geom) AS lon, ST_Y(o.geom) AS lat,
            coalesce(o.address, b.name, b.address) AS place,
-           area.id AS area_id, area.code AS area_code, area.name AS area_name, area.level AS area_level,
+           CASE WHEN o.address IS NULL THEN b.name_en ELSE o.address_en END AS place_en,
+           {area_columns("area", "area")},
            c.id AS case_id, c.number AS case_number,
            ST_ClusterDBSCAN(ST_Transform(o.geom, 3857), :eps, 1) OVER (PARTITION BY o.kind) AS cluster
     FROM open_alarm AS o
@@ -144,16 +153,15 @@ def _group(running: Runtime, rows: list[Row]) -> AlarmGroup:
         what = Names(zh=kind.zh, en=kind.en)
         if len(slots) == 1 and next(iter(slots)) < len(kind.properties):
             observed = kind.properties[next(iter(slots))]
-            what = Names(zh=f"{kind.zh}·{observed.zh}", en=f"{kind.en} · {observed.en}")
+            what = property_names(kind, observed)
     case = next((row for row in rows if row["case_id"] is not None), None)
-    located = next((row for row in rows if row["area_id"] is not None), None)
     return AlarmGroup(
         # The oldest alarm names the group: it stays the same while others come and go.
         key=f"{worst['kind']}-{min(row['id'] for row in rows)}",
         kind=worst["kind"],
         state=state_name(worst["state"]),
         title=what,
-        place=next((row["place"] for row in rows if row["place"]), None),
+        place=next((Names(zh=row["place"], en=row["place_en"]) for row in rows if row["place"]), None),
         count=len(rows),
         lon=sum(row["lon"] for row in rows) / len(rows),
         lat=sum(row["lat"] for row in rows) / len(rows),
@@ -161,14 +169,7 @@ def _group(running: Runtime, rows: list[Row]) -> AlarmGroup:
         acknowledged=sum(row["acknowledged_at"] is not None for row in rows),
         simulated=any(row["simulated"] for row in rows),
         case=CaseRef(id=case["case_id"], number=case["case_number"]) if case else None,
-        area=AreaRef(
-            id=located["area_id"],
-            code=located["area_code"],
-            name=located["area_name"],
-            level=located["area_level"],
-        )
-        if located
-        else None,
+        area=next((area_ref(row, "area") for row in rows if row["area_id"] is not None), None),
         members=[
             AlarmMember(
                 alarm_id=row["id"],

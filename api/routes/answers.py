@@ -9,7 +9,7 @@ from fastapi import Path
 from pydantic import BaseModel
 
 from api.rows import Row
-from twin.catalog import Catalog, ObservedProperty
+from twin.catalog import Catalog, DeviceKind, ObservedProperty
 from twin.states import State
 
 DeviceId = Annotated[
@@ -38,7 +38,7 @@ class AreaRef(BaseModel):
 
     id: int
     code: str
-    name: str
+    name: Names
     level: str
 
 
@@ -72,11 +72,29 @@ def device_names(catalog: Catalog, kind: str, uid: str, name: str | None, name_e
     return Names(zh=zh, en=en)
 
 
-AREA_COLUMNS = """
-    ug.id AS ug_id, ug.code AS ug_code, ug.name AS ug_name,
-    rg.id AS rg_id, rg.code AS rg_code, rg.name AS rg_name,
-    cm.id AS cm_id, cm.code AS cm_code, cm.name AS cm_name"""
+def area_columns(table: str, prefix: str) -> str:
+    """Return the columns of a joined area under a prefix of their own, for `area_ref`."""
+    return ", ".join(
+        f"{table}.{column} AS {prefix}_{column}" for column in ("id", "code", "name", "name_en", "level")
+    )
+
+
+AREA_COLUMNS = ", ".join(area_columns(table, table) for table in ("ug", "rg", "cm"))
 """Columns of the areas of a thing, for `areas_of`."""
+
+
+def property_names(kind: DeviceKind, observed: ObservedProperty) -> Names:
+    """Return what is observed by which kind of device: 摄像机·帧率, Camera·Frame rate.
+
+    Where one of the two names holds the other, the longer one says it all: 燃气浓度, not 燃气浓度·燃气浓度.
+    """
+    return Names(zh=_told_once(kind.zh, observed.zh), en=_told_once(kind.en, observed.en))
+
+
+def _told_once(kind: str, observed: str) -> str:
+    short, long = sorted((kind, observed), key=len)
+    return long if short.lower() in long.lower() else f"{kind}·{observed}"
+
 
 AREA_JOINS = """
     LEFT JOIN area AS ug ON ug.id = {thing}.unit_grid_id
@@ -97,17 +115,21 @@ AREA_JOINS_BY_POINT = """
 def areas_of(row: Row) -> AreasOfThing:
     """Return the areas from the columns `AREA_COLUMNS`."""
     return AreasOfThing(
-        community=_area(row, "cm", "community"),
-        unit_grid=_area(row, "ug", "unit_grid"),
-        responsibility_grid=_area(row, "rg", "responsibility_grid"),
+        community=area_ref(row, "cm"),
+        unit_grid=area_ref(row, "ug"),
+        responsibility_grid=area_ref(row, "rg"),
     )
 
 
-def _area(row: Row, prefix: str, level: str) -> AreaRef | None:
+def area_ref(row: Row, prefix: str) -> AreaRef | None:
+    """Return the area from the columns `area_columns`; None where nothing was joined."""
     if row[f"{prefix}_id"] is None:
         return None
     return AreaRef(
-        id=row[f"{prefix}_id"], code=row[f"{prefix}_code"], name=row[f"{prefix}_name"], level=level
+        id=row[f"{prefix}_id"],
+        code=row[f"{prefix}_code"],
+        name=Names(zh=row[f"{prefix}_name"], en=row[f"{prefix}_name_en"]),
+        level=row[f"{prefix}_level"],
     )
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from api.errors import NOT_FOUND
-from api.routes.answers import AreaRef, Names, RowId
+from api.routes.answers import AreaRef, Names, RowId, area_columns, area_ref
 from api.rows import fetch_one
 from api.runtime import Running
 from twin.errors import NotFoundError
@@ -43,10 +43,10 @@ async def get_area(running: Running, area_id: RowId) -> AreaAnswer:
     """Return one present area with its counts; devices count where they stand."""
     row = await fetch_one(
         running.engine,
-        """
+        f"""
         SELECT a.id, a.code, a.code_source, a.name, a.name_en, a.level, a.made_by, a.area_m2, a.households,
                a.households_source, a.valid_from, ST_X(a.label_point) AS lon, ST_Y(a.label_point) AS lat,
-               p.id AS parent_id, p.code AS parent_code, p.name AS parent_name, p.level AS parent_level,
+               {area_columns("p", "parent")},
                (SELECT count(*) FROM area AS c WHERE c.parent_id = a.id AND c.valid_to IS NULL) AS children,
                (SELECT count(*) FROM device AS d
                 WHERE d.valid_to IS NULL AND ST_Intersects(d.geom, a.geom)) AS devices,
@@ -59,15 +59,10 @@ async def get_area(running: Running, area_id: RowId) -> AreaAnswer:
     )
     if row is None:
         raise NotFoundError(f"there is no area {area_id}", where="id", hint="search with /api/search?q=")
-    parent = None
-    if row["parent_id"] is not None:
-        parent = AreaRef(
-            id=row["parent_id"], code=row["parent_code"], name=row["parent_name"], level=row["parent_level"]
-        )
     own = {"name", "parent", "partition"}
     return AreaAnswer(
         **{key: row[key] for key in AreaAnswer.model_fields if key not in own},
         name=Names(zh=row["name"], en=row["name_en"]),
         partition="unit_grid" if row["level"] == "unit_grid" else "administrative",
-        parent=parent,
+        parent=area_ref(row, "parent"),
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
-from api.routes.answers import AreaRef, Names
+from api.routes.answers import AreaRef, Names, area_columns, area_ref
 from api.rows import Row, fetch, fetch_one
 from api.runtime import Running
 
@@ -56,10 +56,10 @@ class CasesAnswer(BaseModel):
     overdue: int
 
 
-_CASES: Final = """
+_CASES: Final = f"""
     SELECT c.id, c.number, c.title, c.title_en, c.category_code AS category, c.stage, c.source, c.priority,
            ST_X(c.geom) AS lon, ST_Y(c.geom) AS lat, c.address, c.opened_at, c.due_at, c.closed_at,
-           c.simulated, a.id AS area_id, a.code AS area_code, a.name AS area_name, a.level AS area_level
+           c.simulated, {area_columns("a", "area")}
     FROM case_file AS c LEFT JOIN area AS a ON a.id = coalesce(c.responsibility_grid_id, c.unit_grid_id)
     WHERE (c.closed_at IS NULL) = :open
     ORDER BY c.due_at NULLS LAST, c.priority, c.id LIMIT :limit"""
@@ -85,16 +85,11 @@ async def list_cases(
 
 
 def _case(row: Row) -> CaseAnswer:
-    area = None
-    if row["area_id"] is not None:
-        area = AreaRef(
-            id=row["area_id"], code=row["area_code"], name=row["area_name"], level=row["area_level"]
-        )
     return CaseAnswer(
         **{key: row[key] for key in CaseAnswer.model_fields if key not in {"title", "stage_zh", "area"}},
         title=Names(zh=row["title"], en=row["title_en"]),
         stage_zh=STAGE_NAMES_ZH[row["stage"]],
-        area=area,
+        area=area_ref(row, "area"),
     )
 
 

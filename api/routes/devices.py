@@ -53,7 +53,7 @@ class BuildingRef(BaseModel):
     """A building in short."""
 
     id: int
-    name: str | None
+    name: Names
 
 
 class DeviceAnswer(BaseModel):
@@ -76,20 +76,23 @@ class DeviceAnswer(BaseModel):
     field_of_view_deg: float | None
     range_m: float | None
     building: BuildingRef | None
-    address: str | None
+    address: Names | None
     area: AreasOfThing
     source: str
     position_source: str
     simulated: bool
+    readings_simulated: bool
     last_seen: datetime | None
     expected_interval_s: float
 
 
 _DEVICE: Final = f"""
     SELECT d.id, d.uid, d.kind, d.name, d.name_en, d.height_m, d.floor, d.bearing_deg, d.bearing_source,
-           d.field_of_view_deg, d.range_m, d.address, d.simulated, d.position_source, d.expected_interval_s,
+           d.field_of_view_deg, d.range_m, d.address, d.address_en, d.simulated, d.readings_simulated,
+           d.position_source, d.expected_interval_s,
            ST_X(d.geom) AS lon, ST_Y(d.geom) AS lat,
-           b.id AS building_id, b.name AS building_name, b.address AS building_address,
+           b.id AS building_id, b.name AS building_name, b.name_en AS building_name_en,
+           b.address AS building_address,
            dataset.name AS source, {AREA_COLUMNS},
            (SELECT max(changed_at) FROM alarm WHERE alarm.device_id = d.id) AS state_changed_at
     FROM device AS d
@@ -142,17 +145,26 @@ def device_answer(running: Runtime, found: Row, row: int) -> dict[str, Any]:
         "bearing_source": found["bearing_source"],
         "field_of_view_deg": found["field_of_view_deg"],
         "range_m": found["range_m"],
-        "building": BuildingRef(id=found["building_id"], name=found["building_name"])
+        "building": BuildingRef(
+            id=found["building_id"], name=Names(zh=found["building_name"], en=found["building_name_en"])
+        )
         if found["building_id"]
         else None,
-        "address": found["address"] or found["building_address"],
+        "address": _address(found),
         "area": areas_of(found),
         "source": found["source"],
         "position_source": found["position_source"],
         "simulated": found["simulated"],
+        "readings_simulated": found["simulated"] or found["readings_simulated"],
         "last_seen": moment(int(board.heard_us[row])),
         "expected_interval_s": found["expected_interval_s"] or kind.expected_interval_s,
     }
+
+
+def _address(found: Row) -> Names | None:
+    if found["address"]:
+        return Names(zh=found["address"], en=found["address_en"])
+    return Names(zh=found["building_address"], en=None) if found["building_address"] else None
 
 
 def _property(running: Runtime, row: int, observed: ObservedProperty) -> DevicePropertyAnswer:
@@ -306,53 +318,3 @@ def _distance_m(lon: float, lat: float, lons: Any, lats: Any) -> Any:
     phi, phis = np.radians(lat), np.radians(lats)
     a = np.sin((phis - phi) / 2) ** 2 + np.cos(phi) * np.cos(phis) * np.sin(np.radians(lons - lon) / 2) ** 2
     return 2 * EARTH_M * np.arcsin(np.sqrt(np.minimum(1.0, a)))
-
-
-class EventAnswer(BaseModel):
-    """A journal row about a device."""
-
-    journal: int
-    at: datetime
-    kind: str
-    zh: str
-    en: str
-    state: str | None
-    data: dict[str, Any]
-
-
-EVENT_NAMES: Final = {
-    "alarm.raised": ("告警产生", "Alarm raised"),
-    "alarm.changed": ("告警变化", "Alarm changed"),
-    "alarm.cleared": ("告警解除", "Alarm cleared"),
-    "alarm.acknowledged": ("告警已确认", "Alarm acknowledged"),
-}
-
-
-@router.get("/api/devices/{id}/events")
-async def list_device_events(
-    running: Running, device_id: DeviceId, limit: Annotated[int, Query(ge=1, le=200)] = 20
-) -> list[EventAnswer]:
-    """Return what the journal says about a device, the newest first."""
-    if device_id not in running.twin.board.row_of_id:
-        raise NotFoundError(f"there is no device {device_id}", where="id")
-    found = await fetch(
-        running.engine,
-        "SELECT seq, at, kind, data FROM journal WHERE subject = :subject ORDER BY seq DESC LIMIT :limit",
-        subject=f"device/{device_id}",
-        limit=limit,
-    )
-    answers = []
-    for row in found:
-        zh, en = EVENT_NAMES.get(row["kind"], (row["kind"], row["kind"]))
-        answers.append(
-            EventAnswer(
-                journal=row["seq"],
-                at=row["at"],
-                kind=row["kind"],
-                zh=zh,
-                en=en,
-                state=row["data"].get("state"),
-                data=row["data"],
-            )
-        )
-    return answers

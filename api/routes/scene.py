@@ -10,7 +10,8 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from api.live.messages import PROTOCOL
-from api.rows import fetch, fetch_one
+from api.routes.answers import Names
+from api.rows import Row, fetch, fetch_one
 from api.runtime import Running
 from layers.tiles import TILE_LAYERS
 
@@ -21,7 +22,7 @@ class AreaStep(BaseModel):
     """One step from the whole to the part."""
 
     code: str
-    name: str
+    name: Names
     level: str
 
 
@@ -81,7 +82,8 @@ _TOP: Final = """
 
 _DATASETS: Final = """
     SELECT string_agg(DISTINCT attribution, ' · ') AS attribution, min(data_date) AS data_date,
-           (SELECT EXISTS (SELECT 1 FROM device WHERE simulated AND valid_to IS NULL)) AS simulated
+           (SELECT EXISTS (SELECT 1 FROM device
+            WHERE (simulated OR readings_simulated) AND valid_to IS NULL)) AS simulated
     FROM dataset WHERE NOT simulated"""
 
 WORLD: Final = (-180.0, -85.0, 180.0, 85.0)
@@ -115,7 +117,7 @@ async def get_scene(running: Running) -> SceneAnswer:
             (south + north) / 2 if extent["lat"] is None else extent["lat"],
         )
     # One area of a level is where we are; several are what the page shows inside.
-    steps: list[dict[str, object]] = []
+    steps: list[Row] = []
     for level in ("city", "district", "street"):
         found = [area for area in areas if area["level"] == level]
         if len(found) != 1:
@@ -125,7 +127,10 @@ async def get_scene(running: Running) -> SceneAnswer:
     return SceneAnswer(
         name=str(last["name"]) if last else "GridTwin",
         name_en=(str(last["name_en"]) if last["name_en"] else None) if last else None,
-        breadcrumb=[AreaStep(code=str(s["code"]), name=str(s["name"]), level=str(s["level"])) for s in steps],
+        breadcrumb=[
+            AreaStep(code=s["code"], name=Names(zh=s["name"], en=s["name_en"]), level=s["level"])
+            for s in steps
+        ],
         bounds=(west, south, east, north),
         center=center,
         zoom=_zoom(west, south, east, north),

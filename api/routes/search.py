@@ -11,6 +11,7 @@ from api.routes.answers import Names, device_names
 from api.rows import fetch
 from api.runtime import Running
 from twin.errors import InvalidError
+from twin.model.address import ENTRANCE_EN, ENTRANCE_ZH
 
 router = APIRouter(tags=["places"])
 
@@ -26,8 +27,10 @@ class SearchHit(BaseModel):
     lat: float
 
 
+_ENTRANCE: Final = f"'{ENTRANCE_ZH}', '{ENTRANCE_EN}'"
+
 # One LIKE with the pattern escaped; the exact, then the beginning, then anywhere.
-_SEARCH: Final = """
+_SEARCH: Final = f"""
     WITH hits AS (
         (SELECT 'area' AS type, id, name, name_en, code AS detail, label_point AS geom, NULL AS kind,
                 name AS matched, 0 AS class
@@ -52,8 +55,12 @@ _SEARCH: Final = """
          FROM service_point WHERE valid_to IS NULL
            AND (name ILIKE :anywhere OR name_en ILIKE :anywhere) LIMIT :limit)
         UNION ALL
-        (SELECT 'address', id, text, NULL, street, geom, NULL, text, 3
-         FROM address WHERE valid_to IS NULL AND text ILIKE :anywhere LIMIT :limit))
+        (SELECT 'address', id, text, CASE WHEN entrance THEN replace(text, {_ENTRANCE}) END,
+                street, geom, NULL, text, 3
+         FROM address WHERE valid_to IS NULL
+           AND (text ILIKE :anywhere
+                OR entrance AND replace(text, {_ENTRANCE}) ILIKE :anywhere)
+         LIMIT :limit))
     SELECT type, id, name, name_en, detail, kind, ST_X(geom) AS lon, ST_Y(geom) AS lat FROM hits
     ORDER BY (lower(coalesce(matched, '')) = lower(:exact)) DESC,
              (matched ILIKE :begins) DESC NULLS LAST, class, length(matched), id

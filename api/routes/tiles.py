@@ -1,4 +1,4 @@
-"""Answer with a vector tile that is not kept yet."""
+"""Describe a vector tile to the API's document, and say of an address of no tile what is wrong with it."""
 
 from __future__ import annotations
 
@@ -7,25 +7,13 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
 
-from api.edge import send_tile
 from api.errors import NOT_FOUND
-from api.runtime import Running
-from api.tiles import Tile
+from api.tiles import parse_tile_path
 
 router = APIRouter()
 
 _NUMBER: Final = "^(0|[1-9][0-9]*)$"
-
-
-class _TileResponse(Response):
-    def __init__(self, tile: Tile) -> None:
-        super().__init__()
-        self._tile = tile
-
-    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        await send_tile(self._tile, scope, send)
 
 
 @router.get(
@@ -40,7 +28,6 @@ class _TileResponse(Response):
 )
 async def get_tile(
     request: Request,
-    running: Running,
     _layers: Annotated[
         str,
         Path(
@@ -55,4 +42,5 @@ async def get_tile(
     _y: Annotated[str, Path(alias="y", max_length=8, pattern=_NUMBER)],
 ) -> Response:
     """Return one tile with one or several layers; empty bytes where there is nothing."""
-    return _TileResponse(await running.tiles.get(request.url.path))
+    address = parse_tile_path(request.url.path)
+    raise AssertionError(f"{address} is a tile: the edge answers it before routing")

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import functools
 import json
+import math
 import os
 import sys
 import time
@@ -111,6 +112,8 @@ class Publisher:
         self.writer = payload.Writer(self.plan, specification["mode"])
         self.alarm_uids: list[str] = specification.get("alarm_uids", [])
         self.alarm_times: dict[str, float] = {}
+        self.calm_after_s = float(specification.get("calm_after_s", math.inf))
+        self.calm = 0
 
     async def connect(self) -> None:
         """Open one connection a gateway, in groups so that the broker's queue of callers does not fill."""
@@ -133,6 +136,18 @@ class Publisher:
         uid = self.alarm_uids[len(self.alarm_times)]
         now_s = round(time.time(), 3)
         self.alarm_times[uid] = now_s
+        self._send_one(uid, reading, now_s)
+
+    def end_alarms(self, now_s: float) -> None:
+        """Publish a reading within its limits for each alarm that has lasted long enough."""
+        while self.calm < len(self.alarm_times):
+            uid = self.alarm_uids[self.calm]
+            if now_s - self.alarm_times[uid] < self.calm_after_s:
+                return
+            self.calm += 1
+            self._send_one(uid, {**self.spec["alarm"], "v": 0.0}, now_s)
+
+    def _send_one(self, uid: str, reading: dict[str, Any], now_s: float) -> None:
         body = orjson.dumps({**reading, "t": round(now_s * 1e3), "d": uid})
         self.bytes += self.gateways[0].publish(mqtt.text(payload.gateway_topic(0)), body, 1)
         self.sent += 1
@@ -148,6 +163,7 @@ class Publisher:
             now_s = time.time()
             if len(self.alarm_times) < min(len(self.alarm_uids), int((now_s - start_s) / alarm_every_s)):
                 self.raise_alarm(self.spec["alarm"])
+            self.end_alarms(now_s)
             due = min(total, int((now_s - start_s) / step_s) + 1)
             if number >= due:
                 await asyncio.sleep(max(0.0005, start_s + number * step_s - now_s))

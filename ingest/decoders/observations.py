@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from ingest.decoders.readings import NAN, DecodeError, Readings, RefusedReading
+from ingest.decoders.readings import NAN, DecodeError, Readings, RefusedReading, place_of
 
 MAX_BYTES = 262_144
 """Largest message that is read."""
@@ -36,8 +36,15 @@ class _Message(msgspec.Struct):
     lat: Place = None
 
 
+class _Named(msgspec.Struct):
+    """Only whom a reading names."""
+
+    d: Any = None
+
+
 _MESSAGES = msgspec.json.Decoder(_Message | list[_Message])
 _ONE = msgspec.json.Decoder(_Message)
+_NAMED = msgspec.json.Decoder(_Named)
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _ANYTHING = msgspec.json.Decoder()
 
@@ -95,9 +102,10 @@ def _read(payload: bytes, uid: str | None, out: Readings) -> None:
         return
     for i, one in enumerate(message):
         try:
-            _take(out, one, uid)
+            _take(out, one, uid, i)
         except DecodeError as error:
-            _refuse(out, error, f"reading {i}", msgspec.json.encode(one))
+            who = one.d if uid is None and isinstance(one.d, str) else uid
+            _refuse(out, error, who, i, msgspec.json.encode(one))
 
 
 def _salvage(out: Readings, payload: bytes, uid: str | None, error: msgspec.ValidationError) -> None:
@@ -109,13 +117,13 @@ def _salvage(out: Readings, payload: bytes, uid: str | None, error: msgspec.Vali
         return
     for i, item in enumerate(items):
         try:
-            _take(out, _ONE.decode(item), uid)
+            _take(out, _ONE.decode(item), uid, i)
         except DecodeError as wrong:
-            _refuse(out, wrong, f"reading {i}", bytes(item))
+            _refuse(out, wrong, uid or _named(item), i, bytes(item))
         except RecursionError:
-            _refuse(out, DecodeError("malformed", "nested too deeply"), f"reading {i}", bytes(item)[:1000])
+            _refuse(out, DecodeError("malformed", "nested too deeply"), uid, i, bytes(item)[:1000])
         except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
-            _refuse(out, DecodeError(_reason(wrong), str(wrong)), f"reading {i}", bytes(item))
+            _refuse(out, DecodeError(_reason(wrong), str(wrong)), uid or _named(item), i, bytes(item))
 
 
 def _salvage_columns(out: Readings, payload: bytes, uid: str | None, error: msgspec.ValidationError) -> None:
@@ -132,15 +140,25 @@ def _salvage_columns(out: Readings, payload: bytes, uid: str | None, error: msgs
     for i in range(n):
         item = {**content, **{k: column[i] for k, column in columns.items()}}
         try:
-            _take(out, msgspec.convert(item, _Message), uid)
+            _take(out, msgspec.convert(item, _Message), uid, i)
         except DecodeError as wrong:
-            _refuse(out, wrong, f"reading {i}", msgspec.json.encode(item))
+            _refuse(out, wrong, uid or item.get("d"), i, msgspec.json.encode(item))
         except msgspec.ValidationError as wrong:
-            _refuse(out, DecodeError(_reason(wrong), str(wrong)), f"reading {i}", msgspec.json.encode(item))
+            told = DecodeError(_reason(wrong), str(wrong))
+            _refuse(out, told, uid or item.get("d"), i, msgspec.json.encode(item))
 
 
-def _refuse(out: Readings, error: DecodeError, where: str, payload: bytes) -> None:
-    out.refused.append(RefusedReading(error.reason, f"{where}: {error}", payload))
+def _refuse(out: Readings, error: DecodeError, who: object, index: int, payload: bytes) -> None:
+    where = place_of(who, index)
+    out.refused.append(RefusedReading(error.reason, error.what, payload, where, error.hint))
+
+
+def _named(item: bytes | msgspec.Raw) -> object:
+    """Return whom a reading names that has something of a wrong type."""
+    try:
+        return _NAMED.decode(item).d
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def _reason(error: Exception) -> str:
@@ -148,11 +166,14 @@ def _reason(error: Exception) -> str:
     return "missing_field" if "missing required field" in str(error) else "wrong_type"
 
 
-def _take(out: Readings, message: _Message, uid: str | None) -> None:
-    """Append one decoded message to the columns; all of it or, with an error, nothing."""
+def _take(out: Readings, message: _Message, uid: str | None, index: int | None = None) -> None:
+    """Append one decoded message to the columns; all of it or, with an error, nothing.
+
+    ``index`` is its place in the list it came in; None where it is the whole message.
+    """
     value = message.v
     if isinstance(value, list):
-        _take_columns(out, message, value, uid)
+        _take_columns(out, message, value, uid, index)
         return
     if isinstance(message.t, list) or isinstance(message.lon, list) or isinstance(message.lat, list):
         raise DecodeError("wrong_type", "“t”, “lon” and “lat” are lists only where “v” is one")
@@ -177,9 +198,12 @@ def _take(out: Readings, message: _Message, uid: str | None) -> None:
     out.unit += unit
     out.lon += [lon] * n
     out.lat += [lat] * n
+    out.index += [index or 0] * n
 
 
-def _take_columns(out: Readings, message: _Message, value: list[float], uid: str | None) -> None:
+def _take_columns(
+    out: Readings, message: _Message, value: list[float], uid: str | None, index: int | None
+) -> None:
     n = len(value)
     if message.p is None or isinstance(message.u, dict):
         raise DecodeError("missing_field", "columns need “p”, one for all or a list")
@@ -204,6 +228,7 @@ def _take_columns(out: Readings, message: _Message, value: list[float], uid: str
     out.unit += unit
     out.lon += lon
     out.lat += lat
+    out.index += range(n) if index is None else [index] * n
 
 
 def _column(column: _T | list[_T], n: int, name: str) -> list[_T]:

@@ -12,19 +12,22 @@ NAN = float("nan")
 
 @dataclass(frozen=True, slots=True)
 class RefusedReading:
-    """One reading inside a message that could not be understood."""
+    """One reading inside a message that could not be understood: why, where in it, and what to do."""
 
     reason: str
-    detail: str
+    what: str
     payload: bytes
+    where: str = ""
+    hint: str = ""
 
 
 @dataclass(slots=True)
 class Readings:
     """Columns of n readings: who, when (Unix µs), what, how much, in which unit ("" for the declared), where.
 
-    ``lon``/``lat`` are NaN where the message has none. ``refused`` are readings of the same messages that
-    could not be understood; they are not in the columns.
+    ``lon``/``lat`` are NaN where the message has none. ``index`` is the place in the message, from 0: of the
+    entry in columns, else of the reading in the list (several properties of one moment share it).
+    ``refused`` are readings of the same messages that could not be understood; they are not in the columns.
     """
 
     uid: list[str] = field(default_factory=list)
@@ -34,6 +37,7 @@ class Readings:
     unit: list[str] = field(default_factory=list)
     lon: list[float] = field(default_factory=list)
     lat: list[float] = field(default_factory=list)
+    index: list[int] = field(default_factory=list)
     refused: list[RefusedReading] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -47,7 +51,7 @@ class Readings:
 
     def columns(self) -> tuple[list[Any], ...]:
         """Return the columns, without what was refused."""
-        return self.uid, self.time_us, self.name, self.value, self.unit, self.lon, self.lat
+        return self.uid, self.time_us, self.name, self.value, self.unit, self.lon, self.lat, self.index
 
 
 class DecodeError(InvalidError):
@@ -56,3 +60,9 @@ class DecodeError(InvalidError):
     def __init__(self, reason: str, what: str, *, where: str = "", hint: str = "") -> None:
         super().__init__(what, where=where, hint=hint)
         self.reason = reason
+
+
+def place_of(who: object, index: int) -> str:
+    """Say which reading of which device is meant; a device that is not named by text is left out."""
+    reading = f"reading {index}"
+    return f"device {who[:64]}, {reading}" if isinstance(who, str) and who else reading

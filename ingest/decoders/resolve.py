@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.decoders.readings import Readings, RefusedReading
+from ingest.decoders.readings import Readings, RefusedReading, place_of
 from twin.catalog import SLOTS, Catalog
 from twin.live.board import Board
 from twin.twin import ObservationBatch
@@ -43,9 +44,18 @@ class Resolver:
                         self._factor[at], self._offset[at] = fits
 
     def resolve(
-        self, readings: Readings, received_us: int, source: str
+        self, readings: Readings, received_us: int, trace: Callable[[int], tuple[str, str]] | None = None
     ) -> tuple[ObservationBatch, NDArray[np.intp], list[tuple[int, RefusedReading]]]:
         """Look n readings up.
+
+        Parameters
+        ----------
+        readings
+            As they were decoded.
+        received_us
+            When they came, Unix µs.
+        trace
+            Gives source and place in its message of each of the n readings, for the quarantine.
 
         Returns
         -------
@@ -88,7 +98,8 @@ class Resolver:
             lon=np.array(readings.lon, np.float64)[kept],
             lat=np.array(readings.lat, np.float64)[kept],
             received_us=np.full(len(row), received_us, np.int64),
-            source=source,
+            origin=kept,
+            trace=trace,
         )
         return batch, kept, refused
 
@@ -102,13 +113,13 @@ class Resolver:
             "u": unit or None,
         }
         if row < 0:
-            reason, detail = "unknown_device", f"no device “{uid[:64]}” is installed"
+            reason, what = "unknown_device", f"no device “{uid[:64]}” is installed"
         else:
             kind = self._catalog.by_code[int(self._board.kind[row])]
             if slot < 0:
                 known = ", ".join(p.name for p in kind.properties)
-                reason, detail = "unknown_property", f"{kind.name} has no “{name[:64]}”; it has {known}"
+                reason, what = "unknown_property", f"{kind.name} has no “{name[:64]}”; it has {known}"
             else:
                 wanted = kind.properties[slot].unit
-                reason, detail = "wrong_unit", f"{kind.name}.{name} is in {wanted}, not in “{unit[:32]}”"
-        return RefusedReading(reason, detail, msgspec.json.encode(reading))
+                reason, what = "wrong_unit", f"{kind.name}.{name} is in {wanted}, not in “{unit[:32]}”"
+        return RefusedReading(reason, what, msgspec.json.encode(reading), place_of(uid, readings.index[i]))

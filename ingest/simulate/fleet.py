@@ -23,13 +23,12 @@ DIRECT = -1
 _CELL_M = 200.0
 """Devices of one gateway stand close together: gateways are filled cell by cell, row by row."""
 
-# Real cameras of the extract live too: nothing else would report for them in a demonstration.
+# A real device is spoken for only where siting has marked its readings as made up.
 _DEVICES = text(
     """
     SELECT d.uid, d.kind, d.expected_interval_s, coalesce(d.building_id, 0) AS building_id,
            ST_X(d.geom) AS lon, ST_Y(d.geom) AS lat
-    FROM device d JOIN dataset s ON s.id = d.dataset_id
-    WHERE d.valid_to IS NULL AND (d.simulated OR (d.kind = 'camera' AND s.kind = 'osm'))
+    FROM device d WHERE d.valid_to IS NULL AND (d.simulated OR d.readings_simulated)
     ORDER BY d.uid
     """
 )
@@ -75,7 +74,7 @@ class Fleet:
 
 
 def read_fleet(connection: Connection, catalog: Catalog, traffic: TrafficParameters, seed: int) -> Fleet:
-    """Read the present devices that are simulated, and the real cameras of the extract.
+    """Read the present devices that are simulated, and the real ones whose readings are.
 
     Raises
     ------

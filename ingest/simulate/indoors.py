@@ -99,7 +99,7 @@ def in_kitchens(city: City, kind: str, rule: SitingRule, _wanted: int, seed: int
                     y,
                     rule.storey_offset_m,
                     name or (_building_names(city, b)[0] if b else "餐饮店"),
-                    name or "Kitchen",
+                    name or (_building_names(city, b)[1] if b else "Restaurant"),
                     0,
                     1,
                     b.id if b else None,

@@ -126,6 +126,11 @@ class Link:
         """Messages that are not acknowledged yet."""
         return len(self._waiting) + len(self._in_flight)
 
+    @property
+    def congested(self) -> bool:
+        """Whether a message handed over now would have to wait for others."""
+        return bool(self._waiting) or len(self._in_flight) >= self._room
+
     def send(self, message: Outgoing) -> None:
         """Hand over a message; it goes out when the window has room."""
         if len(self._waiting) >= self._most_waiting:

@@ -11,6 +11,7 @@ import orjson
 from ingest.simulate.fleet import DIRECT, Fleet
 from ingest.simulate.link import Outgoing
 from ingest.simulate.simulation import Report
+from ingest.transports.topics import SIMULATED_GATEWAY, observations_of, status_of
 from twin.catalog import SLOTS, Catalog
 
 _MOST_READINGS = 2000
@@ -19,7 +20,7 @@ _MOST_READINGS = 2000
 
 def gateway_name(number: int) -> str:
     """Return the name of a gateway, which says that it is simulated."""
-    return f"sim-gw-{number + 1:03d}"
+    return f"{SIMULATED_GATEWAY}{number + 1:03d}"
 
 
 class Mailroom:
@@ -87,7 +88,7 @@ class Mailroom:
             count = len(columns["v"])
             for start in range(0, count, _MOST_READINGS):
                 part = {k: v[start : start + _MOST_READINGS] for k, v in columns.items()}
-                topic = f"gt/v1/gateways/{gateway_name(gateway)}/observations"
+                topic = observations_of("gateways", gateway_name(gateway))
                 out.append((gateway, Outgoing(topic, orjson.dumps(part), len(part["v"]))))
         return out
 
@@ -103,9 +104,17 @@ class Mailroom:
         if np.isfinite(report.lon[n]):
             message["lon"], message["lat"] = float(report.lon[n]), float(report.lat[n])
         uid = self._fleet.uids[row]
-        return uid, Outgoing(f"gt/v1/devices/{uid}/observations", orjson.dumps(message), len(slots))
+        return uid, Outgoing(observations_of("devices", uid), orjson.dumps(message), len(slots))
 
 
 def status_message(uid: str, *, online: bool) -> Outgoing:
     """Return the retained status of a device; also its last will."""
-    return Outgoing(f"gt/v1/devices/{uid}/status", b"online" if online else b"offline", 0, retain=True)
+    return Outgoing(status_of("devices", uid), b"online" if online else b"offline", 0, retain=True)
+
+
+def heartbeat(*, online: bool) -> Outgoing:
+    """Return the status of the first gateway, which stands for the whole simulator.
+
+    Not retained: whoever hears it knows that the simulator runs now.
+    """
+    return Outgoing(status_of("gateways", gateway_name(0)), b"online" if online else b"offline", 0)

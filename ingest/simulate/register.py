@@ -29,6 +29,7 @@ class DeviceRow:
     bearing_deg: float | None = None
     building_id: int | None = None
     address: str | None = None
+    address_en: str | None = None
     expected_interval_s: float | None = None
 
     @property
@@ -62,6 +63,7 @@ _COLUMNS = (
     "bearing_deg",
     "building_id",
     "address",
+    "address_en",
     "expected_interval_s",
     "content_hash",
 )
@@ -69,7 +71,7 @@ _COLUMNS = (
 _STAGE = """
 CREATE TEMPORARY TABLE sited (
     source_ref text PRIMARY KEY, uid text, kind text, name text, name_en text, lon float8, lat float8,
-    height_m float8, floor int2, bearing_deg float8, building_id int8, address text,
+    height_m float8, floor int2, bearing_deg float8, building_id int8, address text, address_en text,
     expected_interval_s float8, content_hash bytea,
     geom geometry(Point, 4326), unit_grid_id int8, responsibility_grid_id int8
 ) ON COMMIT DROP
@@ -106,7 +108,8 @@ _UPDATE = text(
     UPDATE device d SET kind = s.kind, name = s.name, name_en = s.name_en, geom = s.geom,
         height_m = s.height_m, floor = s.floor, bearing_deg = s.bearing_deg,
         bearing_source = CASE WHEN s.bearing_deg IS NULL THEN NULL ELSE 'estimated' END,
-        building_id = s.building_id, address = s.address, expected_interval_s = s.expected_interval_s,
+        building_id = s.building_id, address = s.address, address_en = s.address_en,
+        expected_interval_s = s.expected_interval_s,
         unit_grid_id = s.unit_grid_id, responsibility_grid_id = s.responsibility_grid_id,
         content_hash = s.content_hash, valid_to = NULL
     FROM sited s
@@ -120,15 +123,33 @@ _UPDATE = text(
 _INSERT = text(
     """
     INSERT INTO device (dataset_id, source_ref, content_hash, uid, kind, name, name_en, geom, height_m, floor,
-        bearing_deg, bearing_source, building_id, unit_grid_id, responsibility_grid_id, address,
+        bearing_deg, bearing_source, building_id, unit_grid_id, responsibility_grid_id, address, address_en,
         expected_interval_s, simulated, position_source)
     SELECT :dataset, s.source_ref, s.content_hash, s.uid, s.kind, s.name, s.name_en, s.geom, s.height_m,
         s.floor, s.bearing_deg, CASE WHEN s.bearing_deg IS NULL THEN NULL ELSE 'estimated' END, s.building_id,
-        s.unit_grid_id, s.responsibility_grid_id, s.address, s.expected_interval_s, true, 'estimated'
+        s.unit_grid_id, s.responsibility_grid_id, s.address, s.address_en,
+        s.expected_interval_s, true, 'estimated'
     FROM sited s WHERE NOT EXISTS (SELECT FROM device d WHERE d.uid = s.uid)
     ORDER BY s.kind, s.uid
     """
 )
+
+
+_SPEAK_FOR_CAMERAS = text(
+    """
+    UPDATE device SET readings_simulated = :speak FROM dataset s
+    WHERE s.id = device.dataset_id AND s.kind = 'osm' AND device.kind = 'camera' AND device.valid_to IS NULL
+      AND readings_simulated <> :speak
+    """
+)
+
+
+def speak_for_cameras(connection: Connection, *, speak: bool) -> int:
+    """Mark the readings of the extract's real cameras as made up, or no longer; return how many changed.
+
+    The mark comes before the first reading: the simulator speaks for a real device only where it stands.
+    """
+    return connection.execute(_SPEAK_FOR_CAMERAS, {"speak": speak}).rowcount
 
 
 def ensure_dataset(connection: Connection) -> int:

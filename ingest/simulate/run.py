@@ -19,7 +19,7 @@ from sqlalchemy import text
 from ingest.simulate.fleet import DIRECT, Fleet, read_fleet
 from ingest.simulate.footpaths import Footpaths, build_footpaths
 from ingest.simulate.link import Link, LinkCounts
-from ingest.simulate.messages import Mailroom, gateway_name, status_message
+from ingest.simulate.messages import Mailroom, gateway_name, heartbeat, status_message
 from ingest.simulate.parameters import DEFAULT_PATH, Parameters, load_parameters
 from ingest.simulate.replay import read_uci_pm25
 from ingest.simulate.simulation import Simulation
@@ -32,6 +32,7 @@ from twin.store.engine import create_engine
 
 _LOG = logging.getLogger(__name__)
 _REPORT_S = 10.0
+_HEARTBEAT_S = 2.0  # beside the reports of devices, of which some cities have one a minute
 _MOST_RATE = 200_000.0
 
 _FOOTPATHS = text(
@@ -160,7 +161,15 @@ class _Session:
         self._mailroom = Mailroom(fleet, catalog, flush_s=parameters.traffic.flush_s)
         window, outbox = parameters.traffic.window, parameters.traffic.outbox
         self._gateways = [
-            Link(options.broker, gateway_name(n), window=window, outbox=outbox) for n in range(fleet.gateways)
+            Link(
+                options.broker,
+                gateway_name(n),
+                will=heartbeat(online=False) if n == 0 else None,
+                farewell=heartbeat(online=False) if n == 0 else None,
+                window=window,
+                outbox=outbox,
+            )
+            for n in range(fleet.gateways)
         ]
         self._singles = {
             uid: Link(
@@ -201,7 +210,7 @@ class _Session:
 
     async def _publish(self) -> None:
         loop = asyncio.get_running_loop()
-        next_tick, next_report = loop.time(), loop.time() + _REPORT_S
+        next_tick, next_report, next_beat = loop.time(), loop.time() + _REPORT_S, loop.time()
         while True:
             now = time.time()
             for uid, message in self._mailroom.take(self._simulation.step(now)):
@@ -211,12 +220,21 @@ class _Session:
             if self._simulation.started is not None:
                 incident, self._simulation.started = self._simulation.started, None
                 _LOG.info("incident %s: %d devices", incident.name, len(incident.rows))
+            if loop.time() >= next_beat:
+                next_beat = loop.time() + _HEARTBEAT_S
+                self._beat()
             if loop.time() >= next_report:
                 next_report = loop.time() + _REPORT_S
                 self._report()
             # A tick that was missed is not made up for: devices do not report twice because we were slow.
             next_tick = max(next_tick + self._tick_s, loop.time())
             await asyncio.sleep(next_tick - loop.time())
+
+    def _beat(self) -> None:
+        """Say that the simulator runs; not into a queue, where it would be old news and in the way."""
+        link = self._links[0]
+        if link.connected and not link.congested:
+            link.send(heartbeat(online=True))
 
     def _report(self) -> None:
         if self._options.on_report is None:

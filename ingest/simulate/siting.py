@@ -15,7 +15,7 @@ from ingest.simulate.cases import site_cases
 from ingest.simulate.city import City, read_city
 from ingest.simulate.parameters import Parameters, load_parameters
 from ingest.simulate.placements import PLACEMENTS
-from ingest.simulate.register import DeviceRow, ensure_dataset, store_devices
+from ingest.simulate.register import DeviceRow, ensure_dataset, speak_for_cameras, store_devices
 from ingest.simulate.sites import Site
 from ingest.simulate.staff import site_workers
 from twin.catalog import Catalog, load_catalog
@@ -99,6 +99,8 @@ def site_devices(
     people = site_workers(connection, city, parameters, seed)
     counts = store_devices(connection, dataset_id, rows + people.trackers)
     people.link(connection)
+    # Nobody else reports for them in a demonstration; with no simulated device there is none.
+    speak_for_cameras(connection, speak=wanted > 0)
     summary.by_kind = {kind: len(sites) for kind, sites in plan.items()}
     summary.sited = sum(summary.by_kind.values())
     summary.workers = len(people.trackers)
@@ -211,6 +213,7 @@ def _rows(city: City, parameters: Parameters, plan: Mapping[str, list[Site]]) ->
                 bearing_deg=site.bearing_deg,
                 building_id=site.building_id,
                 address=site.place_zh,
+                address_en=site.place_en,
             )
         )
     return rows

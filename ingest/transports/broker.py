@@ -23,6 +23,7 @@ from pathlib import Path
 
 from twin.errors import SetupError, UnavailableError
 from twin.store.account import Account, require_free_space, require_traversable, service_account
+from twin.store.bounded_log import BoundedLog
 from twin.store.sockets import free_tcp_port, is_port_free
 
 DEFAULT_PORT = 18830
@@ -71,6 +72,7 @@ class Broker:
     ) -> None:
         self.data_dir = data_dir.expanduser().absolute()
         self.folder = self.data_dir / "broker"
+        self.log = BoundedLog(self.data_dir / "log" / "broker.log")
         self.host = host
         self.port = port or free_tcp_port()
         self.websockets_port = free_tcp_port() if websockets_port == 0 else websockets_port
@@ -113,7 +115,7 @@ class Broker:
             if port is not None:
                 require_free_port(port, self.host)
         self._prepare(account)
-        with (self.folder / "start.log").open("wb") as log:
+        with self.log.pipe() as log:
             self._process = subprocess.Popen(
                 [*account.prefix("TERM"), program, "-c", str(self.folder / "mosquitto.conf")],
                 stdin=subprocess.DEVNULL,
@@ -204,10 +206,9 @@ class Broker:
         deadline = time.monotonic() + _READY_S
         while True:
             if process.poll() is not None:
-                log = self.folder / "start.log"
-                lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+                lines = self.log.last_lines(wait_s=2.0)
                 telling = [line for line in lines if "rror" in line] or lines or ["it said nothing"]
-                raise UnavailableError(f"the broker did not start: {telling[-1]}", where=str(log))
+                raise UnavailableError(f"the broker did not start: {telling[-1]}", where=str(self.log.path))
             with contextlib.suppress(OSError):
                 answer = _sign_in(self.address)
                 if answer == 0:
@@ -218,7 +219,11 @@ class Broker:
                     hint=f"remove {self.data_dir / _CREDENTIALS} and start again",
                 )
             if time.monotonic() > deadline:
-                raise UnavailableError("the broker does not answer", where=f"{self.host}:{self.port}")
+                raise UnavailableError(
+                    "the broker does not answer",
+                    where=f"{self.host}:{self.port}",
+                    hint=f"its log says why: {self.log.path}",
+                )
             time.sleep(0.02)
 
 

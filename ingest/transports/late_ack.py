@@ -65,6 +65,18 @@ class LateAckClient(gmqtt.Client):  # type: ignore[misc]
         connection.send_package(out.tobytes())
         return True
 
+    @property
+    def last_heard_s(self) -> float:
+        """When the broker last sent anything, on the monotonic clock; 0 where no connection is."""
+        connection = self._package_handler.current_connection
+        return 0.0 if connection is None or connection.is_closing() else float(connection._last_data_in)
+
+    def ping(self) -> None:
+        """Ask the broker for a sign of life (MQTT 5.0 §3.12)."""
+        connection = self._package_handler.current_connection
+        if connection is not None and not connection.is_closing():
+            connection._send_ping_request()
+
     def pause(self) -> None:
         """Read no more from the broker; it keeps what it has."""
         connection = self._package_handler.current_connection

@@ -3,55 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import bisect
 import contextlib
 import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import partial
 
 import numpy as np
 from gmqtt import Subscription
 
 from ingest.decoders.observations import decode_device, decode_gateway
-from ingest.decoders.readings import DecodeError, Readings
+from ingest.decoders.readings import DecodeError, RefusedReading
 from ingest.decoders.resolve import Resolver
 from ingest.decoders.status import decode_status
 from ingest.transports.broker import BrokerAddress
 from ingest.transports.counters import FeedCounters
 from ingest.transports.late_ack import LateAckClient
+from ingest.transports.topics import ROOT
+from ingest.transports.window import Window
 from twin.errors import TwinError, UnavailableError
 from twin.store.quarantine import Refused
 from twin.twin import ObservationBatch, ObserveResult, Refusal, Twin
 
 log = logging.getLogger(__name__)
 
-ROOT = "gt/v1"
 WINDOW_S = 0.02
 """Messages that arrive within this time go into one commit."""
 
 _KEEPALIVE_S = 8  # a broker that hangs is known to be away after twice as long
+_UNANSWERED = 4  # pings, one a second, after which a broker is said to hang
 _IN_FLIGHT = 4  # batches handed to the twin that have not come back
 _WINDOW_ROWS = 10_000
 _PAUSE_BYTES = 64 * 1024 * 1024
 _PAUSE_READINGS = 1_000_000
 _RETRY_FIRST_S, _RETRY_MOST_S = 0.1, 2.0
 _ROUTES_KEPT = 500_000
-
-Message = tuple[object, int, int, bytes]
-"""Connection, packet number (0 at QoS 0), bytes of payload, topic."""
-
-
-@dataclass(slots=True)
-class _Window:
-    """What arrived since the last batch: readings as columns, and where each message begins in them."""
-
-    readings: Readings = field(default_factory=Readings)
-    messages: list[Message] = field(default_factory=list)
-    begins: list[int] = field(default_factory=list)
-    refused: dict[int, list[asyncio.Future[None]]] = field(default_factory=lambda: defaultdict(list))
 
 
 class MqttTransport:
@@ -93,13 +80,14 @@ class MqttTransport:
             Subscription(f"{ROOT}/devices/+/observations", qos=1),
             Subscription(f"{ROOT}/gateways/+/observations", qos=1),
             Subscription(f"{ROOT}/devices/+/status", qos=1),
+            Subscription(f"{ROOT}/gateways/+/status", qos=1),
         ]
         self._routes: dict[bytes, tuple[str, str]] = {}
-        self._window = _Window()
+        self._window = Window()
         self._arrived = asyncio.Event()
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._collector: asyncio.Task[None] | None = None
+        self._workers: list[asyncio.Task[None]] = []
         self._leaving = False
 
     async def start(self) -> None:
@@ -110,7 +98,10 @@ class MqttTransport:
         UnavailableError
             The broker cannot be reached or refuses us.
         """
-        self._collector = asyncio.create_task(self._collect(), name="mqtt.collect")
+        self._workers = [
+            asyncio.create_task(self._collect(), name="mqtt.collect"),
+            asyncio.create_task(self._watch_broker(), name="mqtt.watch"),
+        ]
         try:
             async with asyncio.timeout(15.0):
                 await self._client.connect(self._address.host, self._address.port, keepalive=_KEEPALIVE_S)
@@ -132,12 +123,9 @@ class MqttTransport:
                 while self.counters.waiting or self._tasks:
                     self._arrived.set()
                     await asyncio.sleep(0.01)
-        for task in (self._collector, *self._tasks):
-            if task is not None:
-                task.cancel()
-        await asyncio.gather(
-            *(t for t in (self._collector, *self._tasks) if t is not None), return_exceptions=True
-        )
+        for task in (*self._workers, *self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._workers, *self._tasks, return_exceptions=True)
         with contextlib.suppress(Exception):
             async with asyncio.timeout(2.0):
                 self._client.resume()
@@ -161,6 +149,27 @@ class MqttTransport:
             log.warning("the broker is away")
         self.counters.connected = False
 
+    async def _watch_broker(self) -> None:
+        """Tell within seconds when a broker is there but hangs; the connection itself is given more time.
+
+        What counts is that nothing came in a whole second after a ping, several times over: a second in
+        which we hung ourselves is followed by one that finds the answer.
+        """
+        unanswered = 0
+        while True:
+            before_s = self._client.last_heard_s
+            self._client.ping()
+            await asyncio.sleep(1.0)
+            counters = self.counters
+            if not counters.connected or counters.paused or self._client.last_heard_s != before_s:
+                unanswered = 0
+            else:
+                unanswered += 1
+            answering = unanswered < _UNANSWERED
+            if answering != counters.answering:
+                counters.answering = answering
+                log.warning("the broker answers again" if answering else "the broker does not answer")
+
     def _on_publish(self, topic: bytes, payload: bytes, number: int, connection: object) -> None:
         """Take one message off the wire; nothing here waits."""
         counters, window = self.counters, self._window
@@ -178,22 +187,27 @@ class MqttTransport:
             if form == "devices":
                 decode_device(uid, payload, readings)
             elif form == "gateways":
+                counters.hear_gateway(uid)
                 decode_gateway(payload, readings)
             elif form == "status":
                 self._take_status(uid, payload)
+            elif form == "gateway_status":
+                self._take_gateway_status(uid, payload)
             else:
                 raise DecodeError("wrong_topic", "not a topic of the device schema")
         except DecodeError as error:
             counters.readings += 1
-            self._quarantine(window, index, topic, error.reason, str(error), payload)
+            wrong = RefusedReading(error.reason, error.what, payload, _sender(route), error.hint)
+            self._quarantine(window, index, wrong)
         except Exception:  # a fault of ours must not stop the feed: the message is kept for replay
             log.exception("a message on %s could not be decoded", topic[:200])
             readings.cut(begin, refused)
             counters.readings += 1
-            self._quarantine(window, index, topic, "decoder_failed", "see the log of the server", payload)
+            what = "the message could not be decoded; the log of the server says more"
+            self._quarantine(window, index, RefusedReading("decoder_failed", what, payload, _sender(route)))
         else:
             for reading in readings.refused[refused:]:
-                self._quarantine(window, index, topic, reading.reason, reading.detail, reading.payload)
+                self._quarantine(window, index, reading)
             counters.readings += len(readings.uid) - begin + len(readings.refused) - refused
         del readings.refused[refused:]
         counters.waiting += len(readings.uid) - begin
@@ -214,8 +228,8 @@ class MqttTransport:
         if len(parts) == 5 and parts[:2] == ROOT.split("/"):
             if parts[4] == "observations" and parts[2] in ("devices", "gateways"):
                 form = parts[2]
-            elif parts[4] == "status" and parts[2] == "devices":
-                form = "status"
+            elif parts[4] == "status" and parts[2] in ("devices", "gateways"):
+                form = "status" if parts[2] == "devices" else "gateway_status"
         if len(self._routes) >= _ROUTES_KEPT:
             self._routes.clear()
         route = self._routes[topic] = (form, parts[3] if form != "none" else "")
@@ -235,12 +249,20 @@ class MqttTransport:
         else:
             self._twin.connection_lost(rows)
 
-    def _quarantine(
-        self, window: _Window, index: int, topic: bytes, reason: str, detail: str, payload: bytes
-    ) -> None:
-        self.counters.refused[reason] += 1
-        source = topic.decode("utf-8", "replace")
-        written = self._twin.quarantine.put(Refused(source, reason, detail, payload))
+    def _take_gateway_status(self, name: str, payload: bytes) -> None:
+        if not payload:
+            return
+        if decode_status(payload):
+            self.counters.hear_gateway(name)
+        else:
+            self.counters.gateways.pop(name, None)
+
+    def _quarantine(self, window: Window, index: int, wrong: RefusedReading) -> None:
+        """Keep what is wrong of one message of the window, with its topic."""
+        self.counters.refused[wrong.reason] += 1
+        written = self._twin.quarantine.put(
+            Refused(window.topic(index), wrong.reason, wrong.what, wrong.payload, wrong.where, wrong.hint)
+        )
         if written is not None:
             window.refused[index].append(written)
 
@@ -254,7 +276,7 @@ class MqttTransport:
                 await asyncio.sleep(self._window_s)
             await self._slots.acquire()
             self._arrived.clear()
-            window, self._window = self._window, _Window()
+            window, self._window = self._window, Window()
             task = asyncio.create_task(self._deliver(window), name="mqtt.deliver")
             self._tasks.add(task)
             task.add_done_callback(self._delivered)
@@ -265,7 +287,7 @@ class MqttTransport:
         if not task.cancelled() and task.exception() is not None:
             log.error("a batch was not acknowledged and will come again", exc_info=task.exception())
 
-    async def _deliver(self, window: _Window) -> None:
+    async def _deliver(self, window: Window) -> None:
         counters = self.counters
         total = len(window.readings.uid)
         try:
@@ -281,21 +303,18 @@ class MqttTransport:
                 counters.paused = False
                 self._client.resume()
 
-    async def _store(self, window: _Window) -> None:
-        counters, begins = self.counters, window.begins
-        batch, kept, refused = self._resolver.resolve(window.readings, time.time_ns() // 1000, "mqtt")
+    async def _store(self, window: Window) -> None:
+        counters = self.counters
+        batch, kept, refused = self._resolver.resolve(window.readings, time.time_ns() // 1000, window.trace)
         for i, reading in refused:
-            index = bisect.bisect_right(begins, i) - 1
-            topic = window.messages[index][3]
-            self._quarantine(window, index, topic, reading.reason, reading.detail, reading.payload)
+            self._quarantine(window, window.message_of(i), reading)
         if not len(batch):
             return
         result = await self._observe(batch)
         for refusal in result.refusals:
             counters.refused[refusal.reason] += 1
             if refusal.written is not None:
-                index = bisect.bisect_right(begins, int(kept[refusal.index])) - 1
-                window.refused[index].append(refusal.written)
+                window.refused[window.message_of(int(kept[refusal.index]))].append(refusal.written)
         counters.stored += result.stored
         counters.duplicate += result.duplicate
         counters.late += result.late
@@ -316,11 +335,20 @@ class MqttTransport:
                     half = len(batch) // 2
                     first = await self._observe(batch.part(0, half))
                     return first.plus(await self._observe(batch.part(half, len(batch))), half)
-                payload = f"{self._twin.board.uid[int(batch.row[0])]} {batch.value[0]}".encode()
-                written = self._twin.quarantine.put(Refused("mqtt", "not_storable", str(error), payload))
+                uid = self._twin.board.uid[int(batch.row[0])]
+                source, place = batch.came_from(0)
+                written = self._twin.quarantine.put(
+                    Refused(
+                        source,
+                        "not_storable",
+                        str(error),
+                        f"{uid} {batch.value[0]}".encode(),
+                        f"device {uid}, {place}",
+                    )
+                )
                 return ObserveResult(quarantined=1, refusals=[Refusal(0, "not_storable", written)])
 
-    def _acknowledge(self, window: _Window) -> None:
+    def _acknowledge(self, window: Window) -> None:
         """Acknowledge what is on disk; messages with a refused reading wait for the quarantine alone."""
         ready: dict[object, list[int]] = defaultdict(list)
         for index, (connection, number, _, _) in enumerate(window.messages):
@@ -338,6 +366,18 @@ class MqttTransport:
         """Acknowledge one message."""
         if self._client.acknowledge(connection, [number]):
             self.counters.acknowledged += 1
+
+
+def _sender(route: tuple[str, str]) -> str:
+    """Say who a message came from, as far as its topic tells."""
+    form, uid = route
+    who = {
+        "devices": "device",
+        "status": "device",
+        "gateways": "gateway",
+        "gateway_status": "gateway",
+    }.get(form)
+    return f"{who} {uid[:64]}" if who else ""
 
 
 def _when_all(futures: list[asyncio.Future[None]], act: Callable[[], None]) -> None:

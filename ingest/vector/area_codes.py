@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import shapely
 from sqlalchemy import Connection, text
 
 from ingest.vector.borders import LEVELS, AreaDraft
+from ingest.vector.intake import Row
 from twin.codes import PROVISIONAL_FIRST, PROVISIONAL_PROVINCE, AreaCode, parse_area_code
 from twin.errors import InvalidError
 
@@ -78,6 +80,22 @@ def give_codes(drafts: list[AreaDraft], known: list[KnownArea]) -> dict[str, tup
             codes[draft.ref] = code, "provisional"
             used[level].add(code)
     return codes
+
+
+def area_row(
+    draft: AreaDraft, code: str | None, code_source: str, tags: dict[str, str] | None, **more: Any
+) -> Row:
+    """Return the row of an area that has its code; ``more`` are values of further columns."""
+    values = {
+        "code": code,
+        "code_source": code_source,
+        "level": draft.level,
+        "name": draft.name,
+        "name_en": draft.name_en,
+        "made_by": draft.made_by,
+        **more,
+    }
+    return Row(f"area_{draft.level}", draft.ref, draft.geom, values, tags)
 
 
 def _official(draft: AreaDraft, used: set[str], before: str | None) -> str | None:

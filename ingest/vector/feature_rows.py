@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
@@ -13,7 +14,7 @@ from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Connection
 
 from ingest.vector.address_tags import address_of
-from ingest.vector.area_codes import give_codes, known_areas
+from ingest.vector.area_codes import area_row, give_codes, known_areas
 from ingest.vector.borders import LEVELS, AreaDraft
 from ingest.vector.building_tags import judge_height
 from ingest.vector.feature_file import Feature
@@ -224,16 +225,7 @@ class RowMaker:
         codes = give_codes(administrative, known_areas(connection, dataset_id))
         for draft in self.drafts:
             code, code_source = codes.get(draft.ref, (draft.official, "official"))
-            values = {
-                "code": code,
-                "code_source": code_source,
-                "level": draft.level,
-                "name": draft.name,
-                "name_en": draft.name_en,
-                "made_by": draft.made_by,
-                **self.area_values[draft.ref],
-            }
-            row = Row(f"area_{draft.level}", draft.ref, draft.geom, values, draft.tags)
+            row = area_row(draft, code, code_source, draft.tags, **self.area_values[draft.ref])
             self.intake.take("area", row, repaired=draft.ref in self.repaired)
 
     def _road(self, ref: str, place: BaseGeometry, fields: FieldReader) -> None:
@@ -268,7 +260,6 @@ class RowMaker:
         cls = road_class(tags)
         if cls is None:
             raise FieldError("bad_road_class", f"“{tags['highway'][:40]}” is no road class")
-        access = judge_access(tags)
         self._take(
             ref,
             line,
@@ -276,11 +267,7 @@ class RowMaker:
                 "road_class": cls,
                 "name": fields.text("name"),
                 "name_en": fields.text("name_en"),
-                "foot": access.foot,
-                "bike_forward": access.bike_forward,
-                "bike_backward": access.bike_backward,
-                "car_forward": access.car_forward,
-                "car_backward": access.car_backward,
+                **asdict(judge_access(tags)),
                 "width_m": width_m(tags),
                 "layer": layer_of(tags),
                 "bridge": fields.flag("bridge", default=False),

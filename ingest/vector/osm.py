@@ -9,8 +9,8 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine
 
 from ingest.vector import source_file
-from ingest.vector.area_codes import give_codes, known_areas
-from ingest.vector.intake import Intake, Row
+from ingest.vector.area_codes import area_row, give_codes, known_areas
+from ingest.vector.intake import Intake
 from ingest.vector.osm_reader import read_osm
 from ingest.vector.osm_things import gather
 from ingest.vector.record import Rules, Target, check_near, write_import
@@ -88,16 +88,8 @@ def import_osm(
         codes = give_codes(borders.drafts, known_areas(connection, dataset_id))
         for draft in borders.drafts:
             code, code_source = codes[draft.ref]
-            values = {
-                "code": code,
-                "code_source": code_source,
-                "level": draft.level,
-                "name": draft.name,
-                "name_en": draft.name_en,
-                "made_by": draft.made_by,
-            }
             tags = None if draft.tags is None else clean_tags(draft.tags)
-            intake.take("area", Row(f"area_{draft.level}", draft.ref, draft.geom, values, tags))
+            intake.take("area", area_row(draft, code, code_source, tags))
 
     summary = intake.summary
     summary.elapsed_s = time.perf_counter() - started

@@ -9,12 +9,11 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 from shapely.geometry import LineString, MultiPolygon, Point
-from shapely.geometry.base import BaseGeometry
 
-from ingest.vector.address_tags import AddressText, address_of, has_address
+from ingest.vector.address_tags import has_address
 from ingest.vector.borders import Borders, draw_areas
-from ingest.vector.building_tags import NO_BUILDING, judge_height, kind_of
-from ingest.vector.camera_tags import camera_view, is_camera
+from ingest.vector.building_tags import NO_BUILDING
+from ingest.vector.camera_tags import is_camera
 from ingest.vector.geometry import (
     GeometryRefusedError,
     clean_line,
@@ -24,23 +23,23 @@ from ingest.vector.geometry import (
 )
 from ingest.vector.intake import Intake, Row
 from ingest.vector.osm_reader import Node, OsmExtract, Relation, Way
-from ingest.vector.place_tags import component_class, cover_of, service_category
-from ingest.vector.road_tags import (
-    NOT_A_ROAD,
-    judge_access,
-    layer_of,
-    max_speed_kmh,
-    road_class,
-    width_m,
+from ingest.vector.osm_rows import (
+    address_row,
+    building_row,
+    camera_row,
+    component_row,
+    cover_row,
+    entrance_row,
+    road_row,
+    service_point_row,
 )
+from ingest.vector.place_tags import component_class, cover_of, service_category
+from ingest.vector.road_tags import NOT_A_ROAD, road_class
 from ingest.vector.summary import Progress, Silent
-from ingest.vector.tag_values import Tags, clean, clean_tags, english_name_of, name_of
+from ingest.vector.tag_values import Tags
 
 PARTS_COVER_SHARE = 0.7
 """A building whose parts cover at least this share of it is drawn by its parts alone."""
-
-CAMERA_HEIGHT_M = 4.0
-"""Height of a camera whose mount is not tagged: below a first floor, above reach (our assumption)."""
 
 
 def gather(
@@ -96,7 +95,6 @@ class _Gatherer:
         self.repaired: set[str] = set()
         self.entrances: list[Node] = []
         self.building_nodes: dict[int, Row] = {}
-        self.member_of_building: dict[int, list[str]] = {}
 
     # -- nodes
 
@@ -107,63 +105,24 @@ class _Gatherer:
         if tags.get("building", "no") not in NO_BUILDING:
             self.intake.skip("building", "a point, not a footprint")
         if is_camera(tags):
-            self._camera(ref, place, tags)
+            self.intake.take("device", camera_row(ref, place, tags))
         self._place(ref, place, tags)
         if tags.get("entrance", "no") not in {"no", ""} or tags.get("building") == "entrance":
             self.entrances.append(node)
         elif has_address(tags):
             self._address(ref, place, tags)
 
-    def _camera(self, ref: str, place: Point, tags: Tags) -> None:
-        view = camera_view(tags)
-        values: dict[str, Any] = {
-            "uid": f"osm-{ref.replace('/', '-')}",
-            "kind": "camera",
-            "name": name_of(tags),
-            "name_en": english_name_of(tags),
-            "height_m": CAMERA_HEIGHT_M if view.height_m is None else view.height_m,
-            "floor": None,
-            "bearing_deg": view.bearing_deg,
-            "bearing_source": None if view.bearing_deg is None else "measured",
-            "field_of_view_deg": view.field_of_view_deg,
-            "range_m": view.range_m,
-            "address": None,
-            "gb28181_id": None,
-            "expected_interval_s": None,
-            "simulated": False,
-            "position_source": "measured",
-        }
-        self.intake.take("device", Row("device", ref, place, values, clean_tags(tags)))
-
     def _place(self, ref: str, place: Point, tags: Tags) -> None:
-        if (category := service_category(tags)) is not None:
-            address = address_of(tags)
-            values = {
-                "category": category,
-                "name": name_of(tags),
-                "name_en": english_name_of(tags),
-                "opening_hours": clean(tags.get("opening_hours")),
-                "phone": clean(tags.get("phone") or tags.get("contact:phone")),
-                "address": address.text if address else None,
-                "matters": None,
-            }
-            self.intake.take("service_point", Row("service_point", ref, place, values, clean_tags(tags)))
-        if (found := component_class(tags)) is not None:
-            values = {
-                "code": None,
-                "class_code": found.code,
-                "name": name_of(tags) or found.zh,
-                "state": "intact",
-                "installed_on": None,
-            }
-            self.intake.take("component", Row("component", ref, place, values, clean_tags(tags)))
+        if (row := service_point_row(ref, place, tags)) is not None:
+            self.intake.take("service_point", row)
+        if (row := component_row(ref, place, tags)) is not None:
+            self.intake.take("component", row)
 
     def _address(self, ref: str, place: Point, tags: Tags) -> None:
-        address = address_of(tags)
-        if address is None:
+        if (row := address_row(ref, place, tags)) is None:
             self.intake.skip("address", "no house number, house name or full text")
-            return
-        self.intake.take("address", Row("address", ref, place, _address_values(address), clean_tags(tags)))
+        else:
+            self.intake.take("address", row)
 
     # -- ways
 
@@ -234,24 +193,7 @@ class _Gatherer:
             reason = "outside_extract" if not finite.all() else error.reason
             self.intake.refuse("road", "road", ref, reason, _cut_words(finite, error.what), dict(tags))
             return
-        access = judge_access(tags)
-        values = {
-            "road_class": cls,
-            "name": name_of(tags),
-            "name_en": english_name_of(tags),
-            "foot": access.foot,
-            "bike_forward": access.bike_forward,
-            "bike_backward": access.bike_backward,
-            "car_forward": access.car_forward,
-            "car_backward": access.car_backward,
-            "width_m": width_m(tags),
-            "layer": layer_of(tags),
-            "bridge": tags.get("bridge", "no") not in {"no", ""},
-            "tunnel": tags.get("tunnel", "no") not in {"no", ""},
-            "stairs": cls == "steps",
-            "max_speed_kmh": max_speed_kmh(tags),
-        }
-        row = Row("road", ref, line, values, clean_tags(tags))
+        row = road_row(ref, line, tags, cls)
         self.intake.take("road", row, repaired=dropped or not finite.all())
 
     def _polygon(self, ref: str, tags: Tags, way: Way) -> None:
@@ -337,37 +279,18 @@ class _Gatherer:
         if body is not None:
             row = self._building(ref, tags, geom, body, repaired)
         elif (cover := cover_of(tags)) is not None:
-            values = {"cover": cover, "name": name_of(tags), "name_en": english_name_of(tags)}
-            self.intake.take(
-                "ground_cover", Row("ground_cover", ref, geom, values, clean_tags(tags)), repaired=repaired
-            )
+            self.intake.take("ground_cover", cover_row(ref, geom, tags, cover), repaired=repaired)
         place = inner_point(geom)
         if has_address(tags):
             self._address(ref, place, tags)
         if is_camera(tags):
-            self._camera(ref, place, tags)
+            self.intake.take("device", camera_row(ref, place, tags))
         self._place(ref, place, tags)
         return row
 
     def _building(self, ref: str, tags: Tags, geom: MultiPolygon, body: str, repaired: bool) -> Row:
-        kind = kind_of(tags, "building" if body == "whole" else "building:part")
-        height = judge_height(tags, kind, _footprint_m2(geom))
-        for key in height.ignored:
-            self.ignored[key] += 1
-        address = address_of(tags)
-        values = {
-            "name": name_of(tags),
-            "name_en": english_name_of(tags),
-            "kind": kind,
-            "body": body,
-            "height_m": height.height_m,
-            "min_height_m": height.min_height_m,
-            "levels": height.levels,
-            "height_source": height.source,
-            "address": address.text if address else None,
-        }
-        label = "building_part" if body == "part" else "building"
-        row = Row(label, ref, geom, values, clean_tags(tags))
+        row, ignored = building_row(ref, geom, tags, body)
+        self.ignored.update(ignored)
         self.buildings.append(row)
         if repaired:
             self.repaired.add(ref)
@@ -381,7 +304,7 @@ class _Gatherer:
         for row in self.buildings:
             self.intake.take("building", row, repaired=row.ref in self.repaired)
         for node in self.entrances:
-            self._entrance(node)
+            self.intake.take("address", entrance_row(node, self.building_nodes.get(node.id)))
         for key, n in sorted(self.ignored.items()):
             self.intake.summary.warnings.append(
                 f"{n} buildings have a “{key}” that is no possible value; it was not used"
@@ -401,39 +324,6 @@ class _Gatherer:
             if covered >= PARTS_COVER_SHARE * whole.geom.area:
                 whole.values["body"] = "outline"
 
-    def _entrance(self, node: Node) -> None:
-        tags = node.tags
-        address = address_of(tags)
-        building = self.building_nodes.get(node.id)
-        if address is not None:
-            values = _address_values(address)
-        else:
-            own = "" if building is None else (building.values["address"] or building.values["name"] or "")
-            mark = clean(tags.get("ref") or tags.get("name")) or ""
-            values = {
-                "street": None,
-                "house_number": None,
-                "unit": clean(tags.get("addr:unit")),
-                "floor": None,
-                "text": " ".join(part for part in (own, "入口", mark) if part),
-            }
-        values["entrance"] = True
-        self.intake.take(
-            "address",
-            Row("entrance", f"node/{node.id}", Point(node.lon, node.lat), values, clean_tags(tags)),
-        )
-
-
-def _address_values(address: AddressText) -> dict[str, Any]:
-    return {
-        "street": address.street,
-        "house_number": address.house_number,
-        "unit": address.unit,
-        "floor": address.floor,
-        "text": address.text,
-        "entrance": False,
-    }
-
 
 def _longest_run(finite: NDArray[np.bool_]) -> slice:
     """Return the longest run of nodes that are in the file; the rest lies beyond the extract's edge."""
@@ -448,8 +338,3 @@ def _longest_run(finite: NDArray[np.bool_]) -> slice:
 def _cut_words(finite: NDArray[np.bool_], otherwise: str) -> str:
     missing = int((~finite).sum())
     return f"{missing} of its {len(finite)} nodes are not in the file" if missing else otherwise
-
-
-def _footprint_m2(geom: BaseGeometry) -> float:
-    """Return a polygon's area in square metres, right to a percent: it only picks a row of a table."""
-    return float(geom.area * 110_574.0 * 111_320.0 * np.cos(np.radians(geom.centroid.y)))

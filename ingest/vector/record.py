@@ -20,8 +20,9 @@ from sqlalchemy.exc import DBAPIError
 
 from ingest.vector.intake import Intake
 from ingest.vector.source_file import SourceFile
-from ingest.vector.staging import TABLES, write_rows
+from ingest.vector.staging import write_rows
 from ingest.vector.summary import ImportSummary, Progress, Silent
+from ingest.vector.tables import TABLES
 from twin.errors import ConflictError, InvalidError, UnavailableError
 from twin.partition import assign_grids, divide
 from twin.sight import update_sight

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import shapely
@@ -18,106 +17,12 @@ from psycopg import Connection as PsycopgConnection
 from sqlalchemy import Connection, text
 
 from ingest.vector.intake import HASH_BYTES, Intake, Row
+from ingest.vector.tables import Table
 from twin.errors import ConflictError
 
 SHRINK_SHARE_MAX = 0.5
 SHRINK_PRESENT_MIN = 50
 """A file that lacks more than this share of what its dataset has is refused, from this many rows on."""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """How rows of one table are staged.
-
-    ``columns`` come with the rows; ``derived`` are computed in the database from the staged geometry;
-    ``label_sql`` tells under which target a row that is closed is counted; ``json_columns`` are jsonb.
-    """
-
-    name: str
-    columns: tuple[str, ...]
-    derived: tuple[tuple[str, str], ...] = ()
-    label_sql: str = ""
-    versioned_geometry: bool = False
-    json_columns: tuple[str, ...] = ()
-
-
-TABLES: dict[str, Table] = {
-    "area": Table(
-        "area",
-        ("code", "code_source", "level", "name", "name_en", "made_by", "households", "households_source"),
-        (("area_m2", "ST_Area(geom::geography)"), ("label_point", "ST_PointOnSurface(geom)")),
-        label_sql="'area_' || level",
-        versioned_geometry=True,
-    ),
-    "building": Table(
-        "building",
-        (
-            "name",
-            "name_en",
-            "kind",
-            "body",
-            "height_m",
-            "min_height_m",
-            "levels",
-            "height_source",
-            "address",
-        ),
-        (("footprint_m2", "ST_Area(geom::geography)"),),
-        label_sql="CASE body WHEN 'part' THEN 'building_part' ELSE 'building' END",
-    ),
-    "road": Table(
-        "road",
-        (
-            "road_class",
-            "name",
-            "name_en",
-            "foot",
-            "bike_forward",
-            "bike_backward",
-            "car_forward",
-            "car_backward",
-            "width_m",
-            "layer",
-            "bridge",
-            "tunnel",
-            "stairs",
-            "max_speed_kmh",
-        ),
-    ),
-    "ground_cover": Table("ground_cover", ("cover", "name", "name_en")),
-    "address": Table(
-        "address",
-        ("street", "house_number", "unit", "floor", "text", "entrance"),
-        label_sql="CASE WHEN entrance THEN 'entrance' ELSE 'address' END",
-    ),
-    "device": Table(
-        "device",
-        (
-            "uid",
-            "kind",
-            "name",
-            "name_en",
-            "height_m",
-            "floor",
-            "bearing_deg",
-            "bearing_source",
-            "field_of_view_deg",
-            "range_m",
-            "address",
-            "gb28181_id",
-            "expected_interval_s",
-            "simulated",
-            "position_source",
-        ),
-    ),
-    "service_point": Table(
-        "service_point",
-        ("category", "name", "name_en", "opening_hours", "phone", "address", "matters"),
-        json_columns=("matters",),
-    ),
-    "component": Table("component", ("code", "class_code", "name", "state", "installed_on")),
-}
-"""In the order in which they are written."""
 
 
 def write_rows(

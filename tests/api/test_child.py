@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from api import child as children
-from api.child import BackOff, Child, wait_until
+from api.child import Child, wait_until
+from twin.store.bounded_log import MOST_BYTES
 
 
 def make(tmp_path, program: str) -> Child:
@@ -25,7 +25,7 @@ def child(tmp_path):
 
 def test_runs_logs_and_stops_at_once(child):
     child.start()
-    assert wait_until(lambda: "hello" in child.log.read_text(), 10)
+    assert wait_until(lambda: child.log.last_lines() == ["hello"], 10)
     assert child.alive
     begun = time.monotonic()
     child.stop(5)
@@ -41,7 +41,7 @@ def test_one_that_will_not_go_is_forced(tmp_path):
         "time.sleep(60)",
     )
     stubborn.start()
-    assert wait_until(lambda: "x" in stubborn.log.read_text(), 10)
+    assert wait_until(lambda: stubborn.log.last_lines() == ["x"], 10)
     stubborn.stop(0.3)
     assert stubborn.how_it_ended == "killed by SIGKILL"
 
@@ -78,18 +78,11 @@ def test_dies_with_its_parent(tmp_path):
     assert wait_until(lambda: not Path(f"/proc/{pid}").exists(), 10)
 
 
-def test_long_log_is_moved_aside_while_it_is_written(child, monkeypatch):
-    monkeypatch.setattr(children, "_LOG_MIB", 1)
-    child.start()
-    assert wait_until(lambda: "hello" in child.log.read_text(), 10)
-    with child.log.open("a") as log:
-        log.write("x" * (2 << 20))
-    child.trim_log()
-    assert child.log.stat().st_size == 0
-    assert child.log.with_name("test.log.1").stat().st_size > 2 << 20
-
-
-def test_back_off_doubles_to_half_a_minute_and_is_forgotten():
-    back_off = BackOff()
-    assert [back_off.next_wait_s(0) for _ in range(7)] == [1, 2, 4, 8, 16, 30, 30]
-    assert back_off.next_wait_s(3600) == 1
+def test_one_that_floods_its_log_fills_no_disk(tmp_path):
+    flood = make(tmp_path, "for i in range(700_000): print('Traceback (most recent call last):', i)")
+    flood.start()
+    assert wait_until(lambda: not flood.alive, 60)
+    assert flood.last_words() == "Traceback (most recent call last): 699999"
+    sizes = [path.stat().st_size for path in flood.log.path.parent.iterdir()]
+    assert len(sizes) == 2
+    assert max(sizes) <= MOST_BYTES

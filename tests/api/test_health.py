@@ -47,6 +47,44 @@ async def test_a_commit_that_hangs_is_told_on_the_wall(served, client, monkeypat
     assert (await client.get("/api/health")).json()["parts"]["ingest"]["state"] == "down"
 
 
+@pytest.mark.parametrize(
+    ("asked_for", "silent_s", "listening", "state"),
+    [
+        (True, 1.9, True, "ok"),
+        (False, 1.9, True, "ok"),  # started by hand
+        (True, 8.5, True, "down"),
+        (False, 8.5, True, "down"),
+        (False, 301.0, True, "off"),
+        (True, 301.0, True, "down"),
+        (False, None, True, "off"),
+        (False, None, False, "off"),
+        (True, None, True, "unknown"),
+        (True, 20.0, False, "unknown"),  # the broker hangs: who is behind it cannot be told
+    ],
+)
+async def test_a_simulator_is_told_as_it_is_heard(
+    served, monkeypatch, asked_for, silent_s, listening, state
+) -> None:
+    report = served.runtime.health
+    monkeypatch.setattr(report._settings, "simulator", asked_for)
+    heard = health.IngestState(listening, "a reason", {}, listening, silent_s)
+    monkeypatch.setattr(report, "_ingest", lambda: heard)
+    assert report.brief()["simulator"] == state
+    part = (await report.parts())["simulator"]
+    assert part["state"] == state
+    assert part["detail"]
+    if state == "unknown" and silent_s is not None:
+        assert "a reason" in part["detail"]
+
+
+async def test_a_simulator_that_never_came_is_down_after_its_start(served, monkeypatch) -> None:
+    report = served.runtime.health
+    monkeypatch.setattr(report._settings, "simulator", True)
+    monkeypatch.setattr(report, "_ingest", lambda: health.IngestState(True, "", {}, True, None))
+    report._started_s -= health._SIMULATOR_STARTS_S
+    assert report.brief()["simulator"] == "down"
+
+
 async def test_the_time_of_a_commit_is_kept_only_while_it_runs(served) -> None:
     twin = served.runtime.twin
     seen: list[float | None] = []

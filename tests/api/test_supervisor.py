@@ -17,7 +17,6 @@ import psutil
 import pytest
 
 from api import supervisor as module
-from twin.errors import SetupError
 from twin.store.sockets import free_tcp_port
 
 pytestmark = [pytest.mark.postgis, pytest.mark.broker]
@@ -181,6 +180,7 @@ def test_ctrl_c_while_starting_leaves_nothing(start):
     up = start("--no-demo", folder="early")
     up.wait_said("starting the database")
     up.stop()
+    assert up.process.returncode == 130, "it never was what was asked for"
     time.sleep(0.2)
     theirs = [one for one in psutil.process_iter(["cmdline"]) if str(up.data_dir) in str(one.info["cmdline"])]
     assert wait_gone(theirs, 5) == []
@@ -195,12 +195,6 @@ def test_other_hosts_are_warned_about(server_dir):
     plan = module.Plan(city=None, default_city=False, simulator=False, browser=False)
     module.Supervisor(settings, plan, said.append)._check_before_anything_heavy()
     assert "no accounts" in said[0]
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may listen on any port")
-def test_low_port():
-    with pytest.raises(SetupError, match="may not listen"):
-        module._require_listenable("127.0.0.1", 81)
 
 
 def test_a_database_of_somebody_else_is_used_and_left_running(start, database):

@@ -2,11 +2,14 @@ import asyncio
 import contextlib
 import gzip
 
+import httpx
+import psycopg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tests_tile import decode_tile
 
+from api.edge import Edge
 from api.live.client import LiveClient
 from api.tiles import TileStore, parse_tile_path
 from layers.tiles import TILE_LAYERS, tile_sql
@@ -121,6 +124,40 @@ class TestServed:
         answer = await reader.get(path)
         assert answer.status_code == status, answer.text
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+@pytest.mark.postgis
+@pytest.mark.parametrize("layer", TILE_LAYERS, ids=lambda layer: layer.name)
+def test_no_geometry_is_cut_only_to_ask_whether_it_is_null(city, layer) -> None:
+    sql = tile_sql((layer,), Z).replace("$1", str(Z)).replace("$2", str(X)).replace("$3", str(Y))
+    with psycopg.connect(city.url.replace("+psycopg", "")) as connection:
+        plan = [str(line) for (line,) in connection.execute("EXPLAIN (VERBOSE, COSTS OFF) " + sql)]
+    assert any("st_asmvtgeom" in line for line in plan)
+    assert not [line for line in plan if "Filter:" in line and "st_asmvtgeom" in line]
+
+
+async def test_a_database_that_is_away_is_asked_no_more_than_twice_and_told_as_503() -> None:
+    tried = 0
+
+    async def refuse() -> object:
+        nonlocal tried
+        tried += 1
+        raise ConnectionRefusedError("nobody listens")
+
+    async def route(*_: object) -> None:
+        raise AssertionError("a tile that cannot be cut now is not the route's to try again")
+
+    store = TileStore("postgresql://nowhere")
+    store._open = refuse
+    transport = httpx.ASGITransport(app=Edge(route, store))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
+        answer = await http.get(BUILDING)
+    assert answer.status_code == 503
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["retry-after"] == "2"
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    assert answer.json()["detail"] == "the database does not answer now"
+    assert tried == 2
 
 
 def test_a_tile_that_changed_while_it_was_cut_is_not_kept() -> None:

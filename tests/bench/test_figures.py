@@ -16,7 +16,7 @@ import shapely
 import bench
 from bench import city
 from bench.http_load import ask
-from bench.mvt import count_features
+from bench.mvt import feature_ids
 from bench.processes import ProcessWatch
 from bench.report import Table, show, slope_per_minute, spread_ms
 from twin.errors import InvalidError
@@ -83,16 +83,19 @@ def test_what_others_take_of_the_machine_is_seen() -> None:
     assert nothing.other_cpu_percent(begin, time.time()) > 10
 
 
-def test_features_of_a_tile_are_counted() -> None:
-    """A tile of two layers, written by hand: three features in one, none in the other."""
+def test_features_of_a_tile_are_named() -> None:
+    """A tile of two layers, written by hand: three features in one, one without id; none in the other."""
 
     def field(number: int, body: bytes) -> bytes:
         return bytes([number << 3 | 2, len(body)]) + body
 
     feature = bytes([8, 150, 1]) + field(4, b"\x09\x02\x02")
-    full = field(1, b"building") + field(2, feature) * 3 + bytes([5 << 3, 128, 32, 15 << 3, 2])
-    assert count_features(field(3, full) + field(3, field(1, b"road"))) == {"building": 3, "road": 0}
-    assert count_features(b"") == {}
+    nameless = field(4, b"\x09\x02\x02")
+    features = field(2, feature) * 2 + field(2, nameless)
+    full = field(1, b"building") + features + bytes([5 << 3, 128, 32, 15 << 3, 2])
+    found = feature_ids(field(3, full) + field(3, field(1, b"road")))
+    assert found == {"building": [150, 150, None], "road": []}
+    assert feature_ids(b"") == {}
 
 
 def test_the_city_is_the_same_each_time_and_inside_its_bounds() -> None:

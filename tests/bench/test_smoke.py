@@ -140,7 +140,11 @@ def test_tiles(folder: Path) -> None:
     for name in ("tipg", "cold", "kept"):
         assert row[name]["per_s_median"] > 0
         assert row[name]["not_ok"] == 0
+        assert row[name]["server_ms"] > 0
+    assert row["processor_ratio"] > 0
+    assert (row["cold"]["passes"], row["kept"]["passes"]) == (12, 2)
     assert row["same_features"]["ours_complete"] == row["same_features"]["tiles"] == 20
+    assert (row["same_features"]["ours_missing"], row["same_features"]["ours_extra"]) == (0, 0)
     assert row["same_features"]["tipg_complete"] == 20
 
 
@@ -151,15 +155,20 @@ def test_tiles(folder: Path) -> None:
 def test_front(folder: Path) -> None:
     if not (ROOT / "web" / "dist" / "wall.html").is_file():
         pytest.skip("the web pages are not built")
-    result = _run(
-        "front", devices=500, batch=100, seconds=4.0, heap_seconds=9.0, heap_batch=50, data_dir=str(folder)
-    )
-    assert result["devices_on_the_wall"] == 500
+    sizes = {"devices": 500, "batch": 100, "seconds": 4.0, "heap_seconds": 26.0, "heap_batch": 50}
+    result = _run("front", **sizes, use=True, data_dir=str(folder))
+    assert result["alarms"] == 2
+    assert result["rounds_of_use"] >= 1
+    assert result["devices_on_the_wall"] == 502
     assert result["gaps"] == 0
     assert result["batch"]["commits"] > 1
     assert result["batch"]["timer_ms"] < 0.05
     assert 0 < result["batch"]["per_batch_ms"]["p50_ms"] < 1_000
-    assert len(result["heap"]["samples_mib"]) >= 3
+    held = result["heap"]["held"]
+    assert len(held) == 4
+    for one in held:
+        assert 0.8 < one["used"] / (one["objects"] + one["code"]) < 1.25
+        assert min(one[name] for name in ("buffers", "browser", "nodes", "listeners", "gpu")) > 0
 
 
 @pytest.mark.postgis

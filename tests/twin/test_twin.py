@@ -155,7 +155,10 @@ async def test_what_cannot_be_true_is_quarantined_with_its_reason(city) -> None:
     kept = rows(database, "SELECT reason, source, detail, payload FROM quarantine ORDER BY id")
     assert [k[0] for k in kept] == [r.reason for r in result.refusals]
     assert b"level-1" in kept[2][3]
-    assert "possible is 0 to 1000" in kept[2][2]
+    assert kept[2][1:3] == (
+        "test",
+        "level = 1000.1 cm: possible is 0 to 1000 · at device level-1 · check the sensor and its unit",
+    )
     assert twin.board.times_us[twin.board.row_of_uid["level-1"]].max() == 0
 
 

@@ -28,7 +28,9 @@ def sensor(city: RunningCity, server_dir: Path) -> int:
     assert west < lon < east
     assert south < lat < north
     csv = server_dir / f"devices-{city.name}.csv"
-    csv.write_text(f"uid,kind,lon,lat,name\n{SENSOR},water_level,{lon},{lat},测试液位计\n", encoding="utf-8")
+    csv.write_text(
+        f"uid,kind,lon,lat,name\n{SENSOR},water_level,{lon},{lat},测试液位计 🌊\n", encoding="utf-8"
+    )
     city.command("import", "devices", str(csv))
     found = httpx.get(f"{city.url}/api/search", params={"q": SENSOR}).json()
     rows = found if isinstance(found, list) else found["results"]
@@ -101,6 +103,68 @@ def test_the_wall_shows_what_was_published(
     _wait_for_state(page, sensor, "normal", 30)
 
 
+def test_an_alarm_is_as_old_on_the_map_as_in_the_list(city: RunningCity, page: Page, sensor: int) -> None:
+    city.publish(SENSOR, "level", 31.4)
+    _wait_for_state(page, sensor, "critical", 30)
+    page.evaluate("id => window.__gridtwin.select('device', id)", sensor)
+    read = """() => {
+        const row = document.querySelector('[data-testid=alarm].sel .c > span')?.textContent;
+        const mark = document.querySelector('.mk.call .words strong')?.textContent;
+        return row && mark ? [row.trim(), mark] : null;
+    }"""
+    page.wait_for_function(f"() => ({read})()?.[0].startsWith('00:')", timeout=PATIENCE_MS)
+    # Both are written in one task of the page each second: they may never differ when looked at.
+    seen = []
+    for _ in range(4):
+        row, mark = page.evaluate(read)
+        assert row == mark
+        seen.append(mark)
+        page.wait_for_timeout(1_100)
+    assert len(set(seen)) > 1, "the clock on the map stands still"
+
+
+def test_a_name_with_signs_beyond_letters_is_drawn_from_a_font_of_ours(page: Page) -> None:
+    page.wait_for_function(
+        "() => [...document.fonts].some(f => f.family.includes('Noto Emoji') && f.status === 'loaded')",
+        timeout=PATIENCE_MS,
+    )
+    assert any("noto-emoji" in url for url in page.asked)
+
+
+def test_what_j_chose_enter_opens(page: Page) -> None:
+    page.keyboard.press("Escape")
+    rows = page.locator("[data-testid=left-rail] [data-row]")
+    assert rows.count() >= 2, "the simulated city has cases"
+    rows.nth(0).click(timeout=PATIENCE_MS)
+    page.keyboard.press("j")
+    at = "() => document.activeElement?.dataset.row"
+    second = rows.nth(1).get_attribute("data-row")
+    page.wait_for_function(f"key => ({at})() === key", arg=second, timeout=PATIENCE_MS)
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "() => document.querySelector('[data-testid=left-rail] [data-row].sel')?.dataset.row"
+        " === document.activeElement?.dataset.row",
+        timeout=PATIENCE_MS,
+    )
+    assert page.evaluate(at) == second
+    page.keyboard.press("Escape")
+    page.get_by_test_id("details").wait_for(state="detached", timeout=PATIENCE_MS)
+
+
+def test_a_dialog_keeps_the_keyboard_and_gives_it_back(page: Page) -> None:
+    before = page.evaluate("() => document.activeElement?.dataset.row")
+    assert before
+    for key in ("?", "/"):
+        page.keyboard.press(key)
+        page.get_by_role("dialog").wait_for(timeout=PATIENCE_MS)
+        for _ in range(4):
+            page.keyboard.press("Tab")
+            assert page.evaluate("() => !!document.activeElement?.closest('[role=dialog]')")
+        page.keyboard.press("Escape")
+        page.get_by_role("dialog").wait_for(state="detached", timeout=PATIENCE_MS)
+        assert page.evaluate("() => document.activeElement?.dataset.row") == before
+
+
 def test_the_wall_says_that_data_are_simulated_and_whose_the_map_is(page: Page) -> None:
     assert page.get_by_text("模拟数据").first.is_visible()
     assert page.get_by_text("OpenStreetMap").first.is_visible()
@@ -129,11 +193,22 @@ def test_a_changed_building_is_on_open_maps_within_two_seconds(city: RunningCity
 def test_the_wall_speaks_english_too(page: Page) -> None:
     page.keyboard.press("l")
     page.get_by_text("Alarms", exact=False).first.wait_for(timeout=PATIENCE_MS)
+    # Its longer words still fit: the legend keeps to one row, nothing is cut off in the head of the timeline.
+    tops = page.eval_on_selector_all(
+        "[data-testid=legend] > :is(span, button)",
+        "all => all.map(e => Math.round(e.getBoundingClientRect().top))",
+    )
+    assert len(tops) > 8
+    assert max(tops) - min(tops) < 12
     page.keyboard.press("l")
     page.get_by_text("告警").first.wait_for(timeout=PATIENCE_MS)
 
 
 def test_a_lost_connection_is_said_and_mended(city: RunningCity, page: Page, sensor: int) -> None:
+    # A slice of the font that is first needed without network would never come.
+    there = "([weight, words]) => document.fonts.check(`${weight} 16px 'Noto Sans SC'`, words)"
+    assert page.evaluate(there, ["700", "数据中断重连过期"])
+    assert page.evaluate(there, ["400", "以下为前的数据未知无应答"])
     page.context.set_offline(True)
     try:
         page.evaluate("() => window.dispatchEvent(new Event('offline'))")

@@ -22,6 +22,7 @@ WORKERS = 1
 FLAG_SIMULATED = 1
 FLAG_POSITION_ESTIMATED = 2
 FLAG_HAS_BEARING = 4
+FLAG_READINGS_SIMULATED = 8
 
 SILENT_INTERVALS = 3.0
 """A device silent for this many of its expected intervals is offline."""

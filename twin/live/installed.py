@@ -14,6 +14,7 @@ from twin.catalog import SLOTS
 from twin.live.board import (
     FLAG_HAS_BEARING,
     FLAG_POSITION_ESTIMATED,
+    FLAG_READINGS_SIMULATED,
     FLAG_SIMULATED,
     Board,
     Placement,
@@ -32,7 +33,8 @@ _VERSIONS = text(
 _DEVICES = text(
     """
     SELECT id, uid, kind, ST_X(geom) AS lon, ST_Y(geom) AS lat, height_m, expected_interval_s, simulated,
-           position_source = 'estimated' AS estimated, bearing_deg IS NOT NULL AS has_bearing, scope_code
+           position_source = 'estimated' AS estimated, bearing_deg IS NOT NULL AS has_bearing,
+           simulated OR readings_simulated AS made_up, scope_code
     FROM device WHERE id = ANY(:ids) ORDER BY id
     """
 )
@@ -79,25 +81,17 @@ class Installed:
     def _placements(self, rows: Any) -> list[Placement]:
         kinds = self._board.catalog.by_name
         placements: list[Placement] = []
-        for (
-            device_id,
-            uid,
-            kind_name,
-            lon,
-            lat,
-            height_m,
-            interval_s,
-            simulated,
-            estimated,
-            bearing,
-            code,
-        ) in rows:
+        for device_id, uid, kind_name, lon, lat, height_m, interval_s, *marks in rows:
             kind = kinds.get(kind_name)
             if kind is None:
                 self.unknown_kinds.add(kind_name)
                 continue
+            simulated, estimated, bearing, made_up, code = marks
             flags = (
-                simulated * FLAG_SIMULATED + estimated * FLAG_POSITION_ESTIMATED + bearing * FLAG_HAS_BEARING
+                simulated * FLAG_SIMULATED
+                + estimated * FLAG_POSITION_ESTIMATED
+                + bearing * FLAG_HAS_BEARING
+                + made_up * FLAG_READINGS_SIMULATED
             )
             placement = Placement(
                 device_id=device_id,

@@ -9,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from twin.model.base import Base, Imported, Key, Scoped, geometry, present_index, spatial_index
 
+ENTRANCE_ZH, ENTRANCE_EN = "入口", "entrance"
+"""Our own word in the text of a door that has no house number; what else stands there is from the source."""
+
 
 class Address(Base, Imported, Scoped):
     """A street address at a point; ``entrance`` marks a door of its building."""

@@ -41,9 +41,11 @@ class Device(Base, Imported, Scoped):
         ForeignKey("area.id", ondelete="SET NULL"), index=True
     )
     address: Mapped[str | None]
+    address_en: Mapped[str | None]
     gb28181_id: Mapped[str | None] = mapped_column(unique=True)
     expected_interval_s: Mapped[float | None]
     simulated: Mapped[bool] = mapped_column(server_default=text("false"))
+    readings_simulated: Mapped[bool] = mapped_column(server_default=text("false"))
     position_source: Mapped[str] = mapped_column(server_default="measured")
 
     __table_args__ = (

@@ -12,10 +12,11 @@ import shapely
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from twin.partition.households import Weights, grid_count, weigh
 from twin.partition.linework import Geometries, Scale, as_array, neighbour_lengths
+from twin.partition.links import assign_grids
 from twin.partition.merging import dissolve
 from twin.partition.numbering import grid_code, reading_order
 from twin.partition.options import DivisionOptions, DivisionSummary, LevelCounts
@@ -38,7 +39,7 @@ from twin.partition.tables import (
 )
 from twin.partition.unit_grids import make_unit_grids
 
-VERSION = 1
+VERSION = 2
 """Number of the method; a change of it makes all grids anew."""
 
 _REGROUP_SHARE = 0.2
@@ -52,7 +53,7 @@ def divide(connection: Connection, *, options: DivisionOptions | None = None) ->
     A community whose border, roads and options are what they were is left alone; where one changed, it
     and the communities that touch it are divided again, grids that stay the same keep their row, others
     are closed with ``valid_to`` and new ones inserted. Grids that were imported or drawn are never
-    touched. Devices and components are given the grids they stand in. The caller commits.
+    touched. Devices, components, workers and open cases are given grids of today. The caller commits.
 
     Parameters
     ----------
@@ -149,7 +150,7 @@ def divide(connection: Connection, *, options: DivisionOptions | None = None) ->
         counts = write_grids(connection, community, "responsibility_grid", old, wanted, dataset_id)
         _add(summary.responsibility_grids, counts)
 
-    summary.devices_assigned, summary.components_assigned = assign_grids(connection)
+    summary.links = assign_grids(connection)
     if noted != before:
         figures = {
             "unit_grids": summary.unit_grids.present,
@@ -158,35 +159,6 @@ def divide(connection: Connection, *, options: DivisionOptions | None = None) ->
         write_state(connection, dataset_id, noted, figures)
     summary.elapsed_s = time.monotonic() - began
     return summary
-
-
-def assign_grids(connection: Connection) -> tuple[int, int]:
-    """Give present devices and components the grids they stand in; return how many of each changed.
-
-    What stands on the border of two grids belongs to the one with the lower code.
-    """
-    grid = (
-        "(SELECT a.id FROM area a WHERE a.level = '{level}' AND a.valid_to IS NULL"
-        " AND ST_Intersects(a.geom, t.geom) ORDER BY a.code LIMIT 1)"
-    )
-    unit, responsibility = grid.format(level="unit_grid"), grid.format(level="responsibility_grid")
-    devices = connection.execute(
-        text(
-            "UPDATE device SET unit_grid_id = f.unit, responsibility_grid_id = f.responsibility FROM"
-            f" (SELECT t.id, {unit} AS unit, {responsibility} AS responsibility FROM device t"
-            " WHERE t.valid_to IS NULL) f"
-            " WHERE f.id = device.id AND (device.unit_grid_id, device.responsibility_grid_id)"
-            " IS DISTINCT FROM (f.unit, f.responsibility)"
-        )
-    ).rowcount
-    components = connection.execute(
-        text(
-            f"UPDATE component SET unit_grid_id = f.unit FROM (SELECT t.id, {unit} AS unit FROM component t"
-            " WHERE t.valid_to IS NULL) f"
-            " WHERE f.id = component.id AND component.unit_grid_id IS DISTINCT FROM f.unit"
-        )
-    ).rowcount
-    return devices, components
 
 
 def _given(grids: Sequence[Grid]) -> bool:
@@ -324,7 +296,8 @@ def _row(
     return NewGrid(
         code=grid_code(community.code, n + 1),
         name=f"{community.name}{name.format(n + 1)}",
-        name_en=f"{community.name_en} {name_en.format(n + 1)}" if community.name_en else None,
+        # A community without an English name keeps its own: proper names are not translated, our words are.
+        name_en=f"{community.name_en or community.name} {name_en.format(n + 1)}",
         geom=geom,
         households=None if weights.households is None else int(weights.households[members].sum()),
         floor_area_m2=round(float(weights.floor_area_m2[members].sum()), 1),

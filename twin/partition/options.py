@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from twin.partition.links import LinkCounts
+
 
 @dataclass(frozen=True, slots=True)
 class DivisionOptions:
@@ -72,8 +74,7 @@ class DivisionSummary:
     borders_noded: int = 0
     unit_grids: LevelCounts = field(default_factory=LevelCounts)
     responsibility_grids: LevelCounts = field(default_factory=LevelCounts)
-    devices_assigned: int = 0
-    components_assigned: int = 0
+    links: LinkCounts = LinkCounts(0, 0, 0, 0)  # noqa: RUF009  (frozen)
     elapsed_s: float = 0.0
     warnings: list[str] = field(default_factory=list)
 
@@ -82,7 +83,6 @@ class DivisionSummary:
         """Whether anything in the database was changed."""
         return bool(
             self.borders_noded
-            or self.devices_assigned
-            or self.components_assigned
+            or self.links != LinkCounts(0, 0, 0, 0)
             or any(n.inserted or n.updated or n.closed for n in (self.unit_grids, self.responsibility_grids))
         )

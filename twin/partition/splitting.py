@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -14,7 +15,10 @@ _CANDIDATES = 9
 """Positions tried for one cut; the one that goes through the least building is taken."""
 
 _SPREAD = 0.14
-"""How far from its even position a cut may move to spare buildings, as a share of the face's length."""
+"""How far from its even position a cut may move to spare buildings, as a share of the face's area."""
+
+_SLABS = 64
+"""Slabs across a face by which its area is summed along its longer side."""
 
 
 def cut_large(
@@ -53,15 +57,14 @@ def _halve(
         return [], []
     along = sides[long] / length[long]
     across = np.array([-along[1], along[0]])
-    points = shapely.get_coordinates(piece)
-    t, s = points @ along, points @ across
-    t0, t1 = float(t.min()), float(t.max())
-    s0, s1 = float(s.min()) - 1.0, float(s.max()) + 1.0
+    turned = shapely.transform(piece, lambda points: points @ np.column_stack([along, across]))
+    _, s0, _, s1 = turned.bounds
     even = max(count // 2, 1) / max(count, 2)
     shares = even + np.linspace(-_SPREAD, _SPREAD, _CANDIDATES)
-    ends = np.array([[(t0 + u * (t1 - t0)) * along + v * across for v in (s0, s1)] for u in shares])
+    places = _places(turned, shares)
+    ends = np.array([[t * along + v * across for v in (s0 - 1.0, s1 + 1.0)] for t in places])
     inside = np.asarray(shapely.intersection(shapely.linestrings(ends), piece), dtype=object)
-    cost = shapely.length(inside) + np.abs(shares - even) * (t1 - t0)
+    cost = shapely.length(inside) + np.abs(shares - even) * length[long]
     if buildings is not None:
         # A metre through a building weighs as much as ten along open ground.
         i, j = buildings.query(inside, predicate="intersects")
@@ -73,6 +76,19 @@ def _halve(
     noded = shapely.unary_union([piece.boundary, shapely.LineString(ends[best])])
     parts = shapely.get_parts(shapely.polygonize(shapely.get_parts(noded)))
     return cut, [p for p in parts if piece.contains(p.point_on_surface())]
+
+
+def _places(turned: shapely.Polygon, shares: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return where along x a polygon must be cut for the given shares of its area to lie before the cut.
+
+    Shares of its length would do for a block, but not for one with a thin tail (the ground between a street
+    and the border beside it): the shortest cut then only takes off a bit of the tail.
+    """
+    west, south, east, north = turned.bounds
+    edges = np.linspace(west, east, _SLABS + 1)
+    slabs = [shapely.clip_by_rect(turned, a, south, b, north).area for a, b in itertools.pairwise(edges)]
+    area = np.concatenate([[0.0], np.cumsum(slabs)])
+    return np.asarray(np.interp(shares * area[-1], area, edges), dtype=np.float64)
 
 
 def cut_strips(

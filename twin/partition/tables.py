@@ -54,6 +54,8 @@ class Grid:
 
     id: int
     code: str
+    name: str
+    name_en: str | None
     made_by: str
     geom: BaseGeometry
     households: int | None
@@ -75,7 +77,7 @@ class NewGrid:
 
     code: str
     name: str
-    name_en: str | None
+    name_en: str
     geom: BaseGeometry
     households: int | None
     floor_area_m2: float
@@ -96,15 +98,15 @@ def read_grids(connection: Connection, level: str) -> dict[int, list[Grid]]:
     """Return the present grids of a level by the id of their community, in the order of their codes."""
     rows = connection.execute(
         text(
-            "SELECT id, parent_id, code, made_by, ST_AsBinary(geom) AS geom, households, floor_area_m2"
-            " FROM area WHERE level = :level AND valid_to IS NULL ORDER BY code"
+            "SELECT id, parent_id, code, name, name_en, made_by, ST_AsBinary(geom) AS geom, households,"
+            " floor_area_m2 FROM area WHERE level = :level AND valid_to IS NULL ORDER BY code"
         ),
         {"level": level},
     )
     out: dict[int, list[Grid]] = {}
     for r in rows:
         geom = shapely.from_wkb(bytes(r.geom))
-        grid = Grid(r.id, r.code, r.made_by, geom, r.households, r.floor_area_m2)
+        grid = Grid(r.id, r.code, r.name, r.name_en, r.made_by, geom, r.households, r.floor_area_m2)
         out.setdefault(-1 if r.parent_id is None else r.parent_id, []).append(grid)
     return out
 
@@ -219,7 +221,8 @@ def write_grids(
             continue
         kept.add(new.code)
         floor_same = old.floor_area_m2 is not None and abs(old.floor_area_m2 - new.floor_area_m2) < 0.5
-        if exact and floor_same and old.households == new.households:
+        named = (old.name, old.name_en) == (new.name, new.name_en)
+        if exact and named and floor_same and old.households == new.households:
             counts.unchanged += 1
         else:
             updates.append({"id": old.id, **_columns(new)})
@@ -228,8 +231,6 @@ def write_grids(
         {
             **_columns(new),
             "code": new.code,
-            "name": new.name,
-            "name_en": new.name_en,
             "level": level,
             "parent_id": community.id,
             "made_by": "polygonised" if level == "unit_grid" else "merged",
@@ -259,7 +260,8 @@ def close_grids(connection: Connection, ids: list[dict[str, Any]]) -> None:
 _GEOM = "ST_Multi(ST_GeomFromWKB(:geom, 4326))"
 _LABEL = "ST_GeomFromWKB(:label, 4326)"
 _UPDATE = text(
-    f"UPDATE area SET geom = {_GEOM}, label_point = {_LABEL}, area_m2 = ST_Area({_GEOM}::geography),"
+    f"UPDATE area SET name = :name, name_en = :name_en, geom = {_GEOM}, label_point = {_LABEL},"
+    f" area_m2 = ST_Area({_GEOM}::geography),"
     " households = :households, households_source = :households_source, floor_area_m2 = :floor_area_m2,"
     " content_hash = :content_hash WHERE id = :id"
 )
@@ -275,6 +277,8 @@ _INSERT = text(
 def _columns(new: NewGrid) -> dict[str, Any]:
     circle = shapely.maximum_inscribed_circle(as_array([new.geom]), tolerance=1e-5)[0]
     return {
+        "name": new.name,
+        "name_en": new.name_en,
         "geom": new.geom.wkb,
         # The middle of the largest circle that fits is where a name can be read best.
         "label": shapely.get_point(circle, 0).wkb,

@@ -14,6 +14,25 @@ _IN_GRID = (
 _ANY_GRID = "EXISTS (SELECT FROM area WHERE level = 'unit_grid' AND valid_to IS NULL)"
 
 
+CLOSED_LINKS = (
+    ("device", "unit_grid_id", "'device ' || t.uid", "t.geom", "t.valid_to IS NULL"),
+    ("device", "responsibility_grid_id", "'device ' || t.uid", "t.geom", "t.valid_to IS NULL"),
+    ("component", "unit_grid_id", "'component ' || t.code", "t.geom", "t.valid_to IS NULL"),
+    ("worker", "responsibility_grid_id", "'worker ' || t.code", "t.base_point", "true"),
+    ("case_file", "unit_grid_id", "'case ' || t.number", "t.geom", "t.closed_at IS NULL"),
+    ("case_file", "responsibility_grid_id", "'case ' || t.number", "t.geom", "t.closed_at IS NULL"),
+    # Grids under a closed community are told as grids without community.
+    (
+        "area",
+        "parent_id",
+        "t.level || ' ' || t.code",
+        "t.label_point",
+        "t.valid_to IS NULL AND t.level NOT IN ('unit_grid', 'responsibility_grid')",
+    ),
+)
+"""Every column that names an area: table, column, name of the thing, where it is, when it is present."""
+
+
 def check_orphans(connection: Connection) -> list[Finding]:
     """Check that every present thing stands in a grid and hangs on what it belongs to."""
     return [
@@ -22,6 +41,7 @@ def check_orphans(connection: Connection) -> list[Finding]:
         *_outside(connection, "service_point", "'service_point ' || t.source_ref", "t.geom", ""),
         *_outside(connection, "component", "'component ' || t.code", "t.geom", ""),
         *_wrong_grid(connection),
+        *_closed_links(connection),
         *_grids(connection),
         *_addresses(connection),
     ]
@@ -49,7 +69,7 @@ def _wrong_grid(connection: Connection) -> list[Finding]:
         "SELECT 'device ' || t.uid AS subject, ST_X(t.geom) AS lon, ST_Y(t.geom) AS lat,"
         " 'noted in ' || coalesce(g.code, 'no grid') AS detail FROM device t"
         " LEFT JOIN area g ON g.id = t.unit_grid_id WHERE t.valid_to IS NULL AND t.kind <> 'worker'"
-        " AND (g.id IS NULL OR g.valid_to IS NOT NULL OR NOT ST_Intersects(g.geom, t.geom))"
+        " AND (g.id IS NULL OR NOT ST_Intersects(g.geom, t.geom))"
         f" AND {_IN_GRID} ORDER BY t.id",
     )
     return findings(
@@ -58,6 +78,27 @@ def _wrong_grid(connection: Connection) -> list[Finding]:
         found,
         message="{n} devices are noted in another unit grid than the one they stand in",
         hint="run gridtwin import again: it gives devices their grids",
+    )
+
+
+def _closed_links(connection: Connection) -> list[Finding]:
+    found = select_examples(
+        connection,
+        " UNION ALL ".join(
+            f"SELECT {subject} AS subject, ST_X(coalesce({point}, a.label_point)) AS lon,"
+            f" ST_Y(coalesce({point}, a.label_point)) AS lat,"
+            f" a.level || ' ' || a.code || ', closed ' || to_char(a.valid_to, 'YYYY-MM-DD HH24:MI') AS detail"
+            f" FROM {table} t JOIN area a ON a.id = t.{column} WHERE {present} AND a.valid_to IS NOT NULL"
+            for table, column, subject, point, present in CLOSED_LINKS
+        )
+        + " ORDER BY subject, detail",
+    )
+    return findings(
+        "link_to_closed_area",
+        "error",
+        found,
+        message="{n} links of present things lead to an area that was closed",
+        hint="run gridtwin import again: it gives devices, workers and open cases the grids of today",
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from twin.catalog import Catalog, DeviceKind, load_catalog
 from twin.errors import InvalidError, UnavailableError
-from twin.live.board import FLAG_SIMULATED, Board
+from twin.live.board import FLAG_READINGS_SIMULATED, Board
 from twin.live.fold import Transition
 from twin.states import State
 from twin.store.journal import Event, append
@@ -25,7 +25,7 @@ _RAISE = text(
     """
     INSERT INTO alarm AS old
         (device_id, property, state, worst_state, value, raised_at, changed_at, simulated)
-    SELECT t.device_id, t.property, t.state, t.state, t.value, t.at, t.at, d.simulated
+    SELECT t.device_id, t.property, t.state, t.state, t.value, t.at, t.at, d.simulated OR d.readings_simulated
     FROM unnest(CAST(:devices AS int4[]), CAST(:properties AS int2[]), CAST(:states AS int2[]),
                 CAST(:values AS float8[]), CAST(:times AS timestamptz[]))
          AS t (device_id, property, state, value, at)
@@ -186,7 +186,7 @@ def _event(board: Board, kind: str, alarm_id: int, t: Transition, codes: dict[in
         "value": t.value,
         "lon": round(float(board.lon[t.row]), 7),
         "lat": round(float(board.lat[t.row]), 7),
-        "simulated": bool(board.flags[t.row] & FLAG_SIMULATED),
+        "simulated": bool(board.flags[t.row] & FLAG_READINGS_SIMULATED),
     }
     return Event(kind, f"device/{device_id}", data, area_code=codes.get(device_id))
 

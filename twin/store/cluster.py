@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
-import signal
 import subprocess
 import threading
 import time
@@ -25,18 +23,19 @@ from sqlalchemy.engine import URL
 
 from twin.errors import ConflictError, SetupError, UnavailableError
 from twin.store.account import Account, require_free_space, require_traversable, service_account
+from twin.store.bounded_log import BoundedLog
+from twin.store.cluster_folder import ROLE, SERVER_ENVIRONMENT, holds_cluster, major_of, make_cluster
 from twin.store.folder_lock import FolderLock
 from twin.store.postgres_binaries import EXTENSIONS, PostgresBinaries, get_postgres
+from twin.store.postmaster import Postmaster, clear_remains, end, find_postmaster, running_pid
+from twin.store.server_settings import server_settings
 from twin.store.sockets import free_tcp_port, socket_folder
 
-ROLE = "gridtwin"
 DATABASE = "gridtwin"
 _SOCKET_PORT = 5432
 _NEW_CLUSTER_MIB = 1024
 _OLD_CLUSTER_MIB = 256
 _START_TIMEOUT_S = 600.0  # recovery after a power cut replays the log, which takes its time
-_FAST_STOP_S = 30.0
-_SMALL_SHM_BYTES = 64 * 2**20
 
 Progress = Callable[[str], None]
 
@@ -72,6 +71,7 @@ class PrivateCluster:
     ) -> None:
         self.data_dir = data_dir.expanduser().absolute()
         self.pg_dir = self.data_dir / "pg"
+        self.log = BoundedLog(self.data_dir / "log" / "database.log")
         self.attached = False
         self.tcp_port: int | None = None
         self._attach = attach
@@ -118,14 +118,14 @@ class PrivateCluster:
         """Whether the server process runs."""
         if self._process is not None:
             return self._process.poll() is None
-        return self.attached and self._running_pid() is not None
+        return self.attached and running_pid(self.pg_dir) is not None
 
     @property
     def pid(self) -> int | None:
         """Process id of the server; None when it does not run."""
         if self._process is not None and self._process.poll() is None:
             return self._process.pid
-        return self._running_pid() if self.attached else None
+        return running_pid(self.pg_dir) if self.attached else None
 
     def database_url(self, database: str, *, driver: str = "psycopg") -> str:
         """Give the SQLAlchemy URL of any database of this cluster."""
@@ -146,12 +146,12 @@ class PrivateCluster:
             None runs there.
         """
         cluster = cls(data_dir)
-        lines = _pid_lines(cluster.pg_dir)
-        if len(lines) < 8 or lines[7].strip() != "ready" or cluster._running_pid() is None:
+        running = find_postmaster(cluster.pg_dir)
+        if running is None or not running.ready or running_pid(cluster.pg_dir) is None:
             raise UnavailableError(
                 "no database runs in this data folder", where=str(data_dir), hint="start it with gridtwin up"
             )
-        cluster._follow(lines)
+        cluster._follow(running)
         return cluster.url
 
     # -- life ------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ class PrivateCluster:
         process, self._process = self._process, None
         self.attached = False
         if process is not None:
-            _end(process)
+            end(process)
             if self._socket_dir is not None:
                 with contextlib.suppress(OSError):  # not empty only when the server was killed
                     self._socket_dir.rmdir()
@@ -212,15 +212,15 @@ class PrivateCluster:
                 "the private database must be started by the main thread",
                 hint="the kernel stops it when the thread that started it ends",
             )
-        new = not (self.pg_dir / "PG_VERSION").is_file()
+        new = not holds_cluster(self.pg_dir)
         require_free_space(self.data_dir, _NEW_CLUSTER_MIB if new else _OLD_CLUSTER_MIB)
         require_traversable(self.data_dir, account)
-        binaries = get_postgres(None if new else _major_of(self.pg_dir))
+        binaries = get_postgres(None if new else major_of(self.pg_dir))
         if new:
             progress("making the database")
-            self._initdb(binaries, account)
+            make_cluster(self.pg_dir, binaries, account)
         else:
-            self._clear_remains()
+            clear_remains(self.pg_dir)
         self._socket_dir = socket_folder(self.data_dir / "run", account)
         if self._tcp:
             self.tcp_port = free_tcp_port()
@@ -253,9 +253,9 @@ class PrivateCluster:
             )
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
-            lines = _pid_lines(self.pg_dir)
-            if len(lines) >= 8 and lines[7].strip() == "ready" and self._running_pid() is not None:
-                self._follow(lines)
+            running = find_postmaster(self.pg_dir)
+            if running is not None and running.ready and running_pid(self.pg_dir) is not None:
+                self._follow(running)
                 self.attached = True
                 self._wait_for_database(deadline)
                 return
@@ -266,10 +266,10 @@ class PrivateCluster:
             hint=f"see what {owner.command} is doing, or stop it",
         )
 
-    def _follow(self, lines: list[str]) -> None:
-        """Take the socket folder and port from the lines of ``postmaster.pid``."""
-        self._socket_dir = Path(lines[4].strip())
-        self.tcp_port = int(lines[3]) if int(lines[3]) != _SOCKET_PORT else None
+    def _follow(self, running: Postmaster) -> None:
+        """Use the server that another process started."""
+        self._socket_dir = running.socket_dir
+        self.tcp_port = running.port if running.port != _SOCKET_PORT else None
 
     def _wait_for_database(self, deadline: float) -> None:
         """Wait for an owner that is still making the database for the first time."""
@@ -286,151 +286,57 @@ class PrivateCluster:
                 )
             time.sleep(0.1)
 
-    def _initdb(self, binaries: PostgresBinaries, account: Account) -> None:
-        """Make the cluster beside its place and move it there: half a cluster is never seen."""
-        if self.pg_dir.exists():
-            raise SetupError(
-                "the folder of the database exists but holds no database",
-                where=str(self.pg_dir),
-                hint="move it away, or choose another --data-dir",
-            )
-        unfinished = self.data_dir / "pg.new"
-        shutil.rmtree(unfinished, ignore_errors=True)
-        unfinished.mkdir(mode=0o700)
-        account.own(unfinished)
-        done = subprocess.run(
-            [
-                *account.prefix("KILL"),
-                str(binaries.bin_dir / "initdb"),
-                *("-D", str(unfinished), "-U", ROLE, "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8"),
-                "--data-checksums",
-            ],
-            capture_output=True,
-            text=True,
-            errors="replace",
-            cwd="/",
-            env=_ENVIRONMENT,
-            start_new_session=True,
-            check=False,
-        )
-        if done.returncode != 0:
-            shutil.rmtree(unfinished, ignore_errors=True)
-            raise SetupError(
-                f"the database could not be made: {_last_line(done.stderr or done.stdout)}",
-                where=str(self.data_dir),
-                hint="check free disk space and the rights on the data folder",
-            )
-        # Sockets need no password (their folder is closed to others); TCP does.
-        (unfinished / "pg_hba.conf").write_text(
-            "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n", encoding="ascii"
-        )
-        account.own(unfinished / "pg_hba.conf")
-        unfinished.rename(self.pg_dir)
-
-    def _clear_remains(self) -> None:
-        """Deal with what a killed predecessor left: a server that still runs, or a stale pid file.
-
-        We hold the folder's lock, so nobody else owns a server that still runs here. A pid file
-        whose number now belongs to a stranger would make PostgreSQL refuse to start; it is removed
-        only when no process at all works in the cluster's folder.
-        """
-        pid = self._running_pid()
-        if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGINT)
-            deadline = time.monotonic() + _FAST_STOP_S
-            while _works_in(pid, self.pg_dir) and time.monotonic() < deadline:
-                time.sleep(0.05)
-            if _works_in(pid, self.pg_dir):
-                raise ConflictError(
-                    f"an older PostgreSQL (process {pid}) still runs on this data folder and does not stop",
-                    where=str(self.pg_dir),
-                    hint=f"stop it with: kill -QUIT {pid}",
-                )
-        pid_file = self.pg_dir / "postmaster.pid"
-        if pid_file.exists() and Path("/proc/self/cwd").exists():
-            deadline = time.monotonic() + 10
-            while (left := _workers_in(self.pg_dir)) and time.monotonic() < deadline:
-                time.sleep(0.05)
-            if not left:
-                pid_file.unlink(missing_ok=True)
-
     def _spawn(self, binaries: PostgresBinaries, account: Account, progress: Progress) -> None:
-        settings = {
-            "jit": "off",
-            "log_checkpoints": "off",
-            "max_connections": "120",
-            "max_locks_per_transaction": "256",
-            "max_wal_size": "2GB",
-            "checkpoint_timeout": "15min",
-            "random_page_cost": "1.1",
-            # After a checkpoint every page of the observation index is logged whole once; the older
-            # method (pglz) costs 46 µs an observation then, lz4 13 (measured at 20,000/s).
-            "wal_compression": "lz4" if binaries.major >= 15 else "on",
-            "logging_collector": "on",
-            "log_directory": "log",
-            "log_filename": "postgresql-%a.log",
-            "log_truncate_on_rotation": "on",
-            "log_rotation_age": "1d",
-            **self._settings,
-            "listen_addresses": "127.0.0.1" if self.tcp_port else "",
-            "port": str(self.port),
-            "unix_socket_directories": str(self._socket_dir),
-            "unix_socket_permissions": "0700",
-            "timezone": "UTC",
-            "log_timezone": "UTC",
-            # A batch is acknowledged to its sender after it is committed: commit must mean "on disk".
-            "fsync": "on",
-            "synchronous_commit": "on",
-            "full_page_writes": "on",
-        }
-        if _shared_memory_is_small():
-            settings["dynamic_shared_memory_type"] = "mmap"
-        log_file = self.data_dir / "postgresql-start.log"
+        settings = server_settings(
+            binaries.major,
+            self._settings,
+            socket_dir=self.socket_dir,
+            port=self.port,
+            tcp=self.tcp_port is not None,
+        )
         command = [*account.prefix("INT"), str(binaries.bin_dir / "postgres"), "-D", str(self.pg_dir)]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
-        with log_file.open("wb") as log:
+        with self.log.pipe() as log:
             self._process = subprocess.Popen(
                 command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 cwd="/",
-                env=_ENVIRONMENT,
+                env=SERVER_ENVIRONMENT,
                 start_new_session=True,
             )
-        self._wait_ready(self._process, log_file, progress)
+        self._wait_ready(self._process, progress)
 
-    def _wait_ready(self, process: subprocess.Popen[bytes], log_file: Path, progress: Progress) -> None:
+    def _wait_ready(self, process: subprocess.Popen[bytes], progress: Progress) -> None:
         begun = time.monotonic()
         told = False
         while True:
-            lines = _pid_lines(self.pg_dir)
-            if len(lines) >= 8 and lines[0].strip() == str(process.pid) and lines[7].strip() == "ready":
+            running = find_postmaster(self.pg_dir)
+            if running is not None and running.pid == process.pid and running.ready:
                 return
             if process.poll() is not None:
                 raise UnavailableError(
-                    f"the private database did not start: {self._reason(log_file)}",
+                    f"the private database did not start: {self._reason()}",
                     where=str(self.pg_dir),
-                    hint=f"the whole log is in {log_file} and {self.pg_dir / 'log'}",
+                    hint=f"the whole log is in {self.log.path}",
                 )
             waited_s = time.monotonic() - begun
             if waited_s > 3 and not told:
                 progress("the database is recovering after it was cut off")
                 told = True
             if waited_s > _START_TIMEOUT_S:
-                raise UnavailableError("the private database does not become ready", where=str(self.pg_dir))
+                raise UnavailableError(
+                    "the private database does not become ready",
+                    where=str(self.pg_dir),
+                    hint=f"its log says why: {self.log.path}",
+                )
             time.sleep(0.02)
 
-    def _reason(self, log_file: Path) -> str:
-        """Find the line in the logs of a failed start that says why."""
-        texts = [log_file.read_text(encoding="utf-8", errors="replace")]
-        with contextlib.suppress(OSError):
-            logs = sorted((self.pg_dir / "log").glob("*.log"), key=lambda path: path.stat().st_mtime)
-            if logs:
-                texts.append(logs[-1].read_text(encoding="utf-8", errors="replace")[-4000:])
-        lines = [line for text in texts for line in text.splitlines() if line.strip()]
+    def _reason(self) -> str:
+        """Find the line of a failed start that says why."""
+        lines = self.log.last_lines(wait_s=2.0)
         telling = [line for line in lines if "FATAL" in line or "PANIC" in line or "invalid" in line]
         return (telling or lines or ["it said nothing"])[-1]
 
@@ -463,79 +369,3 @@ class PrivateCluster:
             autocommit=True,
             connect_timeout=30,
         )
-
-    def _running_pid(self) -> int | None:
-        lines = _pid_lines(self.pg_dir)
-        if not lines or not lines[0].strip().isdigit():
-            return None
-        pid = int(lines[0])
-        return pid if _works_in(pid, self.pg_dir) else None
-
-
-# Nothing of the caller's environment (PGDATA, PGPORT, LANG, ...) may steer the server.
-_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """Stop a server: fast, then at once, then by force."""
-    for number, patience_s in ((signal.SIGINT, _FAST_STOP_S), (signal.SIGQUIT, 10.0), (signal.SIGKILL, 10.0)):
-        if process.poll() is not None:
-            return
-        with contextlib.suppress(ProcessLookupError):
-            process.send_signal(number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(patience_s)
-
-
-def _pid_lines(pg_dir: Path) -> list[str]:
-    try:
-        return (pg_dir / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return []
-
-
-def _works_in(pid: int, folder: Path) -> bool:
-    """Whether a process lives and has this folder as its working folder, as PostgreSQL does."""
-    proc = Path("/proc") / str(pid)
-    if not Path("/proc/self").exists():  # no /proc on this system: only ask whether it lives
-        try:
-            os.kill(pid, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
-    try:
-        return (proc / "cwd").readlink() == folder.resolve()
-    except PermissionError:
-        # Another user's process: PostgreSQL would be ours.
-        return False
-    except OSError:
-        return False
-
-
-def _workers_in(folder: Path) -> list[int]:
-    return [
-        int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit() and _works_in(int(p.name), folder)
-    ]
-
-
-def _major_of(pg_dir: Path) -> int:
-    text = (pg_dir / "PG_VERSION").read_text(encoding="ascii", errors="replace").strip()
-    if not text.isdigit():
-        raise SetupError("the database folder is damaged: PG_VERSION holds no number", where=str(pg_dir))
-    return int(text)
-
-
-def _shared_memory_is_small() -> bool:
-    try:
-        numbers = os.statvfs("/dev/shm")  # noqa: S108 (asked for its size, not written)
-    except OSError:
-        return True
-    return numbers.f_blocks * numbers.f_frsize < _SMALL_SHM_BYTES or not os.access("/dev/shm", os.W_OK)  # noqa: S108
-
-
-def _last_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line.strip()]
-    telling = [line for line in lines if "error" in line.lower() or "could not" in line.lower()]
-    return (telling or lines or ["it said nothing"])[-1]

@@ -7,7 +7,7 @@ import contextlib
 import logging
 import time
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from sqlalchemy import insert
@@ -27,14 +27,64 @@ _BURST_ROWS = 5_000.0
 _BATCH_ROWS = 500
 
 
+WHAT_TO_DO = {
+    "malformed": "send JSON in UTF-8 without NaN, Infinity or 1e999; leave out what was not measured",
+    "wrong_type": "send fields of the types of docs/device-schema.md; yes and no are 1 and 0",
+    "missing_field": "add the field, as in docs/device-schema.md",
+    "wrong_length": "give every list of the message the same length",
+    "empty": "send nothing where there is no reading",
+    "too_large": "split the message",
+    "bad_time": "send whole milliseconds since 1970 UTC, or ISO 8601 with zone",
+    "bad_position": "send lon and lat together, in degrees WGS 84, within 180 and 90",
+    "unknown_device": "import the device first: gridtwin import devices FILE",
+    "wrong_device": "publish on the device's own topic, or as a gateway",
+    "unknown_property": "send one of the properties its kind has, or correct the kind in the list of devices",
+    "wrong_unit": "send a unit of that quantity, or leave “u” out for the declared one",
+    "not_finite": "leave out what was not measured",
+    "out_of_range": "check the sensor and its unit",
+    "from_the_future": "set the device's clock",
+    "too_old": "set the device's clock; what is older than the retention cannot be taken",
+    "does_not_move": "leave lon and lat out; where it is installed is corrected in the list of devices",
+    "wrong_topic": "publish on one of the topics of docs/device-schema.md",
+    "not_storable": "report it: this is a fault of GridTwin; the reading is kept and can be replayed",
+    "decoder_failed": "report it: this is a fault of GridTwin; the message is kept and can be replayed",
+}
+"""What the operator of the sender does about each reason, where the refusal itself says nothing better."""
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """One message or reading that could not be taken. ``reason`` is a code, ``detail`` is for a person."""
+    """One message or reading that could not be taken.
+
+    Parameters
+    ----------
+    source
+        Where it came from, for messages their topic.
+    reason
+        A code, a key of `WHAT_TO_DO`.
+    what
+        What is wrong, for a person.
+    payload
+        Its bytes.
+    where
+        The device and the place in the message, as far as known.
+    hint
+        What to do, where more is known than `WHAT_TO_DO` says.
+    """
 
     source: str
     reason: str
-    detail: str
+    what: str
     payload: bytes
+    where: str = ""
+    hint: str = ""
+
+    @property
+    def detail(self) -> str:
+        """What is wrong, where, and what to do, in one line of at most 1,000 characters."""
+        where = f"at {self.where}" if self.where else ""
+        hint = self.hint or WHAT_TO_DO.get(self.reason, "")
+        return " · ".join(part for part in (self.what[:600], where[:100], hint[:280]) if part)
 
 
 class QuarantineWriter:
@@ -78,9 +128,9 @@ class QuarantineWriter:
         now = time.monotonic()
         self._allowance = min(_BURST_ROWS, self._allowance + (now - self._allowance_at) * _ROWS_PER_S)
         self._allowance_at = now
-        payload, detail = refused.payload, refused.detail
+        payload, what = refused.payload, refused.what
         if len(payload) > KEPT_BYTES:
-            detail = f"{detail} (cut from {len(payload)} bytes)"
+            what = f"{what[:500]} (cut from {len(payload)} bytes)"
             payload = payload[:KEPT_BYTES]
         if self._allowance < 1.0 or self._bytes + len(payload) > _QUEUE_BYTES:
             self.dropped += 1
@@ -88,7 +138,7 @@ class QuarantineWriter:
         self._allowance -= 1.0
         self._bytes += len(payload)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        kept = Refused(_clean(refused.source, 400), refused.reason, _clean(detail, 1000), payload)
+        kept = replace(refused, source=refused.source[:400], what=what, payload=payload)
         self._waiting.append((kept, datetime.now(UTC), done))
         self._wake.set()
         return done
@@ -124,9 +174,9 @@ class QuarantineWriter:
         rows = [
             {
                 "received_at": at,
-                "source": refused.source,
+                "source": _clean(refused.source),
                 "reason": refused.reason,
-                "detail": refused.detail,
+                "detail": _clean(refused.detail),
                 "payload": refused.payload,
             }
             for refused, at, _ in batch
@@ -135,6 +185,6 @@ class QuarantineWriter:
             await connection.execute(insert(Quarantine), rows)
 
 
-def _clean(words: str, length: int) -> str:
+def _clean(words: str) -> str:
     """Make words storable: PostgreSQL text holds neither NUL nor lone surrogates."""
-    return words[:length].replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")
+    return words.replace("\0", "\ufffd").encode("utf-8", "replace").decode("utf-8")

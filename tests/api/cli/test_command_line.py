@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import importlib
 import json
+import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psycopg
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from api.cli import COMMANDS
 from api.cli.__main__ import make_app
+from api.version import version_line
 from twin.store.sockets import free_tcp_port
 
 ROOT = Path(__file__).parents[3]
@@ -79,6 +83,50 @@ def test_help_loads_nothing_heavy():
     assert done.stdout.strip() == "[]"
 
 
+def test_version_is_told_and_light():
+    done = run("--version")
+    assert done.returncode == 0
+    assert done.stdout.strip() == version_line()
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("check",),
+        ("check", "--json"),
+        ("simulate",),
+        ("simulate", "--devices", "5"),
+        ("simulate", "--site-only"),
+    ],
+)
+def test_a_mistyped_data_dir_is_refused_and_nothing_is_made(tmp_path, command):
+    mistyped = tmp_path / "mistyped"
+    done = run(*command, "--data-dir", str(mistyped))
+    assert done.returncode == 1
+    assert str(mistyped) in done.stderr
+    assert "gridtwin up" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not mistyped.exists()
+
+
+@pytest.mark.postgis
+def test_a_database_without_gridtwin_is_refused_and_nothing_is_made(database):
+    cluster = database.cluster
+    with psycopg.connect(
+        cluster.database_url("postgres").replace("+psycopg", ""), autocommit=True
+    ) as connection:
+        connection.execute("CREATE DATABASE somebody_elses")
+    url = cluster.database_url("somebody_elses").replace("+psycopg", "")
+    done = run("check", "--database-url", url)
+    assert done.returncode == 1
+    assert "holds no GridTwin" in done.stderr
+    with psycopg.connect(url) as connection:
+        assert connection.execute(
+            "SELECT count(*) FROM pg_extension WHERE extname = 'postgis'"
+        ).fetchone() == (0,)
+
+
 @pytest.mark.parametrize(("option", "whose"), [("--port", ""), ("--mqtt-port", " of the broker")])
 def test_taken_port_is_one_line_before_anything_is_made(tmp_path, option, whose):
     with socket.socket() as taken:
@@ -123,6 +171,28 @@ def test_errors_are_json_where_json_was_asked_for():
     assert "cannot be reached" in error["what"]
     assert "secret" not in done.stdout + done.stderr
     assert error["hint"]
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.02, 0.05, 0.1, 0.2, 0.4, 0.8])
+def test_ctrl_c_at_any_moment_is_one_line(delay_s, tmp_path):
+    """Started as the launcher does: the signal is held back until the command line can take it."""
+    ready = tmp_path / "began"
+    program = (
+        "import os, pathlib, signal, sys\nsignal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})\n"
+        f"pathlib.Path({str(ready)!r}).touch()\n"
+        "os.execv(sys.executable, [sys.executable, '-P', '-m', 'api.cli', 'check', '--database-url', "
+        "'postgresql://me@192.0.2.1/x'])"  # an address nobody answers at
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    while not ready.exists():
+        time.sleep(0.005)
+    time.sleep(delay_s)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    if "cannot be reached" in said:
+        pytest.skip("the network refused sooner than we interrupted")
+    assert said.strip() == "gridtwin: stopped"
+    assert process.returncode in (130, -signal.SIGINT), "a shell calls both 130"
 
 
 def test_a_fault_of_ours_is_one_line_with_a_file(monkeypatch, capsys):

@@ -2,6 +2,8 @@ import httpx
 import pytest
 
 from api.live.client import LiveClient
+from api.routes.answers import property_names
+from twin.catalog import load_catalog
 
 pytestmark = pytest.mark.postgis
 
@@ -29,8 +31,9 @@ async def test_near_alarms_of_one_kind_are_one_group_and_far_ones_another(served
     assert answer["open"] == answer["unacknowledged"] == 4
     assert answer["load_per_10_min"] == pytest.approx(0.67)
     first = groups[0]
-    assert first["title"] == {"zh": "液位计·液位", "en": first["title"]["en"]}
-    assert first["area"]["name"] == "第一网格"
+    assert first["title"] == {"zh": "液位计", "en": "Water level gauge"}
+    assert groups[2]["title"] == {"zh": "摄像机·帧率", "en": "Camera·Frame rate"}
+    assert first["area"]["name"] == {"zh": "第一网格", "en": None}
     assert [m["state"] for m in first["members"]] == ["critical", "warning"]
     assert first["since"] < groups[1]["since"]
 
@@ -95,3 +98,23 @@ async def test_a_wrong_acknowledgement_is_refused(
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert {"type", "title", "status", "detail", "where", "hint"} == set(answer.json())
+
+
+async def test_an_alarm_of_a_kind_named_after_its_property_says_so_once(served, client) -> None:
+    await served.run_sql(
+        "UPDATE device SET kind = 'gas', address = '陕西街 1 号', address_en = '1 Shaanxi Street'"
+        " WHERE uid = 'water-0001'"
+    )
+    await raise_alarm(served, "water-0001", 4)
+    (group,) = (await client.get("/api/alarms")).json()["groups"]
+    assert group["title"] == {"zh": "燃气浓度", "en": "Combustible gas detector·Gas concentration"}
+    assert group["place"] == {"zh": "陕西街 1 号", "en": "1 Shaanxi Street"}
+
+
+def test_no_title_of_the_catalogue_says_a_word_twice() -> None:
+    for kind in load_catalog().by_code.values():
+        for observed in kind.properties:
+            names = property_names(kind, observed)
+            for title in (names.zh, names.en):
+                first, *rest = title.lower().split("·")
+                assert all(first not in part and part not in first for part in rest), title

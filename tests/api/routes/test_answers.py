@@ -4,6 +4,7 @@ import time
 
 import httpx
 import numpy as np
+import psycopg
 import pytest
 
 from twin.twin import ObservationBatch
@@ -39,10 +40,10 @@ async def test_a_device_tells_its_present_place_and_limits(served, client) -> No
     assert (level["name"], level["unit"], level["value"]) == ("level", "cm", 3.5)
     assert [limit["state"] for limit in level["limits"]] == ["warning", "alarm", "critical"]
     assert answer["properties"][1]["value"] is None
-    assert answer["building"] == {"id": 1, "name": "城市之心"}
-    assert answer["area"]["community"]["name"] == "陕西街社区"
+    assert answer["building"] == {"id": 1, "name": {"zh": "城市之心", "en": None}}
+    assert answer["area"]["community"]["name"]["zh"] == "陕西街社区"
     assert answer["area"]["unit_grid"]["code"] == "510105001001001"
-    assert answer["area"]["responsibility_grid"]["name"] == "第一网格"
+    assert answer["area"]["responsibility_grid"]["name"]["zh"] == "第一网格"
     assert answer["simulated"] is True
     assert answer["last_seen"] is not None
 
@@ -224,3 +225,20 @@ async def test_what_is_not_there_is_a_problem(reader: httpx.AsyncClient, path: s
     assert answer.status_code == 404, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     assert "root:" not in answer.text
+
+
+async def test_a_real_device_whose_readings_are_made_up_says_so(fresh_city, serve, tmp_path) -> None:
+    with psycopg.connect(fresh_city.url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("UPDATE device SET simulated = false, readings_simulated = uid = 'camera-0001'")
+    async with (
+        serve(fresh_city, tmp_path) as served,
+        httpx.AsyncClient(base_url=served.url, timeout=20.0) as client,
+    ):
+        told = {}
+        for uid in ("camera-0001", "water-0001"):
+            [(device_id,)] = await served.run_sql("SELECT id FROM device WHERE uid = %s", uid)
+            answer = (await client.get(f"/api/devices/{device_id}")).json()
+            flags = int(served.runtime.twin.board.flags[served.runtime.twin.board.row_of_id[device_id]])
+            told[uid] = (answer["simulated"], answer["readings_simulated"], bool(flags & 8), bool(flags & 1))
+        assert told == {"camera-0001": (False, True, True, False), "water-0001": (False, False, False, False)}
+        assert (await client.get("/api/scene")).json()["simulated"] is True

@@ -28,3 +28,18 @@ async def test_the_newest_events_come_first_with_their_device(client, served) ->
 async def test_a_limit_beyond_the_bounds_is_refused(reader) -> None:
     assert (await reader.get("/api/journal", params={"limit": 0})).status_code == 422
     assert (await reader.get("/api/journal", params={"limit": 201})).status_code == 422
+
+
+async def test_an_event_reads_the_same_of_the_city_and_of_its_device(client, served) -> None:
+    [(device_id,)] = served.sql("SELECT id FROM device WHERE uid = 'water-0001'")
+    served.sql(
+        """INSERT INTO journal (seq, at, kind, subject, area_code, actor, data) VALUES
+           (1, now(), 'alarm.cleared', 'device/' || %s::int4, NULL, 'system',
+            jsonb_build_object('device_id', %s::int4, 'state', 'normal'))""",
+        device_id,
+        device_id,
+    )
+    (of_city,) = (await client.get("/api/journal")).json()
+    (of_device,) = (await client.get(f"/api/devices/{device_id}/events")).json()
+    assert of_device == {k: v for k, v in of_city.items() if k not in {"area_code", "device"}}
+    assert (of_device["zh"], of_device["en"]) == ("告警解除", "Alarm cleared")

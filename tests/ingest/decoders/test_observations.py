@@ -22,7 +22,7 @@ def plain(readings: Readings) -> list[tuple]:
     """The columns as rows; a place only where there is one."""
     return [
         (u, t, n, v, unit) if math.isnan(x) else (u, t, n, v, unit, x, y)
-        for u, t, n, v, unit, x, y in zip(*readings.columns(), strict=True)
+        for u, t, n, v, unit, x, y, _ in zip(*readings.columns(), strict=True)
     ]
 
 
@@ -138,6 +138,22 @@ def test_one_bad_reading_does_not_hold_up_the_others() -> None:
     assert [json.loads(r.payload)["d"] for r in columns.refused] == ["x-2"]
     times = decode_gateway(b'[{"t":0,"p":"a","d":"x-1","v":1},{"t":1784220128000,"p":"a","d":"x-2","v":1}]')
     assert ([r[0] for r in plain(times)], times.refused[0].reason) == (["x-2"], "bad_time")
+
+
+def test_every_reading_knows_its_place_in_the_message() -> None:
+    columns = decode_gateway(b'{"t":1784220128000,"p":"a","d":["x-1","x-2","x-3"],"v":[1,null,3]}')
+    assert columns.index == [0, 2]
+    assert columns.refused[0].where == "device x-2, reading 1"
+    listed = decode_device(
+        "YW-1",
+        b'[{"t":1784220128000,"v":{"a":1,"b":2}},{"t":1,"p":"a","v":"x"},{"t":1784220128000,"p":"a","v":1}]',
+    )
+    assert listed.index == [0, 0, 2]
+    assert [r.where for r in listed.refused] == ["device YW-1, reading 1"]
+    named = decode_gateway(b'[{"t":"2026-01-01","p":"a","v":1,"d":"x-1"},{"t":1,"p":"a","v":"x","d":"x-2"}]')
+    assert [r.where for r in named.refused] == ["device x-1, reading 0", "device x-2, reading 1"]
+    zone = decode_gateway(b'[{"t":"2026-01-01T00:00:00","p":"a","v":1,"d":"x-1"}]').refused[0]
+    assert (zone.reason, zone.hint) == ("bad_time", "end it with Z or +08:00")
 
 
 def test_gateway_must_name_the_device() -> None:

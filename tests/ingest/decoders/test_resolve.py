@@ -30,7 +30,7 @@ def resolver() -> Resolver:
 def readings(*rows: tuple[str, str, float, str]) -> Readings:
     n = len(rows)
     uid, name, value, unit = (list(x) for x in zip(*rows, strict=True))
-    return Readings(uid, [1_784_220_128_000_000] * n, name, value, unit, [NAN] * n, [NAN] * n)
+    return Readings(uid, [1_784_220_128_000_000] * n, name, value, unit, [NAN] * n, [NAN] * n, list(range(n)))
 
 
 def test_names_become_numbers_and_units_are_converted(resolver: Resolver) -> None:
@@ -43,7 +43,6 @@ def test_names_become_numbers_and_units_are_converted(resolver: Resolver) -> Non
             ("dev-2", "speed", 10.0, "m/s"),
         ),
         5,
-        "here",
     )
     assert refused == []
     assert kept.tolist() == [0, 1, 2, 3, 4]
@@ -65,7 +64,6 @@ def test_what_is_not_known_is_refused_beside_the_good(resolver: Resolver) -> Non
             ("dev-1", "humidity", 7, "%RH"),
         ),
         5,
-        "here",
     )
     assert kept.tolist() == [1, 6]
     assert batch.value.tolist() == [2, 7]
@@ -76,7 +74,8 @@ def test_what_is_not_known_is_refused_beside_the_good(resolver: Resolver) -> Non
         (4, "wrong_unit"),
         (5, "unknown_property"),
     ]
-    assert "it has level, battery" in refused[1][1].detail
+    assert "it has level, battery" in refused[1][1].what
+    assert refused[1][1].where == "device dev-0, reading 2"
     assert json.loads(refused[2][1].payload) == {
         "d": "dev-0",
         "t": 1784220128000,

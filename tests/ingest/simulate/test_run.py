@@ -131,6 +131,20 @@ async def test_single_devices_say_when_they_come_and_go(town: Engine, broker: Br
     assert all(words[-1] == b"offline" for words in mine.values())
 
 
+@pytest.mark.postgis
+@pytest.mark.broker
+async def test_the_simulator_gives_signs_of_life_and_says_goodbye(town: Engine, broker: Broker) -> None:
+    with town.begin() as connection:
+        site_devices(connection, total=200, seed=7)
+    async with listening(broker, "ear-heart") as heard:
+        await run(options(town, broker, duration_s=7.0))
+        await asyncio.sleep(0.3)
+    beats = [(payload, kept) for topic, payload, kept in heard if topic == "gt/v1/gateways/sim-gw-001/status"]
+    assert 3 <= len(beats) - 1 <= 4, "every two seconds"
+    assert {kept for _, kept in beats} == {False}
+    assert [payload for payload, _ in beats] == [b"online"] * (len(beats) - 1) + [b"offline"]
+
+
 _PROCESS = """
 import asyncio, sys
 from pathlib import Path

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine, text
 
+from ingest.simulate.fleet import read_fleet
+from ingest.simulate.parameters import Parameters
 from ingest.simulate.siting import SitingSummary, site_devices
 from ingest.vector.osm import import_osm
+from twin.catalog import Catalog
 from twin.store.engine import create_engine
 
 FILE = Path(__file__).parents[4] / "shared/data/chengdu_tianfu/chengdu_tianfu_nometa.osm.pbf"
@@ -98,3 +102,46 @@ def test_no_device_breaks_a_rule(chengdu: tuple[Engine, SitingSummary], rule: st
             text(f"SELECT uid, name FROM device d WHERE valid_to IS NULL AND ({query})")
         ).all()
     assert broken == [], rule
+
+
+def test_what_we_name_ourselves_has_an_english_name(chengdu: tuple[Engine, SitingSummary]) -> None:
+    ours = "旁楼栋|旁内部道路|路口|河岸|下穿(?!隧道)|小区$|院落|屋顶|餐饮店|本辖区|层|模拟"
+    with chengdu[0].connect() as connection:
+        for table, column, where in (
+            ("device", "name_en", "simulated"),
+            ("device", "address_en", "simulated AND kind <> 'worker'"),
+            ("worker", "name_en", "simulated"),
+            ("organisation", "name_en", "simulated"),
+            ("case_file", "title_en", "simulated"),
+            ("area", "name_en", "made_by IN ('polygonised', 'merged') AND valid_to IS NULL"),
+        ):
+            names = connection.execute(text(f"SELECT {column} FROM {table} WHERE {where}")).scalars().all()
+            bad = [name for name in names if name is None or re.search(ours, name)]
+            assert names
+            assert bad == [], (table, column)
+
+
+def test_the_simulator_speaks_for_real_cameras_only_where_that_is_marked(
+    chengdu: tuple[Engine, SitingSummary], parameters: Parameters, catalog: Catalog
+) -> None:
+    with chengdu[0].connect() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO device (uid, kind, geom, simulated, dataset_id, source_ref, content_hash)"
+                " SELECT 'osm-node-1', 'camera', geom, false, (SELECT id FROM dataset WHERE kind = 'osm'),"
+                " 'node/1', '' FROM device LIMIT 1"
+            )
+        )
+
+        def spoken_for() -> bool:
+            return "osm-node-1" in read_fleet(connection, catalog, parameters.traffic, 7).uids
+
+        marked = text("SELECT readings_simulated FROM device WHERE uid = 'osm-node-1'")
+        assert not spoken_for()
+        site_devices(connection, total=50)
+        assert connection.execute(marked).scalar_one()
+        assert spoken_for()
+        site_devices(connection, total=0)
+        assert not connection.execute(marked).scalar_one()
+        assert not spoken_for()
+        connection.rollback()

@@ -179,6 +179,16 @@ async def test_poison_is_kept_with_its_reason_and_delays_nothing(feed, sender) -
     assert (b"not json",) in {(bytes(payload),) for _, payload in kept}
     who = dict(rows(database, "SELECT detail, source FROM quarantine WHERE reason = 'unknown_device'"))
     assert sorted(who.values()) == ["gt/v1/devices/nobody-1/observations", "gt/v1/gateways/gw-1/observations"]
+    kept = rows(database, "SELECT reason, source, detail FROM quarantine")
+    one, many = "gt/v1/devices/level-00/observations", "gt/v1/gateways/gw-1/observations"
+    assert {source for _, source, _ in kept} == {
+        *(one, many, "gt/v1/devices/nobody-1/observations", "gt/v1/devices/level-00/status")
+    }
+    assert all(detail.count(" · ") == 2 for _, _, detail in kept), "what, where, what to do"
+    details = {(reason, source): detail for reason, source, detail in kept}
+    assert "at device nobody-2, reading 0 · import the device first" in details["unknown_device", many]
+    assert "at device level-00, reading 0 · set the device's clock" in details["from_the_future", one]
+    assert "at device level-00 · send JSON" in details["malformed", one]
     assert transport.counters.stored == good + 1
     assert rows(database, "SELECT count(*) FROM observation") == [(good + 1,)]
 
@@ -216,8 +226,12 @@ async def test_reading_the_store_refuses_is_found_and_the_others_are_taken(feed,
     sender.send("gateways/gw-1/observations", message)
     await until(lambda: transport.counters.acknowledged == 1)
     assert transport.counters.stored == 19
-    kept = rows(database, "SELECT reason, payload FROM quarantine")
-    assert [(reason, bytes(payload)) for reason, payload in kept] == [("not_storable", b"level-13 13.0")]
+    ((reason, source, detail, payload),) = rows(
+        database, "SELECT reason, source, detail, payload FROM quarantine"
+    )
+    assert (reason, bytes(payload)) == ("not_storable", b"level-13 13.0")
+    assert source == "gt/v1/gateways/gw-1/observations"
+    assert "the store does not like 13 · at device level-13, reading 13" in detail
 
 
 async def test_status_makes_a_device_offline_and_back(feed, sender) -> None:
@@ -281,6 +295,52 @@ async def test_cut_connections_lose_and_double_nothing(feed, sender) -> None:
     await until(lambda: transport.counters.waiting == 0)
     assert transport.counters.connections == 4
     assert transport.counters.stored == sent
+
+
+async def test_a_gateway_is_heard_until_it_says_goodbye(feed, sender) -> None:
+    _, transport, _ = feed
+    counters = transport.counters
+    assert counters.gateway_silent_s("sim-gw-") is None
+    sender.send("gateways/sim-gw-001/status", b"online")
+    sender.send("gateways/gw-1/status", {"status": "online"})
+    await until(lambda: set(counters.gateways) == {"sim-gw-001", "gw-1"})
+    assert 0 <= counters.gateway_silent_s("sim-gw-") < 2
+    sender.send("gateways/sim-gw-001/status", b"offline")
+    await until(lambda: counters.gateway_silent_s("sim-gw-") is None)
+    sender.send("gateways/sim-gw-002/observations", {"t": now_ms(), "p": "level", "d": "level-00", "v": 1})
+    await until(lambda: counters.gateway_silent_s("sim-gw-") is not None)
+    sender.send("gateways/gw-1/status", b"perhaps")
+    await until(lambda: counters.refused.total() == 1)
+    assert counters.acknowledged >= 3
+
+
+async def test_broker_that_hangs_is_told_within_seconds_and_so_is_its_return(
+    database, server_dir, caplog
+) -> None:
+    broker = Broker(server_dir / f"broker-{uuid.uuid4().hex[:6]}", port=0)
+    broker.start()
+    engine = create_async_engine(database.fresh().async_url)
+    twin = await Twin.open(engine)
+    transport = MqttTransport(twin, broker.address, client_id="hanging")
+    try:
+        await transport.start()
+        await until(lambda: transport.counters.connected)
+        await asyncio.sleep(6)  # nothing is sent all the while: quiet is not hanging
+        assert transport.counters.answering
+        os.kill(broker.pid, signal.SIGSTOP)
+        begun = time.monotonic()
+        await until(lambda: not transport.counters.answering)
+        assert time.monotonic() - begun < 8
+        os.kill(broker.pid, signal.SIGCONT)
+        await until(lambda: transport.counters.answering, 4)
+        assert transport.counters.connections == 1, "the connection lived through it"
+        assert "does not answer" in caplog.text
+    finally:
+        os.kill(broker.pid, signal.SIGCONT)
+        await transport.stop()
+        await twin.close()
+        await engine.dispose()
+        broker.stop()
 
 
 async def test_broker_that_restarts_is_found_again(database, install_devices, server_dir) -> None:

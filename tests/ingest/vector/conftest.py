@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,3 +41,9 @@ def helsinki(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return default_city(tmp_path_factory.mktemp("default-city"))
     except SetupError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def city(tmp_path: Path) -> Callable[[Any], Path]:
+    """A function that writes a small city to a file."""
+    return lambda made: made.write(tmp_path / "city.osm")

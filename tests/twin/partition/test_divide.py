@@ -12,6 +12,7 @@ from sqlalchemy import text
 
 from twin.partition import divide
 from twin.partition.linework import Scale
+from twin.quality import run_checks
 from twin.store.engine import create_engine
 
 pytestmark = pytest.mark.postgis
@@ -275,3 +276,126 @@ def test_chengdu_goes_through_the_database(engine) -> None:
     assert first.unit_grids.inserted > 250
     assert 20 < first.responsibility_grids.inserted < 120
     assert first.elapsed_s < 30
+
+
+def add_worker(connection, code, grid, base_point=None) -> None:
+    sql = (
+        "INSERT INTO worker (code, name, responsibility_grid_id, base_point)"
+        " VALUES (:c, :c, :g, ST_GeomFromWKB(CAST(:p AS bytea), 4326))"
+    )
+    point = None if base_point is None else base_point.wkb
+    connection.execute(text(sql), {"c": code, "g": grid, "p": point})
+
+
+def add_case(connection, number, geom, *, closed) -> None:
+    """File a case with the grids of today."""
+    sql = (
+        "INSERT INTO case_file (number, title, category_code, source, geom, unit_grid_id,"
+        " responsibility_grid_id, opened_at, closed_at) SELECT :n, :n, '20101', 'patrol', g.geom, u.id, r.id,"
+        " now() - interval '1 hour', CASE WHEN :closed THEN now() END"
+        " FROM (SELECT ST_GeomFromWKB(:g, 4326) AS geom) g"
+        " JOIN area u ON u.level = 'unit_grid' AND u.valid_to IS NULL AND ST_Intersects(u.geom, g.geom)"
+        " JOIN area r ON r.level = 'responsibility_grid' AND r.valid_to IS NULL"
+        " AND ST_Intersects(r.geom, g.geom)"
+    )
+    connection.execute(text(sql), {"n": number, "g": geom.wkb, "closed": closed})
+
+
+def replace_community(connection, ids, geom) -> None:
+    """Give the western community another border as an import does: the row ends and another begins."""
+    connection.execute(text("UPDATE area SET valid_to = now() WHERE id = :i"), {"i": ids["west"]})
+    ids["west"] = add_community(connection, ids["dataset"], 1, geom, "西社区")
+
+
+def links(connection, table, *columns):
+    """By the name of the thing, for each column the code of the area, with "closed" where it is."""
+    name = "number" if table == "case_file" else "code"
+    picked = ", ".join(
+        "(SELECT a.code || CASE WHEN a.valid_to IS NULL THEN '' ELSE ' closed' END"
+        f" FROM area a WHERE a.id = t.{column})"
+        for column in columns
+    )
+    rows = connection.execute(text(f"SELECT t.{name}, {picked} FROM {table} t"))
+    return {row[0]: tuple(row[1:]) for row in rows}
+
+
+def test_workers_and_open_cases_follow_a_new_division_and_closed_cases_do_not(engine) -> None:
+    with engine.begin() as connection:
+        ids = small_city(connection)
+        divide(connection)
+        former = [r for r in grids(connection, "responsibility_grid") if r.parent_id == ids["west"]]
+        for grid in former:
+            add_worker(connection, f"W-{grid.code}", grid.id)
+        for number, closed in (("open", False), ("closed", True)):
+            add_case(connection, number, degrees(shapely.Point(50, 150)), closed=closed)
+    with engine.begin() as connection:
+        replace_community(connection, ids, degrees(shapely.box(0, 0, 300, 220)))
+        summary = divide(connection)
+    assert (summary.links.workers, summary.links.cases) == (2, 1)
+    with engine.connect() as connection:
+        now = [r for r in grids(connection, "responsibility_grid") if r.parent_id == ids["west"]]
+        assert {r.id for r in now}.isdisjoint({r.id for r in former})
+        shape = {r.id: shapely.from_wkb(bytes(r.geom)) for r in (*former, *now)}
+        for grid in former:
+            linked = connection.execute(
+                text("SELECT responsibility_grid_id FROM worker WHERE code = :c"), {"c": f"W-{grid.code}"}
+            ).scalar_one()
+            best = max(now, key=lambda r: shape[r.id].intersection(shape[grid.id]).area)
+            assert linked == best.id
+        cases = links(connection, "case_file", "unit_grid_id", "responsibility_grid_id")
+        assert not any(code.endswith("closed") for code in cases["open"])
+        assert all(code.endswith("closed") for code in cases["closed"])
+        inside = connection.execute(
+            text(
+                "SELECT bool_and(ST_Intersects(a.geom, c.geom)) FROM case_file c JOIN area a"
+                " ON a.id IN (c.unit_grid_id, c.responsibility_grid_id) WHERE c.number = 'open'"
+            )
+        )
+        assert inside.scalar_one()
+    assert "link_to_closed_area" not in {finding.check for finding in run_checks(engine)}
+    with engine.begin() as connection:
+        assert not divide(connection).changed
+
+
+def test_a_worker_whose_grid_is_gone_gets_that_of_the_base_point_or_none(engine) -> None:
+    with engine.begin() as connection:
+        ids = small_city(connection)
+        divide(connection)
+        gone = next(r for r in grids(connection, "responsibility_grid") if r.parent_id == ids["west"])
+        add_worker(connection, "far", gone.id)
+        add_worker(connection, "based-east", gone.id, degrees(shapely.Point(550, 50)))
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE area SET valid_to = now() WHERE id = :i"), {"i": ids["west"]})
+        divide(connection)
+    with engine.connect() as connection:
+        found = links(connection, "worker", "responsibility_grid_id")
+        east = {r.code for r in grids(connection, "responsibility_grid") if r.parent_id == ids["east"]}
+        assert found["far"] == (None,)
+        assert found["based-east"][0] in east
+
+
+def test_grids_have_an_english_name_and_follow_their_community_s(engine) -> None:
+    with engine.begin() as connection:
+        ids = small_city(connection)
+        divide(connection)
+        names = {r.code: r.name_en for r in named_grids(connection)}
+        assert names["510105001001001"] in {"西社区 grid 1", "西社区 unit grid 001"}
+        assert all(" grid " in name for name in names.values())
+    with engine.begin() as connection:
+        connection.execute(
+            text("UPDATE area SET name = '新社区', name_en = 'New' WHERE id = :i"), {"i": ids["west"]}
+        )
+        summary = divide(connection)
+        west = [r for r in named_grids(connection) if r.parent_id == ids["west"]]
+        assert all(r.name.startswith("新社区") and r.name_en.startswith("New ") for r in west)
+    assert summary.unit_grids.closed == summary.responsibility_grids.closed == 0
+    with engine.begin() as connection:
+        assert not divide(connection).changed
+
+
+def named_grids(connection):
+    sql = (
+        "SELECT code, parent_id, name, name_en FROM area"
+        " WHERE valid_to IS NULL AND level IN ('unit_grid', 'responsibility_grid')"
+    )
+    return connection.execute(text(sql)).all()

@@ -115,6 +115,16 @@ def test_a_bare_square_is_cut_into_cells_of_about_the_target() -> None:
     assert areas(made.grids) == pytest.approx(np.full(16, 10_000.0), rel=1e-3)
 
 
+def test_a_block_with_a_thin_tail_is_cut_through_the_block() -> None:
+    # 145 m × 160 m with a tail of 6 m × 290 m, as between the middle of a street and the border beside it.
+    corners = [(0, 0), (145, 0), (145, 450), (139, 450), (139, 160), (0, 160)]
+    border = degrees(shapely.Polygon(corners))
+    (made,) = make_unit_grids([border], [])
+    assert_exact([border], [made])
+    assert len(made.grids) == 2
+    assert areas(made.grids).max() < DivisionOptions().unit_max_area_m2
+
+
 def test_a_road_divides_and_is_no_grid_of_its_own() -> None:
     border = degrees(shapely.box(-100, -50, 100, 50))
     road = degrees(shapely.LineString([(10, -300), (10, 300)]))
@@ -205,3 +215,4 @@ def test_chengdu_is_divided_exactly_and_in_time() -> None:
     assert 8_000 < np.median(sizes) < 12_500
     assert np.percentile(sizes, 10) > 5_000
     assert np.percentile(sizes, 90) < 16_000
+    assert sizes.max() <= DivisionOptions().unit_max_area_m2

@@ -6,9 +6,12 @@ import pytest
 import shapely
 from sqlalchemy import text
 
+from twin.model import Base
 from twin.quality import run_checks
+from twin.quality.orphans import CLOSED_LINKS
 
 pytestmark = pytest.mark.postgis
+CENTRE = (104.06, 30.66)
 
 
 def test_every_finding_says_what_where_and_what_to_do(checked) -> None:
@@ -215,3 +218,44 @@ def test_old_broken_and_refusing_imports(checked) -> None:
         )
     assert checked.found == {"import_stale": 1, "data_stale": 1, "import_refused": 1, "import_unfinished": 1}
     assert checked.findings["import_refused"].examples[0].detail == "1 things, most often: invalid"
+
+
+@pytest.mark.parametrize(("table", "column"), [(table, column) for table, column, *_ in CLOSED_LINKS])
+def test_what_is_present_and_leads_to_a_closed_area_is_found(checked, table: str, column: str) -> None:
+    with checked as city:
+        old = city.area("unit_grid", "510105001001900", shapely.box(0, 0, 300, 200), city.west)
+    with checked as city:  # in a transaction of its own: nothing ends in the moment it began
+        city.sql("UPDATE area SET valid_to = now() WHERE id = :i", i=old)
+        if table == "component":
+            point = shapely.Point(20, 20)
+            code = {"code": "51010501001000001", "class_code": "01001", "name": "井盖"}
+            city.imported("component", "node/c", point, **code)
+        elif table == "worker":
+            city.insert("worker", code="W-1", name="周小明")
+        elif table == "case_file":
+            point = f"ST_SetSRID(ST_MakePoint({CENTRE[0]}, {CENTRE[1]}), 4326)"
+            case = {"title": "井盖缺失", "category_code": "20101", "source": "patrol"}
+            city.insert("case_file", point, number="C-1", **case)
+            city.insert("case_file", point, number="C-2", **case, **{column: old}, closed_at="now")
+        where = (
+            " WHERE level = 'street'"
+            if table == "area"
+            else " WHERE closed_at IS NULL"
+            if table == "case_file"
+            else ""
+        )
+        city.sql(f"UPDATE {table} SET {column} = :i{where}", i=old)
+    assert checked.found["link_to_closed_area"] == 1
+    example = checked.findings["link_to_closed_area"].examples[0]
+    assert "510105001001900" in example.detail
+    assert example.lon is not None
+
+
+def test_every_column_that_names_an_area_is_looked_at() -> None:
+    named = {
+        (table.name, key.parent.name)
+        for table in Base.metadata.tables.values()
+        for key in table.foreign_keys
+        if key.column.table.name == "area"
+    }
+    assert named == {(table, column) for table, column, *_ in CLOSED_LINKS}

@@ -15,6 +15,8 @@ from sqlalchemy import text
 from twin.errors import SetupError, TwinError
 from twin.store import account as accounts
 from twin.store import cluster as clusters
+from twin.store import server_settings
+from twin.store.bounded_log import BoundedLog
 from twin.store.cluster import PrivateCluster
 from twin.store.engine import create_async_engine, create_engine
 
@@ -207,7 +209,7 @@ def test_interrupted_initdb_is_made_again(server_dir):
 
 
 def test_small_shared_memory(made, monkeypatch):
-    monkeypatch.setattr(clusters, "_SMALL_SHM_BYTES", 1 << 60)
+    monkeypatch.setattr(server_settings, "_SMALL_SHM_BYTES", 1 << 60)
     with PrivateCluster(made) as cluster:
         assert setting(cluster, "dynamic_shared_memory_type") == "mmap"
 
@@ -247,4 +249,20 @@ def test_damaged_control_file_says_why(server_dir):
     (folder / "pg" / "global" / "pg_control").write_bytes(b"\0" * 8192)
     with pytest.raises(TwinError, match="did not start") as caught:
         PrivateCluster(folder).start()
-    assert "log" in caught.value.hint
+    assert str(folder / "log" / "database.log") in caught.value.hint
+    assert "did not start: it said nothing" not in caught.value.what
+
+
+def test_the_log_stays_within_two_files(server_dir):
+    cluster = PrivateCluster(server_dir / "talkative", settings={"log_statement": "all"})
+    cluster.log = BoundedLog(cluster.log.path, most_bytes=100_000)
+    with cluster:
+        engine = create_engine(cluster.url)
+        with engine.connect() as connection:
+            for i in range(200):
+                connection.execute(text(f"SELECT '{i:05d} {'x' * 3000}'"))
+        engine.dispose()
+    assert "00199" in cluster.log.path.read_text()
+    files = [path for path in cluster.data_dir.rglob("*.log*") if path.is_file()]
+    assert sorted(path.name for path in files) == ["database.log", "database.log.1"]
+    assert all(path.stat().st_size <= 100_000 for path in files)

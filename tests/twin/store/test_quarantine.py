@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from pathlib import Path
 
 import psycopg
 import pytest
 
 from twin.store.engine import create_async_engine
-from twin.store.quarantine import KEPT_BYTES, QuarantineWriter, Refused
+from twin.store.quarantine import KEPT_BYTES, WHAT_TO_DO, QuarantineWriter, Refused
 
 pytestmark = pytest.mark.postgis
 
@@ -47,6 +49,33 @@ async def test_long_payload_is_cut_and_says_so(kept) -> None:
     ((_, _, detail, stored),) = rows(database)
     assert len(stored) == KEPT_BYTES
     assert str(KEPT_BYTES + 1) in detail
+
+
+async def test_a_row_says_what_where_and_what_to_do(kept) -> None:
+    writer, database = kept
+    refused = [
+        Refused("gt/v1/x", "malformed", "not JSON", b"NaN", "device a, reading 3"),
+        Refused("gt/v1/x", "bad_time", "no zone", b"", hint="end it with Z"),
+        Refused("gt/v1/x", "malformed", "w" * 5000, b"", "d" * 5000),
+    ]
+    await asyncio.wait_for(asyncio.gather(*map(writer.put, refused)), 10)
+    details = [detail for _, _, detail, _ in rows(database)]
+    assert details[0] == f"not JSON · at device a, reading 3 · {WHAT_TO_DO['malformed']}"
+    assert details[1] == "no zone · end it with Z"
+    assert len(details[2]) <= 1000
+    assert details[2].endswith(WHAT_TO_DO["malformed"])
+
+
+def test_every_documented_reason_says_what_to_do() -> None:
+    schema = (Path(__file__).parents[3] / "docs" / "device-schema.md").read_text(encoding="utf-8")
+    table = schema.split("| reason | what to do |")[1]
+    documented = {
+        word
+        for line in table.splitlines()
+        for word in re.findall(r"`(\w+)`", line.split("|")[1] if "|" in line else "")
+    }
+    assert documented == set(WHAT_TO_DO)
+    assert all(len(words) <= 280 for words in WHAT_TO_DO.values())
 
 
 async def test_flood_is_counted_but_not_kept_without_end(kept) -> None:

@@ -244,6 +244,7 @@ export interface CaseRow {
   due_at: string | null;
   simulated?: boolean;
   area?: AreaRef | null;
+  address?: string | null;
 }
 
 export interface Cases {
@@ -294,6 +295,8 @@ export interface BuildingDetail {
   height_source: string | null;
   kind?: string | null;
   address?: string | null;
+  lon: number;
+  lat: number;
   area?: Record<string, AreaRef | null>;
   devices: number;
 }

@@ -36,22 +36,36 @@ export function number(value: number | null | undefined, decimals?: number): str
   return sign + grouped + (part ? `.${part}` : '');
 }
 
-/** How long, in words, with the precision that matters at that length. */
+/** How old or how long, in words, with the precision that matters at that length; what has not passed is not counted. */
 export function span(lang: Lang, seconds: number): string {
   const s = Math.max(0, seconds);
-  if (s < 10) return say(lang, 'u_s', Math.round(s * 10) / 10);
-  if (s < 60) return say(lang, 'u_s', Math.round(s));
-  if (s < 3600) return say(lang, 'u_min', Math.round(s / 60));
+  if (s < 10) return say(lang, 'u_s', Math.floor(s * 10) / 10);
+  if (s < 60) return say(lang, 'u_s', Math.floor(s));
+  if (s < 3600) return say(lang, 'u_min', Math.floor(s / 60));
   if (s < 48 * 3600) {
-    const minutes = Math.round(s / 60);
+    const minutes = Math.floor(s / 60);
     return minutes % 60 ? say(lang, 'u_h_min', Math.floor(minutes / 60), minutes % 60) : say(lang, 'u_h', minutes / 60);
   }
   return say(lang, 'u_d', Math.floor(s / 86_400));
 }
 
-/** A running clock: mm:ss, from an hour on h:mm. */
-export function clock(seconds: number): string {
+/** How long a thing has gone on: a running clock of mm:ss, from an hour on h:mm, from 48 hours on whole days. */
+export function clock(lang: Lang, seconds: number): string {
   const s = Math.max(0, Math.floor(seconds));
   const two = (v: number) => String(v).padStart(2, '0');
-  return s < 3600 ? `${two(Math.floor(s / 60))}:${two(s % 60)}` : s < 100 * 3600 ? `${Math.floor(s / 3600)}:${two(Math.floor((s % 3600) / 60))}` : `${Math.floor(s / 86_400)}d`;
+  if (s >= 48 * 3600) return say(lang, 'u_d', Math.floor(s / 86_400));
+  return s < 3600 ? `${two(Math.floor(s / 60))}:${two(s % 60)}` : `${Math.floor(s / 3600)}:${two(Math.floor((s % 3600) / 60))}`;
+}
+
+/** What browsers say, each in its own words, when nobody answers. */
+const NO_ANSWER = /failed to fetch|networkerror|load failed|timed out/i;
+
+/** Say that something could not be read, and why. */
+export function failure(lang: Lang, detail: string): string {
+  return say(lang, 'failed', NO_ANSWER.test(detail) ? say(lang, 'noAnswer') : detail);
+}
+
+/** A day of the year as people write it: 7 月 16 日, 16 Jul. */
+export function monthDay(lang: Lang, month: number, day: number): string {
+  return say(lang, 'monthDay', say(lang, 'months').split(',')[month - 1], day);
 }

@@ -13,6 +13,9 @@ export const SHAPES: Record<string, string> = {
   camera: '<path d="M12 12 22 5v14z" fill="var(--text-2)" opacity=".45"/><circle cx="9" cy="12" r="4.2" fill="var(--text-2)"/>',
   heat: '<path d="M7 3h10l5 9-5 9H7l-5-9z" fill="var(--warning)" fill-opacity=".38" stroke="var(--warning)"/>',
   trail: '<path d="M3 19c4-1 4-8 9-8s5-6 9-7" fill="none" stroke="var(--person)" stroke-width="2.6" stroke-linecap="round"/>',
+  device: '<rect x="7" y="7" width="10" height="10" rx="2" fill="none" stroke="var(--text-3)" stroke-width="2"/>',
+  place: '<path d="M12 22s7-7.6 7-12.5A7 7 0 0 0 5 9.5C5 14.4 12 22 12 22z" fill="none" stroke="var(--text-2)" stroke-width="2"/><circle cx="12" cy="9.5" r="2.4" fill="var(--text-2)"/>',
+  area: '<path d="M4 7l8-4 8 4v10l-8 4-8-4z" fill="none" stroke="var(--text-2)" stroke-width="2" stroke-dasharray="4 2.4"/>',
   building: '<path d="M5 21V6l7-3 7 3v15z" fill="none" stroke="var(--text-2)" stroke-width="2"/><path d="M9 10h6M9 14h6" stroke="var(--text-2)" stroke-width="2"/>',
 };
 

@@ -1,6 +1,6 @@
 /** Decide which marks, clusters and names the map should carry: alarms first, then places. Pure. */
 import type { AlarmGroup } from '../api/schema.ts';
-import { number, span, type Key, type Lang } from '../i18n/index.ts';
+import { clock, number, type Key, type Lang } from '../i18n/index.ts';
 import { stateCode, stateName } from '../look/palette.ts';
 import { merge, type Cell } from '../state/cells.ts';
 import { groupTitle, groupWhat } from '../state/groups.ts';
@@ -34,17 +34,25 @@ export function clusterResolution(zoom: number): number {
   return Math.max(2, Math.min(9, Math.floor((zoom - 1.2) / 1.404 + 0.2)));
 }
 
+/** The group whose callout is open: the selected one, else the worst when it is critical. */
+export function openGroup(c: Pick<Composition, 'groups' | 'selectedGroup'>): AlarmGroup | undefined {
+  if (c.selectedGroup) return c.groups.find((group) => group.key === c.selectedGroup);
+  return c.groups[0] && stateCode(c.groups[0].state) === 5 ? c.groups[0] : undefined;
+}
+
+/** How long a group has been open, as its row in the rail says it. */
+export function sinceClock(lang: Lang, group: AlarmGroup, nowMs: number): string {
+  return clock(lang, (nowMs - Date.parse(group.since)) / 1000);
+}
+
 export function compose(c: Composition): Mark[] {
   const marks: Mark[] = [];
-  const worst = c.groups[0];
-  const open = c.selectedGroup ?? (worst && stateCode(worst.state) === 5 ? worst.key : null);
+  const open = openGroup(c)?.key;
   if (!c.cells) {
     c.groups.slice(0, MAX_MARKS).forEach((group, i) => {
       const state = c.lost ? 'unknown' : stateName(group.state);
       const callout = group.key === open;
       const code = stateCode(group.state);
-      // whole minutes: a figure that changed each second would be drawn anew each second
-      const minute = Math.max(60, Math.floor((c.nowMs - Date.parse(group.since)) / 60_000) * 60);
       marks.push({
         key: `group:${group.key}`,
         lon: group.lon,
@@ -55,7 +63,7 @@ export function compose(c: Composition): Mark[] {
         stem: callout ? 3.6 : code >= 4 ? 3 : 2.1,
         text: callout ? groupTitle(c.lang, group) : groupWhat(c.lang, group),
         note: callout ? [group.count > 1 ? c.t(group.case ? 'toCase' : 'sensors', group.count) : c.t(`state_${state}` as Key), group.case?.number].filter(Boolean).join(' ') : undefined,
-        figure: callout ? span(c.lang, minute) : undefined,
+        figure: callout ? sinceClock(c.lang, group, c.nowMs) : undefined,
         callout,
         rings: code === 5 && !c.lost && (callout || c.freshCritical.has(group.key)) ? { radiusM: RING_M, fresh: c.freshCritical.has(group.key) } : undefined,
         title: groupTitle(c.lang, group),

@@ -104,6 +104,12 @@ export class Marks {
     return !!this.drawn.get(key)?.pinned;
   }
 
+  /** Write the running figure of a mark, which changes more often than all else of it. */
+  figure(key: string, text: string): void {
+    const at = this.drawn.get(key)?.element.querySelector('.words strong');
+    if (at) at.textContent = text;
+  }
+
   /** Move one mark to another place on the ground. */
   relocate(key: string, lon: number, lat: number): void {
     const d = this.drawn.get(key);
@@ -117,10 +123,11 @@ export class Marks {
     const keep = new Set<string>();
     for (const mark of marks) {
       keep.add(mark.key);
-      const signature = JSON.stringify({ ...mark, lon: 0, lat: 0, rank: 0 });
+      const signature = JSON.stringify({ ...mark, lon: 0, lat: 0, rank: 0, figure: '' });
       const held = this.drawn.get(mark.key);
       if (held && held.signature === signature) {
         held.mark = mark;
+        if (mark.figure) this.figure(mark.key, mark.figure);
         continue;
       }
       held?.element.remove();

@@ -30,6 +30,8 @@ export function press(wall: Wall, event: KeyboardEvent): boolean {
     return true;
   }
   if (isTyping(event.target)) return false;
+  // on the map itself the arrows move the map
+  if (event.key.startsWith('Arrow') && (event.target as HTMLElement | null)?.closest('.maplibregl-canvas')) return false;
   switch (event.key.length === 1 ? event.key.toLowerCase() : event.key) {
     case 'j':
     case 'ArrowDown':

@@ -1,6 +1,7 @@
 /** Start the page that leads to the others. */
 import '@fontsource/noto-sans-sc/400.css';
 import '@fontsource/noto-sans-sc/700.css';
+import '@fontsource/noto-emoji/400.css';
 import '../look/tokens.css';
 import '../look/base.css';
 import { mount } from 'svelte';

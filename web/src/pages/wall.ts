@@ -1,6 +1,7 @@
 /** Start the wall. */
 import '@fontsource/noto-sans-sc/400.css';
 import '@fontsource/noto-sans-sc/700.css';
+import '@fontsource/noto-emoji/400.css';
 import 'maplibre-gl/dist/maplibre-gl.css';
 import '../look/tokens.css';
 import '../look/base.css';

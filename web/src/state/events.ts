@@ -11,5 +11,5 @@ export function eventWords(lang: Lang, event: CityEvent, kind: DeviceKind | unde
   const read = property && value !== null ? reading(lang, property, value) : '';
   const observed = read && read.toLowerCase() !== what.toLowerCase() ? `${what} ${read}` : what;
   const by = event.kind === 'alarm.acknowledged' && typeof event.data.by === 'string' ? event.data.by : '';
-  return [nameOf(lang, event), observed, by].filter(Boolean).join(lang === 'zh' ? '·' : ' · ');
+  return [nameOf(lang, event), observed, by].filter(Boolean).join('·');
 }

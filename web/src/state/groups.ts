@@ -1,6 +1,6 @@
 /** Read alarm groups and cases as the panels and the map show them: pure functions. */
 import type { AlarmGroup, CaseRow, KindProperty } from '../api/schema.ts';
-import { nameOf, number, type Lang } from '../i18n/index.ts';
+import { nameOf, number, type Key, type Lang } from '../i18n/index.ts';
 import { stateCode } from '../look/palette.ts';
 
 /** Above so many members a group is shown as cells, one a sensor. */
@@ -8,14 +8,13 @@ export const STORM_FROM = 6;
 
 /** The words of a group's title, each once: 燃气浓度·燃气浓度 says no more than 燃气浓度. */
 export function groupWhat(lang: Lang, group: AlarmGroup): string {
-  const separator = lang === 'zh' ? '·' : ' · ';
-  return [...new Set(nameOf(lang, group.title).split(/\s*·\s*/))].join(separator);
+  return [...new Set(nameOf(lang, group.title).split(/\s*·\s*/))].join('·');
 }
 
 export function groupTitle(lang: Lang, group: AlarmGroup): string {
   const what = groupWhat(lang, group);
   const place = nameOf(lang, group.place);
-  return place && !what.includes(place) ? `${what}${lang === 'zh' ? '·' : ' · '}${place}` : what;
+  return place && !what.includes(place) ? `${what}·${place}` : what;
 }
 
 /** Units come as UCUM codes; people read symbols. */
@@ -68,6 +67,24 @@ export function storm(group: AlarmGroup): { counts: [number, number][]; cells: n
 
 export function unacknowledged(group: AlarmGroup): number {
   return Math.max(0, group.count - group.acknowledged);
+}
+
+type Say = (key: Key, ...args: (string | number)[]) => string;
+
+/** What is left of a case's time, h:mm, or by how much it is over. */
+export function leftWords(t: Say, row: CaseRow, nowS: number): string {
+  const s = leftS(row, nowS);
+  if (s === null) return t('noLimit');
+  const minutes = Math.floor(Math.abs(s) / 60);
+  const text = `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}`;
+  return s < 0 ? t('over', text) : text;
+}
+
+/** How long a case was given in all; nothing without a limit. */
+export function limitWords(t: Say, row: CaseRow): string {
+  if (!row.due_at) return '';
+  const h = (Date.parse(row.due_at) - Date.parse(row.opened_at)) / 3_600_000;
+  return t('limit', h < 48 ? t('u_h', Math.round(h * 10) / 10) : t('u_d', Math.round(h / 24)));
 }
 
 /** Seconds a case has left; negative when it is over; null without a limit. */

@@ -22,7 +22,7 @@ import type {
   StatList,
   Timeline,
 } from '../api/schema.ts';
-import { langOf, say, type Key, type Lang } from '../i18n/index.ts';
+import { failure, langOf, say, type Key, type Lang } from '../i18n/index.ts';
 import { stateCode } from '../look/palette.ts';
 import { focusProperty } from './groups.ts';
 import { LiveBoard, type Commit } from './live.ts';
@@ -118,6 +118,8 @@ export class Wall {
   }
 
   t = (key: Key, ...args: (string | number)[]): string => say(this.lang, key, ...args);
+
+  failed = (detail: string): string => failure(this.lang, detail);
 
   // ---- start and stop -------------------------------------------------------------------------
 
@@ -417,6 +419,7 @@ export class Wall {
       if (row !== undefined) return [rows.position[3 * row], rows.position[3 * row + 1]];
       return this.detail.device ? [this.detail.device.lon, this.detail.device.lat] : null;
     }
+    if (s?.type === 'building') return this.detail.building ? [this.detail.building.lon, this.detail.building.lat] : null;
     return group ? [group.lon, group.lat] : null;
   }
 
@@ -438,9 +441,15 @@ export class Wall {
     this.toggles = { ...this.toggles, [name]: !this.toggles[name] };
   }
 
+  /** Key of the group that can be opened to its sensors; one of a single sensor has nothing to open. */
+  get expandable(): string | null {
+    const group = this.group(this.cursor) ?? this.selectedGroup;
+    return group && group.count > 1 ? group.key : null;
+  }
+
   expand(): void {
-    const key = this.group(this.cursor)?.key ?? this.selectedGroup?.key ?? null;
-    this.expanded = this.expanded === key ? null : key;
+    const key = this.expandable;
+    if (key) this.expanded = this.expanded === key ? null : key;
   }
 
   setLang(lang: Lang): void {
@@ -459,7 +468,7 @@ export class Wall {
       this.say(answer.acknowledged ? this.t('ackDone', answer.acknowledged) : this.t('ackNone'));
       await this.alarms.refresh();
     } catch (problem) {
-      this.say(this.t('failed', problem instanceof Error ? problem.message : String(problem)));
+      this.say(this.failed(problem instanceof Error ? problem.message : String(problem)));
     }
   }
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { clusterResolution, compose, type Composition } from '../../src/map/compose.ts';
+import { clusterResolution, compose, openGroup, type Composition } from '../../src/map/compose.ts';
 import { say } from '../../src/i18n/index.ts';
 import { merge, type Cell } from '../../src/state/cells.ts';
 import { cellToChildren, cellToLatLng, latLngToCell } from 'h3-js';
@@ -18,8 +18,18 @@ describe('compose', () => {
     const [critical, warning] = compose({ ...base, groups: [group('a', 'critical', 40), group('b', 'warning')] });
     expect(critical).toMatchObject({ callout: true, shape: 'critical', rank: 0, text: '燃气浓度·顺吉大厦', rings: { fresh: false } });
     expect(warning).toMatchObject({ callout: false, shape: 'warning', text: '燃气浓度' });
+    // the clock that its row in the rail shows, from the first second on
+    expect(critical.figure).toBe('12:26');
+    expect(compose({ ...base, nowMs: Date.parse('2026-11-21T00:00:07Z'), groups: [group('a', 'critical')] })[0].figure).toBe('00:07');
     expect(warning.rings).toBeUndefined();
     expect(compose({ ...base, groups: [group('b', 'warning')] })[0].callout).toBe(false);
+  });
+
+  it('opens the callout of the selected group before that of the worst', () => {
+    const groups = [group('a', 'critical'), group('b', 'warning')];
+    expect(openGroup({ groups, selectedGroup: 'b' })?.key).toBe('b');
+    expect(openGroup({ groups, selectedGroup: 'gone' })).toBeUndefined();
+    expect(openGroup({ groups, selectedGroup: null })?.key).toBe('a');
   });
 
   it('ranks by state', () => {

@@ -9,7 +9,7 @@ const event = (over: Partial<CityEvent>): CityEvent => ({ journal: 1, at: '2026-
 describe('eventWords', () => {
   it('says what happened, of what, at which reading', () => {
     expect(eventWords('zh', event({}), kind)).toBe('告警产生·水位 21.5 cm');
-    expect(eventWords('en', event({}), kind)).toBe('Alarm raised · Level 21.5 cm');
+    expect(eventWords('en', event({}), kind)).toBe('Alarm raised·Level 21.5 cm');
   });
 
   it('says a word once that is both the property and its value', () => {

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import { clock, number, say, span, langOf } from '../../src/i18n/index.ts';
+import { clock, failure, langOf, monthDay, number, say, span } from '../../src/i18n/index.ts';
 import { en } from '../../src/i18n/en.ts';
 import { zh } from '../../src/i18n/zh.ts';
-import { byStage, focusProperty, groupWhat, reading, storm, unmarked, urgency } from '../../src/state/groups.ts';
+import { byStage, focusProperty, groupWhat, leftWords, limitWords, reading, storm, unmarked, urgency } from '../../src/state/groups.ts';
 import { freshness } from '../../src/state/staleness.ts';
 import { problem } from '../../src/layers/spec.ts';
 import { Perf } from '../../src/state/perf.ts';
@@ -25,12 +25,22 @@ describe('words', () => {
 
   it('tells ages in words', () => {
     expect([0.84, 41, 1080, 7200, 7800, 200_000].map((s) => span('zh', s))).toEqual(['0.8 秒', '41 秒', '18 分', '2 时', '2 时 10 分', '2 天']);
-    expect([746, 3599, 3700].map(clock)).toEqual(['12:26', '59:59', '1:01']);
+    // what has not passed is not counted: never 60 秒, never a minute too many
+    expect([59.6, 119, 3599, 7199].map((s) => span('zh', s))).toEqual(['59 秒', '1 分', '59 分', '1 时 59 分']);
+    expect([746, 3599, 3700, 200_000].map((s) => clock('zh', s))).toEqual(['12:26', '59:59', '1:01', '2 天']);
+    expect(clock('en', 200_000)).toBe('2 d');
+  });
+
+  it('writes days as people do', () => {
+    expect([monthDay('zh', 7, 16), monthDay('en', 7, 16), monthDay('en', 12, 1)]).toEqual(['7 月 16 日', '16 Jul', '1 Dec']);
   });
 
   it('is Chinese unless English is asked for', () => {
     expect([langOf('', null), langOf('?lang=en', null), langOf('', 'en'), langOf('?lang=zh', 'en')]).toEqual(['zh', 'en', 'en', 'zh']);
     expect(say('en', 'interrupted', '01:05')).toBe('No data for 01:05');
+    // what a browser says when nobody answers is in its own words
+    expect(['Failed to fetch', 'NetworkError when attempting to fetch resource.', 'Load failed', 'signal timed out'].map((s) => failure('zh', s))).toEqual(Array(4).fill('读取失败：服务器无应答'));
+    expect(failure('en', 'Not found: 7')).toBe('Could not read: Not found: 7');
   });
 });
 
@@ -70,6 +80,12 @@ describe('cases', () => {
     expect(urgency(row(0, 100), 80)).toBe('soon');
     expect(urgency(row(0, 100), 10)).toBe('normal');
     expect(urgency(row(0, null), 10)).toBe('normal');
+  });
+
+  it('says what is left and what was given', () => {
+    const t = (key: keyof typeof zh, ...args: (string | number)[]) => say('zh', key, ...args);
+    expect([leftWords(t, row(0, 7200), 60), leftWords(t, row(0, 7200), 7200 + 3360), leftWords(t, row(0, null), 0)]).toEqual(['1:59', '超 0:56', '无时限']);
+    expect([limitWords(t, row(0, 7200)), limitWords(t, row(0, 72 * 3600)), limitWords(t, row(0, null))]).toEqual(['限 2 时', '限 3 天', '']);
   });
 
   it('keeps the order of stages', () => {

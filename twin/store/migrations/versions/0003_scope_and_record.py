@@ -1,6 +1,6 @@
 """Say whose area each row is in and who may see it; keep accounts and a record of acts.
 
-Revision 0003, after 0001.
+Revision 0003, after 0002.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from sqlalchemy.dialects import postgresql
 from twin.store.policies import CREATE_STATEMENTS, DROP_STATEMENTS, KEEP_HISTORY
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 branch_labels = None
 depends_on = None
 

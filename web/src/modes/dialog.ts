@@ -1,0 +1,26 @@
+/** Keep the keyboard in a dialog while it is open, and give it back to where it was. */
+
+const REACHED = 'button:not(:disabled), input, a[href]';
+
+/** A Svelte action for the element of a dialog, which has `tabindex="-1"`. */
+export function dialog(node: HTMLElement): { destroy: () => void } {
+  const before = document.activeElement;
+  (node.querySelector('input') ?? node).focus();
+
+  const onKey = (event: KeyboardEvent) => {
+    if (event.key !== 'Tab') return;
+    const reached = [...node.querySelectorAll<HTMLElement>(REACHED)];
+    if (!reached.length) return;
+    const at = reached.indexOf(document.activeElement as HTMLElement);
+    const next = event.shiftKey ? (at <= 0 ? reached.length - 1 : at - 1) : (at + 1) % reached.length;
+    event.preventDefault();
+    reached[next].focus();
+  };
+  node.addEventListener('keydown', onKey);
+  return {
+    destroy: () => {
+      node.removeEventListener('keydown', onKey);
+      if (before instanceof HTMLElement && before.isConnected) before.focus({ preventScroll: true });
+    },
+  };
+}
