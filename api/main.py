@@ -14,6 +14,8 @@ from fastapi.routing import APIRoute
 from starlette.websockets import WebSocket
 
 from api import errors, pages
+from api.access.door import Door
+from api.access.permissions import require_declared
 from api.edge import Edge
 from api.health import HealthReport
 from api.ingest import Ingest
@@ -27,12 +29,17 @@ from api.sampler import Sampler
 from api.settings import Settings
 from api.tiles import TileStore
 from api.version import version
+from twin.access.passwords import Passwords
+from twin.access.sealing import Sealer, read_or_make_key
+from twin.access.sign_in import SignIn
 from twin.store.engine import asyncpg_dsn, create_async_engine
+from twin.store.roles import APP, AUTH, TWIN, role_url
 from twin.twin import Twin
 
 _log = logging.getLogger("gridtwin.server")
 
-_WRITE_POOL: Final = 4
+_OWN_POOL: Final = 6
+_ACCOUNT_POOL: Final = 3
 _READ_POOL: Final = 4
 _RESTART_CODE: Final = 1012
 
@@ -50,14 +57,25 @@ def create_app(settings: Settings) -> FastAPI:
     UnavailableError
         A private database is asked for and none runs.
     """
-    dsn = asyncpg_dsn(settings.database_url_text)
+    owner_url = settings.database_url_text
+    dsn = asyncpg_dsn(role_url(owner_url, APP))
+    own_dsn = asyncpg_dsn(role_url(owner_url, TWIN))
     tiles = TileStore(dsn)
+    accounts = create_async_engine(
+        role_url(owner_url, AUTH),
+        application_name="gridtwin accounts",
+        pool_size=_ACCOUNT_POOL,
+        statement_timeout_s=TIMEOUT_S,
+    )
+    door = Door(accounts)
+    sealer = Sealer(read_or_make_key(settings.secrets_dir / "key"))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with contextlib.AsyncExitStack() as parts:
-            writing = create_async_engine(dsn, application_name="gridtwin twin", pool_size=_WRITE_POOL)
-            parts.push_async_callback(writing.dispose)
+            parts.push_async_callback(accounts.dispose)
+            own = create_async_engine(own_dsn, application_name="gridtwin twin", pool_size=_OWN_POOL)
+            parts.push_async_callback(own.dispose)
             reading = create_async_engine(
                 dsn,
                 application_name="gridtwin views",
@@ -66,17 +84,29 @@ def create_app(settings: Settings) -> FastAPI:
             )
             parts.push_async_callback(reading.dispose)
             parts.push_async_callback(tiles.close)
-            twin = await Twin.open(writing)
+            twin = await Twin.open(own)
             parts.push_async_callback(twin.close)
             ingest = Ingest(settings, twin)
-            health = HealthReport(settings, reading, twin, ingest.state)
+            health = HealthReport(settings, own, twin, ingest.state)
             hub = Hub(twin.board, health.brief)
             parts.callback(hub.close_all, _RESTART_CODE, "the server restarts")
-            sampler = Sampler(twin, reading)
-            listener = NoticeListener(dsn, reading, hub, tiles)
+            sampler = Sampler(twin, own)
+            listener = NoticeListener(own_dsn, own, hub, tiles, door)
             await listener.start_journal()
             app.state.runtime = Runtime(
-                settings, reading, writing, twin, hub, tiles, sampler, health, datetime.now(UTC)
+                settings=settings,
+                engine=reading,
+                own=own,
+                accounts=accounts,
+                door=door,
+                sign_in=SignIn(accounts, Passwords(), sealer),
+                sealer=sealer,
+                twin=twin,
+                hub=hub,
+                tiles=tiles,
+                sampler=sampler,
+                health=health,
+                started_at=datetime.now(UTC),
             )
             for name, work in (
                 ("hub", hub.run()),
@@ -99,7 +129,8 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     errors.install(app, [route for router in ROUTERS for route in router.routes])
-    app.add_middleware(Edge, tiles=tiles, hosts=settings.host_names)
+    app.add_middleware(Edge, tiles=tiles, door=door, hosts=settings.host_names)
+    require_declared(route for router in ROUTERS for route in router.routes)
     for router in ROUTERS:
         app.include_router(router)
 

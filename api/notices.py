@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import logging
 from typing import Final
+from uuid import UUID
 
 import asyncpg
 import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.access.door import Door
 from api.live.hub import KEPT_EVENTS, Hub
 from api.tiles import TileStore
+from twin.access import credentials
 from twin.store import journal
 
 _log = logging.getLogger("gridtwin.notices")
@@ -32,15 +35,16 @@ class NoticeListener:
         As asyncpg takes it.
     engine
         Reads the journal rows.
-    hub, tiles
+    hub, tiles, door
         Who is told.
     """
 
-    def __init__(self, dsn: str, engine: AsyncEngine, hub: Hub, tiles: TileStore) -> None:
+    def __init__(self, dsn: str, engine: AsyncEngine, hub: Hub, tiles: TileStore, door: Door) -> None:
         self._dsn = dsn
         self._engine = engine
         self._hub = hub
         self._tiles = tiles
+        self._door = door
         self._journal_news = asyncio.Event()
         self.connected = False
 
@@ -68,9 +72,11 @@ class NoticeListener:
                 )
                 await connection.add_listener(TILES_CHANNEL, self._on_tiles)
                 await connection.add_listener(journal.CHANNEL, self._on_journal)
+                await connection.add_listener(credentials.CHANNEL, self._on_access)
                 if not first:
                     # What was said meanwhile was not heard.
                     self._hub.announce_tiles(self._tiles.invalidate_all())
+                    self._door.forget_all()
                     _log.warning("listening to the database again")
                 first = False
                 self.connected = True
@@ -103,6 +109,15 @@ class NoticeListener:
             _log.warning("a notice about tiles cannot be read: %.200s", payload)
             return
         self._hub.announce_tiles(self._tiles.invalidate(table, bbox))
+
+    def _on_access(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
+        try:
+            account_id = UUID(str(payload))
+        except ValueError:
+            _log.warning("a notice about an account cannot be read: %.100s", payload)
+            return
+        self._door.forget(account_id)
+        self._hub.end(account_id)
 
     def _on_journal(self, _connection: object, _pid: int, _channel: str, _payload: object) -> None:
         self._journal_news.set()

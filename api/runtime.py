@@ -9,21 +9,32 @@ from typing import Annotated
 from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.access.door import Door
 from api.health import HealthReport
 from api.live.hub import Hub
 from api.sampler import Sampler
 from api.settings import Settings
 from api.tiles import TileStore
+from twin.access.sealing import Sealer
+from twin.access.sign_in import SignIn
 from twin.twin import Twin
 
 
 @dataclass(slots=True)
 class Runtime:
-    """What the lifespan opened."""
+    """What the lifespan opened.
+
+    ``engine`` answers callers, under row-level security; ``own`` is the server's own hand (see
+    `twin.store.roles`), ``accounts`` sees accounts and credentials only.
+    """
 
     settings: Settings
     engine: AsyncEngine
-    writing: AsyncEngine
+    own: AsyncEngine
+    accounts: AsyncEngine
+    door: Door
+    sign_in: SignIn
+    sealer: Sealer
     twin: Twin
     hub: Hub
     tiles: TileStore
@@ -32,7 +43,7 @@ class Runtime:
     started_at: datetime
 
 
-def _runtime(request: Request) -> Runtime:
+async def _runtime(request: Request) -> Runtime:  # a plain function would take a thread each time
     runtime: Runtime = request.app.state.runtime
     return runtime
 

@@ -77,6 +77,13 @@ class Settings(BaseSettings):
         return PrivateCluster.running_url(self.data_dir)
 
     @property
+    def secrets_dir(self) -> Path:
+        """Folder of the keys and passwords of this installation, made when it is asked for."""
+        folder = self.data_dir.expanduser().absolute() / "secrets"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return folder
+
+    @property
     def broker(self) -> BrokerAddress:
         """Where the broker is and how to sign in.
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from api.routes import (
+    account,
+    accounts,
     alarms,
     areas,
     buildings,
@@ -17,8 +19,10 @@ from api.routes import (
     journal,
     layers,
     manual,
+    record,
     scene,
     search,
+    sign_in,
     stats,
     tiles,
     timeline,
@@ -28,6 +32,10 @@ from api.routes import (
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
+    sign_in.router,
+    account.router,
+    accounts.router,
+    record.router,
     scene.router,
     catalog.router,
     layers.router,
