@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from twin.batch import ObservationBatch, ObserveResult, Refusal
-from twin.catalog import SLOTS, Catalog, load_catalog
+from twin.catalog import Catalog, load_catalog
 from twin.errors import TwinError, UnavailableError
+from twin.judge import Judge
 from twin.live.board import Board, Rows
 from twin.live.fold import OBSERVATION_COLUMNS, Observations, Transition, fold
 from twin.live.installed import Installed, load_states
@@ -28,15 +28,12 @@ from twin.rules.alarms import record
 from twin.rules.limits import LimitTable, ripe
 from twin.states import State
 from twin.store.outage import is_outage
-from twin.store.quarantine import QuarantineWriter, Refused
+from twin.store.quarantine import QuarantineWriter
 from twin.store.writer import ObservationWriter
 
 __all__ = ["ObservationBatch", "ObserveResult", "Refusal", "Twin"]
 
 log = logging.getLogger(__name__)
-
-FUTURE_S = 600.0
-"""A device clock further ahead than this is not believed."""
 
 _US = 1_000_000
 _MOST_ROWS = 20_000  # observations in one transaction
@@ -76,11 +73,9 @@ class Twin:
         self.quarantine = QuarantineWriter(engine)
         self.totals = _Totals()
         self._limits = LimitTable.of(catalog)
-        self._moves = np.zeros(max(catalog.by_code) + 1, np.bool_)
-        self._moves[[k.code for k in catalog.by_code.values() if k.moves]] = True
         self._installed = Installed(self.board, engine)
         self._writer = ObservationWriter(engine)
-        self._retention_us = int(retention_days * 86_400 * _US)
+        self._judge = Judge(self.board, self._limits, self.quarantine, retention_days)
         self._jobs: deque[_Job] = deque()
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
@@ -159,7 +154,7 @@ class Twin:
         if self._closed:
             raise UnavailableError("the twin is closing", where="observations")
         result = ObserveResult()
-        accepted = self._refuse(batch, result)
+        accepted = self._judge.sort_out(batch, result)
         if not len(accepted.row):
             return result
         job = _Job(accepted, asyncio.get_running_loop().create_future(), result)
@@ -175,65 +170,6 @@ class Twin:
         """Show devices as there that said so."""
         self.board.hear(rows, np.full(len(rows), _now_us()))
         self.board.show(rows)
-
-    def _refuse(self, batch: ObservationBatch, result: ObserveResult) -> Observations:
-        """Sort out what cannot be true, vectorised; the first reason that holds is given."""
-        kind, slot = self.board.kind[batch.row], batch.slot.astype(np.int64)
-        inside = slot < SLOTS
-        slot_or_0 = np.where(inside, slot, 0)
-        low, high = self._limits.minimum[kind, slot_or_0], self._limits.maximum[kind, slot_or_0]
-        going = ~(np.isnan(batch.lon) & np.isnan(batch.lat))
-        with np.errstate(invalid="ignore"):
-            reasons = (
-                ("unknown_device", self.board.device_id[batch.row] == 0),
-                ("unknown_property", ~inside | np.isnan(low)),
-                ("not_finite", ~np.isfinite(batch.value)),
-                ("out_of_range", ~((batch.value >= low) & (batch.value <= high))),
-                ("from_the_future", batch.phenomenon_us > batch.received_us + int(FUTURE_S * _US)),
-                ("too_old", batch.phenomenon_us < batch.received_us - self._retention_us),
-                ("does_not_move", going & ~self._moves[kind]),
-                ("bad_position", going & ~((np.abs(batch.lon) <= 180.0) & (np.abs(batch.lat) <= 90.0))),
-            )
-        bad = np.logical_or.reduce([mask for _, mask in reasons])
-        if bad.any():
-            result.quarantined = int(bad.sum())
-            for i in np.flatnonzero(bad).tolist():
-                reason = next(name for name, mask in reasons if mask[i])
-                written = self.quarantine.put(self._refused(batch, i, reason))
-                result.refusals.append(Refusal(i, reason, written))
-        seen = Observations(
-            row=batch.row,
-            slot=slot,
-            time_us=batch.phenomenon_us,
-            value=batch.value,
-            lon=batch.lon,
-            lat=batch.lat,
-            received_us=batch.received_us,
-        )
-        return seen.only(~bad) if bad.any() else seen
-
-    def _refused(self, batch: ObservationBatch, i: int, reason: str) -> Refused:
-        row, slot = int(batch.row[i]), int(batch.slot[i])
-        kind = self.catalog.by_code.get(int(self.board.kind[row]))
-        observed = kind.properties[slot] if kind is not None and slot < len(kind.properties) else None
-        value = float(batch.value[i])
-        reading: dict[str, Any] = {
-            "d": self.board.uid[row],
-            "t": int(batch.phenomenon_us[i]) // 1000,
-            "p": observed.name if observed else slot,
-            "v": value if np.isfinite(value) else str(value),
-        }
-        if not np.isnan(batch.lon[i]):
-            reading |= {"lon": float(batch.lon[i]), "lat": float(batch.lat[i])}
-        what = f"{reading['p']} = {value:g}"
-        if reason == "out_of_range" and observed is not None:
-            what += f" {observed.unit}: possible is {observed.minimum:g} to {observed.maximum:g}"
-        elif reason in ("from_the_future", "too_old"):
-            skew_s = (int(batch.phenomenon_us[i]) - int(batch.received_us[i])) / _US
-            what += f": the device's clock is {skew_s:+.0f} s from ours"
-        source, place = batch.came_from(i)
-        where = f"device {reading['d']}" + (f", {place}" if place else "")
-        return Refused(source, reason, what, msgspec.json.encode(reading), where)
 
     # commits
 

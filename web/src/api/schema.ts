@@ -115,10 +115,12 @@ export interface DeviceDetail {
   field_of_view_deg?: number | null;
   range_m?: number | null;
   building?: { id: number; name: string | Names | null } | null;
-  address?: string | null;
+  address?: string | Names | null;
   area?: Record<string, AreaRef | null>;
   source?: string | null;
   simulated?: boolean;
+  /** What it says is made up, though the device may be real. */
+  readings_simulated?: boolean;
   last_seen?: string | null;
   expected_interval_s?: number | null;
   role?: string | null;

@@ -6,9 +6,8 @@ import { stateCode } from '../look/palette.ts';
 /** Above so many members a group is shown as cells, one a sensor. */
 export const STORM_FROM = 6;
 
-/** The words of a group's title, each once: 燃气浓度·燃气浓度 says no more than 燃气浓度. */
 export function groupWhat(lang: Lang, group: AlarmGroup): string {
-  return [...new Set(nameOf(lang, group.title).split(/\s*·\s*/))].join('·');
+  return nameOf(lang, group.title);
 }
 
 export function groupTitle(lang: Lang, group: AlarmGroup): string {

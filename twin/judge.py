@@ -1,0 +1,103 @@
+"""Sort out observations that cannot be true, and say of each what is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from twin.batch import ObservationBatch, ObserveResult, Refusal
+from twin.catalog import SLOTS
+from twin.live.board import Board
+from twin.live.fold import Observations
+from twin.rules.limits import LimitTable
+from twin.store.quarantine import QuarantineWriter, Refused
+
+FUTURE_S = 600.0
+"""A device clock further ahead than this is not believed."""
+
+_US = 1_000_000
+
+
+class Judge:
+    """Judge batches by what the board knows of each device, its kind's physical range and the clock.
+
+    Parameters
+    ----------
+    retention_days
+        Observations older than this are refused.
+    """
+
+    def __init__(
+        self, board: Board, limits: LimitTable, quarantine: QuarantineWriter, retention_days: float
+    ) -> None:
+        self._board = board
+        self._limits = limits
+        self._quarantine = quarantine
+        self._retention_us = int(retention_days * 86_400 * _US)
+        kinds = board.catalog.by_code
+        self._moves = np.zeros(max(kinds) + 1, np.bool_)
+        self._moves[[kind.code for kind in kinds.values() if kind.moves]] = True
+
+    def sort_out(self, batch: ObservationBatch, result: ObserveResult) -> Observations:
+        """Return the observations that can be true; the others go into quarantine and are told in ``result``.
+
+        The first reason that holds is given.
+        """
+        kind, slot = self._board.kind[batch.row], batch.slot.astype(np.int64)
+        inside = slot < SLOTS
+        slot_or_0 = np.where(inside, slot, 0)
+        low, high = self._limits.minimum[kind, slot_or_0], self._limits.maximum[kind, slot_or_0]
+        going = ~(np.isnan(batch.lon) & np.isnan(batch.lat))
+        with np.errstate(invalid="ignore"):
+            reasons = (
+                ("unknown_device", self._board.device_id[batch.row] == 0),
+                ("unknown_property", ~inside | np.isnan(low)),
+                ("not_finite", ~np.isfinite(batch.value)),
+                ("out_of_range", ~((batch.value >= low) & (batch.value <= high))),
+                ("from_the_future", batch.phenomenon_us > batch.received_us + int(FUTURE_S * _US)),
+                ("too_old", batch.phenomenon_us < batch.received_us - self._retention_us),
+                ("does_not_move", going & ~self._moves[kind]),
+                ("bad_position", going & ~((np.abs(batch.lon) <= 180.0) & (np.abs(batch.lat) <= 90.0))),
+            )
+        bad = np.logical_or.reduce([mask for _, mask in reasons])
+        if bad.any():
+            result.quarantined = int(bad.sum())
+            for i in np.flatnonzero(bad).tolist():
+                reason = next(name for name, mask in reasons if mask[i])
+                written = self._quarantine.put(self._refused(batch, i, reason))
+                result.refusals.append(Refusal(i, reason, written))
+        seen = Observations(
+            row=batch.row,
+            slot=slot,
+            time_us=batch.phenomenon_us,
+            value=batch.value,
+            lon=batch.lon,
+            lat=batch.lat,
+            received_us=batch.received_us,
+        )
+        return seen.only(~bad) if bad.any() else seen
+
+    def _refused(self, batch: ObservationBatch, i: int, reason: str) -> Refused:
+        row, slot = int(batch.row[i]), int(batch.slot[i])
+        kind = self._board.catalog.by_code.get(int(self._board.kind[row]))
+        observed = kind.properties[slot] if kind is not None and slot < len(kind.properties) else None
+        value = float(batch.value[i])
+        reading: dict[str, Any] = {
+            "d": self._board.uid[row],
+            "t": int(batch.phenomenon_us[i]) // 1000,
+            "p": observed.name if observed else slot,
+            "v": value if np.isfinite(value) else str(value),
+        }
+        if not np.isnan(batch.lon[i]):
+            reading |= {"lon": float(batch.lon[i]), "lat": float(batch.lat[i])}
+        what = f"{reading['p']} = {value:g}"
+        if reason == "out_of_range" and observed is not None:
+            what += f" {observed.unit}: possible is {observed.minimum:g} to {observed.maximum:g}"
+        elif reason in ("from_the_future", "too_old"):
+            skew_s = (int(batch.phenomenon_us[i]) - int(batch.received_us[i])) / _US
+            what += f": the device's clock is {skew_s:+.0f} s from ours"
+        source, place = batch.came_from(i)
+        where = f"device {reading['d']}" + (f", {place}" if place else "")
+        return Refused(source, reason, what, msgspec.json.encode(reading), where)
