@@ -1,4 +1,4 @@
-"""Stand before the routes: finished tiles, security headers, the limit of a body."""
+"""Stand before the routes: who asks, finished tiles, security headers, the limit of a body."""
 
 from __future__ import annotations
 
@@ -10,9 +10,19 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.errors import problem
+from api.access.door import Door, is_same_origin
+from api.access.limits import Limits
+from api.access.permissions import IDENTITY_KEY
+from api.errors import is_unreachable, problem
 from api.tiles import PREFIX, Tile, TileStore
+from twin.access.credentials import Identity
+from twin.access.roles import DataClass
 from twin.errors import InvalidError, NotFoundError, UnavailableError
+
+_GUARDED: Final = ("/api/", PREFIX)
+"""Paths behind which there is something to see; pages hold nothing, and say so themselves."""
+
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 MAX_BODY_BYTES: Final = 1 << 20
 """Most bytes a request may carry. No route takes a file: imports are done by the command line."""
@@ -59,11 +69,14 @@ class Edge:
         self,
         app: ASGIApp,
         tiles: TileStore,
+        door: Door,
         hosts: frozenset[str] = frozenset(),
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._app = app
         self._tiles = tiles
+        self._door = door
+        self._limits = Limits()
         self._hosts = hosts
         self._max_body_bytes = max_body_bytes
 
@@ -74,13 +87,24 @@ class Edge:
             if name and name not in self._hosts:
                 await self._misdirected(name, scope, receive, send)
                 return
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+            return
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         path: str = scope["path"]
-        if path.startswith(PREFIX) and scope["method"] == "GET":
+        if not path.startswith(_GUARDED):
+            await self._checked(scope, receive, send)
+            return
+        refusal = await self._admitted(scope)
+        if refusal is not None:
+            await self._answered(refusal, scope, receive, send)
+            return
+        identity: Identity | None = scope[IDENTITY_KEY]
+        if path.startswith(PREFIX) and scope["method"] == "GET" and identity is not None:
             try:
-                tile = await self._tiles.get(path)
+                tile = await self._tiles.get(path, identity.grants.scope(DataClass.PLACE))
             except UnavailableError as error:
                 await _no_tile_now(error)(scope, receive, send)
                 return
@@ -90,6 +114,71 @@ class Edge:
                 await send_tile(tile, scope, send)
                 return
         await self._checked(scope, receive, send)
+
+    async def _admitted(self, scope: Scope) -> Response | None:
+        """Find out who asks; give the answer of one who is not let in."""
+        if scope["method"] not in _SAFE_METHODS and not is_same_origin(scope):
+            return problem(
+                403,
+                "this request comes from a page of another origin",
+                kind="forbidden",
+                where="Origin",
+                hint="use the pages of this server, or a token",
+            )
+        try:
+            identity = await self._door.identify(scope)
+        except Exception as error:
+            if not is_unreachable(error):
+                raise
+            return problem(
+                503,
+                "the database does not answer now",
+                kind="unavailable",
+                where="sign-in",
+                hint="try again; /api/health says which part is down",
+                headers={"Retry-After": "2"},
+            )
+        scope[IDENTITY_KEY] = identity
+        wait_s = self._limits.wait_s(scope, identity)
+        if wait_s is None:
+            return None
+        return problem(
+            429,
+            "too many requests",
+            where=scope["path"][:200],
+            hint=f"wait {wait_s} s",
+            headers={"Retry-After": str(wait_s)},
+        )
+
+    async def _answered(self, answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
+        async def with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in SECURITY_HEADERS:
+                    headers.setdefault(name, value)
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        await answer(scope, receive, with_headers)
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a live socket in that comes from a page of ours, with a ticket or a token."""
+        identity = None
+        if is_same_origin(scope):
+            try:
+                identity = await self._door.open_socket(scope)
+            except Exception as error:
+                if not is_unreachable(error):
+                    raise
+                await receive()
+                await send({"type": "websocket.close", "code": 1013})
+                return
+        if identity is None:
+            await receive()
+            await send({"type": "websocket.close", "code": 1008})  # before accept: answered 403
+            return
+        scope[IDENTITY_KEY] = identity
+        await self._app(scope, receive, send)
 
     async def _checked(self, scope: Scope, receive: Receive, send: Send) -> None:
         answered = False

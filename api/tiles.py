@@ -17,6 +17,9 @@ import asyncpg
 
 from api.errors import is_unreachable
 from layers.tiles import MAX_ZOOM, TILE_LAYER_BY_NAME, TILE_LAYERS, TileLayer, tile_sql
+from twin.access.grants import Grants
+from twin.access.roles import DataClass
+from twin.access.scope import Scope
 from twin.errors import InvalidError, NotFoundError, UnavailableError
 
 Bbox = tuple[float, float, float, float]
@@ -24,6 +27,7 @@ Bbox = tuple[float, float, float, float]
 PREFIX: Final = "/tiles/"
 _PATH: Final = re.compile(r"/tiles/([a-z_,]{1,120})/(0|[1-9]\d?)/(0|[1-9]\d{0,7})/(0|[1-9]\d{0,7})\.mvt")
 _WORLD: Final[Bbox] = (-180.0, -90.0, 180.0, 90.0)
+_PUBLIC_LAYERS: Final = frozenset(layer.name for layer in TILE_LAYERS if layer.public)
 _REMEMBERED_CHANGES: Final = 1_000
 _LONGEST_QUEUE: Final = 400
 _MEDIA_TYPE: Final = b"application/vnd.mapbox-vector-tile"
@@ -104,6 +108,22 @@ def parse_tile_path(path: str) -> TileAddress:
     return TileAddress(tuple(TILE_LAYER_BY_NAME[name] for name in names), z, x, y)
 
 
+def _key(path: str, scope: Scope) -> str:
+    """Return what a finished tile is kept by: public layers are the same for all who are signed in."""
+    names = path[len(PREFIX) :].partition("/")[0]
+    if all(name in _PUBLIC_LAYERS for name in names.split(",")):
+        return path
+    return f"{path} {scope.multirange}"
+
+
+def _begin(scope: Scope) -> str:
+    """Return what opens a transaction that sees places of a scope and nothing else."""
+    settings = Grants(reads={DataClass.PLACE: scope}, roles=("tiles",)).settings()
+    # Digits, brackets and words of our own: nothing from outside is in these texts.
+    made = ", ".join(f"set_config('gridtwin.{name}', '{value}', true)" for name, value in settings.items())
+    return f"BEGIN READ ONLY; SELECT {made}"
+
+
 async def _nothing_to_reset(_: object) -> None:
     """Keep a connection as it is: cutting sets nothing, and the usual reset costs one more query a tile."""
 
@@ -122,14 +142,16 @@ def _make_tile(address: TileAddress, raw: bytes) -> Tile:
 
 
 class TileStore:
-    """Finished tiles by path, bounded by bytes, the least recently asked thrown away first.
+    """Finished tiles by path and scope, bounded by bytes, the least recently asked thrown away first.
 
-    A tile that was being cut while the database changed under it is answered but not kept.
+    The database shows each scope its own rows, so that a tile is cut once for all who may see the same; one
+    of public layers once for everybody. A tile that was being cut while the database changed under it is
+    answered but not kept.
 
     Parameters
     ----------
     dsn
-        As asyncpg takes it.
+        As asyncpg takes it, of the role that row-level security holds for.
     max_bytes
         Most bytes of finished tiles kept.
     connections
@@ -168,16 +190,24 @@ class TileStore:
         """Number of tiles that are kept now."""
         return len(self._tiles)
 
-    def find(self, path: str) -> Tile | None:
-        """Return the finished tile of a path, or None when it must be cut."""
-        tile = self._tiles.get(path)
+    def find(self, path: str, scope: Scope) -> Tile | None:
+        """Return the finished tile of a path for a scope, or None when it must be cut."""
+        key = _key(path, scope)
+        tile = self._tiles.get(key)
         if tile is not None:
-            self._tiles.move_to_end(path)
+            self._tiles.move_to_end(key)
             self.hits += 1
         return tile
 
-    async def get(self, path: str) -> Tile:
-        """Return the tile of a path; all who ask for the same one wait for one query.
+    async def get(self, path: str, scope: Scope) -> Tile:
+        """Return the tile of a path; all of a scope who ask for the same one wait for one query.
+
+        Parameters
+        ----------
+        path
+            As `parse_tile_path` reads it.
+        scope
+            Where the caller sees places.
 
         Raises
         ------
@@ -186,40 +216,48 @@ class TileStore:
         UnavailableError
             The database does not answer, or too many tiles are waited for.
         """
-        tile = self.find(path)
+        tile = self.find(path, scope)
         if tile is not None:
             return tile
-        flight = self._flights.get(path)
+        key = _key(path, scope)
+        flight = self._flights.get(key)
         if flight is None:
             address = parse_tile_path(path)
             if len(self._flights) >= _LONGEST_QUEUE:
                 raise UnavailableError("too many tiles are asked for at once", where=path, hint="ask again")
-            flight = asyncio.get_running_loop().create_task(self._cut(path, address))
-            self._flights[path] = flight
-            flight.add_done_callback(lambda done: self._landed(path, done))
+            flight = asyncio.get_running_loop().create_task(self._cut(key, address, scope))
+            self._flights[key] = flight
+            flight.add_done_callback(lambda done: self._landed(key, done))
         # One who goes away must not take the tile from the others.
         return await asyncio.shield(flight)
 
-    def _landed(self, path: str, flight: asyncio.Task[Tile]) -> None:
-        self._flights.pop(path, None)
+    def _landed(self, key: str, flight: asyncio.Task[Tile]) -> None:
+        self._flights.pop(key, None)
         if not flight.cancelled():
             flight.exception()  # everyone may have gone: say that it was looked at
 
-    async def _cut(self, path: str, address: TileAddress) -> Tile:
+    async def _cut(self, key: str, address: TileAddress, scope: Scope) -> Tile:
         begun_at = self._change_number
-        raw = await self._query(tile_sql(address.layers, address.z), address.z, address.x, address.y)
+        sql = tile_sql(address.layers, address.z)
+        raw = await self._query(_begin(scope), sql, address.z, address.x, address.y)
         tile = _make_tile(address, raw)
         self.cut += 1
         if not self._changed_since(begun_at, tile):
-            self._keep(path, tile)
+            self._keep(key, tile)
         return tile
 
-    async def _query(self, sql: str, *parameters: int) -> bytes:
+    async def _query(self, begin: str, sql: str, *parameters: int) -> bytes:
         for attempt in (1, 2):
             try:
                 pool = await self._open()
                 async with pool.acquire(timeout=self._timeout_s) as connection:
-                    return bytes(await connection.fetchval(sql, *parameters, timeout=self._timeout_s))
+                    # One message each: a transaction made the usual way asks the database twice more.
+                    await connection.execute(begin, timeout=self._timeout_s)
+                    try:
+                        return bytes(await connection.fetchval(sql, *parameters, timeout=self._timeout_s))
+                    finally:
+                        if not connection.is_closed():
+                            await connection.execute("ROLLBACK", timeout=self._timeout_s)
             except Exception as error:
                 # A restart of the database leaves dead connections in the pool: the second try is a new one.
                 if not is_unreachable(error):
@@ -245,17 +283,17 @@ class TileStore:
                 )
             return self._pool
 
-    def _keep(self, path: str, tile: Tile) -> None:
-        self._forget(path)
-        self._tiles[path] = tile
-        self._bytes += len(tile.body) + len(path)
+    def _keep(self, key: str, tile: Tile) -> None:
+        self._forget(key)
+        self._tiles[key] = tile
+        self._bytes += len(tile.body) + len(key)
         while self._bytes > self._max_bytes and self._tiles:
             self._forget(next(iter(self._tiles)))
 
-    def _forget(self, path: str) -> None:
-        old = self._tiles.pop(path, None)
+    def _forget(self, key: str) -> None:
+        old = self._tiles.pop(key, None)
         if old is not None:
-            self._bytes -= len(old.body) + len(path)
+            self._bytes -= len(old.body) + len(key)
 
     def _changed_since(self, number: int, tile: Tile) -> bool:
         if self._changes and self._changes[0][0] > number + 1:
@@ -294,12 +332,12 @@ class TileStore:
         self._change_number += 1
         self._changes.append((self._change_number, names, box))
         old = [
-            path
-            for path, tile in self._tiles.items()
+            key
+            for key, tile in self._tiles.items()
             if _touch(tile.bbox, box) and any(layer.name in names for layer in tile.address.layers)
         ]
-        for path in old:
-            self._forget(path)
+        for key in old:
+            self._forget(key)
         now = int(time.time() * 1000)
         for name in layers:
             self.versions[name] = max(now, self.versions[name] + 1)

@@ -26,6 +26,9 @@ def pixel_m(zoom: int) -> float:
     return _WORLD_M / (1 << zoom) / EXTENT
 
 
+_PUBLIC_TABLES: Final = {"road", "ground_cover"}
+
+
 @dataclass(frozen=True, slots=True)
 class TileLayer:
     """One vector-tile layer.
@@ -49,6 +52,11 @@ class TileLayer:
     min_zoom: int
     rows: Callable[[int], str]
     max_zoom: int = MAX_ZOOM
+
+    @property
+    def public(self) -> bool:
+        """Whether all who are signed in see the same: ground and roads are of no area."""
+        return set(self.tables) <= _PUBLIC_TABLES
 
 
 def _mvt(geometry: str) -> str:

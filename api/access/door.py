@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
+from urllib.parse import parse_qs
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -61,6 +62,21 @@ class Door:
         self._remember(key, identity, now)
         return identity
 
+    async def open_socket(self, scope: Scope) -> Identity | None:
+        """Return who opens a live socket: by a ticket, which is spent, or by a token; never by a cookie.
+
+        A browser sends the cookie with every socket any page opens; a ticket only our pages can fetch.
+        """
+        token, _ = secrets_of(scope)
+        if token is not None:
+            return await self._identity(token, (CredentialKind.TOKEN,))
+        query = parse_qs(scope["query_string"].decode("latin-1"), max_num_fields=8)
+        given = query.get("ticket", [""])[0][:_LONGEST_SECRET]
+        if not given:
+            return None
+        async with self.engine.begin() as connection:
+            return await credentials.consume(connection, given, CredentialKind.TICKET)
+
     def _remember(self, key: bytes, identity: Identity | None, now: float) -> None:
         self._known[key] = identity, now + REMEMBERED_S
         self._known.move_to_end(key)
@@ -106,6 +122,28 @@ def _session_cookie(header: str) -> str | None:
         if name in jar:
             return jar[name].value[:_LONGEST_SECRET]
     return None
+
+
+def is_same_origin(scope: Scope) -> bool:
+    """Say whether a request may have come from a page of ours; programs that are no browsers may always.
+
+    A browser names the page's origin with everything that is not a plain read.
+    """
+    origin = host = site = ""
+    for name, value in scope["headers"]:
+        if name == b"origin":
+            origin = value.decode("latin-1")
+        elif name == b"host":
+            host = value.decode("latin-1")
+        elif name == b"sec-fetch-site":
+            site = value.decode("latin-1")
+    if site and site not in {"same-origin", "none"}:
+        return False
+    if not origin:
+        return True
+    scheme, _, named = origin.lower().partition("://")
+    default = {"http": ":80", "https": ":443"}.get(scheme)
+    return default is not None and named in {host.lower(), host.lower().removesuffix(default)}
 
 
 def address_of(scope: Scope) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +16,23 @@ import pytest
 import uvicorn
 from fastapi import FastAPI
 
+from api.access.door import COOKIE
 from api.live.socket import LIVE_OPTIONS
 from api.main import create_app
 from api.runtime import Runtime
 from api.settings import Settings
+from twin.access import accounts, credentials
+from twin.access.credentials import CredentialKind
+from twin.access.record import COMMAND_LINE
+from twin.access.scope import WHOLE_CODE
+from twin.store.engine import create_async_engine
 from twin.store.sockets import free_tcp_port
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 LON, LAT = 104.0600, 30.6600
+SignedIn = Callable[..., Awaitable[httpx.AsyncClient]]
+_accounts = itertools.count(1)
 
 # ruff: noqa: E501
 _CITY = """
@@ -99,6 +108,35 @@ class Served:
     def live(self) -> str:
         return f"ws://{self.host}:{self.port}/live"
 
+    async def secret(
+        self,
+        *held: tuple[str, str],
+        kind: CredentialKind = CredentialKind.SESSION,
+        worker_id: int | None = None,
+    ) -> str:
+        """Make an account that holds roles, each at the code of an area, and return its secret."""
+        owner = create_async_engine(self.database.url)
+        account = {CredentialKind.TOKEN: "program", CredentialKind.KIOSK: "kiosk"}.get(kind, "person")
+        try:
+            async with owner.begin() as connection:
+                name = f"test-{next(_accounts)}"
+                made = await accounts.create(
+                    connection, COMMAND_LINE, name, name, kind=account, worker_id=worker_id
+                )
+                for role, code in held:
+                    await accounts.grant(connection, COMMAND_LINE, made, role, code)
+                secret, _ = await credentials.issue(connection, made, kind)
+        finally:
+            await owner.dispose()
+        return secret
+
+    async def signed_in(
+        self, role: str, area_code: str = WHOLE_CODE, worker_id: int | None = None
+    ) -> httpx.AsyncClient:
+        """Return a client with the session of a role at an area; the caller closes it."""
+        secret = await self.secret((role, area_code), worker_id=worker_id)
+        return httpx.AsyncClient(base_url=self.url, timeout=20.0, cookies={COOKIE: secret})
+
     def sql(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
         with psycopg.connect(self.database.url.replace("+psycopg", ""), autocommit=True) as connection:
             cursor = connection.execute(statement, parameters or None)
@@ -167,17 +205,29 @@ async def served(fresh_city: object, tmp_path: Path) -> AsyncIterator[Served]:
 
 @pytest.fixture
 async def client(served: Served) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(base_url=served.url, timeout=20.0) as http:
+    """The manager of the whole installation: reads and does everything that is business."""
+    async with await served.signed_in("manager") as http:
         yield http
+
+
+@pytest.fixture
+async def signed_in(served: Served) -> AsyncIterator[SignedIn]:
+    """A function that signs in as a role at an area; its clients are closed at the end."""
+    async with contextlib.AsyncExitStack() as clients:
+
+        async def sign_in(
+            role: str, area_code: str | None = None, worker_id: int | None = None
+        ) -> httpx.AsyncClient:
+            made = await served.signed_in(role, area_code or WHOLE_CODE, worker_id)
+            return await clients.enter_async_context(made)
+
+        yield sign_in
 
 
 @pytest.fixture
 async def reader(city: object, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
     """Ask a server on the city that all tests share: for tests that change nothing."""
-    async with (
-        serving(city, tmp_path) as running,
-        httpx.AsyncClient(base_url=running.url, timeout=20.0) as http,
-    ):
+    async with serving(city, tmp_path) as running, await running.signed_in("manager") as http:
         yield http
 
 
