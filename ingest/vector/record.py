@@ -330,7 +330,7 @@ def _derive(
         }
         summary.warnings += division.warnings
         progress.advance()
-    elif {"device", "component"} & set(tables):
+    elif {"area", "device", "component"} & set(tables):
         assign_grids(connection)
     if rules.see and {"device", "building", "road"} & set(tables):
         progress.begin("working out what cameras see", None)

@@ -56,6 +56,9 @@ _CASES = text(
 )
 
 
+_SCOPES = text("SELECT assign_scope_codes()")
+
+
 @dataclass(frozen=True, slots=True)
 class LinkCounts:
     """How many things of each kind were given another grid, or none."""
@@ -73,11 +76,14 @@ def assign_grids(connection: Connection) -> LinkCounts:
     the one with the lower code. A worker is assigned by people, so the link is changed only when its grid
     was closed: to the responsibility grid that shares the most ground with the former one, else to the one
     of the worker's base point, else to none. Of an open case, a grid that was closed is replaced by the one
-    the case lies in; a closed case keeps the grids of its time.
+    the case lies in; a closed case keeps the grids of its time. Whose area a row is in for those who may see
+    it (``scope_code``) follows.
     """
-    return LinkCounts(
+    counts = LinkCounts(
         devices=connection.execute(_DEVICES).rowcount,
         components=connection.execute(_COMPONENTS).rowcount,
         workers=connection.execute(_WORKERS).rowcount,
         cases=connection.execute(_CASES).rowcount,
     )
+    connection.execute(_SCOPES)
+    return counts

@@ -149,7 +149,7 @@ SET search_path = public, pg_temp AS $$
         SELECT code::bigint FROM area
         WHERE valid_to IS NULL AND level <> 'unit_grid' AND geom && point AND ST_Intersects(geom, point)
         ORDER BY array_position(
-            ARRAY['responsibility_grid', 'community', 'street', 'district', 'city'], level), id
+            ARRAY['responsibility_grid', 'community', 'street', 'district', 'city'], level), code
         LIMIT 1), 0)
 $$
 """
@@ -271,7 +271,7 @@ DECLARE
     prev bytea;
 BEGIN
     -- One at a time to the end of the transaction: each row covers the one committed before it.
-    PERFORM pg_advisory_xact_lock(7105302);
+    PERFORM pg_advisory_xact_lock(7105303);
     SELECT a.seq, a.hash INTO seq, prev FROM audit AS a ORDER BY a.seq DESC LIMIT 1;
     seq := coalesce(seq, 0) + 1;
     prev := coalesce(prev, decode(repeat('00', 32), 'hex'));
