@@ -8,6 +8,7 @@ from psycopg import sql
 from twin.errors import SetupError, UnavailableError
 from twin.store.engine import async_url, asyncpg_dsn, sync_url
 from twin.store.postgres_binaries import EXTENSIONS
+from twin.store.roles import require_roles
 
 OLDEST_POSTGIS = (3, 3)
 _DURABLE = {
@@ -35,14 +36,15 @@ class ExternalDatabase:
         self.where = sync_url(url).set(drivername="postgresql").render_as_string(hide_password=True)
 
     def start(self) -> None:
-        """Check the database and add the extensions that are missing.
+        """Check the database and add the extensions and roles that are missing.
 
         Raises
         ------
         UnavailableError
             It cannot be reached.
         SetupError
-            PostGIS is missing or too old, pgRouting is missing, or a commit would not be durable.
+            PostGIS is missing or too old, pgRouting is missing, a commit would not be durable, or this
+            account may not make the roles of the server.
         """
         try:
             with psycopg.connect(self._dsn, autocommit=True, connect_timeout=10) as connection:
@@ -50,6 +52,7 @@ class ExternalDatabase:
                 self._check_encoding(connection)
                 self._make_extensions(connection)
                 self._check_postgis(connection)
+                require_roles(connection, self.where)
         except psycopg.OperationalError as error:
             raise UnavailableError(
                 f"the database cannot be reached: {str(error).splitlines()[-1].strip()}",

@@ -95,6 +95,13 @@ BEGIN
                 NULL;  -- another database of the same server makes it at this moment
             END;
         END IF;
+        -- Only where it is not so already: on a server of somebody else its administrator may have done it.
+        IF EXISTS (SELECT FROM pg_roles WHERE rolname = name AND (rolsuper
+            OR rolcanlogin <> (name <> '{AUDIT}') OR rolbypassrls <> (name = '{TWIN}'))) THEN
+            EXECUTE format('ALTER ROLE %I NOSUPERUSER %s %s', name,
+                CASE WHEN name = '{AUDIT}' THEN 'NOLOGIN' ELSE 'LOGIN' END,
+                CASE WHEN name = '{TWIN}' THEN 'BYPASSRLS' ELSE 'NOBYPASSRLS' END);
+        END IF;
     END LOOP;
 END $$
 """
@@ -291,6 +298,8 @@ END $$
     "REVOKE ALL ON FUNCTION audit_append(text, uuid, text, text, text, text, text, text, jsonb) FROM PUBLIC",
     f"GRANT EXECUTE ON FUNCTION audit_append(text, uuid, text, text, text, text, text, text, jsonb) "
     f"TO {APP}, {TWIN}, {AUTH}",
+    # An owner that is no superuser had to allow it, to hand the function over.
+    f"REVOKE CREATE ON SCHEMA public FROM {AUDIT}",
 )
 
 # PostGIS does not say of its operators that they leak nothing, and without that the planner asks the policy
@@ -363,9 +372,6 @@ def _row_security() -> list[str]:
 
 CREATE_STATEMENTS: Final[tuple[str, ...]] = (
     _ROLES,
-    f"ALTER ROLE {APP} LOGIN NOSUPERUSER NOBYPASSRLS",
-    f"ALTER ROLE {AUTH} LOGIN NOSUPERUSER NOBYPASSRLS",
-    f"ALTER ROLE {TWIN} LOGIN NOSUPERUSER BYPASSRLS",
     f"GRANT USAGE ON SCHEMA public TO {', '.join(LOGINS)}",
     *_FUNCTIONS,
     SCOPE_OF,
