@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket
 
 from api import errors, pages
 from api.access.door import Door
+from api.access.oidc import Provider
 from api.access.permissions import require_declared
 from api.edge import Edge
 from api.health import HealthReport
@@ -100,6 +101,7 @@ def create_app(settings: Settings) -> FastAPI:
                 accounts=accounts,
                 door=door,
                 sign_in=SignIn(accounts, Passwords(), sealer),
+                provider=_provider(settings, sealer),
                 sealer=sealer,
                 twin=twin,
                 hub=hub,
@@ -140,6 +142,14 @@ def create_app(settings: Settings) -> FastAPI:
 
     pages.install(app, settings.web_dir)
     return app
+
+
+def _provider(settings: Settings, sealer: Sealer) -> Provider | None:
+    if not settings.oidc_issuer:
+        return None
+    return Provider(
+        settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret.get_secret_value(), sealer
+    )
 
 
 def _operation_id(route: APIRoute) -> str:

@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.door import Door
+from api.access.oidc import Provider
 from api.health import HealthReport
 from api.live.hub import Hub
 from api.sampler import Sampler
@@ -34,6 +35,7 @@ class Runtime:
     accounts: AsyncEngine
     door: Door
     sign_in: SignIn
+    provider: Provider | None
     sealer: Sealer
     twin: Twin
     hub: Hub

@@ -48,6 +48,12 @@ class Settings(BaseSettings):
     """Whether a simulator is expected to run; only for the health report."""
     allowed_hosts: str = ""
     """Further names, parted by commas, a server that listens on this machine only may be called by."""
+    oidc_issuer: str = ""
+    """Identity provider of the staff (OpenID Connect); empty where people sign in with passwords only."""
+    oidc_client_id: str = ""
+    """What the identity provider knows this installation by."""
+    oidc_client_secret: SecretStr = SecretStr("")
+    """The secret that goes with it."""
     web_dir: Path = Path(__file__).resolve().parents[1] / "web" / "dist"
     """Folder of the built web pages."""
     log_level: str = "warning"

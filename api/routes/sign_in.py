@@ -5,18 +5,21 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
 from pydantic import BaseModel, Field
 
 from api.access.caller import Caller
 from api.access.cookies import give_cookie, take_cookies
-from api.access.door import address_of
+from api.access.door import address_of, is_secure
+from api.access.oidc import FLOW_COOKIE, FLOW_S, Provider
 from api.access.permissions import OWN_ACCOUNT, PUBLIC, SIGNED_IN, needs
-from api.runtime import Running
+from api.runtime import Running, Runtime
 from twin.access import credentials
 from twin.access.credentials import LIFETIMES, CredentialKind
 from twin.access.record import Actor, Entry, write
 from twin.access.sign_in import SecondStep, SignedIn, SignInRefusedError
+from twin.errors import NotFoundError
 
 router = APIRouter(tags=["sign-in"])
 
@@ -88,6 +91,57 @@ async def sign_out(
     await running.sign_in.sign_out(caller.identity, caller.address)
     running.door.forget(caller.identity.account_id)
     take_cookies(response)
+
+
+@router.get("/api/sign-in/oidc", status_code=303, dependencies=[needs(PUBLIC)])
+async def leave_for_provider(
+    running: Running,
+    request: Request,
+    after: Annotated[str, Query(max_length=300, pattern=r"^/([\x21-\x2e\x30-\x5b\x5d-\x7e][\x21-\x7e]*)?$")] = "/",
+) -> Response:
+    """Send the browser to the identity provider; `after` is the page to show at the end."""
+    departure = await _provider(running).leave(_return_address(request), after)
+    answer = RedirectResponse(departure.url, 303)
+    answer.set_cookie(
+        FLOW_COOKIE,
+        departure.flow,
+        max_age=FLOW_S,
+        path="/api/sign-in/oidc",
+        secure=is_secure(request.scope),
+        httponly=True,
+        samesite="lax",  # the provider's page sends the browser back here
+    )
+    return answer
+
+
+@router.get("/api/sign-in/oidc/callback", status_code=303, dependencies=[needs(PUBLIC)])
+async def return_from_provider(
+    running: Running,
+    request: Request,
+    state: Annotated[str, Query(max_length=200)],
+    code: Annotated[str, Query(max_length=2_000)],
+) -> Response:
+    """Take the answer of the identity provider, and show the page asked for."""
+    subject, after = await _provider(running).arrive(request.cookies.get(FLOW_COOKIE), state, code)
+    done = await running.sign_in.by_provider(
+        subject.issuer, subject.subject, address_of(request.scope), _agent(request)
+    )
+    answer = RedirectResponse(after, 303)
+    answer.delete_cookie(FLOW_COOKIE, path="/api/sign-in/oidc", httponly=True, samesite="lax")
+    give_cookie(request, answer, done.secret, datetime.now(UTC) + LIFETIMES[CredentialKind.SESSION])
+    return answer
+
+
+def _provider(running: Runtime) -> Provider:
+    if running.provider is None:
+        raise NotFoundError(
+            "this installation has no identity provider", hint="sign in with a password at /sign-in"
+        )
+    return running.provider
+
+
+def _return_address(request: Request) -> str:
+    return f"{request.url.scheme}://{request.url.netloc}/api/sign-in/oidc/callback"
 
 
 class EnrolRequest(BaseModel):

@@ -165,6 +165,31 @@ async def set_password(
     await write(connection, by, Entry("account.password_set", f"account/{name}"))
 
 
+async def link(connection: AsyncConnection, by: Actor, name: str, issuer: str, subject: str) -> None:
+    """Let a person whom an identity provider knows by this subject sign in as an account.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such account.
+    ConflictError
+        Another account is linked to this person.
+    """
+    try:
+        await _changed(
+            connection,
+            "UPDATE account SET oidc_issuer = :issuer, oidc_subject = :subject "
+            "WHERE name = :name AND kind = 'person' RETURNING id",
+            name,
+            "there is no person’s account",
+            issuer=issuer.rstrip("/"),
+            subject=subject,
+        )
+    except IntegrityError as error:
+        raise ConflictError("another account is linked to this person", where="subject") from error
+    await write(connection, by, Entry("account.linked", f"account/{name}", detail={"issuer": issuer}))
+
+
 async def disable(connection: AsyncConnection, by: Actor, name: str, reason: str = "") -> None:
     """Close an account: it cannot sign in, and all its sessions, tokens and sockets end.
 
@@ -374,9 +399,11 @@ async def kind_of(connection: AsyncConnection, account_id: UUID) -> str:
     return str(found.scalar_one())
 
 
-async def _changed(connection: AsyncConnection, statement: str, name: str, missing: str) -> UUID:
+async def _changed(
+    connection: AsyncConnection, statement: str, name: str, missing: str, **values: str
+) -> UUID:
     found: UUID | None = (
-        await connection.execute(text(statement), {"name": name.strip().lower()})
+        await connection.execute(text(statement), {"name": name.strip().lower(), **values})
     ).scalar_one_or_none()
     if found is None:
         raise NotFoundError(f"{missing} “{name[:80]}”", where="name")

@@ -41,6 +41,9 @@ _WORKED = text(
     "UPDATE account SET failures = 0, locked_until = NULL, used_at = now(), "
     "password_hash = coalesce(:rehashed, password_hash) WHERE id = :id"
 )
+_OF_PROVIDER = text(
+    "SELECT id FROM account WHERE oidc_issuer = :issuer AND oidc_subject = :subject AND disabled_at IS NULL"
+)
 _STEP = text(
     "UPDATE account SET totp_step = :step WHERE id = :id AND (totp_step IS NULL OR totp_step < :step) "
     "RETURNING id"
@@ -184,6 +187,25 @@ class SignIn:
                 )
             ).scalar_one_or_none()
         return await self.passwords.fits(hashed, password)
+
+    async def by_provider(self, issuer: str, subject: str, address: str, agent: str | None) -> SignedIn:
+        """Open a session for whom an identity provider vouches; its own second factor is trusted.
+
+        Raises
+        ------
+        SignInRefusedError
+            No open account belongs to this person.
+        """
+        async with self._engine.begin() as connection:
+            row = (await connection.execute(_OF_PROVIDER, {"issuer": issuer, "subject": subject})).first()
+            if row is not None:
+                probe, probe_id = await credentials.issue(connection, row.id, CredentialKind.SECOND)
+                identity = await credentials.find_identity(connection, probe, CredentialKind.SECOND)
+                if identity is not None:
+                    await connection.execute(_WORKED, {"id": row.id, "rehashed": None})
+                    return await self._session(connection, identity, probe_id, address, agent)
+        await self._refuse(Actor(f"{subject[:64]}", None, (), address), None, "provider")
+        raise AssertionError
 
     async def sign_out(self, identity: Identity, address: str) -> None:
         """End a session, with its tickets and sockets."""
