@@ -1,4 +1,4 @@
-"""Count each minute what no table can tell cheaply: who is online, how much came in."""
+"""Count each minute what no table can tell cheaply: who is online, how much came in, and where."""
 
 from __future__ import annotations
 
@@ -9,9 +9,15 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.tally import Tally
+from twin.access.grants import Grants
+from twin.access.roles import DataClass
+from twin.live.board import WORKERS
 from twin.states import State
 from twin.twin import Twin
 
@@ -19,7 +25,9 @@ _log = logging.getLogger("gridtwin.sampler")
 
 PERIOD_S: Final = 60.0
 KEPT: Final = 180
-KEPT_MINUTES: Final = 8 * 1440
+KEPT_MINUTES: Final = 49 * 60
+"""Minutes of observations; the timeline shows two days, and the day may be an hour longer."""
+
 _COUNT_S: Final = 10.0
 _LOOK_BACK_H: Final = 48
 _LOOK_BACK_TIMEOUT_MS: Final = 60_000
@@ -36,18 +44,19 @@ _BEFORE: Final = text(
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """What the board and the door of observations said at one time (Unix seconds)."""
+    """What the board said at one time (Unix seconds), of what one caller may see."""
 
     at_s: float
     devices: int
     online: int
-    abnormal: int
-    workers: int
     workers_online: int
 
 
 class Sampler:
     """Samples of the last three hours, the newest last, and observations stored by minute.
+
+    Everything is kept by the area it lies in, so that the past that a caller is told is the past of what
+    they may see. Of the time before this process began only the whole is known.
 
     Parameters
     ----------
@@ -60,45 +69,68 @@ class Sampler:
     def __init__(self, twin: Twin, engine: AsyncEngine) -> None:
         self._twin = twin
         self._engine = engine
-        self._counted = 0
-        self.samples: deque[Sample] = deque(maxlen=KEPT)
-        self.minutes: dict[int, int] = {}
-        """Observations stored, by Unix minute."""
-        self.known_since_s = time.time()
-        """Unix time from which `minutes` is complete."""
+        self._counted = np.zeros(0, np.int64)
+        self._samples: deque[tuple[float, Tally]] = deque(maxlen=KEPT)
+        self._minutes: dict[int, Tally] = {}
+        """Observations of devices and of workers since this process began, by Unix minute."""
+        self._before: dict[int, int] = {}
+        self._began_s = time.time()
+        self._known_since_s = self._began_s
 
-    def now(self) -> Sample:
-        """Count now."""
+    def now(self, grants: Grants) -> Sample:
+        """Count now what grants let their holder see."""
+        return _told(time.time(), self._look(), grants)
+
+    def samples(self, grants: Grants) -> list[Sample]:
+        """Return the samples of what grants let their holder see, the newest last."""
+        return [_told(at_s, tally, grants) for at_s, tally in self._samples]
+
+    def _look(self) -> Tally:
         board = self._twin.board
-        n = board.count
-        rows = board.device_id[:n] != 0
-        state = board.state[:n]
-        device = rows & (board.layer[:n] == 0)
-        worker = rows & (board.layer[:n] == 1)
-        online = (state != State.OFFLINE) & (state != State.UNKNOWN)
-        return Sample(
-            at_s=time.time(),
-            devices=int(device.sum()),
-            online=int((device & online).sum()),
-            abnormal=int((device & (state >= State.WARNING)).sum()),
-            workers=int(worker.sum()),
-            workers_online=int((worker & online).sum()),
-        )
+        rows = np.flatnonzero(board.device_id[: board.count])
+        worker = board.layer[rows] == WORKERS
+        online = (board.state[rows] != State.OFFLINE) & (board.state[rows] != State.UNKNOWN)
+        counts = np.stack([~worker, ~worker & online, worker & online], axis=1)
+        return Tally.of(board.scope_code[rows], counts, self._samples[-1][1] if self._samples else None)
 
     def count(self) -> None:
         """Add what was stored since the last call to the present minute."""
-        stored = self._twin.totals.stored
+        board = self._twin.board
+        stored = board.stored[: board.count].copy()
+        stored[: len(self._counted)] -= self._counted
+        self._counted = board.stored[: board.count].copy()
+        rows = np.flatnonzero(stored > 0)  # the count of a device that was removed is gone with its row
+        if not len(rows):
+            return
+        worker = board.layer[rows] == WORKERS
+        counts = np.stack([np.where(worker, 0, stored[rows]), np.where(worker, stored[rows], 0)], axis=1)
         minute = int(time.time() // 60)
-        self.minutes[minute] = self.minutes.get(minute, 0) + stored - self._counted
-        self._counted = stored
-        for old in [m for m in self.minutes if m < minute - KEPT_MINUTES]:
-            del self.minutes[old]
+        like = next(reversed(self._minutes.values()), None)
+        came = Tally.of(board.scope_code[rows], counts, like)
+        already = self._minutes.get(minute)
+        self._minutes[minute] = came if already is None else already.plus(came, like)
+        for kept in (self._minutes, self._before):
+            for old in [m for m in kept if m < minute - KEPT_MINUTES]:
+                del kept[old]
 
-    def observations(self, begin_s: float, end_s: float) -> int | None:
-        """Return how many observations were stored in a span of whole minutes; None where it is not known."""
-        if begin_s < self.known_since_s - 60.0 or begin_s > time.time():
+    def observations(self, begin_s: float, end_s: float, grants: Grants) -> int | None:
+        """Return how many observations that grants let their holder see were stored in whole minutes.
+
+        None where it is not known: before the count began, and in the future.
+        """
+        places, workers = grants.scope(DataClass.PLACE), grants.scope(DataClass.WORKER)
+        whole = places.whole and workers.whole
+        known_since_s = self._known_since_s if whole else self._began_s
+        if begin_s < known_since_s - 60.0 or begin_s > time.time():
             return None
-        return sum(self.minutes.get(m, 0) for m in range(int(begin_s // 60), int(end_s // 60)))
+        total = 0
+        for minute in range(int(begin_s // 60), int(end_s // 60)):
+            if whole:
+                total += self._before.get(minute, 0)
+            tally = self._minutes.get(minute)
+            if tally is not None:
+                total += int(tally.within(places)[0] + tally.within(workers)[1])
+        return total
 
     async def run(self) -> None:
         """Sample until cancelled."""
@@ -109,7 +141,7 @@ class Sampler:
                 self.count()
                 if time.monotonic() >= next_sample:
                     next_sample = time.monotonic() + PERIOD_S
-                    self.samples.append(self.now())
+                    self._samples.append((time.time(), self._look()))
                 await asyncio.sleep(_COUNT_S)
         finally:
             before.cancel()
@@ -119,8 +151,13 @@ class Sampler:
             async with self._engine.connect() as connection:
                 await connection.execute(text(f"SET LOCAL statement_timeout = {_LOOK_BACK_TIMEOUT_MS}"))
                 rows = await connection.execute(_BEFORE, {"hours": _LOOK_BACK_H, "before": before_s})
-                for minute, n in rows:
-                    self.minutes[minute] = self.minutes.get(minute, 0) + n
-            self.known_since_s = before_s - _LOOK_BACK_H * 3600
+                self._before = {row.minute: row.n for row in rows}
+            self._known_since_s = before_s - _LOOK_BACK_H * 3600
         except Exception as error:
             _log.warning("how much was stored before the start is not known: %s", error)
+
+
+def _told(at_s: float, tally: Tally, grants: Grants) -> Sample:
+    of_places: NDArray[np.int64] = tally.within(grants.scope(DataClass.PLACE))
+    of_workers: NDArray[np.int64] = tally.within(grants.scope(DataClass.WORKER))
+    return Sample(at_s, int(of_places[0]), int(of_places[1]), int(of_workers[2]))

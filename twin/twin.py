@@ -240,6 +240,7 @@ class Twin:
             result.duplicate = len(mine) - result.stored
             result.late = int((mine & ~in_order[begin:end]).sum())
             self.totals.stored += result.stored
+            np.add.at(self.board.stored, job.seen.row[mine], 1)
             self.totals.duplicate += result.duplicate
             self.totals.late += result.late
             begin = end

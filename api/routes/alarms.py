@@ -8,8 +8,10 @@ from datetime import datetime
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
+from api.access.caller import Caller
+from api.access.permissions import does, needs, reads
 from api.routes.answers import (
     AreaRef,
     Names,
@@ -19,8 +21,10 @@ from api.routes.answers import (
     property_names,
     state_name,
 )
-from api.rows import Row, fetch, fetch_one
-from api.runtime import Running, Runtime
+from api.rows import Row
+from api.runtime import Runtime
+from twin.access.record import Entry, write
+from twin.access.roles import Act, DataClass
 from twin.rules.alarms import acknowledge
 
 router = APIRouter(tags=["alarms"])
@@ -104,29 +108,29 @@ _COUNTS: Final = """
     SELECT count(*) FILTER (WHERE cleared_at IS NULL) AS open,
            count(*) FILTER (WHERE cleared_at IS NULL AND acknowledged_at IS NULL) AS unacknowledged,
            count(*) FILTER (WHERE raised_at > now() - interval '1 hour') AS last_hour
-    FROM alarm WHERE cleared_at IS NULL OR raised_at > now() - interval '1 hour'"""
+    FROM alarm JOIN device ON device.id = alarm.device_id
+    WHERE cleared_at IS NULL OR raised_at > now() - interval '1 hour'"""
 
 
 @router.get("/api/alarms")
 async def list_alarms(
-    running: Running,
+    caller: Annotated[Caller, needs(reads(DataClass.ALARM))],
     _state: Annotated[Literal["open"], Query(alias="state")] = "open",
     limit: Annotated[int, Query(ge=1, le=500, description="most groups")] = 200,
 ) -> AlarmsAnswer:
     """Return the open alarms in groups; `load_per_10_min` is the mean of the last hour."""
-    latitude = await fetch_one(
-        running.engine,
+    latitude = await caller.fetch_one(
         """SELECT avg(ST_Y(d.geom)) AS lat FROM alarm JOIN device AS d ON d.id = alarm.device_id
            WHERE alarm.cleared_at IS NULL""",
     )
     lat = float((latitude or {}).get("lat") or 0.0)
     eps = GROUP_RADIUS_M / max(0.05, math.cos(math.radians(lat)))
-    rows = await fetch(running.engine, _OPEN, most=MOST_ALARMS, eps=eps)
-    counts = await fetch_one(running.engine, _COUNTS) or {}
+    rows = await caller.fetch(_OPEN, most=MOST_ALARMS, eps=eps)
+    counts = await caller.fetch_one(_COUNTS) or {}
     grouped: dict[tuple[str, int], list[Row]] = defaultdict(list)
     for row in rows:
         grouped[row["kind"], row["cluster"]].append(row)
-    groups = [_group(running, members) for members in grouped.values()]
+    groups = [_group(caller.running, members) for members in grouped.values()]
     groups.sort(key=lambda group: (-_severity(group.members), -group.since.timestamp()))
     return AlarmsAnswer(
         groups=groups[:limit],
@@ -189,14 +193,15 @@ def _group(running: Runtime, rows: list[Row]) -> AlarmGroup:
 
 
 class AcknowledgeRequest(BaseModel):
-    """Which alarms, and who has seen them."""
+    """Which alarms; who has seen them is whoever is signed in."""
+
+    model_config = ConfigDict(extra="forbid")
 
     alarm_ids: list[Annotated[int, Field(ge=1, le=2**53 - 1)]] = Field(min_length=1, max_length=10_000)
-    by: str = Field(min_length=1, max_length=200, pattern="^[^\\x00]*$")
 
 
 class AcknowledgeAnswer(BaseModel):
-    """How many were acknowledged now, had been already, and do not exist."""
+    """How many were acknowledged now, had been already, and are not there for whoever asks."""
 
     acknowledged: int
     already: int
@@ -204,7 +209,18 @@ class AcknowledgeAnswer(BaseModel):
 
 
 @router.post("/api/alarms/acknowledge")
-async def acknowledge_alarms(running: Running, body: AcknowledgeRequest) -> AcknowledgeAnswer:
-    """Note that a person has seen alarms; doing it twice changes nothing."""
-    result = await acknowledge(running.writing, body.alarm_ids, body.by, catalog=running.twin.catalog)
+async def acknowledge_alarms(
+    caller: Annotated[Caller, needs(does(Act.ACKNOWLEDGE_ALARM))], body: AcknowledgeRequest
+) -> AcknowledgeAnswer:
+    """Note that the caller has seen alarms; doing it twice changes nothing.
+
+    Alarms that the caller does not see, or may not acknowledge where they are, count as unknown.
+    """
+    by = (caller.identity.display_name.strip() or caller.identity.name)[:200]
+    async with caller.transaction() as connection:
+        result = await acknowledge(connection, body.alarm_ids, by, catalog=caller.running.twin.catalog)
+        if result.ids:
+            about = f"alarm/{result.ids[0]}" if len(result.ids) == 1 else "alarms"
+            entry = Entry("alarm.acknowledged", about, detail={"alarms": result.ids, "by": by})
+            await write(connection, caller.actor, entry)
     return AcknowledgeAnswer(acknowledged=result.acknowledged, already=result.already, unknown=result.unknown)

@@ -9,7 +9,9 @@ from fastapi import Path
 from pydantic import BaseModel
 
 from api.rows import Row
+from twin.access.masking import mask_name
 from twin.catalog import Catalog, DeviceKind, ObservedProperty
+from twin.live.board import WORKERS
 from twin.states import State
 
 DeviceId = Annotated[
@@ -63,9 +65,16 @@ def limits_of(observed: ObservedProperty) -> list[LimitAnswer]:
     ]
 
 
-def device_names(catalog: Catalog, kind: str, uid: str, name: str | None, name_en: str | None) -> Names:
-    """Return what a device is called: its own name, else its kind and its number."""
+def device_names(
+    catalog: Catalog, kind: str, uid: str, name: str | None, name_en: str | None, *, own: bool = False
+) -> Names:
+    """Return what a device is called: its own name, else its kind and its number.
+
+    A tracker is named after the worker who carries it: that name is masked, but for the worker (``own``).
+    """
     row = catalog.by_name.get(kind)
+    if row is not None and row.layer == WORKERS and not own:
+        name, name_en = mask_name(name), mask_name(name_en)
     short = uid.rsplit("-", 1)[-1][-8:]
     zh = name or f"{row.zh if row else kind} {short}"
     en = name_en or (name if name and name.isascii() else None) or f"{row.en if row else kind} {short}"
@@ -104,11 +113,11 @@ AREA_JOINS = """
 
 AREA_JOINS_BY_POINT = """
     LEFT JOIN LATERAL (SELECT * FROM area WHERE valid_to IS NULL AND level = 'unit_grid'
-        AND ST_Intersects(area.geom, {point}) LIMIT 1) AS ug ON true
+        AND area.geom && {point} AND ST_Intersects(area.geom, {point}) LIMIT 1) AS ug ON true
     LEFT JOIN LATERAL (SELECT * FROM area WHERE valid_to IS NULL AND level = 'responsibility_grid'
-        AND ST_Intersects(area.geom, {point}) LIMIT 1) AS rg ON true
+        AND area.geom && {point} AND ST_Intersects(area.geom, {point}) LIMIT 1) AS rg ON true
     LEFT JOIN LATERAL (SELECT * FROM area WHERE valid_to IS NULL AND level = 'community'
-        AND ST_Intersects(area.geom, {point}) LIMIT 1) AS cm ON true"""
+        AND area.geom && {point} AND ST_Intersects(area.geom, {point}) LIMIT 1) AS cm ON true"""
 """Joins of the areas at a point."""
 
 

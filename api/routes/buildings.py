@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from api.access.caller import Caller
+from api.access.permissions import needs, reads
 from api.errors import NOT_FOUND
 from api.routes.answers import AREA_COLUMNS, AREA_JOINS_BY_POINT, AreasOfThing, Names, RowId, areas_of
-from api.rows import fetch_one
-from api.runtime import Running
+from twin.access.roles import DataClass
 from twin.errors import NotFoundError
 
 router = APIRouter(tags=["places"], responses=NOT_FOUND)
@@ -33,10 +36,11 @@ class BuildingAnswer(BaseModel):
 
 
 @router.get("/api/buildings/{id}")
-async def get_building(running: Running, building_id: RowId) -> BuildingAnswer:
+async def get_building(
+    caller: Annotated[Caller, needs(reads(DataClass.PLACE))], building_id: RowId
+) -> BuildingAnswer:
     """Return one present building and how many devices are in it."""
-    row = await fetch_one(
-        running.engine,
+    row = await caller.fetch_one(
         f"""
         SELECT b.id, b.name, b.name_en, b.height_m, b.min_height_m, b.levels, b.height_source, b.kind,
                b.address, b.footprint_m2, ST_X(p.geom) AS lon, ST_Y(p.geom) AS lat, {AREA_COLUMNS},

@@ -8,11 +8,15 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from api.access.caller import Caller
+from api.access.permissions import needs, reads
 from api.routes.answers import AreaRef, Names, area_columns, area_ref
-from api.rows import Row, fetch, fetch_one
-from api.runtime import Running
+from api.rows import Row
+from twin.access.roles import DataClass
 
 router = APIRouter(tags=["cases"])
+
+Reader = Annotated[Caller, needs(reads(DataClass.CASE))]
 
 STAGE_NAMES_ZH: Final = {
     "collected": "信息收集",
@@ -74,13 +78,13 @@ _COUNTS: Final = f"""
 
 @router.get("/api/cases")
 async def list_cases(
-    running: Running,
+    caller: Reader,
     is_open: Annotated[bool, Query(alias="open")] = True,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 200,
 ) -> CasesAnswer:
     """Return open (or closed) cases; `due_soon` is due within two hours."""
-    rows = await fetch(running.engine, _CASES, open=is_open, limit=limit)
-    counts = await fetch_one(running.engine, _COUNTS) or {}
+    rows = await caller.fetch(_CASES, open=is_open, limit=limit)
+    counts = await caller.fetch_one(_COUNTS) or {}
     return CasesAnswer(cases=[_case(row) for row in rows], **counts)
 
 
@@ -105,11 +109,10 @@ class CasePoint(BaseModel):
 
 @router.get("/api/cases/points")
 async def list_case_points(
-    running: Running, limit: Annotated[int, Query(ge=1, le=5_000)] = 2_000
+    caller: Reader, limit: Annotated[int, Query(ge=1, le=5_000)] = 2_000
 ) -> list[CasePoint]:
     """Return the places of the open cases, for the map."""
-    rows = await fetch(
-        running.engine,
+    rows = await caller.fetch(
         """SELECT id, number, stage, ST_X(geom) AS lon, ST_Y(geom) AS lat FROM case_file
            WHERE closed_at IS NULL ORDER BY id DESC LIMIT :limit""",
         limit=limit,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from api.access.permissions import SIGNED_IN, needs
 from api.routes.answers import LimitAnswer, limits_of
 from api.runtime import Running
 from twin.catalog import DeviceKind
@@ -81,7 +82,7 @@ class CatalogAnswer(BaseModel):
     case_sources: list[SourceAnswer]
 
 
-@router.get("/api/catalog", tags=["scene"])
+@router.get("/api/catalog", tags=["scene"], dependencies=[needs(SIGNED_IN)])
 async def get_catalog(running: Running) -> CatalogAnswer:
     """Return the states, the kinds of devices with their properties and limits, the sources of cases."""
     catalog = running.twin.catalog

@@ -9,6 +9,8 @@ import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from api.access.caller import Caller
+from api.access.permissions import needs, reads
 from api.errors import NOT_FOUND
 from api.routes.answers import (
     AREA_COLUMNS,
@@ -24,12 +26,15 @@ from api.routes.answers import (
     moment,
     state_name,
 )
-from api.rows import Row, fetch, fetch_one
-from api.runtime import Running, Runtime
+from api.rows import Row
+from api.runtime import Runtime
+from twin.access.roles import DataClass
 from twin.catalog import DeviceKind, ObservedProperty
 from twin.errors import NotFoundError
 
 router = APIRouter(tags=["devices"], responses=NOT_FOUND)
+
+Reader = Annotated[Caller, needs(reads(DataClass.PLACE))]
 
 EARTH_M: Final = 6_371_008.8  # mean radius
 
@@ -102,19 +107,37 @@ _DEVICE: Final = f"""
     WHERE d.id = :id AND d.valid_to IS NULL"""
 
 
-async def read_device(running: Runtime, device_id: int) -> tuple[Row, int]:
+def find_row(caller: Caller, device_id: int) -> int:
+    """Return the row of a device on the board.
+
+    Raises
+    ------
+    NotFoundError
+        There is no present device of this number, or it lies where the caller sees nothing.
+    """
+    row = caller.running.twin.board.row_of_id.get(device_id)
+    if row is None or not caller.sees(np.array([row]))[0]:
+        raise _not_there(device_id)
+    return row
+
+
+async def read_device(caller: Caller, device_id: int) -> tuple[Row, int]:
     """Return the database row of a device and its row on the board.
 
     Raises
     ------
     NotFoundError
-        There is no present device of this number.
+        There is no present device of this number, or it lies where the caller sees nothing.
     """
-    found = await fetch_one(running.engine, _DEVICE, id=device_id)
-    row = running.twin.board.row_of_id.get(device_id)
-    if found is None or row is None:
-        raise NotFoundError(f"there is no device {device_id}", where="id", hint="search with /api/search?q=")
+    row = find_row(caller, device_id)
+    found = await caller.fetch_one(_DEVICE, id=device_id)
+    if found is None:
+        raise _not_there(device_id)
     return found, row
+
+
+def _not_there(device_id: int) -> NotFoundError:
+    return NotFoundError(f"there is no device {device_id}", where="id", hint="search with /api/search?q=")
 
 
 def kind_of(running: Runtime, row: int) -> DeviceKind:
@@ -122,8 +145,9 @@ def kind_of(running: Runtime, row: int) -> DeviceKind:
     return running.twin.catalog.by_code[int(running.twin.board.kind[row])]
 
 
-def device_answer(running: Runtime, found: Row, row: int) -> dict[str, Any]:
+def device_answer(caller: Caller, found: Row, row: int) -> dict[str, Any]:
     """Return the fields of a `DeviceAnswer`."""
+    running = caller.running
     board = running.twin.board
     kind = kind_of(running, row)
     return {
@@ -131,7 +155,12 @@ def device_answer(running: Runtime, found: Row, row: int) -> dict[str, Any]:
         "uid": found["uid"],
         "kind": found["kind"],
         "name": device_names(
-            running.twin.catalog, found["kind"], found["uid"], found["name"], found["name_en"]
+            running.twin.catalog,
+            found["kind"],
+            found["uid"],
+            found["name"],
+            found["name_en"],
+            own=found["id"] == caller.grants.tracker_id,
         ),
         "state": state_name(int(board.state[row])),
         "since": found["state_changed_at"],
@@ -184,10 +213,10 @@ def _property(running: Runtime, row: int, observed: ObservedProperty) -> DeviceP
 
 
 @router.get("/api/devices/{id}")
-async def get_device(running: Running, device_id: DeviceId) -> DeviceAnswer:
+async def get_device(caller: Reader, device_id: DeviceId) -> DeviceAnswer:
     """Return one device with its present values, its place, its building and its areas."""
-    found, row = await read_device(running, device_id)
-    return DeviceAnswer(**device_answer(running, found, row))
+    found, row = await read_device(caller, device_id)
+    return DeviceAnswer(**device_answer(caller, found, row))
 
 
 class HistoryAnswer(BaseModel):
@@ -216,7 +245,7 @@ _HISTORY: Final = """
 
 @router.get("/api/devices/{id}/history")
 async def get_device_history(
-    running: Running,
+    caller: Reader,
     device_id: DeviceId,
     name: Annotated[
         str, Query(alias="property", max_length=64, description="the device's first when left out")
@@ -225,13 +254,12 @@ async def get_device_history(
     points: Annotated[int, Query(ge=10, le=5_000)] = 600,
 ) -> HistoryAnswer:
     """Return the past of one property, thinned in the database to at most `points` steps."""
-    _, row = await read_device(running, device_id)
-    kind = kind_of(running, row)
+    row = find_row(caller, device_id)
+    kind = kind_of(caller.running, row)
     observed = kind.property(name) if name else kind.properties[0]
     end = datetime.now(UTC)
     begin = end - timedelta(hours=hours)
-    found = await fetch(
-        running.engine,
+    found = await caller.fetch(
         _HISTORY,
         id=device_id,
         slot=observed.slot,
@@ -239,7 +267,7 @@ async def get_device_history(
         end=end.timestamp(),
         points=points,
     )
-    expected_s = max(float(running.twin.board.expected_s[row]), (end - begin).total_seconds() / points)
+    expected_s = max(float(caller.running.twin.board.expected_s[row]), (end - begin).total_seconds() / points)
     times = [float(step["at"]) for step in found]
     gaps = [
         (a, b)
@@ -273,24 +301,23 @@ class NeighbourAnswer(BaseModel):
 
 @router.get("/api/devices/{id}/neighbours")
 async def list_neighbours(
-    running: Running,
+    caller: Reader,
     device_id: DeviceId,
     limit: Annotated[int, Query(ge=1, le=50)] = 6,
     radius_m: Annotated[float, Query(gt=0, le=5_000, allow_inf_nan=False)] = 300.0,
 ) -> list[NeighbourAnswer]:
-    """Return the devices around one, its own kind first, then by distance."""
+    """Return the devices around one that the caller sees, its own kind first, then by distance."""
+    running = caller.running
     board = running.twin.board
-    row = board.row_of_id.get(device_id)
-    if row is None:
-        raise NotFoundError(f"there is no device {device_id}", where="id")
+    row = find_row(caller, device_id)
     n = board.count
     distance = _distance_m(float(board.lon[row]), float(board.lat[row]), board.lon[:n], board.lat[:n])
     near = np.flatnonzero((distance <= radius_m) & (board.device_id[:n] != 0))
-    near = near[near != row]
+    near = near[(near != row) & caller.sees(near)]
     order = np.lexsort((distance[near], board.kind[near] != board.kind[row]))
     chosen = near[order][:limit]
     ids = [int(board.device_id[i]) for i in chosen]
-    named = await fetch(running.engine, "SELECT id, name, name_en FROM device WHERE id = ANY(:ids)", ids=ids)
+    named = await caller.fetch("SELECT id, name, name_en FROM device WHERE id = ANY(:ids)", ids=ids)
     names = {row["id"]: row for row in named}
     answers = []
     for i in chosen.tolist():
@@ -302,7 +329,12 @@ async def list_neighbours(
                 uid=board.uid[i],
                 kind=kind.name,
                 name=device_names(
-                    running.twin.catalog, kind.name, board.uid[i], own.get("name"), own.get("name_en")
+                    running.twin.catalog,
+                    kind.name,
+                    board.uid[i],
+                    own.get("name"),
+                    own.get("name_en"),
+                    own=int(board.device_id[i]) == caller.grants.tracker_id,
                 ),
                 distance_m=round(float(distance[i]), 1),
                 value=finite(board.value[i]),

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from api.access.caller import Caller
+from api.access.permissions import PUBLIC, needs, reads
 from api.health import overall
 from api.runtime import Running
 from api.version import version
+from twin.access.roles import DataClass
 
 router = APIRouter()
 
 
+class StateOfPart(BaseModel):
+    """How one part does, in a word: ok, down, off, low, unknown."""
+
+    state: str
+
+
 class HealthAnswer(BaseModel):
-    """How every part does. The answer is 200 as long as the server itself answers."""
+    """How every part does, told to everybody. The answer is 200 as long as the server itself answers."""
+
+    status: str
+    parts: dict[str, StateOfPart]
+
+
+class HealthDetailAnswer(BaseModel):
+    """How every part does, with figures and reasons."""
 
     status: str
     version: str
@@ -24,8 +40,21 @@ class HealthAnswer(BaseModel):
     parts: dict[str, dict[str, Any]]
 
 
-@router.get("/api/health", tags=["operation"])
+@router.get("/api/health", tags=["operation"], dependencies=[needs(PUBLIC)])
 async def get_health(running: Running) -> HealthAnswer:
-    """Return the state of every part."""
+    """Return the state of every part in a word; figures and reasons are in `/api/health/detail`."""
     parts = await running.health.parts()
-    return HealthAnswer(status=overall(parts), version=version(), started_at=running.started_at, parts=parts)
+    return HealthAnswer(
+        status=overall(parts), parts={name: StateOfPart(state=part["state"]) for name, part in parts.items()}
+    )
+
+
+@router.get("/api/health/detail", tags=["operation"])
+async def get_health_detail(
+    running: Running, _caller: Annotated[Caller, needs(reads(DataClass.SYSTEM))]
+) -> HealthDetailAnswer:
+    """Return the state of every part with its figures and reasons, for those who run the installation."""
+    parts = await running.health.parts()
+    return HealthDetailAnswer(
+        status=overall(parts), version=version(), started_at=running.started_at, parts=parts
+    )

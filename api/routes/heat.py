@@ -10,8 +10,10 @@ from fastapi import APIRouter, Query
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from api.access.caller import Caller
+from api.access.permissions import needs, reads
 from api.errors import NOT_FOUND
-from api.runtime import Running, Runtime
+from twin.access.roles import DataClass
 from twin.errors import NotFoundError
 from twin.states import State
 
@@ -32,18 +34,18 @@ class HeatAnswer(BaseModel):
 
 @router.get("/api/heat", responses=NOT_FOUND)
 async def get_heat(
-    running: Running,
+    caller: Annotated[Caller, needs(reads(DataClass.PLACE))],
     name: Annotated[str, Query(alias="property", max_length=64)] = _ABNORMAL,
     resolution: Annotated[int, Query(ge=5, le=11)] = 10,
 ) -> list[HeatAnswer]:
     """Return H3 cells with the number of abnormal devices, or with the mean of an observed property.
 
-    Cells without anything abnormal (or without a value) are left out.
+    Only what the caller sees counts. Cells without anything abnormal (or without a value) are left out.
     """
-    rows, amounts = _abnormal(running) if name == _ABNORMAL else _observed(running, name)
+    rows, amounts = _abnormal(caller) if name == _ABNORMAL else _observed(caller, name)
     if not len(rows):
         return []
-    board = running.twin.board
+    board = caller.running.twin.board
     points = zip(board.lat[rows].tolist(), board.lon[rows].tolist(), strict=True)
     cells = np.array([h3.latlng_to_cell(lat, lon, resolution) for lat, lon in points], np.uint64)
     unique, inverse, counts = np.unique(cells, return_inverse=True, return_counts=True)
@@ -63,27 +65,29 @@ async def get_heat(
     ]
 
 
-def _abnormal(running: Runtime) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    board = running.twin.board
+def _abnormal(caller: Caller) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    board = caller.running.twin.board
     n = board.count
     rows = np.flatnonzero(
         (board.device_id[:n] != 0) & (board.layer[:n] == 0) & (board.state[:n] >= State.WARNING)
     )
+    rows = rows[caller.sees(rows)]
     return rows, np.ones(len(rows))
 
 
-def _observed(running: Runtime, name: str) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    board = running.twin.board
+def _observed(caller: Caller, name: str) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    board = caller.running.twin.board
     n = board.count
     rows, amounts = [], []
     known = False
-    for kind in running.twin.catalog.by_code.values():
+    for kind in caller.running.twin.catalog.by_code.values():
         for observed in kind.properties:
             if observed.name != name:
                 continue
             known = True
             of_kind = (board.kind[:n] == kind.code) & (board.device_id[:n] != 0)
             chosen = np.flatnonzero(of_kind & np.isfinite(board.values[:n, observed.slot]))
+            chosen = chosen[caller.sees(chosen)]
             rows.append(chosen)
             amounts.append(board.values[chosen, observed.slot])
     if not known:

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from api.access.permissions import SIGNED_IN, needs
 from layers import LAYERS
 from layers.declaration import deck_json
 
@@ -33,7 +34,7 @@ def _answer() -> LayersAnswer:
     return LayersAnswer(layers=[deck_json(layer) for layer in LAYERS], legend=legend)
 
 
-@router.get("/api/layers", tags=["scene"])
+@router.get("/api/layers", tags=["scene"], dependencies=[needs(SIGNED_IN)])
 async def get_layers() -> LayersAnswer:
     """Return the deck.gl JSON of all layers and the legend."""
     return _answer()

@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
+from api.access.permissions import PUBLIC, needs
 from api.errors import problem
 
 router = APIRouter(include_in_schema=False)
@@ -23,7 +24,7 @@ min-width:3.5rem}table{border-collapse:collapse;margin:.3rem 0 0 3.5rem}td{paddi
 color:#aeb8c2;vertical-align:top}h3{margin:0;font-size:1rem;font-weight:600}p{margin:.2rem 0 0 3.5rem}"""
 
 
-@router.get("/docs")
+@router.get("/docs", dependencies=[needs(PUBLIC)])
 async def get_manual(request: Request) -> HTMLResponse:
     """Return the list of routes, made from the OpenAPI document."""
     document = request.app.openapi()
@@ -67,7 +68,7 @@ def _shape(schema: dict[str, Any]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-@router.get("/docs/{name}")
+@router.get("/docs/{name}", dependencies=[needs(PUBLIC)])
 async def get_paper(name: str) -> Response:
     """Return one of the project's papers as it is written."""
     file = _DOCS / name

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter
 from pydantic import BaseModel
 
+from api.access.caller import Caller
+from api.access.permissions import needs, reads
 from api.live.messages import PROTOCOL
 from api.routes.answers import Names
-from api.rows import Row, fetch, fetch_one
-from api.runtime import Running
+from api.rows import Row
 from layers.tiles import TILE_LAYERS
+from twin.access.roles import DataClass
 
 router = APIRouter()
 
@@ -103,11 +105,11 @@ def timezone_of(lon: float, lat: float) -> str:
 
 
 @router.get("/api/scene", tags=["scene"])
-async def get_scene(running: Running) -> SceneAnswer:
+async def get_scene(caller: Annotated[Caller, needs(reads(DataClass.PLACE))]) -> SceneAnswer:
     """Return what a page needs to open; an empty database gives the whole world."""
-    extent = await fetch_one(running.engine, _EXTENT)
-    areas = await fetch(running.engine, _TOP)
-    datasets = await fetch_one(running.engine, _DATASETS)
+    extent = await caller.fetch_one(_EXTENT)
+    areas = await caller.fetch(_TOP)
+    datasets = await caller.fetch_one(_DATASETS)
     west, south, east, north = WORLD
     center = (0.0, 20.0)
     if extent is not None and extent["west"] is not None:
@@ -142,7 +144,9 @@ async def get_scene(running: Running) -> SceneAnswer:
         data_date=(datasets or {}).get("data_date"),
         tile_layers={
             layer.name: TileLayerAnswer(
-                version=running.tiles.versions[layer.name], minzoom=layer.min_zoom, maxzoom=layer.max_zoom
+                version=caller.running.tiles.versions[layer.name],
+                minzoom=layer.min_zoom,
+                maxzoom=layer.max_zoom,
             )
             for layer in TILE_LAYERS
         },

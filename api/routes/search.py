@@ -7,9 +7,10 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
+from api.access.caller import Caller
+from api.access.permissions import needs, reads
 from api.routes.answers import Names, device_names
-from api.rows import fetch
-from api.runtime import Running
+from twin.access.roles import DataClass
 from twin.errors import InvalidError
 from twin.model.address import ENTRANCE_EN, ENTRANCE_ZH
 
@@ -29,7 +30,8 @@ class SearchHit(BaseModel):
 
 _ENTRANCE: Final = f"'{ENTRANCE_ZH}', '{ENTRANCE_EN}'"
 
-# One LIKE with the pattern escaped; the exact, then the beginning, then anywhere.
+# One LIKE with the pattern escaped; the exact, then the beginning, then anywhere. A tracker bears the name of
+# its worker, which is masked: who could search by it could guess it.
 _SEARCH: Final = f"""
     WITH hits AS (
         (SELECT 'area' AS type, id, name, name_en, code AS detail, label_point AS geom, NULL AS kind,
@@ -43,8 +45,8 @@ _SEARCH: Final = f"""
         UNION ALL
         (SELECT 'device', id, name, name_en, uid, geom, kind, uid, 1
          FROM device WHERE valid_to IS NULL
-           AND (uid ILIKE :anywhere OR name ILIKE :anywhere OR name_en ILIKE :anywhere
-                OR gb28181_id = :exact) LIMIT :limit)
+           AND (uid ILIKE :anywhere OR gb28181_id = :exact
+                OR kind <> 'worker' AND (name ILIKE :anywhere OR name_en ILIKE :anywhere)) LIMIT :limit)
         UNION ALL
         (SELECT 'building', id, coalesce(name, address), name_en, address, ST_PointOnSurface(geom), NULL,
                 coalesce(name, address), 2
@@ -69,7 +71,7 @@ _SEARCH: Final = f"""
 
 @router.get("/api/search")
 async def search(
-    running: Running,
+    caller: Annotated[Caller, needs(reads(DataClass.PLACE))],
     q: Annotated[str, Query(min_length=1, max_length=100)],
     limit: Annotated[int, Query(ge=1, le=50)] = 12,
 ) -> list[SearchHit]:
@@ -78,8 +80,7 @@ async def search(
     if not words or "\x00" in words:
         raise InvalidError("there is nothing to search for", where="q", hint="write a name or a number")
     escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-    rows = await fetch(
-        running.engine,
+    rows = await caller.fetch(
         _SEARCH,
         anywhere=f"%{escaped}%",
         begins=f"{escaped}%",
@@ -91,7 +92,12 @@ async def search(
         label = Names(zh=row["name"], en=row["name_en"])
         if row["type"] == "device":
             label = device_names(
-                running.twin.catalog, row["kind"], row["detail"], row["name"], row["name_en"]
+                caller.running.twin.catalog,
+                row["kind"],
+                row["detail"],
+                row["name"],
+                row["name_en"],
+                own=row["id"] == caller.grants.tracker_id,
             )
         hits.append(
             SearchHit(

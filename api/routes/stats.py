@@ -7,16 +7,25 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel
 
+from api.access.caller import Caller
+from api.access.permissions import needs, reads
+from api.counting import counting
 from api.errors import NOT_FOUND
-from api.runtime import Running
 from api.statistics import STATISTICS
-from twin.errors import NotFoundError
+from twin.access.roles import DataClass
+from twin.errors import ForbiddenError, NotFoundError
 
 router = APIRouter(tags=["statistics"])
 
+_BUSINESS = (DataClass.PLACE, DataClass.ALARM, DataClass.CASE, DataClass.WORKER)
+
 
 class StatAnswer(BaseModel):
-    """One number with its trend, oldest first, and where the rows behind it are."""
+    """One number with its trend, oldest first, and where the rows behind it are.
+
+    All are of what the caller sees. Who is told counts only is not told small ones: these are null, and the
+    number itself is ``withheld`` then; `list` is null as well.
+    """
 
     key: str
     zh: str
@@ -27,7 +36,8 @@ class StatAnswer(BaseModel):
     trend: list[float | None]
     note_zh: str
     note_en: str
-    list: str
+    list: str | None
+    withheld: bool
 
 
 class ColumnAnswer(BaseModel):
@@ -47,11 +57,16 @@ class ListAnswer(BaseModel):
 
 
 @router.get("/api/stats")
-async def list_stats(running: Running) -> list[StatAnswer]:
-    """Return the numbers of the wall; a number that nothing stands behind is left out."""
+async def list_stats(
+    caller: Annotated[Caller, needs(reads(*_BUSINESS, counts=True))],
+) -> list[StatAnswer]:
+    """Return the numbers of the wall; one that nothing stands behind, or is not the caller's, is left out."""
     answers = []
     for statistic in STATISTICS:
-        measured = await statistic.measure(running)
+        counted = counting(caller, statistic.data)
+        if counted is None:
+            continue
+        measured = await statistic.measure(counted)
         if measured is None:
             continue
         answers.append(
@@ -65,7 +80,8 @@ async def list_stats(running: Running) -> list[StatAnswer]:
                 trend=measured.trend,
                 note_zh=statistic.note_zh,
                 note_en=statistic.note_en,
-                list=f"/api/stats/{statistic.key}/list",
+                list=f"/api/stats/{statistic.key}/list" if counted.exact else None,
+                withheld=measured.withheld,
             )
         )
     return answers
@@ -73,14 +89,16 @@ async def list_stats(running: Running) -> list[StatAnswer]:
 
 @router.get("/api/stats/{key}/list", responses=NOT_FOUND)
 async def list_behind_stat(
-    running: Running,
+    caller: Annotated[Caller, needs(reads(*_BUSINESS))],
     key: Annotated[str, Path(max_length=40)],
     limit: Annotated[int, Query(ge=1, le=2_000)] = 200,
 ) -> ListAnswer:
-    """Return the rows that a number was counted from."""
+    """Return the rows that a number was counted from, of those that the caller sees."""
     for statistic in STATISTICS:
         if statistic.key == key:
-            columns, rows, total = await statistic.rows(running, limit)
+            if not caller.scope(statistic.data):
+                raise ForbiddenError("the roles of this account tell no rows behind this number", where="key")
+            columns, rows, total = await statistic.rows(caller, limit)
             return ListAnswer(
                 columns=[ColumnAnswer(key=k, zh=zh, en=en) for k, zh, en in columns], rows=rows, total=total
             )

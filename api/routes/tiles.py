@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.access.permissions import SIGNED_IN, needs
 from api.errors import NOT_FOUND
 from api.tiles import parse_tile_path
 
@@ -19,6 +20,7 @@ _NUMBER: Final = "^(0|[1-9][0-9]*)$"
 @router.get(
     "/tiles/{layers}/{z}/{x}/{y}.mvt",
     tags=["scene"],
+    dependencies=[needs(SIGNED_IN)],
     response_class=Response,
     responses={
         200: {"content": {"application/vnd.mapbox-vector-tile": {}}, "description": "Mapbox Vector Tile 2.1"},

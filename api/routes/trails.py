@@ -10,9 +10,14 @@ from typing import Annotated, Final
 import numpy as np
 from fastapi import APIRouter, Query
 from pydantic import BaseModel
+from sqlalchemy import text
 
-from api.rows import Row, fetch
-from api.runtime import Running
+from api.access.caller import Caller
+from api.access.permissions import needs, reads
+from api.rows import Row
+from twin.access.record import Entry, write
+from twin.access.roles import DataClass
+from twin.live.board import WORKERS
 
 router = APIRouter(tags=["workers"])
 
@@ -36,7 +41,7 @@ class TrailAnswer(BaseModel):
 
 
 # The primary key (device, property, time) serves this: one short range per worker.
-_TRAILS: Final = """
+_TRAILS: Final = text("""
     SELECT id, lons, lats, times
     FROM unnest(CAST(:ids AS int4[])) AS w (id), LATERAL (
         SELECT array_agg(lon ORDER BY at) AS lons, array_agg(lat ORDER BY at) AS lats,
@@ -48,32 +53,40 @@ _TRAILS: Final = """
                 AND phenomenon_time >= to_timestamp(:since)
               LIMIT :most) AS fixes
         WHERE (n - 1) % :every = 0) AS trail
-    WHERE times IS NOT NULL"""
+    WHERE times IS NOT NULL""")
+
+_WHO: Final = text("SELECT id FROM worker WHERE device_id = ANY(:ids) ORDER BY id")
 
 
 @router.get("/api/trails")
 async def list_trails(
-    running: Running,
+    caller: Annotated[Caller, needs(reads(DataClass.WORKER))],
     minutes: Annotated[float, Query(gt=0, le=240, allow_inf_nan=False)] = 10.0,
     limit: Annotated[int, Query(ge=1, le=2_000)] = 500,
 ) -> list[TrailAnswer]:
-    """Return the trails of the workers who were heard last, at most `limit` workers."""
-    board = running.twin.board
+    """Return the trails of the workers who were heard last, at most `limit` workers.
+
+    That they were read is on the record, with the workers; where that fails, nothing is answered.
+    """
+    board = caller.running.twin.board
     n = board.count
-    rows = np.flatnonzero((board.layer[:n] == 1) & (board.device_id[:n] != 0) & (board.heard_us[:n] > 0))
+    rows = np.flatnonzero(
+        (board.layer[:n] == WORKERS) & (board.device_id[:n] != 0) & (board.heard_us[:n] > 0)
+    )
+    rows = rows[caller.sees(rows)]
     rows = rows[np.argsort(-board.heard_us[rows], kind="stable")][:limit]
     if not len(rows):
         return []
     interval_s = max(1.0, float(np.median(board.expected_s[rows])))
     every = max(1, int(np.ceil(minutes * 60.0 / interval_s * len(rows) / MOST_POINTS)))
-    found = await fetch(
-        running.engine,
-        _TRAILS,
-        ids=[int(i) for i in board.device_id[rows]],
-        since=time.time() - minutes * 60.0,
-        every=every,
-        most=MOST_POINTS,
-    )
+    ids = [int(i) for i in board.device_id[rows]]
+    asked = {"ids": ids, "since": time.time() - minutes * 60.0, "every": every, "most": MOST_POINTS}
+    async with caller.transaction() as connection:
+        found = [dict(row) for row in (await connection.execute(_TRAILS, asked)).mappings()]
+        workers = list((await connection.execute(_WHO, {"ids": ids})).scalars())
+        about = f"worker/{workers[0]}" if len(workers) == 1 else "workers"
+        entry = Entry("track.read", about, detail={"workers": workers, "minutes": minutes})
+        await write(connection, caller.actor, entry)
     gap_s = max(LEAST_GAP_S, 3.0 * interval_s * every)
     return [trail for row in found for trail in _walks(row, gap_s)]
 

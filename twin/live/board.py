@@ -47,6 +47,7 @@ _COLUMNS: dict[str, tuple[Any, tuple[int, ...], Any]] = {
     "times_us": (np.int64, (SLOTS,), 0),
     "beyond_us": (np.int64, (SLOTS, 3), 0),
     "heard_us": (np.int64, (), 0),
+    "stored": (np.int64, (), 0),
     "position_us": (np.int64, (), 0),
     "expected_s": (np.float32, (), 0.0),
     "link_down": (np.bool_, (), False),
@@ -132,7 +133,8 @@ class Board:
     """Columns of present state; rows never move, and a removed device leaves a hole (``device_id`` 0).
 
     Everything is read and written on the event loop's thread. ``values``, ``states`` and ``times_us`` have
-    one column a property slot, ``times_us`` in Unix µs with 0 for never.
+    one column a property slot, ``times_us`` in Unix µs with 0 for never. ``stored`` counts the observations
+    that were stored since the start.
     """
 
     device_id: NDArray[np.int32]
@@ -151,6 +153,7 @@ class Board:
     times_us: NDArray[np.int64]
     beyond_us: NDArray[np.int64]
     heard_us: NDArray[np.int64]
+    stored: NDArray[np.int64]
     position_us: NDArray[np.int64]
     expected_s: NDArray[np.float32]
     link_down: NDArray[np.bool_]

@@ -8,16 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twin.catalog import Catalog, DeviceKind, load_catalog
-from twin.errors import InvalidError, UnavailableError
+from twin.errors import InvalidError
 from twin.live.board import FLAG_READINGS_SIMULATED, Board
 from twin.live.fold import Transition
 from twin.states import State
 from twin.store.journal import Event, append
-from twin.store.outage import is_outage
 
 # Both statements change nothing when they are run a second time, so that a commit whose answer was lost can
 # be tried again without raising an alarm twice.
@@ -35,7 +33,7 @@ _RAISE = text(
     SET state = excluded.state, worst_state = greatest(old.worst_state, excluded.worst_state),
         value = excluded.value, changed_at = greatest(old.changed_at, excluded.changed_at)
     WHERE old.state <> excluded.state
-    RETURNING id, device_id, property, (xmax = 0) AS is_new
+    RETURNING id, device_id, property, scope_code, (xmax = 0) AS is_new
     """
 )
 _CLEAR = text(
@@ -46,39 +44,40 @@ _CLEAR = text(
                 CAST(:values AS float8[]), CAST(:times AS timestamptz[]))
          AS t (device_id, property, state, value, at)
     WHERE alarm.device_id = t.device_id AND alarm.property = t.property AND alarm.cleared_at IS NULL
-    RETURNING alarm.id, alarm.device_id, alarm.property, false AS is_new
+    RETURNING alarm.id, alarm.device_id, alarm.property, alarm.scope_code, false AS is_new
     """
 )
-_AREA_CODES = text(
+# Locking rows asks the policy of updates: an alarm that the caller may not acknowledge is not found. In
+# order, so that two who acknowledge the same alarms at once wait for, and not against, each other.
+_HOLD = text(
     """
-    SELECT d.id, a.code FROM device d JOIN area a ON a.id = coalesce(d.responsibility_grid_id, d.unit_grid_id)
-    WHERE d.id = ANY(:devices)
+    SELECT alarm.id FROM alarm JOIN device ON device.id = alarm.device_id
+    WHERE alarm.id = ANY(:ids) ORDER BY alarm.id FOR NO KEY UPDATE OF alarm
     """
 )
 _ACKNOWLEDGE = text(
     """
     UPDATE alarm SET acknowledged_at = now(), acknowledged_by = :by
     WHERE id = ANY(:ids) AND acknowledged_at IS NULL
-    RETURNING id, device_id, property, state, value, simulated
+    RETURNING id, device_id, property, state, value, simulated, scope_code
     """
 )
 _DESCRIBE = text(
     """
-    SELECT d.id, d.uid, d.kind, ST_X(d.geom) AS lon, ST_Y(d.geom) AS lat, a.code
-    FROM device d LEFT JOIN area a ON a.id = coalesce(d.responsibility_grid_id, d.unit_grid_id)
-    WHERE d.id = ANY(:devices)
+    SELECT id, uid, kind, ST_X(geom) AS lon, ST_Y(geom) AS lat FROM device WHERE id = ANY(:devices)
     """
 )
-_KNOWN = text("SELECT count(*) FROM alarm WHERE id = ANY(:ids)")
 
 
 @dataclass(frozen=True, slots=True)
 class AcknowledgeResult:
-    """How many alarms were acknowledged now, had been already, and do not exist."""
+    """How many alarms were acknowledged now, had been already, and are not known to whoever asks."""
 
     acknowledged: int
     already: int
     unknown: int
+    ids: tuple[int, ...] = ()
+    """Those acknowledged now."""
 
 
 async def record(conn: AsyncConnection, board: Board, rounds: Sequence[Sequence[Transition]]) -> int:
@@ -97,7 +96,7 @@ async def record(conn: AsyncConnection, board: Board, rounds: Sequence[Sequence[
     -------
     Number of events written.
     """
-    events: list[tuple[str, int, Transition]] = []
+    events: list[Event] = []
     for transitions in rounds:
         begun = [t for t in transitions if t.new >= State.WARNING]
         ended = [t for t in transitions if t.new < State.WARNING <= t.old]
@@ -114,26 +113,30 @@ async def record(conn: AsyncConnection, board: Board, rounds: Sequence[Sequence[
                     if row.is_new
                     else "alarm.changed"
                 )
-                events.append((kind, row.id, t))
+                events.append(_event(board, kind, row, t))
     if not events:
         return 0
-    devices = sorted({int(board.device_id[t.row]) for _, _, t in events})
-    codes = {r.id: r.code for r in await conn.execute(_AREA_CODES, {"devices": devices})}
-    await append(conn, [_event(board, kind, alarm_id, t, codes) for kind, alarm_id, t in events])
+    await append(conn, events)
     return len(events)
 
 
 async def acknowledge(
-    engine: AsyncEngine, alarm_ids: Sequence[int], by: str, *, catalog: Catalog | None = None
+    connection: AsyncConnection, alarm_ids: Sequence[int], by: str, *, catalog: Catalog | None = None
 ) -> AcknowledgeResult:
-    """Note that a person has seen alarms; doing it twice changes nothing.
+    """Note that a person has seen alarms, and tell the journal; doing it twice changes nothing.
+
+    Parameters
+    ----------
+    connection
+        Inside the transaction of whoever acknowledges: what the database does not let them change is not
+        known to them. Commit soon, see `twin.store.journal.append`.
+    by
+        Who has seen them.
 
     Raises
     ------
     InvalidError
         Nobody is named, or there are more than 10,000 alarms.
-    UnavailableError
-        The database is away.
     """
     kinds = (catalog or load_catalog()).by_name
     who = by.strip()
@@ -144,22 +147,17 @@ async def acknowledge(
     ids = sorted({int(i) for i in alarm_ids if 0 < int(i) < 2**63})
     if len(ids) > 10_000:
         raise InvalidError("too many alarms at once", where="alarm_ids", hint="at most 10,000")
-    try:
-        async with engine.begin() as conn:
-            known = int((await conn.execute(_KNOWN, {"ids": ids})).scalar_one())
-            rows = list(await conn.execute(_ACKNOWLEDGE, {"ids": ids, "by": who}))
-            devices = {
-                r.id: r
-                for r in await conn.execute(_DESCRIBE, {"devices": sorted({r.device_id for r in rows})})
-            }
-            await append(conn, [_acknowledged(row, devices[row.device_id], kinds, who) for row in rows])
-    except (SQLAlchemyError, OSError) as error:
-        if is_outage(error):
-            raise UnavailableError(
-                "the database does not answer", where="alarms", hint="try again"
-            ) from error
-        raise
-    return AcknowledgeResult(len(rows), known - len(rows), len(set(alarm_ids)) - known)
+    known = [row.id for row in await connection.execute(_HOLD, {"ids": ids})]
+    rows = list(await connection.execute(_ACKNOWLEDGE, {"ids": known, "by": who}))
+    found = await connection.execute(_DESCRIBE, {"devices": sorted({row.device_id for row in rows})})
+    devices = {device.id: device for device in found}
+    await append(connection, [_acknowledged(row, devices[row.device_id], kinds, who) for row in rows])
+    return AcknowledgeResult(
+        len(rows),
+        len(known) - len(rows),
+        len(set(alarm_ids)) - len(known),
+        tuple(sorted(row.id for row in rows)),
+    )
 
 
 def _arrays(board: Board, transitions: Sequence[Transition]) -> dict[str, list[Any]]:
@@ -172,11 +170,16 @@ def _arrays(board: Board, transitions: Sequence[Transition]) -> dict[str, list[A
     }
 
 
-def _event(board: Board, kind: str, alarm_id: int, t: Transition, codes: dict[int, str]) -> Event:
+def _area_code(scope_code: int) -> str | None:
+    """Return where an event lies: where its alarm lies, so that whoever sees the one sees the other."""
+    return f"{scope_code:015d}" if scope_code else None
+
+
+def _event(board: Board, kind: str, row: Any, t: Transition) -> Event:
     device_kind = board.catalog.by_code[int(board.kind[t.row])]
     device_id = int(board.device_id[t.row])
     data = {
-        "alarm_id": alarm_id,
+        "alarm_id": row.id,
         "device_id": device_id,
         "uid": board.uid[t.row],
         "kind": device_kind.name,
@@ -188,7 +191,7 @@ def _event(board: Board, kind: str, alarm_id: int, t: Transition, codes: dict[in
         "lat": round(float(board.lat[t.row]), 7),
         "simulated": bool(board.flags[t.row] & FLAG_READINGS_SIMULATED),
     }
-    return Event(kind, f"device/{device_id}", data, area_code=codes.get(device_id))
+    return Event(kind, f"device/{device_id}", data, area_code=_area_code(row.scope_code))
 
 
 def _acknowledged(row: Any, device: Any, kinds: Mapping[str, DeviceKind], by: str) -> Event:
@@ -206,4 +209,6 @@ def _acknowledged(row: Any, device: Any, kinds: Mapping[str, DeviceKind], by: st
         "simulated": row.simulated,
         "by": by,
     }
-    return Event("alarm.acknowledged", f"device/{row.device_id}", data, area_code=device.code, actor=by)
+    return Event(
+        "alarm.acknowledged", f"device/{row.device_id}", data, area_code=_area_code(row.scope_code), actor=by
+    )

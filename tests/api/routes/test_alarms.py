@@ -53,18 +53,21 @@ async def test_149_m_is_one_group_and_151_m_is_two(served, client) -> None:
 
 async def test_an_acknowledgement_is_kept_counted_once_and_told_to_every_socket(served, client) -> None:
     await raise_alarm(served, "water-0001", 4)
-    live = LiveClient(served.live)
+    ticket = (await client.post("/api/live/ticket")).json()["ticket"]
+    live = LiveClient(f"{served.live}?ticket={ticket}")
     await live.connect()
     await live.look((104.0, 30.6, 104.1, 30.7), 16.0)
     (member,) = (await client.get("/api/alarms")).json()["groups"][0]["members"]
-    body = {"alarm_ids": [member["alarm_id"], 999_999], "by": "值班长 🙂 O'Neil"}
+    body = {"alarm_ids": [member["alarm_id"], 999_999]}
+    await served.run_sql("UPDATE account SET display_name = '值班长 🙂 O''Neil'")
+    served.runtime.door.forget_all()
     first = await client.post("/api/alarms/acknowledge", json=body)
     assert first.json() == {"acknowledged": 1, "already": 0, "unknown": 1}
     again = await client.post("/api/alarms/acknowledge", json=body)
     assert again.json() == {"acknowledged": 0, "already": 1, "unknown": 1}
     await live.until(lambda: live.events, timeout_s=3.0)
     assert live.events[0]["kind"] == "alarm.acknowledged"
-    assert live.events[0]["data"]["by"] == body["by"]
+    assert live.events[0]["data"]["by"] == "值班长 🙂 O'Neil"
     after = (await client.get("/api/alarms")).json()
     assert (after["open"], after["unacknowledged"], after["groups"][0]["acknowledged"]) == (1, 0, 1)
     events = (await client.get("/api/devices/1/events")).json()
@@ -76,17 +79,16 @@ async def test_an_acknowledgement_is_kept_counted_once_and_told_to_every_socket(
     ("body", "status"),
     [
         (b"{", 400),
-        (b'{"alarm_ids": [1], "by": "\xff"}', 400),
+        (b'{"alarm_ids": [1], "\xff": 1}', 400),
         (b"null", 422),
-        (b'{"alarm_ids": [], "by": "x"}', 422),
-        (b'{"alarm_ids": [1.5], "by": "x"}', 422),
-        (b'{"alarm_ids": [1e999], "by": "x"}', 422),
-        (b'{"alarm_ids": [NaN], "by": "x"}', 422),
-        (b'{"alarm_ids": [-1], "by": "x"}', 422),
-        (b'{"alarm_ids": [99999999999999999999999], "by": "x"}', 422),
-        (b'{"alarm_ids": [1], "by": "   "}', 422),
-        (b'{"alarm_ids": [1], "by": "\\u0000"}', 422),
-        (b'{"alarm_ids": [1]}', 422),
+        (b'{"alarm_ids": []}', 422),
+        (b'{"alarm_ids": [1.5]}', 422),
+        (b'{"alarm_ids": [1e999]}', 422),
+        (b'{"alarm_ids": [NaN]}', 422),
+        (b'{"alarm_ids": [-1]}', 422),
+        (b'{"alarm_ids": [99999999999999999999999]}', 422),
+        (b'{"alarm_ids": [1], "by": "somebody else"}', 422),
+        (b"{}", 422),
     ],
 )
 async def test_a_wrong_acknowledgement_is_refused(

@@ -75,7 +75,7 @@ async def test_a_worker_has_a_name_a_role_and_a_trail(served, client) -> None:
     lon = [104.0602, 104.0604, 104.0606]
     await observe(served, "worker-0001", [4.0, 4.1, 4.2], 10.0, lon, [30.6602] * 3)
     worker = (await client.get("/api/workers/5")).json()
-    assert worker["name"]["zh"] == "周小明"
+    assert (worker["name"], worker["masked"]) == ({"zh": "周*", "en": None}, True)
     assert (worker["role"], worker["on_duty"]) == ("grid_worker", True)
     assert worker["organisation"]["zh"] == "西御河街道办"
     (trail,) = (await client.get("/api/trails?minutes=5")).json()
@@ -232,7 +232,7 @@ async def test_a_real_device_whose_readings_are_made_up_says_so(fresh_city, serv
         connection.execute("UPDATE device SET simulated = false, readings_simulated = uid = 'camera-0001'")
     async with (
         serve(fresh_city, tmp_path) as served,
-        httpx.AsyncClient(base_url=served.url, timeout=20.0) as client,
+        await served.signed_in("manager") as client,
     ):
         told = {}
         for uid in ("camera-0001", "water-0001"):

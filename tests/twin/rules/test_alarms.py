@@ -94,9 +94,12 @@ async def test_acknowledging_is_noted_once_with_the_name(town) -> None:
     async with engine.begin() as conn:
         await record(conn, board, [[Transition(0, 0, 0, 3, 15.0, AT), Transition(1, 0, 0, 4, 21.0, AT)]])
         ids = (await conn.execute(text("SELECT id FROM alarm ORDER BY id"))).scalars().all()
-    first = await acknowledge(engine, [ids[0], 4_000_000], " 张三 ")
+    async with engine.begin() as conn:
+        first = await acknowledge(conn, [ids[0], 4_000_000], " 张三 ")
     assert (first.acknowledged, first.already, first.unknown) == (1, 0, 1)
-    second = await acknowledge(engine, ids, "李四")
+    assert first.ids == (ids[0],)
+    async with engine.begin() as conn:
+        second = await acknowledge(conn, ids, "李四")
     assert (second.acknowledged, second.already, second.unknown) == (1, 1, 0)
     found = await events(engine)
     assert found[2:] == [
@@ -108,5 +111,6 @@ async def test_acknowledging_is_noted_once_with_the_name(town) -> None:
 
 @pytest.mark.parametrize(("ids", "by"), [([1], "  "), ([1], "x" * 201), (range(1, 10_002), "me")])
 async def test_bad_acknowledgement_is_refused(town, ids, by) -> None:
-    with pytest.raises(InvalidError):
-        await acknowledge(town[0], list(ids), by)
+    async with town[0].begin() as conn:
+        with pytest.raises(InvalidError):
+            await acknowledge(conn, list(ids), by)
