@@ -8,6 +8,8 @@ COMMANDS: dict[str, str] = {
     "simulate": "api.cli.simulate",
     "import": "api.cli.importing",
     "check": "api.cli.check",
+    "user": "api.cli.users",
+    "audit": "api.cli.record",
     "bench": "api.cli.bench",
     "test": "api.cli.testing",
 }

@@ -21,6 +21,7 @@ from twin.store.sockets import free_tcp_port
 
 ROOT = Path(__file__).parents[3]
 LONG_RUNNING = ("up", "serve")
+GROUPS = ("import", "user", "audit")
 
 
 def run(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
@@ -49,7 +50,7 @@ def test_all_commands_are_there(group):
     assert sorted(group.commands) == sorted(COMMANDS)
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name != "import"])
+@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in GROUPS])
 def test_every_command_takes_a_data_dir(group, name):
     assert "--data-dir" in options_of(group, name)
 
@@ -57,6 +58,14 @@ def test_every_command_takes_a_data_dir(group, name):
 @pytest.mark.parametrize("name", ["osm", "vector", "devices"])
 def test_every_import_takes_a_data_dir_and_answers_json(group, name):
     assert {"--data-dir", "--json", "--database-url"} <= options_of(group, "import", name)
+
+
+@pytest.mark.parametrize("group_name", ["user", "audit"])
+def test_every_act_on_accounts_and_the_record_takes_a_data_dir_and_answers_json(group, group_name):
+    commands = group.commands[group_name].commands
+    assert commands
+    for name in commands:
+        assert {"--data-dir", "--json", "--database-url"} <= options_of(group, group_name, name)
 
 
 @pytest.mark.parametrize("name", LONG_RUNNING)
@@ -98,6 +107,10 @@ def test_version_is_told_and_light():
         ("simulate",),
         ("simulate", "--devices", "5"),
         ("simulate", "--site-only"),
+        ("user", "add", "zhang.san"),
+        ("user", "list", "--json"),
+        ("audit", "verify"),
+        ("audit", "prune", "--days", "200"),
     ],
 )
 def test_a_mistyped_data_dir_is_refused_and_nothing_is_made(tmp_path, command):

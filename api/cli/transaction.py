@@ -1,0 +1,42 @@
+"""Do one asynchronous piece of work in a transaction of an installation's database, as its owner."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, TypeVar
+
+from api.cli.options import say
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from api.settings import Settings
+
+T = TypeVar("T")
+
+
+def in_transaction(settings: Settings, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    """Join the running database, or start the private one for the moment; do the work and commit.
+
+    Raises
+    ------
+    NotFoundError
+        There is no installation; none is made.
+    TwinError
+        The database cannot be reached, or the work fails: then nothing of it is kept.
+    """
+    import asyncio  # noqa: PLC0415 (loaded only by the commands that need it)
+
+    from api.database import opened_database  # noqa: PLC0415
+    from twin.store.engine import create_async_engine  # noqa: PLC0415
+
+    async def go(url: str) -> T:
+        engine = create_async_engine(url, application_name="gridtwin command", pool_size=1)
+        try:
+            async with engine.begin() as connection:
+                return await work(connection)
+        finally:
+            await engine.dispose()
+
+    with opened_database(settings, say, create=False) as engine:
+        return asyncio.run(go(engine.url.render_as_string(hide_password=False)))
