@@ -23,6 +23,7 @@ BENCHES: dict[str, str] = {
     "front": "bench.front",
     "import": "bench.importing",
     "partition": "bench.partition",
+    "access": "bench.access",
 }
 """Name of the benchmark -> module that holds it."""
 

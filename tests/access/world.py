@@ -67,7 +67,7 @@ def make(url: str) -> World:
 def _past(connection: psycopg.Connection, world: World) -> None:
     """Give every building, device and road a past."""
     for table in ("building", "device", "road"):
-        connection.execute(f"UPDATE {table} SET name = 'renamed'")
+        connection.execute(f"UPDATE {table} SET name_en = 'renamed'")
         for key, code in world.rows[table].items():
             row = _one(
                 connection, "SELECT id FROM feature_history WHERE table_name = %s AND row_id = %s", table, key
@@ -136,9 +136,10 @@ def _things(connection: psycopg.Connection, world: World, code: str, number: int
         "building",
         _one(
             connection,
-            f"INSERT INTO building ({common}, kind, height_m, min_height_m, height_source, footprint_m2) "
-            f"VALUES (%s, %s, '', {square}, 'house', 9, 0, 'estimated', 1) RETURNING id",
-            dataset, ref, at,
+            f"INSERT INTO building ({common}, name, kind, height_m, min_height_m, height_source, "
+            "footprint_m2) "
+            f"VALUES (%s, %s, '', {square}, %s, 'house', 9, 0, 'estimated', 1) RETURNING id",
+            dataset, ref, at, code,
         ),
         scope,
     )  # fmt: skip

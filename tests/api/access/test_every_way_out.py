@@ -1,0 +1,266 @@
+"""Every role at every level asks every route, tile and live room: nothing of another area comes out.
+
+Each thing of the made-up city carries the 15 digits of its grid in its name, so that whatever an answer holds
+can be told by reading the answer's text; who should see what is said by `tests.access.oracle`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+
+import httpx
+import numpy as np
+import pytest
+import websockets
+
+from api.access.door import COOKIE
+from api.access.permissions import permission_of
+from api.live.frames import BlockKind, decode_frame
+from api.routes import ROUTERS
+from tests.access import oracle
+from tests.access.world import LAT, LEVELS, LON, STEP, World, make
+from tests.api.conftest import serving
+from twin.access.credentials import CredentialKind
+
+pytestmark = [pytest.mark.postgis, pytest.mark.timeout(600)]
+
+CODE = re.compile(r"(?<![0-9])(?:water_level-|worker-)?(5101[0-9]{11})(?![0-9])")
+BUSINESS = ("place", "alarm", "case", "worker")
+
+OPEN = {"/api/health", "/docs", "/docs/{name}", "/api/sign-in/oidc", "/api/sign-in/oidc/callback"}
+ANYBODY = {"/api/account", "/api/catalog", "/api/layers"}
+ITEMS = {
+    "/api/devices/{id}": ("device", ""),
+    "/api/devices/{id}/history": ("device", ""),
+    "/api/devices/{id}/neighbours": ("device", ""),
+    "/api/devices/{id}/events": ("device", ""),
+    "/api/buildings/{id}": ("building", ""),
+    "/api/areas/{id}": ("area", ""),
+    "/api/workers/{id}": ("device", "worker"),
+}
+LISTS = {
+    "/api/scene": ("place",),
+    "/api/alarms": ("alarm",),
+    "/api/cases": ("case",),
+    "/api/cases/points": ("case",),
+    "/api/journal": ("alarm", "case"),
+    "/api/groups": ("place",),
+    "/api/groups/{name}/list": ("place",),
+    "/api/heat": ("place",),
+    "/api/search": ("place",),
+    "/api/stats": BUSINESS,
+    "/api/stats/{key}/list": BUSINESS,
+    "/api/timeline": BUSINESS,
+    "/api/trails": ("worker",),
+}
+DUTIES = {
+    "/api/health/detail": ("system", *BUSINESS),
+    "/api/accounts": ("account",),
+    "/api/record": ("audit",),
+}
+POSTED = {
+    "/api/sign-in", "/api/sign-in/code", "/api/sign-out", "/api/account/password", "/api/kiosk/enrol",
+    "/api/live/ticket", "/api/accounts", "/api/accounts/{name}/disable", "/api/accounts/{name}/enable",
+    "/api/accounts/{name}/roles", "/api/accounts/roles/{id}/withdraw", "/api/accounts/{name}/password",
+    "/api/accounts/{name}/credential", "/api/alarms/acknowledge", "/api/workers/{id}/reveal",
+}  # fmt: skip
+TILES = "/tiles/{layers}/{z}/{x}/{y}.mvt"
+QUERIES = {
+    "/api/search": ["?q=water", "?q=510103003003", "?q=C-5101", "?q=工作", "?q=号"],
+    "/api/groups/{name}/list": ["water"],
+    "/api/stats/{key}/list": [
+        "online_devices",
+        "open_alarms",
+        "sensor_first",
+        "on_duty_workers",
+        "open_cases",
+    ],
+    "/api/heat": ["?resolution=9"],
+}
+
+
+def test_every_route_is_in_this_test_and_declares_what_it_asks():
+    """A new route that nobody thought of here is an error by itself."""
+    found = {
+        (method, route.path) for router in ROUTERS for route in router.routes for method in route.methods
+    }
+    expected = {("GET", path) for path in (*OPEN, *ANYBODY, *ITEMS, *LISTS, *DUTIES, TILES)}
+    expected |= {("POST", path) for path in POSTED}
+    assert {f for f in found if f[0] != "HEAD"} == expected
+    for router in ROUTERS:
+        for route in router.routes:
+            assert permission_of(route) is not None, route.path
+
+
+@pytest.fixture(scope="module")
+def made(database):
+    fresh = database.fresh()
+    return fresh, make(fresh.url)
+
+
+def places(world: World) -> list[tuple[str, str]]:
+    """Three siblings on each level below the one city."""
+    chosen = []
+    for level in LEVELS:
+        codes = world.areas[level]
+        chosen += [(code, level) for code in (codes[:2] + codes[-1:] if len(codes) > 2 else codes)]
+    return chosen
+
+
+def may_come_out(world: World, code: str, area: str, level: str) -> bool:
+    """Say whether a code may stand in an answer: it lies in the area, or names an area above it."""
+    if oracle.inside(int(code), area, level):
+        return True
+    above = {name: codes for name, codes in world.areas.items() if code in codes}
+    return any(oracle.above(int(code), name, area, level) for name in above)
+
+
+class Asker:
+    """A client of one role at one area, who notes what it should not have been told."""
+
+    def __init__(self, http: httpx.AsyncClient, world: World, role: str, area: str, level: str) -> None:
+        self.http, self.world = http, world
+        self.role, self.area, self.level = role, area, level
+        self.reads = oracle.READS[role].split()
+        self.wrong: list[str] = []
+
+    async def ask(self, path: str) -> httpx.Response:
+        answer = await self.http.get(path)
+        if answer.status_code >= 500:
+            self.wrong.append(f"{path}: {answer.status_code}")
+        if answer.status_code == 200:
+            for code in sorted(set(CODE.findall(answer.text))):
+                if not may_come_out(self.world, code, self.area, self.level):
+                    self.wrong.append(f"{path} tells of {code}")
+        return answer
+
+    def expect(self, path: str, got: object, wanted: object) -> None:
+        if got != wanted:
+            self.wrong.append(f"{path}: {got} instead of {wanted}")
+
+    async def all(self) -> list[str]:
+        for path in (*ANYBODY, *DUTIES):
+            allowed = path in ANYBODY or bool(set(DUTIES[path]) & set(self.reads))
+            self.expect(path, (await self.ask(path)).status_code, 200 if allowed else 403)
+        await self.items()
+        await self.lists()
+        await self.tiles()
+        return [f"{self.role} at {self.level} {self.area}: {what}" for what in self.wrong]
+
+    async def items(self) -> None:
+        """Ask for single things: the own ones, those beside, and those that lie nowhere."""
+        for path, (table, only) in ITEMS.items():
+            things = [k for k in self.world.rows[table] if not only or self.world.kinds[table][k] == only]
+            seen = oracle.visible(self.world, table, self.role, self.area, self.level)
+            own = [k for k in things if k in seen]
+            foreign = [k for k in things if k not in seen]
+            for key in (*own[:2], *own[-1:], *foreign[:2], *foreign[-1:]):
+                answer = await self.ask(path.replace("{id}", str(key)))
+                allowed = "place" in self.reads or (table == "device" and "worker" in self.reads)
+                wanted = 403 if not allowed else 200 if key in seen else 404
+                self.expect(f"{path} of {key}", answer.status_code, wanted)
+
+    async def lists(self) -> None:
+        for path, classes in LISTS.items():
+            for query in QUERIES.get(path, [""]):
+                concrete = re.sub(r"\{.*?\}", query, path) if "{" in path else path + query
+                answer = await self.ask(concrete)
+                counts = self.role == "planner" and path in ("/api/stats", "/api/timeline")
+                if not (set(classes) & set(self.reads) or counts):
+                    self.expect(concrete, answer.status_code, 403)
+        if "alarm" in self.reads:
+            self.expect("/api/alarms", await self.codes("/api/alarms?limit=500"), self.all_codes("alarm"))
+        if "case" in self.reads:
+            found = (await self.ask("/api/cases?limit=500")).json()
+            numbers = set(re.findall(r"C-([0-9]{15})", json.dumps(found)))
+            self.expect("/api/cases", numbers, self.all_codes("case_file"))
+        if "place" in self.reads:
+            groups = (await self.ask("/api/groups")).json()
+            devices = [
+                k
+                for k in oracle.visible(self.world, "device", self.role, self.area, self.level)
+                if self.world.kinds["device"][k] != "worker"
+            ]
+            self.expect("/api/groups", sum(group["devices"] for group in groups), len(devices))
+
+    def all_codes(self, table: str) -> set[str]:
+        seen = oracle.visible(self.world, table, self.role, self.area, self.level)
+        return {f"{self.world.rows[table][k]:015d}" for k in seen}
+
+    async def codes(self, path: str) -> set[str]:
+        text = (await self.ask(path)).text
+        return set(re.findall(r"water_level-([0-9]{15})", text))
+
+    async def tiles(self) -> None:
+        """Ask for the tile of the own middle, and of the whole strip from afar."""
+        for layers in ("building", "area,unit_grid,area_label", "camera_field,place_label"):
+            for z in (12, 16):
+                x, y = tile_of(LON + 40 * STEP, LAT + STEP / 2, z)
+                answer = await self.http.get(f"/tiles/{layers}/{z}/{x}/{y}.mvt")
+                self.expect(layers, answer.status_code, 200)
+                text = answer.content.decode("latin-1")
+                for code in sorted(set(CODE.findall(text))):
+                    if "place" not in self.reads or not may_come_out(self.world, code, self.area, self.level):
+                        self.wrong.append(f"tile {layers} {z}/{x}/{y} tells of {code}")
+
+
+def tile_of(lon: float, lat: float, z: int) -> tuple[int, int]:
+    n = 1 << z
+    y = (1 - np.arcsinh(np.tan(np.radians(lat))) / np.pi) / 2
+    return int((lon + 180) / 360 * n), int(y * n)
+
+
+@pytest.mark.parametrize("role", oracle.READS)
+async def test_no_way_out_tells_of_another_area(made, tmp_path, role):
+    database, world = made
+    wrong: list[str] = []
+    async with serving(database, tmp_path) as served:
+        for area, level in places(world):
+            secret = await served.secret((role, area))
+            async with httpx.AsyncClient(base_url=served.url, timeout=30.0, cookies={COOKIE: secret}) as http:
+                wrong += await Asker(http, world, role, area, level).all()
+    assert wrong == []
+
+
+@pytest.mark.parametrize("role", oracle.READS)
+async def test_live_rooms_and_journal_tell_nothing_of_another_area(made, tmp_path, role):
+    database, world = made
+    async with serving(database, tmp_path) as served:
+        for area, level in places(world):
+            token = await served.secret((role, area), kind=CredentialKind.TOKEN)
+            ids, texts, counted = await look(served.live, token)
+            seen = oracle.visible(world, "device", role, area, level)
+            assert ids == seen, (role, area, level)
+            assert counted == len(seen), (role, area, level)
+            for code in set(CODE.findall(texts)):
+                assert may_come_out(world, code, area, level), (role, area, level, code)
+
+
+async def look(url: str, token: str) -> tuple[set[int], str, int]:
+    """Look at the whole strip: ids of all things sent, all texts, and the sum of the aggregates from afar."""
+    headers = {"authorization": f"Bearer {token}"}
+    bbox = [LON - 0.1, LAT - 0.1, LON + 0.2, LAT + 0.1]
+    ids: set[int] = set()
+    texts = ""
+    counted = 0
+    async with websockets.connect(url, additional_headers=headers) as socket:
+        for zoom in (15, 8):
+            # From the beginning of the journal, so that all that was told before is told again.
+            resume = {"epoch": 1, "tick": 0, "journal": 0}
+            ask = {"op": "subscribe", "bbox": bbox, "zoom": zoom, "resume": resume}
+            await socket.send(json.dumps(ask))
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    message = await asyncio.wait_for(socket.recv(), 0.4)
+                    if isinstance(message, str):
+                        texts += message
+                        continue
+                    for block in decode_frame(message).blocks:
+                        if block.kind is BlockKind.CELLS:
+                            counted += int(block.columns["count"].sum())
+                        else:
+                            ids |= set(block.columns["id"].tolist())
+    return ids, texts, counted
