@@ -14,10 +14,11 @@ from fastapi.routing import APIRoute
 from starlette.websockets import WebSocket
 
 from api import errors, pages
+from api.access.permissions import IDENTITY_KEY
 from api.edge import Edge
 from api.health import HealthReport
 from api.ingest import Ingest
-from api.live.hub import Hub
+from api.live.hub import CLOSE_SIGNED_OUT, Hub
 from api.live.socket import serve_live
 from api.notices import NoticeListener
 from api.routes import ROUTERS
@@ -105,7 +106,12 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.websocket("/live")
     async def live(websocket: WebSocket) -> None:
-        await serve_live(websocket, websocket.app.state.runtime.hub)
+        identity = websocket.scope.get(IDENTITY_KEY)
+        if identity is None:
+            await websocket.accept()  # a browser tells its page the code of an open socket only
+            await websocket.close(CLOSE_SIGNED_OUT, "sign in first")
+            return
+        await serve_live(websocket, websocket.app.state.runtime.hub, identity)
 
     pages.install(app, settings.web_dir)
     return app
