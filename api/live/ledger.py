@@ -80,13 +80,12 @@ class Ledger:
         self.rooms = CellIndex()
         self.tick = 0
         self.layout = 0
-        """Grows when other things are in some room of layer 0, or who sees them may have changed."""
+        """Grows when other things are in some room of layer 0."""
         self.key: NDArray[np.int32] = np.full(0, -1, np.int32)
         self.changed_tick: NDArray[np.uint32] = np.empty(0, np.uint32)
         self.moved_tick: NDArray[np.uint32] = np.empty(0, np.uint32)
         self.key_tick: NDArray[np.uint32] = np.empty(0, np.uint32)
         self._departures: deque[tuple[int, Departures]] = deque()
-        self._placements = -1
 
     @property
     def horizon(self) -> int:
@@ -127,9 +126,6 @@ class Ledger:
         self._grow_keys()
         for keys in (self.key[moved], self.key[updated], departures.keys):
             self.key_tick[keys] = self.tick
-        if self._placements != board.placements:
-            self._placements = board.placements
-            self.layout += 1
         return Step(updated, moved, departures)
 
     def _grow(self) -> None:
