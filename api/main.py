@@ -16,11 +16,11 @@ from starlette.websockets import WebSocket
 from api import errors, pages
 from api.access.door import Door
 from api.access.oidc import Provider
-from api.access.permissions import require_declared
+from api.access.permissions import IDENTITY_KEY, require_declared
 from api.edge import Edge
 from api.health import HealthReport
 from api.ingest import Ingest
-from api.live.hub import Hub
+from api.live.hub import CLOSE_SIGNED_OUT, Hub
 from api.live.socket import serve_live
 from api.notices import NoticeListener
 from api.routes import ROUTERS
@@ -138,7 +138,12 @@ def create_app(settings: Settings) -> FastAPI:
 
     @app.websocket("/live")
     async def live(websocket: WebSocket) -> None:
-        await serve_live(websocket, websocket.app.state.runtime.hub)
+        identity = websocket.scope.get(IDENTITY_KEY)
+        if identity is None:
+            await websocket.accept()  # a browser tells its page the code of an open socket only
+            await websocket.close(CLOSE_SIGNED_OUT, "sign in first")
+            return
+        await serve_live(websocket, websocket.app.state.runtime.hub, identity)
 
     pages.install(app, settings.web_dir)
     return app

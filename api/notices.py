@@ -13,7 +13,7 @@ import orjson
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.door import Door
-from api.live.hub import KEPT_EVENTS, Hub
+from api.live.hub import CLOSE_RIGHTS_CHANGED, KEPT_EVENTS, Hub
 from api.tiles import TileStore
 from twin.access import credentials
 from twin.store import journal
@@ -117,7 +117,7 @@ class NoticeListener:
             _log.warning("a notice about an account cannot be read: %.100s", payload)
             return
         self._door.forget(account_id)
-        self._hub.end(account_id)
+        self._hub.end(account_id, CLOSE_RIGHTS_CHANGED, "come back: what you may see is another now")
 
     def _on_journal(self, _connection: object, _pid: int, _channel: str, _payload: object) -> None:
         self._journal_news.set()

@@ -15,7 +15,14 @@ from api.errors import problem
 
 _LONGEST_NAME_BYTES: Final = 255
 _FOREVER: Final = "public, max-age=31536000, immutable"
-_PAGES: Final = {"/": "index.html", "/wall": "wall.html"}
+_PAGES: Final = {
+    "/": "index.html",
+    "/wall": "wall.html",
+    "/sign-in": "sign_in.html",
+    "/kiosk": "kiosk.html",
+    "/admin/accounts": "accounts.html",
+    "/admin/record": "record.html",
+}
 
 _NOT_BUILT: Final = """<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>GridTwin</title>
 <style>body{font:18px/1.6 system-ui,sans-serif;background:#12161b;color:#e8ebee;max-width:44rem;

@@ -203,7 +203,7 @@ def _answer_secret(made: dict[str, Any], as_json: bool) -> None:
             text = f"{name} sends “Authorization: Bearer {made['token']}”, for {days:.0f} days"
         case _:
             minutes = made["expires_s"] / 60
-            text = f"enter {made['code']} on the screen of {name} within {minutes:.0f} minutes"
+            text = f"open /kiosk#{made['code']} on the screen of {name} within {minutes:.0f} minutes"
     _answer(made, f"{text}; this is shown only now", as_json)
 
 

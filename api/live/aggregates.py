@@ -1,4 +1,4 @@
-"""Count the things of each H3 cell and their worst state, for viewers who look from afar."""
+"""Count the things of each H3 cell that an audience sees, and their worst state, for who looks from afar."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from api.live.audience import Audience
 from api.live.cells import CellIndex, Viewport, parents
 from api.live.frames import BlockKind, Columns, encode_block
 from api.live.ledger import Ledger
@@ -22,12 +23,15 @@ class Aggregates:
     ----------
     ledger
         Whose rows are counted.
+    audience
+        Whose viewers they are for; what they do not see is not counted.
     resolution
         H3 resolution, coarser than the rooms.
     """
 
-    def __init__(self, ledger: Ledger, resolution: int) -> None:
+    def __init__(self, ledger: Ledger, audience: Audience, resolution: int) -> None:
         self._ledger = ledger
+        self._audience = audience
         self.resolution = resolution
         self.cells = CellIndex()
         self.born_tick = ledger.tick
@@ -45,7 +49,10 @@ class Aggregates:
             new = self.cells.number(parents(ledger.rooms.cells[known:], self.resolution))
             self._cell_of_room = np.concatenate([self._cell_of_room, new])
         n = len(self.cells)
-        rows = np.flatnonzero((board.device_id[: board.count] != 0) & (ledger.key[: board.count] >= 0))
+        # What was placed since the last tick is in no room of the ledger yet.
+        rows = self._audience.rows()
+        rows = rows[rows < len(ledger.key)]
+        rows = rows[ledger.key[rows] >= 0]
         keys = ledger.key[rows]
         code = (self._cell_of_room[keys >> 1] * 2 + (keys & 1)) * _STATES + board.state[rows]
         counts = np.bincount(code, minlength=n * 2 * _STATES).reshape(n, 2, _STATES)
@@ -56,9 +63,9 @@ class Aggregates:
         marks[(counts != old).any(axis=2)] = ledger.tick
         self._counts, self._changed_tick = counts, marks
 
-    def occupied(self, mask: NDArray[np.bool_]) -> int:
-        """Return how many of the masked cells hold anything."""
-        return int((self._counts.sum(axis=(1, 2)) > 0)[mask].sum())
+    def occupied(self, mask: NDArray[np.bool_], layers: tuple[bool, bool]) -> int:
+        """Return how many of the masked cells hold something of these layers that is seen."""
+        return int(self._counts.sum(axis=2)[:, list(layers)].any(axis=1)[mask].sum())
 
     def mask(self, view: Viewport) -> NDArray[np.bool_]:
         """Return which cells the viewport touches."""

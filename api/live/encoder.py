@@ -1,4 +1,4 @@
-"""Encode rows of the board as blocks, each once for all who look there."""
+"""Encode rows of the board as blocks, each once for all who see the same of a room."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from api.live.audience import Audience
 from api.live.frames import BlockKind, Columns, encode_block
 from api.live.ledger import Departures, Keys, Ledger, Rows, Step
 
@@ -28,6 +29,14 @@ class Blocks:
         return b"".join(self.data)
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """The blocks of one step: departures, which come first in a frame, and the rest."""
+
+    left: Blocks
+    rest: Blocks
+
+
 class Encoder:
     """Makes blocks from the ledger's rows; a snapshot of a room is kept until the room changes."""
 
@@ -36,18 +45,26 @@ class Encoder:
         self._snapshots: dict[int, tuple[int, bytes]] = {}
         self.encoded_blocks = 0
 
-    def step(self, step: Step) -> Blocks:
-        """Encode what changed: departures of all rooms first, then arrivals, then changes in place."""
+    def step(self, step: Step) -> Encoded:
+        """Encode what changed: departures of all rooms; arrivals, then changes in place."""
         data: list[bytes] = []
         keys: list[int] = []
         self._departures(step.departures, keys, data)
+        left = Blocks(np.array(keys, np.int32), data)
+        data, keys = [], []
         self._runs(BlockKind.MOVED, step.moved, keys, data)
         self._runs(BlockKind.DELTA, step.updated, keys, data)
-        return Blocks(np.array(keys, np.int32), data)
+        return Encoded(left, Blocks(np.array(keys, np.int32), data))
 
-    def snapshots(self, keys: Keys) -> bytes:
-        """Return snapshot blocks of these rooms, empty ones included, joined."""
-        return b"".join([self._snapshot(int(key)) for key in keys])
+    def snapshots(self, keys: Keys, audience: Audience) -> bytes:
+        """Return snapshot blocks of what an audience sees of these rooms, empty ones included, joined."""
+        full = audience.full()[keys]
+        return b"".join(
+            [
+                self._snapshot(key, None if shared else audience)
+                for key, shared in zip(keys.tolist(), full.tolist(), strict=True)
+            ]
+        )
 
     def emptied(self, keys: Keys) -> bytes:
         """Return blocks that take all things of these rooms from the client, joined."""
@@ -57,15 +74,19 @@ class Encoder:
             [encode_block(BlockKind.SNAPSHOT, self._cell(int(key)), int(key) & 1, none) for key in keys]
         )
 
-    def _snapshot(self, key: int) -> bytes:
+    def _snapshot(self, key: int, audience: Audience | None) -> bytes:
+        """Return the snapshot of a key for one audience, or with all that is in it for None."""
+        snapshots = self._snapshots if audience is None else audience.snapshots
         changed_at = int(self._ledger.key_tick[key])
-        kept = self._snapshots.get(key)
+        kept = snapshots.get(key)
         if kept is not None and kept[0] == changed_at:
             return kept[1]
-        columns = self._full(self._ledger.rows_of(key))
-        data = encode_block(BlockKind.SNAPSHOT, self._cell(key), key & 1, columns)
+        rows = self._ledger.rows_of(key)
+        if audience is not None:
+            rows = rows[audience.sees(rows)]
+        data = encode_block(BlockKind.SNAPSHOT, self._cell(key), key & 1, self._full(rows))
         self.encoded_blocks += 1
-        self._snapshots[key] = (changed_at, data)
+        snapshots[key] = (changed_at, data)
         return data
 
     def _cell(self, key: int) -> int:

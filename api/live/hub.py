@@ -6,21 +6,26 @@ import asyncio
 import logging
 import secrets
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
+from hashlib import blake2b
 from typing import Final
-
-import numpy as np
+from uuid import UUID
 
 from api.live import messages
-from api.live.aggregates import Aggregates
-from api.live.cells import MAX_POINT_ROOMS, POINT_ZOOM, ROOM_RESOLUTION, cell_resolution
-from api.live.encoder import Blocks, Encoder
-from api.live.frames import encode_frame_header
-from api.live.ledger import Ledger
-from api.live.messages import Look, Pong, Subscribe
-from api.live.viewer import Connection, View, Viewer
-from api.live.wire import BINARY, TEXT, websocket_frame
+from api.live.audience import Audience, sight
+from api.live.beat import Beat
+from api.live.cells import ROOM_RESOLUTION
+from api.live.encoder import Encoder
+from api.live.journal import JournalFeed
+from api.live.ledger import KEPT_TICKS, Ledger
+from api.live.messages import Pong, Subscribe
+from api.live.viewer import Connection, Viewer
+from api.live.views import Views
+from api.live.wire import TEXT, websocket_frame
+from layers.tiles import TILE_LAYERS
+from twin.access.grants import Grants
+from twin.access.roles import DataClass
+from twin.access.scope import EVERYWHERE
 from twin.errors import InvalidError, TwinError, UnavailableError
 from twin.live.board import Board
 from twin.store.journal import Event
@@ -49,6 +54,18 @@ CLOSE_BAD_REQUEST: Final = 4000
 CLOSE_NO_PONG: Final = 4002
 CLOSE_TOO_SLOW: Final = 4008
 CLOSE_FLOOD: Final = 4029
+CLOSE_SIGNED_OUT: Final = 4401
+CLOSE_RIGHTS_CHANGED: Final = 4403
+"""Come back: what may be seen is another now."""
+
+Bbox = tuple[float, float, float, float]
+
+_WORLD: Final[Bbox] = (-180.0, -90.0, 180.0, 90.0)
+_OPEN_LAYERS: Final = {layer.name for layer in TILE_LAYERS if layer.public}
+"""Tile layers that everyone may see everywhere."""
+
+_EVERYTHING: Final = Grants(reads={DataClass.PLACE: EVERYWHERE, DataClass.WORKER: EVERYWHERE})
+"""Sees all of the board: nobody's grants, but those of the blocks that are made once for all."""
 
 
 class Hub:
@@ -67,14 +84,14 @@ class Hub:
         self.ledger = Ledger(board)
         self.encoder = Encoder(self.ledger)
         self.viewers: set[Viewer] = set()
-        self.journal = 0
         self.frames_sent = 0
         self.bytes_sent = 0
         self.dropped = 0
         self._parts = parts
-        self._events: deque[tuple[int, bytes]] = deque(maxlen=KEPT_EVENTS)
-        self._views: dict[tuple[object, ...], View] = {}
-        self._aggregates: dict[int, Aggregates] = {}
+        self._feed = JournalFeed(KEPT_EVENTS)
+        self._views = Views(self.ledger)
+        self._everyone = Audience(self.ledger, _EVERYTHING)
+        self._audiences: dict[tuple[object, ...], Audience] = {}
         self._wake = asyncio.Event()
 
     @property
@@ -82,10 +99,28 @@ class Hub:
         """The present tick."""
         return self.ledger.tick
 
+    @property
+    def journal(self) -> int:
+        """Number of the newest event of the journal."""
+        return self._feed.newest
+
+    @journal.setter
+    def journal(self, newest: int) -> None:
+        self._feed.newest = newest
+
     # who looks
 
-    def join(self, connection: Connection) -> Viewer:
+    def join(self, connection: Connection, grants: Grants, account_id: UUID, credential_id: UUID) -> Viewer:
         """Take a new client in and greet it.
+
+        Parameters
+        ----------
+        connection
+            Its wire.
+        grants
+            What it may see; other grants need another socket.
+        account_id, credential_id
+            Who it is and what it came in by, for `end` and `end_credential`.
 
         Raises
         ------
@@ -95,15 +130,50 @@ class Hub:
         if len(self.viewers) >= MAX_VIEWERS:
             raise UnavailableError(f"{MAX_VIEWERS} clients are connected already", hint="try again later")
         now = time.monotonic()
-        viewer = Viewer(connection, now, hello_journal=self.journal, heard_s=now, pinged_s=now)
+        viewer = Viewer(
+            connection,
+            grants,
+            self._audience(grants),
+            self._epoch(grants),
+            account_id,
+            credential_id,
+            hello_journal=self.journal,
+            heard_s=now,
+            pinged_s=now,
+        )
         self.viewers.add(viewer)
-        connection.push_text(messages.hello(self.epoch, self.tick, self.journal))
+        connection.push_text(messages.hello(viewer.epoch, self.tick, self.journal))
         return viewer
+
+    def _audience(self, grants: Grants) -> Audience:
+        seen = sight(grants)
+        audience = self._audiences.get(seen)
+        if audience is None:
+            audience = self._audiences[seen] = Audience(self.ledger, grants)
+        return audience
+
+    def _epoch(self, grants: Grants) -> int:
+        """Return the epoch of all who read the same, never 0; it is another for other rights."""
+        text = repr((self.epoch, grants.key)).encode()
+        return int.from_bytes(blake2b(text, digest_size=4).digest(), "little") or 1
 
     def leave(self, viewer: Viewer) -> None:
         """Let a client go; harmless when it is gone."""
         viewer.closed = True
         self.viewers.discard(viewer)
+
+    def end(self, account_id: UUID, code: int, reason: str) -> int:
+        """Close the sockets of an account; return how many."""
+        return self._end([v for v in self.viewers if v.account_id == account_id], code, reason)
+
+    def end_credential(self, credential_id: UUID, code: int, reason: str) -> int:
+        """Close the sockets that one credential opened; return how many."""
+        return self._end([v for v in self.viewers if v.credential_id == credential_id], code, reason)
+
+    def _end(self, viewers: Sequence[Viewer], code: int, reason: str) -> int:
+        for viewer in viewers:
+            self._drop(viewer, code, reason)
+        return len(viewers)
 
     def receive(self, viewer: Viewer, text: str) -> None:
         """Take one message of a client; what is wrong with it is told to the client."""
@@ -131,20 +201,20 @@ class Hub:
             self._drop(viewer, CLOSE_BAD_REQUEST, "too many bad requests")
 
     def _subscribe(self, viewer: Viewer, request: Subscribe) -> None:
-        view = self._view(request.look)
+        view = self._views.find(request.look, viewer.audience)
         resume = request.resume
         if viewer.journal is None:
             asked = resume.journal if resume is not None else None
-            self._resume_journal(viewer, viewer.hello_journal if asked is None else asked)
-        if resume is None or resume.epoch != self.epoch:
+            self._feed.resume(viewer, viewer.hello_journal if asked is None else asked)
+        if resume is None or resume.epoch != viewer.epoch:
             viewer.held = None
         elif viewer.view is None and resume.held is not None:
             # A new socket: what the client holds is known only by what it says.
-            held = self._view(resume.held)
-            if self._oldest(held) <= resume.tick <= self.tick:
+            held = self._views.find(resume.held, viewer.audience)
+            if self._views.oldest(held) <= resume.tick <= self.tick:
                 viewer.held, viewer.synced, viewer.sent_tick = held, resume.tick, resume.tick
         if viewer.held is not None and not (
-            viewer.held.is_like(view) and viewer.synced >= self._oldest(view)
+            viewer.held.is_like(view) and viewer.synced >= self._views.oldest(view)
         ):
             viewer.held = None
         viewer.view = view
@@ -153,7 +223,7 @@ class Hub:
         viewer.connection.push_text(
             messages.subscribed(
                 points=aggregates is None,
-                rooms=self._rooms_in(view),
+                rooms=self._views.rooms_in(view, viewer.audience),
                 resolution=ROOM_RESOLUTION if aggregates is None else aggregates.resolution,
                 resumed=viewer.held is not None,
                 tick=self.tick,
@@ -161,36 +231,10 @@ class Hub:
         )
         self._wake.set()
 
-    def _oldest(self, view: View) -> int:
-        born = 0 if view.aggregates is None else view.aggregates.born_tick
-        return max(self.ledger.horizon, born)
-
-    def _rooms_in(self, view: View) -> int:
-        index = self.ledger.rooms if view.aggregates is None else view.aggregates.cells
-        return int(view.cell_mask(index).sum())
-
-    def _view(self, look: Look) -> View:
-        """Return the one object for this look, so that equal looks share their bytes."""
-        points = look.zoom >= POINT_ZOOM
-        if points:
-            points = int(self.ledger.rooms.touched(look.viewport).sum()) <= MAX_POINT_ROOMS
-        resolution = 0 if points else cell_resolution(look.zoom)
-        key = (look.viewport, look.layers, resolution)
-        view = self._views.get(key)
-        if view is None:
-            aggregates = None
-            if resolution:
-                aggregates = self._aggregates.get(resolution)
-                if aggregates is None:
-                    aggregates = self._aggregates[resolution] = Aggregates(self.ledger, resolution)
-            view = self._views[key] = View(look.viewport, look.layers, aggregates)
-        return view
-
-    def _forget_views(self) -> None:
-        used = {id(v) for viewer in self.viewers for v in (viewer.view, viewer.held) if v is not None}
-        self._views = {key: view for key, view in self._views.items() if id(view) in used}
-        resolutions = {v.aggregates.resolution for v in self._views.values() if v.aggregates is not None}
-        self._aggregates = {r: a for r, a in self._aggregates.items() if r in resolutions}
+    def _forget_unused(self) -> None:
+        self._views.forget(v for viewer in self.viewers for v in (viewer.view, viewer.held) if v is not None)
+        used = {id(viewer.audience) for viewer in self.viewers}
+        self._audiences = {seen: a for seen, a in self._audiences.items() if id(a) in used}
 
     # state
 
@@ -218,16 +262,10 @@ class Hub:
 
     def beat(self) -> None:
         """Take what changed as one tick and bring every client that can take it to the present."""
-        before = self.tick
-        step = self.ledger.advance()
-        blocks: Blocks | None = None
-        if step is not None:
-            blocks = self.encoder.step(step)
-            for aggregates in self._aggregates.values():
-                aggregates.recount()
-        shared: dict[tuple[object, ...], bytes] = {}
+        beat = Beat(self.ledger, self.encoder, self._everyone)
+        if beat.changed:
+            self._views.recount()
         now = time.monotonic()
-        server_time_s = time.time()
         for viewer in list(self.viewers):
             if viewer.view is None or (viewer.synced == self.tick and not viewer.pending):
                 continue
@@ -236,103 +274,38 @@ class Hub:
                     viewer.behind_since_s = now
                 continue
             viewer.behind_since_s = None
-            self._bring_up(viewer, before, blocks, shared, server_time_s)
+            if viewer.held is not None and viewer.synced < self._views.oldest(viewer.view):
+                # What it holds and what it must lose is not known any more: it comes back and begins anew.
+                self.dropped += 1
+                self._drop(viewer, CLOSE_TOO_SLOW, f"behind for more than {KEPT_TICKS} ticks")
+                continue
+            self._bring_up(viewer, beat)
 
-    def _bring_up(
-        self,
-        viewer: Viewer,
-        before: int,
-        blocks: Blocks | None,
-        shared: dict[tuple[object, ...], bytes],
-        server_time_s: float,
-    ) -> None:
-        view = viewer.view
-        assert view is not None
-        steady = viewer.held is view and viewer.synced == before and view.aggregates is None
-        # Views of the same cells that hold the same get the same bytes, framed once.
-        key = (*self._signature(view), viewer.synced, viewer.sent_tick if viewer.held is not None else 0)
-        if viewer.held is not view:
-            key += ("from", *self._signature(viewer.held))
-        framed = shared.get(key)
-        if framed is None:
-            if steady and blocks is not None:
-                body = blocks.chosen(view.key_mask(self.ledger.rooms))
-            else:
-                body = self._catch_up(view, viewer.held, viewer.synced)
-            from_tick = viewer.sent_tick if viewer.held is not None else 0
-            header = encode_frame_header(self.epoch, from_tick, self.tick, server_time_s)
-            framed = shared[key] = websocket_frame(header + body, BINARY) if body else b""
+    def _bring_up(self, viewer: Viewer, beat: Beat) -> None:
+        framed = beat.frame(viewer)
         stale = self.tick - viewer.sent_tick >= HEARTBEAT_TICKS
         if not framed and (viewer.pending or stale):
-            from_tick = viewer.sent_tick if viewer.held is not None else 0
-            framed = websocket_frame(
-                encode_frame_header(self.epoch, from_tick, self.tick, server_time_s), BINARY
-            )
+            framed = beat.empty_frame(viewer)
         if framed:
             viewer.connection.push_framed(framed)
             viewer.sent_tick = self.tick
             viewer.last_frame_bytes = len(framed)
             self.frames_sent += 1
             self.bytes_sent += len(framed)
-        viewer.held = view
+        viewer.held = viewer.view
         viewer.synced = self.tick
         viewer.pending = False
-
-    def _signature(self, view: View | None) -> tuple[object, ...]:
-        if view is None:
-            return ()
-        view.cell_mask(self.ledger.rooms if view.aggregates is None else view.aggregates.cells)
-        return view.signature
-
-    def _catch_up(self, view: View, held: View | None, synced: int) -> bytes:
-        """Return the blocks that turn what is held as of a tick into the view of now."""
-        if held is not None and synced < self._oldest(view):
-            return self._all(view, held)
-        if view.aggregates is not None:
-            cells = view.aggregates.cells
-            wanted = view.cell_mask(cells)
-            had = None if held is None else held.cell_mask(cells)
-            return view.aggregates.blocks(view.layers, wanted, had, synced)
-        rooms = self.ledger.rooms
-        wanted = view.key_mask(rooms)
-        if held is None:
-            return self._all(view, None)
-        had = held.key_mask(rooms)
-        step = self.ledger.since(synced, wanted & had)
-        parts = [self.encoder.step(step).all()]
-        if held is not view:
-            came = np.flatnonzero(wanted & ~had & (self.ledger.key_tick > 0)).astype(np.int32)
-            went = np.flatnonzero(had & ~wanted & (self.ledger.key_tick > 0)).astype(np.int32)
-            parts += [self.encoder.snapshots(came), self.encoder.emptied(went)]
-        return b"".join(parts)
-
-    def _all(self, view: View, held: View | None) -> bytes:
-        """Return the whole view, and what takes away the rest of what is held."""
-        if view.aggregates is not None:
-            cells = view.aggregates.cells
-            mask = view.cell_mask(cells)
-            if held is None:
-                return view.aggregates.blocks(view.layers, mask, None, 0)
-            # Everything again: each cell that is or ever was occupied counts as changed.
-            return view.aggregates.blocks(view.layers, mask, held.cell_mask(cells), -1)
-        rooms = self.ledger.rooms
-        wanted = view.key_mask(rooms) & (self.ledger.key_tick > 0)
-        body = self.encoder.snapshots(np.flatnonzero(wanted).astype(np.int32))
-        if held is not None:
-            went = held.key_mask(rooms) & ~wanted & (self.ledger.key_tick > 0)
-            body += self.encoder.emptied(np.flatnonzero(went).astype(np.int32))
-        return body
 
     # each second
 
     def second(self) -> None:
         """Send the ages, ping who is silent, drop who is too slow or gone."""
-        self._forget_views()
+        self._forget_unused()
         if not self.viewers:
             return
         now = time.monotonic()
-        text = messages.ages(self.ledger.board.ages(time.time_ns() // 1000), self._parts())
-        framed = websocket_frame(text, TEXT)
+        ages: dict[Audience, bytes] = {}
+        parts = self._parts()
         pinged = websocket_frame(messages.ping(time.time()), TEXT)
         for viewer in list(self.viewers):
             waiting = viewer.connection.waiting_bytes()
@@ -348,7 +321,14 @@ class Hub:
                 viewer.pinged_s = now
                 viewer.connection.push_framed(pinged)
             if waiting <= SKIP_BYTES:
-                viewer.connection.push_framed(framed)
+                audience = viewer.audience
+                if audience not in ages:
+                    ages[audience] = self._ages(audience, parts)
+                viewer.connection.push_framed(ages[audience])
+
+    def _ages(self, audience: Audience, parts: dict[str, str]) -> bytes:
+        layers = self.ledger.board.ages(time.time_ns() // 1000, audience.rows())
+        return websocket_frame(messages.ages(layers, parts), TEXT)
 
     def _drop(self, viewer: Viewer, code: int, reason: str) -> None:
         self.leave(viewer)
@@ -363,34 +343,20 @@ class Hub:
 
     def remember(self, events: Sequence[Event]) -> None:
         """Take the newest events of before the start, so that clients can resume across it."""
-        for event in events:
-            self._events.append((event.seq, websocket_frame(messages.event(event), TEXT)))
-            self.journal = event.seq
+        self._feed.remember(events)
 
     def publish(self, events: Sequence[Event]) -> None:
         """Send journal rows, in order, at once."""
-        for event in events:
-            framed = websocket_frame(messages.event(event), TEXT)
-            self._events.append((event.seq, framed))
-            self.journal = event.seq
-            for viewer in self.viewers:
-                if viewer.journal is not None:
-                    viewer.connection.push_framed(framed)
-                    viewer.journal = event.seq
+        self._feed.publish(events, self.viewers)
 
-    def _resume_journal(self, viewer: Viewer, last: int) -> None:
-        missed = self.journal - last
-        kept = [framed for seq, framed in self._events if seq > last]
-        if missed < 0 or missed > len(kept):
-            viewer.connection.push_text(messages.gap(self.journal))
-        else:
-            for framed in kept:
-                viewer.connection.push_framed(framed)
-        viewer.journal = self.journal
-
-    def announce_tiles(self, changes: Sequence[tuple[str, int, tuple[float, float, float, float]]]) -> None:
-        """Tell everyone which tiles changed."""
+    def announce_tiles(self, changes: Sequence[tuple[str, int, Bbox]]) -> None:
+        """Tell everyone which tiles changed; where, only to those who may see the place."""
         for layer, version, bbox in changes:
-            framed = websocket_frame(messages.tiles(layer, version, bbox), TEXT)
+            exact = websocket_frame(messages.tiles(layer, version, bbox), TEXT)
+            somewhere = websocket_frame(messages.tiles(layer, version, _WORLD), TEXT)
             for viewer in self.viewers:
-                viewer.connection.push_framed(framed)
+                place = viewer.grants.scope(DataClass.PLACE)
+                if layer in _OPEN_LAYERS or place.whole:
+                    viewer.connection.push_framed(exact)
+                elif place:
+                    viewer.connection.push_framed(somewhere)

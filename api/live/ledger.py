@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,12 +24,37 @@ Keys = NDArray[np.int32]
 """Room number times two plus layer code."""
 
 
+_NO_ROWS: Final = np.empty(0, np.int32)
+_NO_IDS: Final = np.empty(0, np.uint32)
+_NO_CODES: Final = np.empty(0, np.int64)
+
+
 @dataclass(frozen=True, slots=True)
 class Departures:
-    """Things that left a room: their ids and the rooms they left, as keys."""
+    """Things that left a room, or the scope they had there: n of each.
+
+    ``keys`` are the rooms they left, ``codes`` the scope codes they had there, ``rows`` their rows on the
+    board, which are holes where the thing was removed.
+    """
 
     ids: NDArray[np.uint32]
     keys: Keys
+    codes: NDArray[np.int64]
+    rows: Rows
+
+    @classmethod
+    def joined(cls, parts: Sequence[Departures]) -> Departures:
+        """Return all of these as one."""
+        return cls(
+            np.concatenate([_NO_IDS, *(part.ids for part in parts)]),
+            np.concatenate([_NO_ROWS, *(part.keys for part in parts)]),
+            np.concatenate([_NO_CODES, *(part.codes for part in parts)]),
+            np.concatenate([_NO_ROWS, *(part.rows for part in parts)]),
+        )
+
+    def only(self, which: NDArray[np.bool_]) -> Departures:
+        """Return those of a mask of shape (n,)."""
+        return Departures(self.ids[which], self.keys[which], self.codes[which], self.rows[which])
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +64,6 @@ class Step:
     updated: Rows
     moved: Rows
     departures: Departures
-
-
-_NO_ROWS: Final = np.empty(0, np.int32)
 
 
 class Ledger:
@@ -56,6 +79,8 @@ class Ledger:
         self.board = board
         self.rooms = CellIndex()
         self.tick = 0
+        self.layout = 0
+        """Grows when other things are in some room of layer 0."""
         self.key: NDArray[np.int32] = np.full(0, -1, np.int32)
         self.changed_tick: NDArray[np.uint32] = np.empty(0, np.uint32)
         self.moved_tick: NDArray[np.uint32] = np.empty(0, np.uint32)
@@ -78,15 +103,21 @@ class Ledger:
         self.tick += 1
         self._grow()
         if len(moved):
-            rooms = self.rooms.number(board.room[moved])
-            self.key[moved] = rooms * 2 + board.layer[moved]
+            keys = self.rooms.number(board.room[moved]) * 2 + board.layer[moved]
+            # Workers walk all the time; what they leave behind is not worked out per room (see `Audience`).
+            rearranged = (self.key[moved] != keys) & ((self.key[moved] & 1 == 0) | (keys & 1 == 0))
+            self.layout += int(rearranged.any())
+            self.key[moved] = keys
             self.moved_tick[moved] = self.tick
             self.changed_tick[moved] = self.tick
             updated = updated[self.moved_tick[updated] != self.tick]
         self.changed_tick[updated] = self.tick
         left_rooms = self.rooms.number(changes.left_room)
         departures = Departures(
-            changes.left_id.astype(np.uint32), (left_rooms * 2 + changes.left_layer).astype(np.int32)
+            changes.left_id.astype(np.uint32),
+            (left_rooms * 2 + changes.left_layer).astype(np.int32),
+            changes.left_code,
+            changes.left_row,
         )
         if len(departures.ids):
             self._departures.append((self.tick, departures))
@@ -111,32 +142,31 @@ class Ledger:
         if missing > 0:
             self.key_tick = np.concatenate([self.key_tick, np.zeros(missing, np.uint32)])
 
-    def since(self, tick: int, wanted: NDArray[np.bool_]) -> Step:
-        """Return what changed after a tick in the wanted keys.
+    def since(self, tick: int, wanted: NDArray[np.bool_], held: NDArray[np.bool_]) -> Step:
+        """Return what changed after a tick.
 
         Parameters
         ----------
         tick
             Not before `horizon`.
         wanted
-            Which keys, bool by key.
+            Keys whose rows are told, bool by key.
+        held
+            Keys whose departures are told, bool by key.
         """
         count = self.board.count
         changed = self.changed_tick[:count] > tick
         rows = np.flatnonzero(changed & (self.board.device_id[:count] != 0)).astype(np.int32)
         rows = rows[wanted[self.key[rows]]]
         is_moved = self.moved_tick[rows] > tick
-        ids, keys = [], []
-        for at, departures in self._departures:
-            if at > tick:
-                chosen = wanted[departures.keys]
-                ids.append(departures.ids[chosen])
-                keys.append(departures.keys[chosen])
-        gone = Departures(
-            np.concatenate(ids) if ids else np.empty(0, np.uint32),
-            np.concatenate(keys) if keys else _NO_ROWS,
-        )
-        return Step(rows[~is_moved], rows[is_moved], gone)
+        gone = Departures.joined([departures for at, departures in self._departures if at > tick])
+        return Step(rows[~is_moved], rows[is_moved], gone.only(held[gone.keys]))
+
+    def are_back(self, departures: Departures) -> NDArray[np.bool_]:
+        """Say which things are in the room again that they left; they are among the moved ones, too."""
+        rows = departures.rows
+        back = (self.key[rows] == departures.keys) & (self.board.device_id[rows] != 0)
+        return np.asarray(back)
 
     def rows_of(self, key: int) -> Rows:
         """Return the rows that are in a room and layer now."""

@@ -6,9 +6,7 @@ import asyncio
 import contextlib
 import socket
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
-from starlette.requests import HTTPConnection
 from starlette.websockets import WebSocket
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -19,6 +17,7 @@ if TYPE_CHECKING:
     from websockets.http11 import Request
 
     from api.live.hub import Hub
+    from twin.access.credentials import Identity
 
 MAX_MESSAGE_BYTES: Final = 64 << 10
 LIVE_OPTIONS: Final[dict[str, Any]] = {
@@ -95,26 +94,27 @@ class LiveProtocol(WebSocketsSansIOProtocol):
         self.close_timer = self.loop.call_later(_ABORT_S, self.transport.abort)
 
 
-def same_origin(connection: HTTPConnection) -> bool:
-    """Whether a browser that sends this origin shows a page of ours; no origin means no browser."""
-    origin = connection.headers.get("origin")
-    if origin is None:
-        return True
-    parts = urlsplit(origin)
-    default = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
-    host = connection.headers.get("host", "")
-    return parts.scheme in {"http", "https"} and parts.netloc in {host, host.removesuffix(default)}
+async def serve_live(websocket: WebSocket, hub: Hub, identity: Identity) -> None:
+    """Serve one live socket until it closes.
 
-
-async def serve_live(websocket: WebSocket, hub: Hub) -> None:
-    """Serve one live socket until it closes."""
+    Parameters
+    ----------
+    websocket
+        Not accepted yet.
+    hub
+        Of this process.
+    identity
+        Who looks, and what they may see.
+    """
     protocol: Any = websocket.scope.get(_SCOPE_KEY)
-    if protocol is None or not same_origin(websocket):
+    if protocol is None:
         await websocket.close(1008)  # before accept: the handshake is answered 403
         return
     await websocket.accept()
     try:
-        viewer = hub.join(protocol)
+        # A ticket ends as it is used: what was signed in with is what may be taken back later.
+        credential_id = identity.parent_id or identity.credential_id
+        viewer = hub.join(protocol, identity.grants, identity.account_id, credential_id)
     except UnavailableError as error:
         await websocket.close(1013, error.what)
         return

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import Protocol
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from api.live.aggregates import Aggregates
+from api.live.audience import Audience
 from api.live.cells import CellIndex, Viewport
+from twin.access.grants import Grants
 
 Mask = NDArray[np.bool_]
 
@@ -70,11 +73,16 @@ class Viewer:
     """One client.
 
     ``held`` is what it holds once it has read all that was sent, as of tick ``synced``; ``sent_tick`` is
-    the tick of the last frame. ``journal`` is the last event sent, None before the first subscription.
+    the tick of the last frame. ``journal`` is the last event sent or left out, None before the first
+    subscription. ``epoch`` is the hub's for whoever reads the same: with other rights nothing is resumed.
     """
 
     connection: Connection
-    joined_s: float
+    grants: Grants
+    audience: Audience
+    epoch: int
+    account_id: UUID
+    credential_id: UUID
     view: View | None = None
     held: View | None = None
     synced: int = 0

@@ -97,7 +97,9 @@ async def sign_out(
 async def leave_for_provider(
     running: Running,
     request: Request,
-    after: Annotated[str, Query(max_length=300, pattern=r"^/([\x21-\x2e\x30-\x5b\x5d-\x7e][\x21-\x7e]*)?$")] = "/",
+    after: Annotated[
+        str, Query(max_length=300, pattern=r"^/([\x21-\x2e\x30-\x5b\x5d-\x7e][\x21-\x7e]*)?$")
+    ] = "/",
 ) -> Response:
     """Send the browser to the identity provider; `after` is the page to show at the end."""
     departure = await _provider(running).leave(_return_address(request), after)

@@ -26,9 +26,9 @@ LEAST_ARRIVALS = 10
 class LayerAge:
     """Age of one layer.
 
-    ``newest_s`` is how long ago its last message came (None: never), ``lag_s`` the usual time from the
-    device's clock to ours (None: not known), ``stale`` how many of ``count`` fell silent, ``expected_s``
-    the median interval of its devices.
+    ``newest_s`` is how long ago its last message came (None: never), ``lag_s`` the usual time from a
+    device's clock to ours, of the whole installation (None: not known, or no device), ``stale`` how many of
+    ``count`` fell silent, ``expected_s`` the median interval of its devices.
     """
 
     newest_s: float | None
@@ -69,7 +69,7 @@ def layer_ages(
             state = "dead"
         elif count and newest is not None and (newest > late_s or stale * 2 > count):
             state = "late"
-        ages[name] = LayerAge(newest, lag_s.get(code), count, stale, expected, state)
+        ages[name] = LayerAge(newest, lag_s.get(code) if count else None, count, stale, expected, state)
     return ages
 
 

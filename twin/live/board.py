@@ -52,6 +52,8 @@ _COLUMNS: dict[str, tuple[Any, tuple[int, ...], Any]] = {
     "expected_s": (np.float32, (), 0.0),
     "link_down": (np.bool_, (), False),
     "_shown_room": (np.uint64, (), 0),
+    "_shown_layer": (np.uint8, (), 0),
+    "_shown_code": (np.int64, (), 0),
     "_updated": (np.bool_, (), False),
     "_moved": (np.bool_, (), False),
     "_circle_lon": (np.float64, (), 0.0),
@@ -81,8 +83,9 @@ class Changes:
     """What changed since the last call.
 
     ``updated``: rows whose value or state changed where they stand. ``moved``: rows that moved, are new, or
-    have new metadata. ``left_*``: things that are no longer in a room they were shown in, by id, with the
-    room and the layer; one that went to another room is also in ``moved``.
+    have new metadata. ``left_*``: things that are no longer as they were shown, by id and row, with the room,
+    layer and scope code they were shown in; one that is in another room, layer or scope now is also in
+    ``moved``.
     """
 
     updated: Rows
@@ -90,6 +93,8 @@ class Changes:
     left_id: NDArray[np.uint32]
     left_room: NDArray[np.uint64]
     left_layer: NDArray[np.uint8]
+    left_code: NDArray[np.int64]
+    left_row: Rows
 
 
 @dataclass(slots=True)
@@ -129,6 +134,21 @@ class _Lag:
         self.mean_s[layer] = lag_s if before is None else before + 0.1 * (lag_s - before)
 
 
+def in_scope(
+    grants: Grants, device_id: NDArray[Any], layer: NDArray[Any], scope_code: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """Say for n things, shape (n,) each, which ones grants let their holder see.
+
+    The same rule as the policy of the table ``device``: what is installed by the class of places, workers
+    by their own class, and always the own tracker.
+    """
+    workers = np.asarray(layer == WORKERS)
+    of_worker = grants.scope(DataClass.WORKER).contains(scope_code)
+    if grants.tracker_id is not None:
+        of_worker |= device_id == grants.tracker_id
+    return np.where(workers, of_worker, grants.scope(DataClass.PLACE).contains(scope_code))
+
+
 class Board:
     """Columns of present state; rows never move, and a removed device leaves a hole (``device_id`` 0).
 
@@ -158,6 +178,8 @@ class Board:
     expected_s: NDArray[np.float32]
     link_down: NDArray[np.bool_]
     _shown_room: NDArray[np.uint64]
+    _shown_layer: NDArray[np.uint8]
+    _shown_code: NDArray[np.int64]
     _updated: NDArray[np.bool_]
     _moved: NDArray[np.bool_]
     _circle_lon: NDArray[np.float64]
@@ -172,7 +194,9 @@ class Board:
         self.uid: list[str] = []
         self._index = RoomIndex()
         self._circles = RoomCircles()
-        self._removed: list[tuple[int, int, int]] = []
+        self.placements = 0
+        """Grows with every change of what is installed: who sees what may be another then."""
+        self._removed: list[tuple[int, int, int, int, int]] = []
         self._lag = _Lag()
         self.capacity = capacity
         for name, (dtype, shape, empty) in _COLUMNS.items():
@@ -186,18 +210,10 @@ class Board:
     def in_scope(self, rows: Rows, grants: Grants) -> NDArray[np.bool_]:
         """Say for rows, shape (n,), which ones grants let their holder see.
 
-        The same rule as the policy of the table ``device``: what is installed by the class of places,
-        workers by their own class, and always the own tracker.
+        A removed row is seen by nobody.
         """
-        codes, workers = self.scope_code[rows], self.layer[rows] == WORKERS
-        seen = np.where(
-            workers,
-            grants.scope(DataClass.WORKER).contains(codes),
-            grants.scope(DataClass.PLACE).contains(codes),
-        )
-        if grants.tracker_id is not None:
-            seen |= self.device_id[rows] == grants.tracker_id
-        return seen
+        ids = self.device_id[rows]
+        return np.asarray(in_scope(grants, ids, self.layer[rows], self.scope_code[rows]) & (ids != 0))
 
     # what is installed
 
@@ -209,6 +225,7 @@ class Board:
             rows[i] = self._add(placement) if row is None else self._rename(row, placement)
         if not len(rows):
             return rows
+        self.placements += 1
         columns = list(
             zip(
                 *((p.kind, p.flags, p.layer, p.height_m, p.expected_s, p.scope_code) for p in placements),
@@ -246,13 +263,15 @@ class Board:
 
     def remove(self, device_ids: Sequence[int]) -> None:
         """Take devices off the board; their rows become holes."""
+        self.placements += 1
         for device_id in device_ids:
             row = self.row_of_id.pop(device_id)
             if self.row_of_uid.get(self.uid[row]) == row:
                 del self.row_of_uid[self.uid[row]]
             self._index.remove(row, int(self.room[row]))
             if self._shown_room[row]:
-                self._removed.append((device_id, int(self._shown_room[row]), int(self.layer[row])))
+                room, layer, code = self._shown_room[row], self._shown_layer[row], self._shown_code[row]
+                self._removed.append((device_id, row, int(room), int(layer), int(code)))
             for name, (_, _, empty) in _COLUMNS.items():
                 getattr(self, name)[row] = empty
             self.uid[row] = ""
@@ -396,22 +415,32 @@ class Board:
         updated = np.flatnonzero(self._updated[:n] & ~self._moved[:n]).astype(np.int32)
         self._moved[moved] = False
         self._updated[:n] = False
-        crossed = moved[(self._shown_room[moved] != self.room[moved]) & (self._shown_room[moved] != 0)]
-        left_id = self.device_id[crossed].astype(np.uint32)
-        left_room = self._shown_room[crossed]
-        left_layer = self.layer[crossed]
+        shown = self._shown_room[moved]
+        elsewhere = (
+            (shown != self.room[moved])
+            | (self._shown_layer[moved] != self.layer[moved])
+            | (self._shown_code[moved] != self.scope_code[moved])
+        )
+        row = moved[elsewhere & (shown != 0)]
+        ids, rooms = self.device_id[row].astype(np.uint32), self._shown_room[row]
+        layers, codes = self._shown_layer[row], self._shown_code[row]
         self._shown_room[moved] = self.room[moved]
+        self._shown_layer[moved] = self.layer[moved]
+        self._shown_code[moved] = self.scope_code[moved]
         if self._removed:
-            ids, rooms, layers = zip(*self._removed, strict=True)
-            left_id = np.concatenate([left_id, np.array(ids, np.uint32)])
-            left_room = np.concatenate([left_room, np.array(rooms, np.uint64)])
-            left_layer = np.concatenate([left_layer, np.array(layers, np.uint8)])
+            gone_ids, gone_rows, gone_rooms, gone_layers, gone_codes = zip(*self._removed, strict=True)
+            ids = np.concatenate([ids, np.array(gone_ids, np.uint32)])
+            row = np.concatenate([row, np.array(gone_rows, np.int32)])
+            rooms = np.concatenate([rooms, np.array(gone_rooms, np.uint64)])
+            layers = np.concatenate([layers, np.array(gone_layers, np.uint8)])
+            codes = np.concatenate([codes, np.array(gone_codes, np.int64)])
             self._removed.clear()
-        return Changes(updated, moved, left_id, left_room, left_layer)
+        return Changes(updated, moved, ids, rooms, layers, codes, row)
 
-    def ages(self, now_us: int) -> dict[str, LayerAge]:
-        """Return how old the data of each layer is at a time in Unix µs."""
-        rows = np.flatnonzero(self.device_id[: self.count]).astype(np.int32)
+    def ages(self, now_us: int, rows: Rows | None = None) -> dict[str, LayerAge]:
+        """Return how old the data of each layer is at a time in Unix µs, of these n rows or of all."""
+        if rows is None:
+            rows = np.flatnonzero(self.device_id[: self.count]).astype(np.int32)
         return layer_ages(
             layer=self.layer[rows],
             heard_us=self.heard_us[rows],

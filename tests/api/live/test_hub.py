@@ -8,6 +8,7 @@ from tests_live import HERE, LAT, LON, WIDE, Stage, looking, staged
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from api.live import hub as hub_module
+from api.live import views
 from api.live.client import LiveClient
 from api.live.frames import Frame
 from twin.store.journal import Event
@@ -55,10 +56,11 @@ async def test_greeting_says_what_a_client_must_know() -> None:
     async with staged() as stage:
         client = LiveClient(stage.url)
         hello = await client.connect()
+        (viewer,) = stage.hub.viewers
         assert hello == {
             "type": "hello",
             "protocol": 1,
-            "epoch": stage.hub.epoch,
+            "epoch": viewer.epoch,
             "tick": 0,
             "journal": 0,
             "room_resolution": 9,
@@ -457,7 +459,7 @@ async def test_only_our_own_pages_may_connect_from_a_browser() -> None:
 
 
 async def test_a_viewport_of_too_many_rooms_is_answered_with_cells(monkeypatch) -> None:
-    monkeypatch.setattr(hub_module, "MAX_POINT_ROOMS", 3)
+    monkeypatch.setattr(views, "MAX_POINT_ROOMS", 3)
     async with staged() as stage:
         fill(stage, 300, spread=0.02)
         await asyncio.sleep(0.15)

@@ -7,15 +7,22 @@ import contextlib
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid5
 
 import numpy as np
 import uvicorn
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 
+from api.access.permissions import IDENTITY_KEY
 from api.live.client import LiveClient
 from api.live.hub import Hub
 from api.live.socket import LIVE_OPTIONS, serve_live
+from twin.access.credentials import CredentialKind, Identity
+from twin.access.grants import Grants
+from twin.access.roles import DataClass
+from twin.access.scope import EVERYWHERE
 from twin.catalog import load_catalog
 from twin.live.board import Board, Newest, Placement
 from twin.store.sockets import free_tcp_port
@@ -26,6 +33,28 @@ SENSOR = CATALOG.by_name["water_level"].code
 WORKER = CATALOG.by_name["worker"].code
 HERE = (LON - 0.01, LAT - 0.01, LON + 0.01, LAT + 0.01)
 WIDE = (LON - 0.2, LAT - 0.2, LON + 0.2, LAT + 0.2)
+WHOLE = Grants(
+    reads=dict.fromkeys((DataClass.PLACE, DataClass.ALARM, DataClass.CASE, DataClass.WORKER), EVERYWHERE),
+    roles=("operator",),
+)
+_ACCOUNTS = UUID("00000000-0000-4000-8000-000000000001")
+
+
+def identity_of(name: str, grants: Grants, parent_id: UUID | None = None) -> Identity:
+    """Whom the edge would find, by an account of this name."""
+    return Identity(
+        credential_id=uuid5(_ACCOUNTS, f"credential of {name}"),
+        kind=CredentialKind.SESSION,
+        expires_at=datetime.now(UTC) + timedelta(hours=1),
+        parent_id=parent_id,
+        account_id=uuid5(_ACCOUNTS, name),
+        name=name,
+        display_name=name,
+        account_kind="person",
+        must_change_password=False,
+        demo=False,
+        grants=grants,
+    )
 
 
 @dataclass
@@ -35,13 +64,27 @@ class Stage:
     board: Board
     hub: Hub
     url: str
+    identities: dict[str, Identity]
 
-    def place(self, ids: list[int], lon: np.ndarray, lat: np.ndarray, kind: int = SENSOR) -> None:
+    def let_in(self, name: str, grants: Grants, parent_id: UUID | None = None) -> str:
+        """Give an account grants, and return the address at which it looks."""
+        self.identities[name] = identity_of(name, grants, parent_id)
+        return f"{self.url}?as={name}"
+
+    def place(
+        self,
+        ids: list[int],
+        lon: np.ndarray,
+        lat: np.ndarray,
+        kind: int = SENSOR,
+        codes: list[int] | None = None,
+    ) -> None:
         layer = 1 if kind == WORKER else 0
+        codes = codes or [0] * len(ids)
         self.board.place(
             [
-                Placement(i, f"thing-{i:05d}", kind, layer, 1, float(x), float(y), 2.5, 30.0)
-                for i, x, y in zip(ids, lon, lat, strict=True)
+                Placement(i, f"thing-{i:05d}", kind, layer, 1, float(x), float(y), 2.5, 30.0, code)
+                for i, x, y, code in zip(ids, lon, lat, codes, strict=True)
             ]
         )
 
@@ -87,12 +130,17 @@ class Stage:
 
 @contextlib.asynccontextmanager
 async def staged(*, ticking: bool = True) -> AsyncIterator[Stage]:
-    """Serve a hub; without `ticking` the test calls `hub.beat` itself."""
+    """Serve a hub to who sees everything; without `ticking` the test calls `hub.beat` itself.
+
+    Other accounts are let in by the stage; a fake edge knows them by the name in their address.
+    """
     board = Board(CATALOG)
     hub = Hub(board)
+    identities = {"operator": identity_of("operator", WHOLE)}
 
     async def live(websocket):
-        await serve_live(websocket, hub)
+        websocket.scope[IDENTITY_KEY] = identities[websocket.query_params.get("as", "operator")]
+        await serve_live(websocket, hub, websocket.scope[IDENTITY_KEY])
 
     app = Starlette(routes=[WebSocketRoute("/live", live)])
     port = free_tcp_port()
@@ -112,7 +160,7 @@ async def staged(*, ticking: bool = True) -> AsyncIterator[Stage]:
         await asyncio.sleep(0.002)
     beating = asyncio.create_task(hub.run()) if ticking else None
     try:
-        yield Stage(board, hub, f"ws://127.0.0.1:{port}/live")
+        yield Stage(board, hub, f"ws://127.0.0.1:{port}/live", identities)
     finally:
         if beating is not None:
             beating.cancel()
@@ -121,9 +169,9 @@ async def staged(*, ticking: bool = True) -> AsyncIterator[Stage]:
         await serving
 
 
-async def looking(stage: Stage, bbox=HERE, zoom: float = 16.0, **options) -> LiveClient:
+async def looking(stage: Stage, bbox=HERE, zoom: float = 16.0, url: str = "", **options) -> LiveClient:
     """Connect and look, up to the first answer."""
-    client = LiveClient(stage.url)
+    client = LiveClient(url or stage.url)
     await client.connect(**options)
     await client.look(bbox, zoom)
     await client.until(lambda: client.subscribed is not None)
