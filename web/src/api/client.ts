@@ -3,17 +3,28 @@ import type { Problem } from './schema.ts';
 
 export class ApiError extends Error {
   readonly status: number;
-  readonly hint: string | undefined;
+  readonly detail: string;
+  readonly where: string;
+  readonly hint: string;
 
   constructor(problem: Problem) {
     super([problem.title, problem.detail].filter(Boolean).join(': '));
     this.name = 'ApiError';
     this.status = problem.status;
-    this.hint = problem.hint;
+    this.detail = problem.detail ?? '';
+    this.where = problem.where ?? '';
+    this.hint = problem.hint ?? '';
   }
 }
 
 const TIMEOUT_MS = 15_000;
+
+let signedOut: () => void = () => undefined;
+
+/** Say what a page does when the server no longer knows who asks. Each page says it once, before it asks. */
+export function onSignedOut(then: () => void): void {
+  signedOut = then;
+}
 
 async function request<T>(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<T> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
@@ -31,15 +42,16 @@ async function request<T>(method: string, path: string, body: unknown, signal?: 
     } catch {
       // not a problem document: the status line has to do
     }
+    if (response.status === 401) signedOut();
     throw new ApiError({ ...problem, title: problem.title ?? response.statusText, status: response.status } as Problem);
   }
-  return (await response.json()) as T;
+  return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
 }
 
 export function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   return request<T>('GET', path, undefined, signal);
 }
 
-export function post<T>(path: string, body: unknown): Promise<T> {
+export function post<T>(path: string, body?: unknown): Promise<T> {
   return request<T>('POST', path, body);
 }

@@ -1,4 +1,5 @@
-/** Keep one live socket open: hello, subscribe, resume, back off, notice gaps. */
+/** Keep one live socket open: ticket, hello, subscribe, resume, back off, notice gaps. */
+import { ApiError } from './client.ts';
 import { parseFrame, type Frame } from './frames.ts';
 
 export type Connection = 'connecting' | 'live' | 'waiting' | 'closed';
@@ -65,6 +66,8 @@ export interface LiveHandlers {
   ages?(ages: Ages): void;
   tiles?(change: TilesChanged): void;
   error?(detail: string): void;
+  /** What the account may see has changed: nothing that is held counts any more. */
+  rightsChanged?(): void;
 }
 
 /** The part of WebSocket that is used; tests bring their own. */
@@ -82,6 +85,8 @@ export interface Wire {
 export interface LiveOptions {
   url: string;
   layers: string[];
+  /** Gives what opens one socket, once. */
+  ticket: () => Promise<string>;
   open?: (url: string) => Wire;
   /** Uniform random number in [0, 1), for the jitter. */
   random?: () => number;
@@ -94,9 +99,15 @@ export interface LiveOptions {
 const SUPPORTED_PROTOCOL = 1;
 /** The server could not read what we asked: asking again at once will not help. */
 const BAD_REQUEST = 4000;
+/** The account may see other things than before: come back with a new ticket. */
+const RIGHTS_CHANGED = 4403;
 
 export class LiveSocket {
   private wire: Wire | null = null;
+  /** A ticket is being fetched, or a socket is there. */
+  private busy = false;
+  /** Grows with each try, so that a ticket that comes too late is known. */
+  private trying = 0;
   private viewport: Viewport | null = null;
   /** Epoch of the server we talk to; null until its hello. */
   private epoch: number | null = null;
@@ -135,6 +146,8 @@ export class LiveSocket {
     this.retryTimer = undefined;
     const wire = this.wire;
     this.wire = null;
+    this.busy = false;
+    this.trying += 1;
     if (wire) {
       wire.onopen = wire.onmessage = wire.onclose = wire.onerror = null;
       wire.close(1000);
@@ -150,7 +163,7 @@ export class LiveSocket {
 
   /** Connect now rather than after the back-off (the network came back, the page is shown again). */
   hurry(): void {
-    if (this.stopped || this.wire) return;
+    if (this.stopped || this.busy) return;
     clearTimeout(this.retryTimer);
     this.retryTimer = undefined;
     this.connect();
@@ -158,17 +171,35 @@ export class LiveSocket {
 
   /** The network has changed under us: a socket that still looks open may be dead, so make a new one and resume. */
   suspect(): void {
+    if (this.stopped) return;
     const wire = this.wire;
-    if (this.stopped || !wire) return;
-    this.lost(wire, 0, 'network');
-    wire.close();
+    if (wire) {
+      this.lost(wire, 0, 'network');
+      wire.close();
+    } else this.busy = false; // the answer with the ticket may never come
     this.hurry();
   }
 
   private connect(): void {
     this.retryTimer = undefined;
+    this.busy = true;
+    const number = ++this.trying;
     this.handlers.connection?.('connecting', '');
-    const wire = (this.options.open ?? ((url: string) => new WebSocket(url) as unknown as Wire))(this.options.url);
+    this.options.ticket().then(
+      (ticket) => {
+        if (!this.stopped && number === this.trying) this.open(ticket);
+      },
+      (problem: unknown) => {
+        if (this.stopped || number !== this.trying) return;
+        // signed out: asking goes on, slowly, since somebody may sign in again
+        this.retry(problem instanceof Error ? problem.message : String(problem), problem instanceof ApiError && problem.status === 401);
+      },
+    );
+  }
+
+  private open(ticket: string): void {
+    const url = `${this.options.url}?ticket=${encodeURIComponent(ticket)}`;
+    const wire = (this.options.open ?? ((at: string) => new WebSocket(at) as unknown as Wire))(url);
     wire.binaryType = 'arraybuffer';
     this.wire = wire;
     wire.onopen = () => this.listen();
@@ -205,8 +236,18 @@ export class LiveSocket {
     this.fresh = false;
     if (this.stopped) return;
     if (code === BAD_REQUEST) this.badRequests += 1;
-    this.handlers.connection?.('waiting', reason || String(code));
-    const delay = this.delayMs();
+    if (code === RIGHTS_CHANGED) {
+      // what was seen may be hidden now: the next answer is a snapshot, not what changed since
+      this.held = null;
+      this.handlers.rightsChanged?.();
+    }
+    this.retry(reason || String(code));
+  }
+
+  private retry(why: string, slowly = false): void {
+    this.busy = false;
+    this.handlers.connection?.('waiting', why);
+    const delay = slowly ? (this.options.maxDelayMs ?? 15_000) : this.delayMs();
     this.attempt += 1;
     this.retryTimer = setTimeout(() => this.connect(), delay);
   }

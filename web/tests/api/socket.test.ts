@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { ApiError } from '../../src/api/client.ts';
 import { LiveSocket, type LiveHandlers, type Wire } from '../../src/api/socket.ts';
 import { ROOM_A, delta, frame, full } from '../bytes.ts';
 
@@ -11,6 +12,11 @@ class FakeWire implements Wire {
   onerror: ((event: Event) => void) | null = null;
   sent: Record<string, unknown>[] = [];
   closed = false;
+  readonly url: string;
+
+  constructor(url: string) {
+    this.url = url;
+  }
 
   send(data: string): void {
     this.sent.push(JSON.parse(data) as Record<string, unknown>);
@@ -29,6 +35,9 @@ class FakeWire implements Wire {
   }
 }
 
+/** Answers that are there already have been taken. */
+const settled = () => vi.advanceTimersByTimeAsync(0);
+
 const HELLO = { type: 'hello', protocol: 1, epoch: 5, tick: 100, journal: 40, room_resolution: 9, point_zoom: 14 };
 const LOOK = { bbox: [104, 30, 105, 31] as [number, number, number, number], zoom: 16 };
 const answer = (resumed: boolean, tick: number) => ({ type: 'subscribed', mode: 'points', rooms: 1, resolution: 9, resumed, tick });
@@ -38,17 +47,23 @@ describe('LiveSocket', () => {
   let heard: unknown[][];
   let socket: LiveSocket;
 
-  beforeEach(() => {
+  let tickets: number;
+  let ticket: () => Promise<string>;
+
+  beforeEach(async () => {
     vi.useFakeTimers();
     wires = [];
+    tickets = 0;
+    ticket = () => Promise.resolve(`t${++tickets}`);
     heard = [];
     const handlers = new Proxy({} as LiveHandlers, { get: (_t, name) => (...args: unknown[]) => heard.push([name, ...args]) });
     socket = new LiveSocket(
-      { url: 'ws://x/live', layers: ['devices', 'workers'], random: () => 0.5, open: () => (wires.push(new FakeWire()), wires.at(-1)!) },
+      { url: 'ws://x/live', layers: ['devices', 'workers'], random: () => 0.5, ticket: () => ticket(), open: (url) => (wires.push(new FakeWire(url)), wires.at(-1)!) },
       handlers,
     );
     socket.look(LOOK);
     socket.start();
+    await settled();
   });
 
   afterEach(() => {
@@ -92,10 +107,10 @@ describe('LiveSocket', () => {
     expect(socket.gaps).toBe(1);
   });
 
-  it('resumes after the connection was lost, with epoch, tick and journal', () => {
+  it('resumes after the connection was lost, with epoch, tick and journal', async () => {
     synchronised();
     wires[0].drop();
-    vi.advanceTimersByTime(1_000);
+    await vi.advanceTimersByTimeAsync(1_000);
     expect(wires.length).toBeGreaterThan(1);
     wires.at(-1)!.say({ ...HELLO, tick: 200, journal: 50 });
     expect(wires.at(-1)!.sent[0]).toMatchObject({ resume: { epoch: 5, tick: 100, journal: 40 } });
@@ -123,14 +138,14 @@ describe('LiveSocket', () => {
     expect(heard.some((h) => h[0] === 'error')).toBe(true);
   });
 
-  it('backs off exponentially up to a ceiling and starts afresh after a hello', () => {
+  it('backs off exponentially up to a ceiling and starts afresh after a hello', async () => {
     const waits: number[] = [];
     for (let i = 0; i < 8; i++) {
       const before = wires.length;
       wires.at(-1)!.drop();
       let waited = 0;
       while (wires.length === before) {
-        vi.advanceTimersByTime(50);
+        await vi.advanceTimersByTimeAsync(50);
         waited += 50;
       }
       waits.push(waited);
@@ -141,22 +156,23 @@ describe('LiveSocket', () => {
     wires.at(-1)!.say(HELLO);
     wires.at(-1)!.drop();
     const before = wires.length;
-    vi.advanceTimersByTime(300);
+    await vi.advanceTimersByTimeAsync(300);
     expect(wires.length).toBe(before + 1);
   });
 
-  it('takes a silent socket for dead', () => {
+  it('takes a silent socket for dead', async () => {
     synchronised();
-    vi.advanceTimersByTime(4_000);
+    await vi.advanceTimersByTimeAsync(4_000);
     expect(wires[0].closed).toBeFalsy();
-    vi.advanceTimersByTime(1_001);
+    await vi.advanceTimersByTimeAsync(1_001);
     expect(wires[0].closed).toBe(true);
     expect(heard.some((h) => h[0] === 'connection' && h[1] === 'waiting')).toBe(true);
   });
 
-  it('makes a new socket at once when the network changed, and resumes', () => {
+  it('makes a new socket at once when the network changed, and resumes', async () => {
     synchronised();
     socket.suspect();
+    await settled();
     expect(wires).toHaveLength(2);
     expect(wires[0].closed).toBe(true);
     expect(heard.filter((h) => h[0] === 'connection').map((h) => h[1]).slice(-2)).toEqual(['waiting', 'connecting']);
@@ -175,5 +191,73 @@ describe('LiveSocket', () => {
     wires[0].say({ ...HELLO, protocol: 2 });
     expect(wires[0].sent).toEqual([]);
     expect(heard.at(-1)![0]).toBe('error');
+  });
+
+  it('fetches a ticket before each socket', async () => {
+    synchronised();
+    expect(wires[0].url).toBe('ws://x/live?ticket=t1');
+    wires[0].drop(4401);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(wires.map((wire) => wire.url)).toEqual(['ws://x/live?ticket=t1', 'ws://x/live?ticket=t2']);
+  });
+
+  it('comes back for a snapshot with a new ticket when the rights changed', async () => {
+    synchronised();
+    wires[0].drop(4403);
+    expect(heard.filter((h) => h[0] === 'rightsChanged')).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(wires[1].url).toContain('t2');
+    wires[1].say(HELLO);
+    // epoch 0 is no server's: nothing that was held is gone on from
+    expect(wires[1].sent[0]).toMatchObject({ resume: { epoch: 0, tick: 0, journal: 40 } });
+  });
+
+  it('asks on slowly while nobody is signed in, and opens as soon as somebody is', async () => {
+    synchronised();
+    let asked = 0;
+    ticket = () => {
+      asked += 1;
+      return Promise.reject(new ApiError({ title: 'Unauthorized', status: 401 }));
+    };
+    wires[0].drop(4401);
+    await vi.advanceTimersByTimeAsync(46_000);
+    expect(asked).toBe(4); // soon after the close, then each 15 s
+    expect(wires).toHaveLength(1);
+    ticket = () => Promise.resolve('later');
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect(wires[1].url).toContain('later');
+  });
+
+  it('backs off when no ticket can be had, and opens one socket only', async () => {
+    synchronised();
+    let fail: (problem: unknown) => void = () => undefined;
+    ticket = () => new Promise((_done, refuse) => (fail = refuse));
+    wires[0].drop();
+    await vi.advanceTimersByTimeAsync(1_000);
+    socket.hurry(); // a ticket is on its way: no second one is asked for
+    fail(new TypeError('Failed to fetch'));
+    ticket = () => Promise.resolve('new');
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(wires).toHaveLength(2);
+  });
+
+  it('does not use a ticket that came after the network changed or the page stopped', async () => {
+    synchronised();
+    const give: ((ticket: string) => void)[] = [];
+    ticket = () => new Promise((done) => give.push(done));
+    wires[0].drop();
+    await vi.advanceTimersByTimeAsync(1_000);
+    socket.suspect();
+    await settled();
+    give[0]('old');
+    give[1]('fresh');
+    await settled();
+    expect(wires.slice(1).map((wire) => wire.url)).toEqual(['ws://x/live?ticket=fresh']);
+    wires[1].drop();
+    await vi.advanceTimersByTimeAsync(1_000);
+    socket.stop();
+    give[2]('late');
+    await settled();
+    expect(wires).toHaveLength(2);
   });
 });

@@ -1,0 +1,75 @@
+/** Types of what the HTTP API answers about signing in, accounts and the record of acts. */
+import type { Names } from './schema.ts';
+
+export interface SignInAnswer {
+  state: 'signed_in' | 'code_needed';
+  must_change_password: boolean;
+  step: string | null;
+  /** `otpauth://` address of a new authenticator, where the account has none yet. */
+  enrolment: string | null;
+}
+
+export interface Account {
+  id: string;
+  name: string;
+  display_name: string;
+  kind: 'person' | 'kiosk' | 'program';
+  demo: boolean;
+  must_change_password: boolean;
+  roles: { role: string; title: Names }[];
+  reads: string[];
+  acts: string[];
+}
+
+export interface HeldRole {
+  id: number;
+  role: string;
+  area_code: string;
+  area_level: string;
+  area_name: string | null;
+}
+
+export interface AccountRow {
+  id: string;
+  name: string;
+  display_name: string;
+  kind: Account['kind'];
+  demo: boolean;
+  disabled: boolean;
+  locked: boolean;
+  second_factor: boolean;
+  held: HeldRole[];
+}
+
+export interface Role {
+  name: string;
+  title: Names;
+  /** Duties of different kinds are kept apart: one account holds roles of one only. */
+  duty: string;
+  privileged: boolean;
+  reads: string[];
+  acts: string[];
+}
+
+export interface AccountList {
+  accounts: AccountRow[];
+  roles: Role[];
+}
+
+export interface Secret {
+  secret: string | null;
+  expires_s: number | null;
+}
+
+export interface RecordEntry {
+  seq: number;
+  at: string;
+  actor: string;
+  roles: string;
+  address: string;
+  action: string;
+  object: string;
+  result: string;
+  reason: string;
+  detail: Record<string, unknown>;
+}
