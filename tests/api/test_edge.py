@@ -77,12 +77,21 @@ async def test_pages_are_fresh_and_hashed_files_are_kept_for_ever(served, client
     assert "./gridtwin up" in missing.text
     dist: Path = served.runtime.settings.web_dir
     (dist / "assets").mkdir(parents=True)
-    for name in ("index.html", "wall.html"):
+    pages = {
+        "/": "index.html",
+        "/wall": "wall.html",
+        "/sign-in": "sign_in.html",
+        "/kiosk": "kiosk.html",
+        "/admin/accounts": "accounts.html",
+        "/admin/record": "record.html",
+    }
+    for name in pages.values():
         (dist / name).write_text(f"<!doctype html>{name}")
     (dist / "assets" / "main-abc123.js").write_text("1")
-    for path in ("/", "/wall"):
+    for path, name in pages.items():
         page = await client.get(path)
         assert page.status_code == 200
+        assert page.text.endswith(name)
         assert page.headers["cache-control"] == "no-cache"
     script = await client.get("/assets/main-abc123.js")
     assert script.headers["cache-control"] == "public, max-age=31536000, immutable"

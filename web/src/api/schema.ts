@@ -195,8 +195,12 @@ export interface HealthPart {
 
 export interface Health {
   status: string;
-  version: string;
-  started_at: string;
+  /** Told only to those who run the installation, with the figures of the parts. */
+  version?: string;
+  started_at?: string;
+  demo?: boolean;
+  /** Staff may sign in by an identity provider. */
+  provider?: boolean;
   parts: Record<string, HealthPart>;
 }
 

@@ -1,12 +1,14 @@
 /** Choose words, names and the form of numbers by language. */
 import type { Names } from '../api/schema.ts';
+import { accessEn } from './access_en.ts';
+import { accessZh, type AccessWords } from './access_zh.ts';
 import { en } from './en.ts';
 import { zh, type Words } from './zh.ts';
 
 export type Lang = 'zh' | 'en';
-export type Key = keyof Words;
+export type Key = keyof (Words & AccessWords);
 
-const TABLES: Record<Lang, Words> = { zh, en };
+const TABLES: Record<Lang, Record<Key, string>> = { zh: { ...zh, ...accessZh }, en: { ...en, ...accessEn } };
 
 /** Thin space that does not break: 3 118. */
 const THIN = '\u202f';
@@ -18,6 +20,11 @@ export function langOf(search: string, stored: string | null): Lang {
 
 export function say(lang: Lang, key: Key, ...args: (string | number)[]): string {
   return TABLES[lang][key].replace(/\{(\d)\}/g, (_all, i: string) => String(args[Number(i)] ?? ''));
+}
+
+/** Whether there are words for a name that the server told, as for the kinds of its record. */
+export function isKey(key: string): key is Key {
+  return Object.hasOwn(TABLES.zh, key);
 }
 
 export function nameOf(lang: Lang, name: string | Names | null | undefined): string {

@@ -2,7 +2,7 @@
 import type { Wall } from '../state/wall.svelte.ts';
 
 /** Keys in the order in which the help lists them: caps and what they do. */
-export const KEYS: { caps: string[]; key: 'key_move' | 'key_enter' | 'key_esc' | 'key_g' | 'key_a' | 'key_e' | 'key_find' | 'key_h' | 'key_f' | 'key_b' | 'key_l' | 'key_help' }[] = [
+const KEYS: { caps: string[]; key: 'key_move' | 'key_enter' | 'key_esc' | 'key_g' | 'key_a' | 'key_e' | 'key_find' | 'key_h' | 'key_f' | 'key_b' | 'key_l' | 'key_u' | 'key_help' }[] = [
   { caps: ['J', 'K'], key: 'key_move' },
   { caps: ['Enter'], key: 'key_enter' },
   { caps: ['Esc'], key: 'key_esc' },
@@ -14,12 +14,19 @@ export const KEYS: { caps: string[]; key: 'key_move' | 'key_enter' | 'key_esc' |
   { caps: ['F'], key: 'key_f' },
   { caps: ['B'], key: 'key_b' },
   { caps: ['L'], key: 'key_l' },
+  { caps: ['U'], key: 'key_u' },
   { caps: ['?'], key: 'key_help' },
 ];
 
-function isTyping(target: EventTarget | null): boolean {
+export function isTyping(target: EventTarget | null): boolean {
   const element = target as HTMLElement | null;
-  return !!element && (element.tagName === 'INPUT' || element.tagName === 'TEXTAREA' || element.isContentEditable);
+  return !!element && (element.tagName === 'INPUT' || element.tagName === 'TEXTAREA' || element.tagName === 'SELECT' || element.isContentEditable);
+}
+
+/** The keys that do something for whoever looks: who may not act is not offered the act. */
+export function keysOf(wall: Wall): typeof KEYS {
+  const away = [wall.mayAcknowledge ? '' : 'key_a', wall.session.kiosk ? 'key_u' : ''];
+  return KEYS.filter((k) => !away.includes(k.key));
 }
 
 /** Answers true when the key was ours. */
@@ -63,6 +70,11 @@ export function press(wall: Wall, event: KeyboardEvent): boolean {
       return true;
     case 'l':
       wall.setLang(wall.lang === 'zh' ? 'en' : 'zh');
+      return true;
+    case 'u':
+      // a screen nobody sits at has no account to manage
+      if (!wall.session.account || wall.session.kiosk) return false;
+      wall.menuOpen = !wall.menuOpen;
       return true;
     case 'h':
       wall.toggle('heat');

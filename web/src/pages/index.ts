@@ -4,7 +4,10 @@ import '@fontsource/noto-sans-sc/700.css';
 import '@fontsource/noto-emoji/400.css';
 import '../look/tokens.css';
 import '../look/base.css';
+import '../look/forms.css';
 import { mount } from 'svelte';
+import { applyTheme } from '../look/theme.ts';
 import Index from './Index.svelte';
 
+applyTheme();
 mount(Index, { target: document.getElementById('app')! });

@@ -45,10 +45,7 @@ export class LiveBoard {
     const start = performance.now();
     if (this.dropPending) {
       this.dropPending = false;
-      this.devices.clear();
-      this.workers.clear();
-      this.cells.clear();
-      this.structure = this.cellsChanged = true;
+      this.empty();
     }
     for (const block of frame.blocks) {
       if (block.kind === CELLS) {
@@ -71,10 +68,26 @@ export class LiveBoard {
     }
     this.clockOffsetS = frame.serverTimeS - Date.now() / 1000;
     this.applyMs += performance.now() - start + frame.parseMs;
-    if (!this.scheduled) {
-      this.scheduled = true;
-      this.schedule(this.run);
-    }
+    this.soon();
+  }
+
+  /** Show nothing until the next snapshot: what is held may no longer be seen. */
+  clear(): void {
+    this.empty();
+    this.soon();
+  }
+
+  private empty(): void {
+    this.devices.clear();
+    this.workers.clear();
+    this.cells.clear();
+    this.structure = this.cellsChanged = true;
+  }
+
+  private soon(): void {
+    if (this.scheduled) return;
+    this.scheduled = true;
+    this.schedule(this.run);
   }
 
   private readonly run = (): void => {

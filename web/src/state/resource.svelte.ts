@@ -1,9 +1,11 @@
 /** Ask the API the same question again and again; the old answer stays while the new one is fetched. */
-import { get } from '../api/client.ts';
+import { ApiError, get } from '../api/client.ts';
 
 export class Resource<T> {
   value = $state.raw<T | null>(null);
   error = $state<string | null>(null);
+  /** The account's roles do not let it be read: it is not asked for again until they change. */
+  refused = $state(false);
   /** When the value was read, ms since 1970. */
   at = $state(0);
   /** Since when the list has been empty, ms since 1970; null when it is not, or is no list. */
@@ -12,6 +14,8 @@ export class Resource<T> {
   private readonly path: string;
   private running: Promise<void> | null = null;
   private again = false;
+  /** Grows when what is on its way no longer counts. */
+  private number = 0;
 
   constructor(path: string, isEmpty: (value: T) => boolean = () => false) {
     this.path = path;
@@ -19,6 +23,7 @@ export class Resource<T> {
   }
 
   refresh(): Promise<void> {
+    if (this.refused) return Promise.resolve();
     if (this.running) {
       this.again = true;
       return this.running;
@@ -33,14 +38,30 @@ export class Resource<T> {
     return this.running;
   }
 
+  /** Drop what was read: it was read with other rights. */
+  forget(): void {
+    this.value = null;
+    this.error = null;
+    this.refused = false;
+    this.at = 0;
+    this.emptySince = null;
+    this.number += 1;
+  }
+
   private async read(): Promise<void> {
+    const number = this.number;
     try {
-      this.value = await get<T>(this.path);
+      const value = await get<T>(this.path);
+      if (number !== this.number) return;
+      this.value = value;
       this.error = null;
       this.at = Date.now();
       if (!this.isEmpty(this.value)) this.emptySince = null;
       else this.emptySince ??= this.at;
     } catch (problem) {
+      if (number !== this.number) return;
+      this.refused = problem instanceof ApiError && problem.status === 403;
+      if (this.refused) this.value = null;
       this.error = problem instanceof Error ? problem.message : String(problem);
     }
   }

@@ -1,5 +1,5 @@
 /** Hold what the wall shows: answers of the API, the live board, selection, switches and clock. */
-import { get, post } from '../api/client.ts';
+import { ApiError, get, onSignedOut, post } from '../api/client.ts';
 import { LiveSocket, type Ages, type Connection, type JournalEvent, type TilesChanged, type Viewport } from '../api/socket.ts';
 import type {
   AlarmGroup,
@@ -12,6 +12,7 @@ import type {
   DeviceEvent,
   DeviceGroup,
   DeviceKind,
+  Health,
   History,
   LegendEntry,
   LayerSpec,
@@ -27,6 +28,7 @@ import { stateCode } from '../look/palette.ts';
 import { focusProperty } from './groups.ts';
 import { LiveBoard, type Commit } from './live.ts';
 import { Resource } from './resource.svelte.ts';
+import { isScreen, Session, toSignIn } from './session.svelte.ts';
 import { freshness, LOST_AFTER_S, type LayerFreshness } from './staleness.ts';
 
 export interface Selection {
@@ -89,11 +91,17 @@ export class Wall {
   note = $state('');
   problems = $state.raw<string[]>([]);
   contextLost = $state(false);
+  demo = $state(false);
   tab = $state<'map' | 'alarms' | 'cases' | 'today' | 'details'>('map');
   /** Keys of groups that have become critical since the page opened. */
   freshCritical = $state.raw<ReadonlySet<string>>(new Set());
   /** Live value of the selected device, between two reads of its details. */
   liveValue = $state.raw<{ value: number; state: number } | null>(null);
+
+  readonly session = new Session();
+  /** Since when the server no longer knows who asks, ms since 1970: what is shown is from then. */
+  signedOutAt = $state<number | null>(null);
+  menuOpen = $state(false);
 
   readonly board: LiveBoard;
   private socket: LiveSocket | null = null;
@@ -108,6 +116,8 @@ export class Wall {
   onTiles: (change: TilesChanged) => void = () => undefined;
   onFly: (lon: number, lat: number) => void = () => undefined;
   onReset: () => void = () => undefined;
+  /** Other things may be seen than before: what the map holds is of no use. */
+  onRights: () => void = () => undefined;
 
   constructor() {
     this.lang = langOf(location.search, localStorage.getItem('lang'));
@@ -121,28 +131,37 @@ export class Wall {
 
   failed = (detail: string): string => failure(this.lang, detail);
 
+  /** Why a part of the page has nothing to show. */
+  why = (resource: { refused: boolean; error: string | null }): string => (resource.refused ? this.t('notForRole') : this.failed(resource.error ?? ''));
+
   // ---- start and stop -------------------------------------------------------------------------
 
   async start(): Promise<void> {
     this.timers.push(setInterval(() => this.tick(), 1000));
+    onSignedOut(() => this.signedOut());
     for (let attempt = 0; ; attempt++) {
       try {
-        const [scene, catalog, layers] = await Promise.all([get<Scene>('/api/scene'), get<Catalog>('/api/catalog'), get<LayerSpec>('/api/layers')]);
+        await this.session.read();
+        const [scene, catalog, layers, health] = await Promise.all([get<Scene>('/api/scene'), get<Catalog>('/api/catalog'), get<LayerSpec>('/api/layers'), get<Health>('/api/health')]);
+        this.demo = !!health.demo || this.session.account!.demo;
         this.scene = scene;
         this.catalog = catalog;
         this.layers = layers;
         this.startError = null;
         break;
       } catch (problem) {
-        this.startError = problem instanceof Error ? problem.message : String(problem);
+        const over = problem instanceof ApiError && problem.status === 401;
+        this.startError = over ? null : problem instanceof Error ? problem.message : String(problem);
         await new Promise((go) => setTimeout(go, Math.min(10_000, 1000 * 2 ** attempt)));
       }
     }
-    for (const resource of [this.alarms, this.cases, this.stats, this.timeline, this.recent, this.deviceGroups]) void resource.refresh().then(() => this.noticeNew());
+    this.signedOutAt = null;
+    this.refreshAll();
     const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
     this.socket = new LiveSocket(
-      { url: `${scheme}//${location.host}${this.scene.live.path}`, layers: ['devices', 'workers'] },
+      { url: `${scheme}//${location.host}${this.scene.live.path}`, layers: ['devices', 'workers'], ticket: async () => (await post<{ ticket: string }>('/api/live/ticket')).ticket },
       {
+        rightsChanged: () => void this.rightsChanged(),
         connection: (state, detail) => this.connected(state, detail),
         subscribed: (answer) => {
           this.mode = answer.mode;
@@ -185,10 +204,10 @@ export class Wall {
 
   private tick(): void {
     this.now = Date.now() + this.board.clockOffsetS * 1000;
-    if (!this.scene || document.hidden) return;
+    if (!this.scene || document.hidden || this.signedOutAt !== null) return;
     this.seconds += 1;
-    for (const resource of [this.alarms, this.cases, this.stats, this.timeline, this.recent, this.deviceGroups])
-      if (resource.error && this.seconds % RETRY_S === 0) void resource.refresh();
+    for (const resource of this.resources)
+      if (resource.error && !resource.refused && this.seconds % RETRY_S === 0) void resource.refresh();
     if (this.seconds % EVERY_S.alarms === 0) void this.alarms.refresh().then(() => this.noticeNew());
     if (this.seconds % EVERY_S.cases === 0) void this.cases.refresh();
     if (this.seconds % EVERY_S.stats === 0) void this.stats.refresh();
@@ -199,13 +218,58 @@ export class Wall {
     if (this.seconds % EVERY_S.detail === 0 && this.selection) void this.readDetail(false);
   }
 
+  private get resources() {
+    return [this.alarms, this.cases, this.stats, this.timeline, this.recent, this.deviceGroups];
+  }
+
+  private refreshAll(): void {
+    for (const resource of this.resources) void resource.refresh().then(() => this.noticeNew());
+  }
+
+  // ---- who looks ------------------------------------------------------------------------------
+
+  /** People who open the wall signed out go to sign in; a wall that was on goes on showing what it has, and says so. */
+  private signedOut(): void {
+    if (!this.scene && !isScreen()) toSignIn();
+    else if (this.signedOutAt === null) {
+      this.signedOutAt = Date.now();
+      this.socket?.suspect();
+    }
+  }
+
+  /** What is held was read with other rights: drop it all, then read what may be seen now. */
+  private async rightsChanged(): Promise<void> {
+    this.board.clear();
+    this.select(null);
+    this.sheet = null;
+    this.searchOpen = false;
+    this.knownGroups = null;
+    for (const resource of this.resources) resource.forget();
+    try {
+      await this.session.read();
+      this.layers = await get<LayerSpec>('/api/layers');
+      this.scene = await get<Scene>('/api/scene');
+      this.onRights();
+      this.refreshAll();
+      this.say(this.t('rightsChanged'));
+    } catch {
+      // the socket asks on; when it is live again all is read
+    }
+  }
+
+  get mayAcknowledge(): boolean {
+    return this.session.may('alarm.acknowledge');
+  }
+
   // ---- live -----------------------------------------------------------------------------------
 
   private connected(state: Connection, detail: string): void {
     this.connection = state;
     this.connectionDetail = detail;
     if (state === 'live') {
-      if (this.lostAt !== null && this.alarms.at) this.refreshEvents();
+      // signed in again, perhaps as another: begin anew, with what that account may see
+      if (this.signedOutAt !== null) location.reload();
+      if (this.lostAt !== null) this.refreshEvents();
       this.lostAt = null;
     } else this.lostAt ??= Date.now();
   }
@@ -215,9 +279,14 @@ export class Wall {
     return this.lostAt === null ? 0 : (Date.now() - this.lostAt) / 1000;
   }
 
-  /** The connection has been lost for so long that nothing on screen may look live. */
+  /** The connection has been lost for so long, or nobody is signed in: nothing on screen may look live. */
   get lost(): boolean {
-    return this.lostS > LOST_AFTER_S;
+    return this.signedOutAt !== null || this.lostS > LOST_AFTER_S;
+  }
+
+  get signedOutS(): number {
+    void this.now;
+    return this.signedOutAt === null ? 0 : (Date.now() - this.signedOutAt) / 1000;
   }
 
   layer(name: string): LayerFreshness {
@@ -429,7 +498,8 @@ export class Wall {
   }
 
   close(): void {
-    if (this.helpOpen) this.helpOpen = false;
+    if (this.menuOpen) this.menuOpen = false;
+    else if (this.helpOpen) this.helpOpen = false;
     else if (this.searchOpen) this.searchOpen = false;
     else if (this.sheet) this.closeSheet();
     else if (this.selection) this.select(null);
@@ -462,9 +532,9 @@ export class Wall {
 
   async acknowledge(): Promise<void> {
     const group = this.group(this.cursor) ?? this.selectedGroup;
-    if (!group) return;
+    if (!group || !this.mayAcknowledge) return;
     try {
-      const answer = await post<{ acknowledged: number; already: number }>('/api/alarms/acknowledge', { alarm_ids: group.members.map((m) => m.alarm_id), by: 'wall' });
+      const answer = await post<{ acknowledged: number; already: number }>('/api/alarms/acknowledge', { alarm_ids: group.members.map((m) => m.alarm_id) });
       this.say(answer.acknowledged ? this.t('ackDone', answer.acknowledged) : this.t('ackNone'));
       await this.alarms.refresh();
     } catch (problem) {

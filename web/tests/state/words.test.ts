@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { clock, failure, langOf, monthDay, number, say, span } from '../../src/i18n/index.ts';
+import { clock, failure, langOf, monthDay, number, say, span, type Key } from '../../src/i18n/index.ts';
+import { accessEn } from '../../src/i18n/access_en.ts';
+import { accessZh } from '../../src/i18n/access_zh.ts';
 import { en } from '../../src/i18n/en.ts';
 import { zh } from '../../src/i18n/zh.ts';
 import { byStage, focusProperty, groupWhat, leftWords, limitWords, reading, storm, unmarked, urgency } from '../../src/state/groups.ts';
@@ -13,6 +15,12 @@ describe('words', () => {
     expect(Object.keys(en).sort()).toEqual(Object.keys(zh).sort());
     const places = (text: string) => [...new Set(text.match(/\{\d\}/g) ?? [])].sort();
     for (const key of Object.keys(zh) as (keyof typeof zh)[]) expect(places(en[key]), key).toEqual(places(zh[key]));
+    expect(Object.keys(accessEn).sort()).toEqual(Object.keys(accessZh).sort());
+    for (const key of Object.keys(accessZh) as (keyof typeof accessZh)[]) expect(places(accessEn[key]), key).toEqual(places(accessZh[key]));
+  });
+
+  it('keeps each word in one table', () => {
+    expect(Object.keys(accessZh).filter((key) => key in zh)).toEqual([]);
   });
 
   it('groups thousands by thin spaces and uses a true minus sign', () => {
@@ -83,7 +91,7 @@ describe('cases', () => {
   });
 
   it('says what is left and what was given', () => {
-    const t = (key: keyof typeof zh, ...args: (string | number)[]) => say('zh', key, ...args);
+    const t = (key: Key, ...args: (string | number)[]) => say('zh', key, ...args);
     expect([leftWords(t, row(0, 7200), 60), leftWords(t, row(0, 7200), 7200 + 3360), leftWords(t, row(0, null), 0)]).toEqual(['1:59', '超 0:56', '无时限']);
     expect([limitWords(t, row(0, 7200)), limitWords(t, row(0, 72 * 3600)), limitWords(t, row(0, null))]).toEqual(['限 2 时', '限 3 天', '']);
   });

@@ -1,0 +1,14 @@
+/** Light or dark: as last chosen on this machine, else as the page is made for. */
+
+export type Theme = 'light' | 'dark';
+
+export function applyTheme(): void {
+  const chosen = localStorage.getItem('theme');
+  if (chosen === 'light' || chosen === 'dark') document.documentElement.dataset.theme = chosen;
+}
+
+export function turnTheme(): void {
+  const to: Theme = document.documentElement.dataset.theme === 'light' ? 'dark' : 'light';
+  document.documentElement.dataset.theme = to;
+  localStorage.setItem('theme', to);
+}

@@ -1,0 +1,13 @@
+/** Start the page that makes a browser a wall screen. */
+import '@fontsource/noto-sans-sc/400.css';
+import '@fontsource/noto-sans-sc/700.css';
+import '@fontsource/noto-emoji/400.css';
+import '../look/tokens.css';
+import '../look/base.css';
+import '../look/forms.css';
+import { mount } from 'svelte';
+import { applyTheme } from '../look/theme.ts';
+import Kiosk from './Kiosk.svelte';
+
+applyTheme();
+mount(Kiosk, { target: document.getElementById('app')! });

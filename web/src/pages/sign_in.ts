@@ -1,0 +1,13 @@
+/** Start the page to sign in. */
+import '@fontsource/noto-sans-sc/400.css';
+import '@fontsource/noto-sans-sc/700.css';
+import '@fontsource/noto-emoji/400.css';
+import '../look/tokens.css';
+import '../look/base.css';
+import '../look/forms.css';
+import { mount } from 'svelte';
+import { applyTheme } from '../look/theme.ts';
+import SignIn from './SignIn.svelte';
+
+applyTheme();
+mount(SignIn, { target: document.getElementById('app')! });

@@ -1,0 +1,79 @@
+import { describe, expect, it } from 'vitest';
+import { ApiError } from '../../src/api/client.ts';
+import type { Account, AccountRow, Role } from '../../src/api/access_schema.ts';
+import { areaOf, factor, givable, knownAreas, matching, refusal } from '../../src/state/account_list.ts';
+import { readAreaCode, spacedCode, WHOLE_CODE } from '../../src/state/area_code.ts';
+import { offered } from '../../src/state/offered.ts';
+
+const role = (name: string, zh: string, en: string, duty: string, privileged = false): Role => ({ name, title: { zh, en }, duty, privileged, reads: [], acts: [] });
+const ROLES = [role('operator', '值班员', 'Operator', 'business'), role('dispatcher', '派遣员', 'Dispatcher', 'business', true), role('auditor', '安全审计员', 'Auditor', 'audit', true), role('wall', '大屏', 'Wall screen', 'machine')];
+const row = (name: string, part: Partial<AccountRow> = {}): AccountRow => ({ id: name, name, display_name: name, kind: 'person', demo: false, disabled: false, locked: false, second_factor: false, held: [], ...part });
+const held = (name: string, area_code = WHOLE_CODE, area_name: string | null = null) => ({ id: 1, role: name, area_code, area_level: 'street', area_name });
+const STREET = '510104021000000';
+
+describe('accounts', () => {
+  const li = row('li', { display_name: '李敏', held: [held('operator', STREET, '西御河街道')] });
+  const hall = row('hall', { kind: 'kiosk', display_name: '大厅', held: [held('wall')] });
+
+  it('finds every word in name, role and area, in both languages', () => {
+    const found = (search: string) => matching([li, hall], ROLES, search).map((r) => r.name);
+    expect([found(''), found('李'), found('operator 西御河'), found('Wall SCREEN'), found('人员'), found('li nobody')]).toEqual([['li', 'hall'], ['li'], ['li'], ['hall'], ['li'], []]);
+  });
+
+  it('offers roles of the duty that is held only, and of machines to screens only', () => {
+    const names = (r: AccountRow) => givable(ROLES, r).map((x) => x.name);
+    expect(names(row('new'))).toEqual(['operator', 'dispatcher', 'auditor']);
+    expect(names(li)).toEqual(['operator', 'dispatcher']);
+    expect(names(row('screen', { kind: 'kiosk' }))).toEqual(['wall']);
+  });
+
+  it('says when a code will be asked for', () => {
+    expect([factor(li, ROLES), factor(row('a', { held: [held('dispatcher')] }), ROLES), factor(row('b', { second_factor: true }), ROLES)]).toEqual(['factorNone', 'factorDue', 'factorOn']);
+  });
+
+  it('names areas, and those without a name by code', () => {
+    expect([areaOf('zh', held('wall')), areaOf('zh', li.held[0]), areaOf('zh', held('operator', STREET))]).toEqual(['全部区域', '西御河街道', '510104 021 000 000']);
+    expect(knownAreas([li, hall, li])).toEqual([{ code: STREET, name: '西御河街道' }]);
+  });
+
+  it('has words for what the API refuses', () => {
+    const why = (status: number, where: string, detail = '') => refusal(new ApiError({ title: '', status, where, detail }));
+    expect(why(409, 'role')).toBe('bad_duties');
+    expect(why(409, 'name')).toBe('bad_nameTaken');
+    expect(why(422, 'area', 'there is no present area 1')).toBe('bad_area');
+    expect(why(422, 'area', 'a grid worker belongs to an area')).toBe('bad_workerArea');
+    expect(why(422, 'name', 'nobody closes the own account')).toBe('bad_self');
+    expect(why(422, 'body.name')).toBe('bad_name');
+    expect([why(404, ''), why(403, ''), why(500, ''), refusal(new TypeError('x'))]).toEqual(['bad_gone', 'bad_forbidden', null, null]);
+  });
+});
+
+describe('readAreaCode', () => {
+  it('fills codes in daily use and tells their level', () => {
+    expect(readAreaCode('510104')).toEqual({ code: '510104000000000', level: 'district' });
+    expect(readAreaCode('5101 04021')).toEqual({ code: STREET, level: 'street' });
+    expect(readAreaCode('510104021003')).toEqual({ code: '510104021003000', level: 'community' });
+    expect(readAreaCode('510104021003007')).toEqual({ code: '510104021003007', level: 'responsibility_grid' });
+    expect(readAreaCode('5101')).toEqual({ code: '510100000000000', level: 'city' });
+    expect(readAreaCode(WHOLE_CODE)).toEqual({ code: WHOLE_CODE, level: 'whole' });
+  });
+
+  it('takes nothing else', () => {
+    for (const text of ['', '51010', '5101040210000001', '51010402100000a', '西御河街道']) expect(readAreaCode(text), text).toBeNull();
+  });
+
+  it('writes codes so that they can be compared', () => expect(spacedCode(STREET)).toBe('510104 021 000 000'));
+});
+
+describe('offered', () => {
+  const account = (reads: string[], acts: string[] = []) => ({ reads, acts }) as unknown as Account;
+
+  it('leads only to what the account may open', () => {
+    const paths = (a: Account | null) => offered(a).map((p) => p.path);
+    expect(paths(null)).toEqual([]);
+    expect(paths(account(['place', 'alarm'], ['alarm.acknowledge']))).toEqual(['/wall']);
+    expect(paths(account(['account'], ['account.manage']))).toEqual(['/admin/accounts']);
+    expect(paths(account(['audit']))).toEqual(['/admin/record']);
+    expect(paths(account(['system'], ['system.manage']))).toEqual([]);
+  });
+});
