@@ -11,7 +11,8 @@ from twin.model.device import Device, DeviceState
 from twin.model.ground import GroundCover, Road
 from twin.model.observation import Observation, Quarantine
 from twin.model.place import Component, ServicePoint
-from twin.model.worker import Organisation, Worker
+from twin.model.publisher import Publisher, PublisherSecret
+from twin.model.worker import Duty, Organisation, Worker
 
 IMPORTED_TABLES = (Area, Building, Road, GroundCover, Address, Device, ServicePoint, Component)
 """Tables whose rows come from files; each has the history trigger."""
@@ -39,6 +40,7 @@ __all__ = [
     "Device",
     "DeviceState",
     "DoorPlate",
+    "Duty",
     "FeatureHistory",
     "GroundCover",
     "ImportReject",
@@ -49,6 +51,8 @@ __all__ = [
     "Observation",
     "Organisation",
     "PasswordHistory",
+    "Publisher",
+    "PublisherSecret",
     "Quarantine",
     "Road",
     "ServicePoint",

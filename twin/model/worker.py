@@ -1,10 +1,12 @@
-"""Describe who works in the grids: organisations and workers."""
+"""Describe who works in the grids: organisations, workers, and when they are on duty."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Integer, text
+from sqlalchemy import CheckConstraint, ForeignKey, Integer, func, text
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from twin.model.base import Base, Key, Scoped, geometry
@@ -31,7 +33,10 @@ class Organisation(Base):
 
 
 class Worker(Base, Scoped):
-    """A grid worker. The tracker they carry is a device of kind ``worker``, and moves on the board."""
+    """A grid worker. The tracker they carry is a device of kind ``worker``, and moves on the board.
+
+    ``on_duty`` follows from the table ``duty``, which is what decides.
+    """
 
     __tablename__ = "worker"
 
@@ -51,5 +56,33 @@ class Worker(Base, Scoped):
     __table_args__ = (
         CheckConstraint(
             "role IN ('grid_worker', 'grid_leader', 'repair', 'security', 'volunteer')", name="role"
+        ),
+    )
+
+
+class Duty(Base):
+    """A time in which a worker is on duty and has consented that the place of their tracker is known.
+
+    ``ends_at`` is empty while it lasts. Of one worker no two overlap.
+    """
+
+    __tablename__ = "duty"
+
+    id: Mapped[Key]
+    worker_id: Mapped[int] = mapped_column(ForeignKey("worker.id", ondelete="CASCADE"), index=True)
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime | None]
+    consent_at: Mapped[datetime]
+    ended_by: Mapped[str | None]
+    simulated: Mapped[bool] = mapped_column(server_default=text("false"))
+
+    __table_args__ = (
+        CheckConstraint("ends_at IS NULL OR ends_at >= starts_at", name="validity"),
+        CheckConstraint("consent_at <= starts_at", name="consent_comes_first"),
+        ExcludeConstraint(
+            ("worker_id", "="),
+            (func.tstzrange(text("starts_at"), text("ends_at")), "&&"),
+            name="ex_duty_one_at_a_time",
+            using="gist",
         ),
     )
