@@ -15,6 +15,7 @@ from starlette.websockets import WebSocket
 
 from api import errors, pages
 from api.access.door import Door
+from api.access.heads import KEY_FILE, HeadKeeper
 from api.access.oidc import Provider
 from api.access.permissions import IDENTITY_KEY, require_declared
 from api.edge import Edge
@@ -34,7 +35,7 @@ from twin.access.passwords import Passwords
 from twin.access.sealing import Sealer, read_or_make_key
 from twin.access.sign_in import SignIn
 from twin.store.engine import asyncpg_dsn, create_async_engine
-from twin.store.roles import APP, AUTH, TWIN, role_url
+from twin.store.roles import APP, AUTH, PASSWORDS_FILE, TWIN, read_passwords, role_url
 from twin.twin import Twin
 
 _log = logging.getLogger("gridtwin.server")
@@ -59,17 +60,18 @@ def create_app(settings: Settings) -> FastAPI:
         A private database is asked for and none runs.
     """
     owner_url = settings.database_url_text
-    dsn = asyncpg_dsn(role_url(owner_url, APP))
-    own_dsn = asyncpg_dsn(role_url(owner_url, TWIN))
+    passwords = read_passwords(settings.secrets_dir / PASSWORDS_FILE)
+    dsn = asyncpg_dsn(role_url(owner_url, APP, passwords.get(APP)))
+    own_dsn = asyncpg_dsn(role_url(owner_url, TWIN, passwords.get(TWIN)))
     tiles = TileStore(dsn)
     accounts = create_async_engine(
-        role_url(owner_url, AUTH),
+        role_url(owner_url, AUTH, passwords.get(AUTH)),
         application_name="gridtwin accounts",
         pool_size=_ACCOUNT_POOL,
         statement_timeout_s=TIMEOUT_S,
     )
     door = Door(accounts)
-    sealer = Sealer(read_or_make_key(settings.secrets_dir / "key"))
+    sealer = Sealer(read_or_make_key(settings.secrets_dir / KEY_FILE))
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -115,6 +117,7 @@ def create_app(settings: Settings) -> FastAPI:
                 ("notices", listener.run()),
                 ("sampler", sampler.run()),
                 ("ingest", ingest.run()),
+                ("record", HeadKeeper(reading, settings.secrets_dir, sealer).run()),
             ):
                 parts.push_async_callback(_stop, asyncio.create_task(_watched(name, work), name=name))
             yield

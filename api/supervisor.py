@@ -20,6 +20,7 @@ from api.child import Child, wait_until
 from api.city import city_is_current, has_simulated_devices
 from api.database import Database, make_database
 from api.default_city import default_city
+from api.first_accounts import Made, ensure_accounts, how_to_sign_in, keep_demo_file
 from api.listening import answers, is_loopback, require_listenable, url_of
 from api.revival import Kept, Revival
 from api.settings import Settings
@@ -29,6 +30,7 @@ from twin.store.bounded_log import BoundedLog
 from twin.store.cluster import PrivateCluster
 from twin.store.folder_lock import FolderLock
 from twin.store.migrations.runner import upgrade
+from twin.store.roles import AUTH, PASSWORDS_FILE, ensure_logins
 from twin.store.sockets import is_port_free
 
 Say = Callable[[str], None]
@@ -87,6 +89,9 @@ class Supervisor:
         self._database: Database = make_database(settings, attach=False)
         self._broker: Broker | None = None
         self._children: list[Child] = []
+        self._role_passwords: dict[str, str] = {}
+        self._accounts_made: list[Made] = []
+        self._demo_file: Path | None = None
         self._folder_lock = FolderLock(settings.data_dir.expanduser().absolute() / "up.lock")
 
     def run(self) -> int:
@@ -125,8 +130,8 @@ class Supervisor:
             require_free_port(self._settings.mqtt_port)
         if not is_loopback(host):
             self._say(
-                f"WARNING: {host} can be reached from other machines, and this build has no accounts yet: "
-                "everyone who can reach it sees and acknowledges everything"
+                f"WARNING: {host} can be reached from other machines, and what goes there is not encrypted: "
+                "let a proxy with TLS stand before it, or passwords can be read on the way"
             )
         if self._plan.city is not None:
             _require_city_file(self._plan.city)
@@ -146,6 +151,7 @@ class Supervisor:
         self._children.append(server)
         server.start()
         self._wait_for_health(server)
+        self._make_accounts()
         if self._plan.simulator:
             simulator = self._child("the simulator", ["simulate"])
             self._children.append(simulator)
@@ -165,6 +171,9 @@ class Supervisor:
                     )
                 self._database.start()
             upgrade(self._database.url)
+            if not isinstance(self._database, PrivateCluster):
+                path = self._settings.secrets_dir / PASSWORDS_FILE
+                self._role_passwords = ensure_logins(self._database.url, path)
 
     def _load_city(self) -> bool:
         """Import the city when it is not there yet; gives whether anything was imported."""
@@ -212,6 +221,16 @@ class Supervisor:
                 "simulated devices could not be placed (the reason is above)",
                 hint="start with --no-demo to run without them",
             )
+
+    def _make_accounts(self) -> None:
+        """Make the first accounts as late as can be: their passwords are shown once, and soon from here."""
+        self._accounts_made = ensure_accounts(
+            self._database.url,
+            self._role_passwords.get(AUTH),
+            demo=self._plan.default_city,
+            simulated=has_simulated_devices(self._database.url),
+        )
+        self._demo_file = keep_demo_file(self._settings.secrets_dir, self._accounts_made)
 
     def _start_broker(self) -> None:
         with self._step("starting the broker"):
@@ -267,10 +286,9 @@ class Supervisor:
 
     def _announce(self) -> None:
         url = url_of(self._settings.host, self._settings.port)
-        reach = (
-            "this machine only" if is_loopback(self._settings.host) else "everyone who can reach this address"
-        )
-        sys.stdout.write(f"ready {url}  (sign-in: none, this build has no accounts yet; open to {reach})\n")
+        how, *accounts = how_to_sign_in(self._accounts_made, self._demo_file)
+        self._accounts_made = []
+        sys.stdout.write("".join(f"{line}\n" for line in (f"ready {url}  ({how})", *accounts)))
         sys.stdout.flush()
         if self._broker is not None:
             mqtt = f"mqtt://127.0.0.1:{self._broker.port}"

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from twin.access.grants import Grants
@@ -17,6 +16,7 @@ from twin.access.record import Head, keep_head, newest, read_heads
 from twin.access.roles import DataClass
 from twin.access.scope import EVERYWHERE
 from twin.access.sealing import Sealer, read_or_make_key
+from twin.store.outage import is_outage
 from twin.store.scoped import scoped
 
 KEY_FILE: Final = "key"
@@ -65,7 +65,9 @@ class HeadKeeper:
                 head = await newest(connection)
             if head is not None:
                 await asyncio.to_thread(keep_head, self._path, head, self._key)
-        except (SQLAlchemyError, OSError) as error:
+        except Exception as error:
+            if not is_outage(error):
+                raise
             if not self._failing:
                 _log.warning("the head of the record of acts cannot be kept at %s: %s", self._path, error)
             self._failing = True

@@ -118,18 +118,26 @@ def test_up_serves_and_stops_cleanly_and_starts_again_in_seconds(start):
     up = start("--no-demo")
     line = up.wait_ready()
     assert line.startswith(f"ready http://127.0.0.1:{up.port}  (")
-    assert "no accounts" in line
+    password = re.search(r"sign in as admin with the one-time password (\S+),", line).group(1)
     assert up.health()["parts"]["database"]["state"] == "ok"
     family = psutil.Process(up.process.pid).children(recursive=True)
     assert len(family) >= 3
     assert up.stop() < 15
     assert up.process.returncode == 0, "".join(up.said)
     assert up.process.stdout.read() == ""
+    assert password not in "".join(up.said), "logs must not have it"
+    secrets_dir = up.data_dir / "secrets"
+    assert secrets_dir.stat().st_mode & 0o777 == 0o700
+    assert not (secrets_dir / "demo-accounts.txt").exists()
     assert up.said[-1].startswith("stopped")
     assert wait_gone(family, 1) == []
+    heads = secrets_dir / "record-heads"
+    assert heads.read_text().count("\n") == 1, "what was on the record when it stopped"
 
     again = start("--no-demo")
-    again.wait_ready()
+    line = again.wait_ready()
+    assert "sign in with your account" in line
+    assert password not in line
     assert time.monotonic() - again.begun_s < 15
     again.stop(signal.SIGTERM)
     assert again.process.returncode == 0
@@ -194,7 +202,7 @@ def test_other_hosts_are_warned_about(server_dir):
     settings = read_settings(data_dir=server_dir / "warned", host="0.0.0.0", port=free_tcp_port())
     plan = module.Plan(city=None, default_city=False, simulator=False, browser=False)
     module.Supervisor(settings, plan, said.append)._check_before_anything_heavy()
-    assert "no accounts" in said[0]
+    assert "not encrypted" in said[0]
 
 
 def test_a_database_of_somebody_else_is_used_and_left_running(start, database):

@@ -23,6 +23,7 @@ from psycopg import sql
 from sqlalchemy.engine import make_url
 
 from twin.errors import SetupError
+from twin.store.closed_file import write_closed
 
 APP: Final = "gridtwin_app"
 TWIN: Final = "gridtwin_twin"
@@ -180,7 +181,7 @@ def ensure_logins(owner_url: str, path: Path) -> dict[str, str]:
             ).decode()
             for role in shut
         }
-        _keep(path, passwords)
+        write_closed(path, json.dumps(passwords, indent=2) + "\n")
         try:
             with connection.transaction():
                 for statement in _password_statements(verifiers, path):
@@ -190,7 +191,7 @@ def ensure_logins(owner_url: str, path: Path) -> dict[str, str]:
             lines = [
                 statement.as_string(connection) + ";\n" for statement in _password_statements(verifiers, path)
             ]
-            _write_closed(script, "".join(lines))
+            write_closed(script, "".join(lines))
             raise SetupError(
                 "this account may not set the passwords of the database's roles",
                 where=url.render_as_string(hide_password=True),
@@ -241,21 +242,6 @@ def _comes_in(owner_url: str, role: str, password: str | None) -> bool:
     except psycopg.OperationalError:
         return False
     return True
-
-
-def _keep(path: Path, passwords: Mapping[str, str]) -> None:
-    _write_closed(path, json.dumps(passwords, indent=2) + "\n")
-
-
-def _write_closed(path: Path, content: str) -> None:
-    """Write a file that only its owner can read, whole or not at all."""
-    unfinished = path.with_name(path.name + ".new")
-    unfinished.unlink(missing_ok=True)
-    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    unfinished.rename(path)
 
 
 def _damaged(path: Path) -> SetupError:
