@@ -18,7 +18,19 @@ READS = {
 }
 OPEN = {"road", "ground_cover", "dataset", "organisation"}
 SYSTEM = {"quarantine", "import_run", "import_reject"}
-DIGITS = {"city": 4, "district": 6, "street": 9, "community": 12, "responsibility_grid": 15, "unit_grid": 15}
+WHOLE = "0" * 15, "whole"
+DUTIES = {"auditor", "system_admin", "security_admin"}
+"""Roles that are held for the whole installation only."""
+
+DIGITS = {
+    "whole": 0,
+    "city": 4,
+    "district": 6,
+    "street": 9,
+    "community": 12,
+    "responsibility_grid": 15,
+    "unit_grid": 15,
+}
 
 
 def inside(code: int, area: str, level: str) -> bool:

@@ -201,6 +201,13 @@ async def test_duties_are_kept_apart(auth, passwords):
                 await accounts.grant(connection, COMMAND_LINE, made, role)
 
 
+async def test_duties_are_held_for_the_whole_only(auth, passwords):
+    made = await person(auth, passwords, role="")
+    async with auth.connect() as connection:
+        with pytest.raises(InvalidError, match="whole installation"):
+            await accounts.grant(connection, COMMAND_LINE, made, "auditor", "510100000000000")
+
+
 async def test_password_rules(auth, passwords):
     made = await person(auth, passwords)
     for bad in (

@@ -249,6 +249,11 @@ async def grant(
         )
     name = await name_of(connection, account_id)
     level = "whole"
+    duty = ROLE_BY_NAME[role].group
+    if duty in (Group.SYSTEM, Group.SECURITY, Group.AUDIT) and area_code != WHOLE_CODE:
+        raise InvalidError(
+            f"“{role}” is a duty of the whole installation", where="area", hint="leave the area out"
+        )
     if area_code != WHOLE_CODE:
         found = (
             await connection.execute(
@@ -263,7 +268,7 @@ async def grant(
                 f"there is no present area {area_code}", where="area", hint="GET /api/areas lists their codes"
             )
         level = found.level
-    elif ROLE_BY_NAME[role].group is Group.BUSINESS and role == "worker":
+    elif role == "worker":
         raise InvalidError("a grid worker belongs to an area", where="area", hint="give the code of a grid")
     (low, high), *_ = Scope.of_area(area_code, level).ranges
     try:

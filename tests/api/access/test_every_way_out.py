@@ -32,11 +32,12 @@ BUSINESS = ("place", "alarm", "case", "worker")
 
 OPEN = {"/api/health", "/docs", "/docs/{name}", "/api/sign-in/oidc", "/api/sign-in/oidc/callback"}
 ANYBODY = {"/api/account", "/api/catalog", "/api/layers"}
+EVENTS = "/api/devices/{id}/events"
 ITEMS = {
+    EVENTS: ("device", ""),
     "/api/devices/{id}": ("device", ""),
     "/api/devices/{id}/history": ("device", ""),
     "/api/devices/{id}/neighbours": ("device", ""),
-    "/api/devices/{id}/events": ("device", ""),
     "/api/buildings/{id}": ("building", ""),
     "/api/areas/{id}": ("area", ""),
     "/api/workers/{id}": ("device", "worker"),
@@ -57,7 +58,7 @@ LISTS = {
     "/api/trails": ("worker",),
 }
 DUTIES = {
-    "/api/health/detail": ("system", *BUSINESS),
+    "/api/health/detail": ("system",),
     "/api/accounts": ("account",),
     "/api/record": ("audit",),
 }
@@ -101,9 +102,11 @@ def made(database):
     return fresh, make(fresh.url)
 
 
-def places(world: World) -> list[tuple[str, str]]:
-    """Three siblings on each level below the one city."""
-    chosen = []
+def places(world: World, role: str) -> list[tuple[str, str]]:
+    """Three siblings on each level below the one city; duties are held for the whole only."""
+    chosen = [] if role == "worker" else [oracle.WHOLE]
+    if role in oracle.DUTIES:
+        return chosen
     for level in LEVELS:
         codes = world.areas[level]
         chosen += [(code, level) for code in (codes[:2] + codes[-1:] if len(codes) > 2 else codes)]
@@ -112,6 +115,8 @@ def places(world: World) -> list[tuple[str, str]]:
 
 def may_come_out(world: World, code: str, area: str, level: str) -> bool:
     """Say whether a code may stand in an answer: it lies in the area, or names an area above it."""
+    if int(code[12:]) > 500:  # a unit grid, numbered in a row of its own, lies in the grid of the same place
+        code = f"{code[:12]}{int(code[12:]) - 500:03d}"
     if oracle.inside(int(code), area, level):
         return True
     above = {name: codes for name, codes in world.areas.items() if code in codes}
@@ -159,7 +164,9 @@ class Asker:
             foreign = [k for k in things if k not in seen]
             for key in (*own[:2], *own[-1:], *foreign[:2], *foreign[-1:]):
                 answer = await self.ask(path.replace("{id}", str(key)))
-                allowed = "place" in self.reads or (table == "device" and "worker" in self.reads)
+                allowed = "place" in self.reads
+                if path == EVENTS:
+                    allowed = bool({"alarm", "case"} & set(self.reads))
                 wanted = 403 if not allowed else 200 if key in seen else 404
                 self.expect(f"{path} of {key}", answer.status_code, wanted)
 
@@ -218,21 +225,23 @@ async def test_no_way_out_tells_of_another_area(made, tmp_path, role):
     database, world = made
     wrong: list[str] = []
     async with serving(database, tmp_path) as served:
-        for area, level in places(world):
+        for area, level in places(world, role):
             secret = await served.secret((role, area))
             async with httpx.AsyncClient(base_url=served.url, timeout=30.0, cookies={COOKIE: secret}) as http:
                 wrong += await Asker(http, world, role, area, level).all()
-    assert wrong == []
+    assert wrong == [], "\n".join(wrong[:40])
 
 
 @pytest.mark.parametrize("role", oracle.READS)
 async def test_live_rooms_and_journal_tell_nothing_of_another_area(made, tmp_path, role):
     database, world = made
     async with serving(database, tmp_path) as served:
-        for area, level in places(world):
-            token = await served.secret((role, area), kind=CredentialKind.TOKEN)
-            ids, texts, counted = await look(served.live, token)
+        asked = places(world, role)
+        tokens = [await served.secret((role, area), kind=CredentialKind.TOKEN) for area, _ in asked]
+        looks = await asyncio.gather(*(look(served.live, token) for token in tokens))
+        for (area, level), (ids, texts, counted) in zip(asked, looks, strict=True):
             seen = oracle.visible(world, "device", role, area, level)
+            seen = {key for key in seen if world.rows["device"][key]}  # one lies far from the strip
             assert ids == seen, (role, area, level)
             assert counted == len(seen), (role, area, level)
             for code in set(CODE.findall(texts)):
@@ -254,7 +263,7 @@ async def look(url: str, token: str) -> tuple[set[int], str, int]:
             await socket.send(json.dumps(ask))
             with contextlib.suppress(TimeoutError):
                 while True:
-                    message = await asyncio.wait_for(socket.recv(), 0.4)
+                    message = await asyncio.wait_for(socket.recv(), 1.0)
                     if isinstance(message, str):
                         texts += message
                         continue
