@@ -30,7 +30,7 @@ _PLACES: Final = text(
     SELECT first.id, first.grid, above.code, above.level
     FROM (SELECT worker.id, area.code AS grid
           FROM worker JOIN area ON area.id = worker.responsibility_grid_id AND area.valid_to IS NULL
-          WHERE worker.simulated AND worker.on_duty AND worker.role = 'grid_worker'
+          WHERE worker.simulated AND worker.device_id IS NOT NULL AND worker.role = 'grid_worker'
           ORDER BY worker.code LIMIT 1) AS first
     LEFT JOIN area AS above ON above.valid_to IS NULL AND above.level IN ('street', 'district', 'community')
     ORDER BY array_position(ARRAY['street', 'district', 'community'], above.level), above.code

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from bench import city
+from bench.accounts import make_cookie
 from bench.heap import Held, growth, held_table, metrics, read_held
 from bench.live.child import Child
 from bench.live.contenders import Ground, gridtwin
@@ -95,7 +96,8 @@ def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
         running = stack.enter_context(gridtwin(ground))
         progress("front: opening the wall")
         url, size = f"http://127.0.0.1:{running.port}/wall", (options.width, options.height)
-        page, devtools = stack.enter_context(open_wall(url, plan, size, options.js_flags, options.chromium))
+        wall = open_wall(url, plan, size, make_cookie(cluster.url, url), options.js_flags, options.chromium)
+        page, devtools = stack.enter_context(wall)
         return _measure(options, ground, plan, ids, alarm_uids, page, devtools, progress)
 
 

@@ -7,6 +7,7 @@ contenders, so that its own cost (reported) is the same for all.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -104,20 +105,35 @@ class _Load:
         return request
 
 
-def ask(port: int, paths: Sequence[str], *, connections: int, seconds: float | None = None) -> Outcome:
+def ask(
+    port: int,
+    paths: Sequence[str],
+    *,
+    connections: int,
+    seconds: float | None = None,
+    tokens: Sequence[str] = (),
+) -> Outcome:
     """Ask for every path once, or over and over for some seconds.
+
+    Parameters
+    ----------
+    tokens
+        Who asks, in turns; nobody in particular when empty.
 
     Raises
     ------
     UnavailableError
         The server closed a connection or refused it.
     """
+    # Over and over: each path is asked by others each time round.
+    rounds = 1 if seconds is None else max(1, -(-len(tokens) // len(paths)))
+    signed = [f"Authorization: Bearer {token}\r\n" for token in tokens] or [""]
     requests = [
         (
-            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept-Encoding: gzip\r\n"
+            f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAccept-Encoding: gzip\r\n{who}"
             "Connection: keep-alive\r\n\r\n"
         ).encode()
-        for path in paths
+        for path, who in zip([*paths] * rounds, itertools.cycle(signed), strict=False)
     ]
 
     async def go() -> Outcome:

@@ -43,17 +43,18 @@ class Passes:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A server, the database's first process, and the paths of the tiles in its own words."""
+    """A server, the database's first process, the paths of the tiles in its own words, and who asks."""
 
     port: int
     server_pid: int
     database_pid: int
     paths: Sequence[str]
+    tokens: Sequence[str] = ()
 
     def go(self, passes: Passes, connections: int, seconds: float | None = None) -> None:
         """Ask for every tile once, or over and over for some seconds."""
         server, database = _processor_s(self.server_pid), _processor_s(self.database_pid)
-        outcome = ask(self.port, self.paths, connections=connections, seconds=seconds)
+        outcome = ask(self.port, self.paths, connections=connections, seconds=seconds, tokens=self.tokens)
         passes.outcomes.append(outcome)
         passes.server_s += _since(server, self.server_pid)
         passes.database_s += _since(database, self.database_pid)

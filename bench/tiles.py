@@ -15,6 +15,7 @@ import numpy as np
 import shapely
 
 from bench import city
+from bench.accounts import make_tokens
 from bench.live.contenders import Ground, Running, gridtwin
 from bench.live.database import connect
 from bench.mvt import feature_ids
@@ -31,6 +32,8 @@ from twin.store.migrations.runner import upgrade
 _SEED = 20_261_121
 _MOST_COMPARED = 60
 _LEAST_A_ROUND = 120
+# One account is let through with 6,000 requests a minute: so many people ask, in turns.
+_ASKING = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +71,10 @@ def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
         _insert_buildings(cluster.url, options.buildings)
         broker = stack.enter_context(Broker(folder, 0))
         ours = stack.enter_context(gridtwin(Ground(folder, broker, cluster.pid, "batch")))
+        tokens = make_tokens(cluster.url, _ASKING)
         theirs = stack.enter_context(tipg_server(program, cluster.tcp_url, folder))
         zooms = {
-            zoom: _measure(zoom, ours, theirs, cluster, options, progress)
+            zoom: _measure(zoom, ours, theirs, tokens, cluster, options, progress)
             for zoom in (int(part) for part in options.zooms.split(","))
         }
     return {"zooms": zooms, "tipg": TIPG}
@@ -174,6 +178,7 @@ def _measure(
     zoom: int,
     ours: Running,
     theirs: RunningTipg,
+    tokens: Sequence[str],
     cluster: PrivateCluster,
     options: Options,
     progress: Callable[[str], None],
@@ -199,11 +204,13 @@ def _measure(
         cluster.url,
         zoom,
         chosen[:_MOST_COMPARED],
-        lambda x, y: f"http://127.0.0.1:{ours.port}{our_path(x, y)}",
-        lambda x, y: f"http://127.0.0.1:{theirs.port}{their_path(x, y)}",
+        lambda x, y: _request(ours.port, our_path(x, y), tokens[0]),
+        lambda x, y: _request(theirs.port, their_path(x, y)),
     )
     found = take_turns(
-        Contender(ours.port, ours.pids["server"][0], cluster.pid, [our_path(x, y) for x, y in chosen]),
+        Contender(
+            ours.port, ours.pids["server"][0], cluster.pid, [our_path(x, y) for x, y in chosen], tokens
+        ),
         Contender(theirs.port, theirs.pid, cluster.pid, [their_path(x, y) for x, y in chosen]),
         lambda: _throw_away(cluster.url),
         passes=passes,
@@ -231,8 +238,8 @@ def _compare(
     url: str,
     zoom: int,
     chosen: Sequence[tuple[int, int]],
-    ours: Callable[..., str],
-    theirs: Callable[..., str],
+    ours: Callable[[int, int], urllib.request.Request],
+    theirs: Callable[[int, int], urllib.request.Request],
 ) -> dict[str, int]:
     """Hold the features of the same tiles, on both sides, against the database.
 
@@ -258,8 +265,13 @@ def _compare(
     return {"tiles": len(chosen), **found}
 
 
-def _features(url: str) -> list[int | None]:
-    with urllib.request.urlopen(url, timeout=30) as answer:
+def _request(port: int, path: str, token: str = "") -> urllib.request.Request:
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    return urllib.request.Request(f"http://127.0.0.1:{port}{path}", headers=headers)
+
+
+def _features(request: urllib.request.Request) -> list[int | None]:
+    with urllib.request.urlopen(request, timeout=30) as answer:
         body = answer.read()
     if body[:2] == b"\x1f\x8b":
         body = gzip.decompress(body)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from bench.chromium import HEADLESS_ARGUMENTS
@@ -29,7 +29,12 @@ _READY_TIMEOUT_MS = 120_000
 
 @contextlib.contextmanager
 def open_wall(
-    url: str, plan: Plan, size: tuple[int, int], js_flags: str = "", chromium: str = ""
+    url: str,
+    plan: Plan,
+    size: tuple[int, int],
+    cookie: Mapping[str, str],
+    js_flags: str = "",
+    chromium: str = "",
 ) -> Iterator[tuple[Any, Any]]:
     """Open the wall over the whole small city, wait until it holds every device.
 
@@ -37,6 +42,8 @@ def open_wall(
     ----------
     size
         Width and height of the page, px.
+    cookie
+        Of a signed-in screen, as playwright takes it.
     js_flags
         Switches for V8.
     chromium
@@ -68,7 +75,9 @@ def open_wall(
             executable_path=program, headless=True, args=[*CHROMIUM_ARGUMENTS, *flags]
         )
         try:
-            page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+            context = browser.new_context(viewport={"width": size[0], "height": size[1]})
+            context.add_cookies([dict(cookie)])
+            page = context.new_page()
             # A page that is isolated from others gets a timer of 5 µs instead of 100 µs.
             page.route("**/*", _isolate)
             page.goto(url, timeout=_READY_TIMEOUT_MS)

@@ -139,14 +139,20 @@ class LiveClient:
         ``ws://host:port/live``.
     layers
         Which layers to look at.
+    token
+        Token of a program's account; it goes in a header, never in the address, which servers log. None where
+        `url` carries a ticket.
 
     Notes
     -----
     Nothing is read unless `receive`, `until` or iteration is awaited.
     """
 
-    def __init__(self, url: str, layers: Sequence[str] = ("devices", "workers")) -> None:
+    def __init__(
+        self, url: str, layers: Sequence[str] = ("devices", "workers"), token: str | None = None
+    ) -> None:
         self.url = url
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
         self.layers = list(layers)
         self.state = State()
         self.measures = Measures()
@@ -169,7 +175,12 @@ class LiveClient:
     async def connect(self, **options: Any) -> dict[str, Any]:
         """Connect and return the server's greeting; what is held from before is kept for `look`."""
         self._connection = await connect(
-            self.url, compression=None, max_size=None, ping_interval=None, **options
+            self.url,
+            compression=None,
+            max_size=None,
+            ping_interval=None,
+            additional_headers=self._headers,
+            **options,
         )
         self._asked.clear()
         self._answered = None

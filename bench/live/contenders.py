@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.accounts import make_tokens
 from bench.live import payload
 from bench.live.child import Child
 from bench.live.plan import Viewer
@@ -19,6 +20,7 @@ from bench.machine import ROOT
 from bench.npm import install_packages
 from ingest.transports.broker import Broker
 from twin.errors import SetupError, UnavailableError
+from twin.store.cluster import PrivateCluster
 from twin.store.sockets import free_tcp_port
 
 _READY_TIMEOUT_S = 60.0
@@ -26,13 +28,14 @@ _READY_TIMEOUT_S = 60.0
 
 @dataclass(slots=True)
 class Running:
-    """A contender that runs: who to watch, how publishers write, how viewers connect."""
+    """A contender that runs: who to watch, how publishers write, how viewers connect and sign in."""
 
     protocol: str
     port: int
     route: str
     mode: str
     pids: Mapping[str, list[int]]
+    token: str = ""
     by_room: bool = False
     topics: Callable[[Viewer], list[str]] = field(default=lambda _viewer: [])
 
@@ -62,7 +65,8 @@ def gridtwin(ground: Ground) -> Iterator[Running]:
     with Child("server", command, ground.folder) as server:
         _wait_healthy(server, f"http://127.0.0.1:{port}/api/health")
         pids = {"server": [server.pid], **_base_pids(ground)}
-        yield Running("gridtwin", port, "MQTT -> store, rules, board -> /live", ground.mode, pids)
+        token = make_tokens(PrivateCluster.running_url(ground.folder), 1)[0]
+        yield Running("gridtwin", port, "MQTT -> store, rules, board -> /live", ground.mode, pids, token)
 
 
 @contextlib.contextmanager

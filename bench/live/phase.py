@@ -91,6 +91,7 @@ def measure(
         "port": running.port,
         "username": ground.broker.username,
         "password": ground.broker.password,
+        "token": running.token,
         "by_room": running.by_room,
         "viewers": [{**dataclasses.asdict(viewer), "topics": running.topics(viewer)} for viewer in viewers],
         "witnesses": _witnesses(viewers, everyone=running.protocol == "gridtwin"),

@@ -35,8 +35,8 @@ _STALLED_RECEIVE_BUFFER_BYTES = 65_536
 class GridtwinViewer(LeanSocket):
     """Speak the live protocol: subscribe after hello, answer pings, keep frames."""
 
-    def __init__(self, host: str, port: int, bbox: list[float], zoom: float) -> None:
-        super().__init__(host, port, "/live", keep=True, read_text=True)
+    def __init__(self, host: str, port: int, bbox: list[float], zoom: float, token: str) -> None:
+        super().__init__(host, port, "/live", keep=True, read_text=True, token=token)
         self.ready = asyncio.get_running_loop().create_future()
         self.subscribed: dict[str, Any] = {}
         self.alarms: list[tuple[str, float]] = []
@@ -110,7 +110,7 @@ def maker(specification: dict[str, Any]) -> Callable[[dict[str, Any], bool, str]
 
     def make(place: dict[str, Any], keep: bool, name: str) -> LeanSocket:
         if protocol == "gridtwin":
-            return GridtwinViewer(host, port, place["bbox"], place["zoom"])
+            return GridtwinViewer(host, port, place["bbox"], place["zoom"], specification["token"])
         if protocol == "mqtt":
             account = specification["username"], specification["password"]
             return MqttViewer(host, port, place["topics"], keep, *account, name)

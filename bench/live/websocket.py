@@ -40,7 +40,15 @@ class LeanSocket(asyncio.BufferedProtocol):
     """
 
     def __init__(
-        self, host: str, port: int, path: str, *, keep: bool, read_text: bool = False, subprotocol: str = ""
+        self,
+        host: str,
+        port: int,
+        path: str,
+        *,
+        keep: bool,
+        read_text: bool = False,
+        subprotocol: str = "",
+        token: str = "",
     ) -> None:
         self.keep = keep
         self._looks_at_text = read_text
@@ -51,7 +59,7 @@ class LeanSocket(asyncio.BufferedProtocol):
         self.closed: str | None = None
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.ready: asyncio.Future[None] = self.opened
-        self._request = _handshake(host, port, path, subprotocol)
+        self._request = _handshake(host, port, path, subprotocol, token)
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray(_FIRST_BUFFER_BYTES)
         self._begin = self._end = 0
@@ -211,7 +219,7 @@ def make_socket(host: str, port: int, receive_buffer: int = 0) -> socket.socket:
     return made
 
 
-def _handshake(host: str, port: int, path: str, subprotocol: str) -> bytes:
+def _handshake(host: str, port: int, path: str, subprotocol: str, token: str) -> bytes:
     lines = [
         f"GET {path} HTTP/1.1",
         f"Host: {host}:{port}",
@@ -223,4 +231,6 @@ def _handshake(host: str, port: int, path: str, subprotocol: str) -> bytes:
     ]
     if subprotocol:
         lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+    if token:
+        lines.append(f"Authorization: Bearer {token}")
     return ("\r\n".join(lines) + "\r\n\r\n").encode()
