@@ -42,5 +42,8 @@ class Tally:
 
     def within(self, scope: Scope) -> NDArray[np.int64]:
         """Return the counts of what lies in a scope, shape (k,)."""
-        counted: NDArray[np.int64] = self.counts[scope.contains(self.codes)].sum(axis=0, dtype=np.int64)
+        counted = np.zeros(self.counts.shape[1], np.int64)
+        for low, high in scope.ranges:  # the codes ascend: each range is a slice
+            begin, end = np.searchsorted(self.codes, (low, high + 1))
+            counted += self.counts[begin:end].sum(axis=0, dtype=np.int64)
         return counted
