@@ -90,7 +90,10 @@ InstallDevices = Callable[..., dict[str, int]]
 
 @pytest.fixture(scope="session")
 def install_devices() -> InstallDevices:
-    """A function that puts devices ``{uid: kind}`` into a database, a few metres apart; returns their ids."""
+    """A function that puts devices ``{uid: kind}`` into a database, a few metres apart; returns their ids.
+
+    Each tracker gets a worker who has been on duty for forty days and still is.
+    """
 
     def install(
         database: Database, devices: dict[str, str], lon: float = 104.066, lat: float = 30.657
@@ -112,6 +115,13 @@ def install_devices() -> InstallDevices:
                 "FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS t (u, k, n) RETURNING uid, id",
                 [found[0], lon, lat, list(devices), list(devices.values())],
             ).fetchall()
+            connection.execute(
+                "WITH carried AS (INSERT INTO worker (code, name, device_id, simulated) "
+                "    SELECT uid, uid, id, true FROM device WHERE kind = 'worker' AND uid = ANY(%s) RETURNING id) "
+                "INSERT INTO duty (worker_id, starts_at, consent_at, simulated) "
+                "SELECT id, now() - interval '40 days', now() - interval '40 days', true FROM carried",
+                [list(devices)],
+            )
         return dict(rows)
 
     return install

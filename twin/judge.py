@@ -6,10 +6,12 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from twin.batch import ObservationBatch, ObserveResult, Refusal
 from twin.catalog import SLOTS
-from twin.live.board import Board
+from twin.live.board import WORKERS, Board
+from twin.live.duties import Duties
 from twin.live.fold import Observations
 from twin.rules.limits import LimitTable
 from twin.store.quarantine import QuarantineWriter, Refused
@@ -27,13 +29,21 @@ class Judge:
     ----------
     retention_days
         Observations older than this are refused.
+    duties
+        When workers are on duty.
     """
 
     def __init__(
-        self, board: Board, limits: LimitTable, quarantine: QuarantineWriter, retention_days: float
+        self,
+        board: Board,
+        limits: LimitTable,
+        quarantine: QuarantineWriter,
+        retention_days: float,
+        duties: Duties,
     ) -> None:
         self._board = board
         self._limits = limits
+        self._duties = duties
         self._quarantine = quarantine
         self._retention_us = int(retention_days * 86_400 * _US)
         kinds = board.catalog.by_code
@@ -43,7 +53,8 @@ class Judge:
     def sort_out(self, batch: ObservationBatch, result: ObserveResult) -> Observations:
         """Return the observations that can be true; the others go into quarantine and are told in ``result``.
 
-        The first reason that holds is given.
+        The first reason that holds is given. What the tracker of a worker observed while they were not on
+        duty is counted and told, and kept nowhere.
         """
         kind, slot = self._board.kind[batch.row], batch.slot.astype(np.int64)
         inside = slot < SLOTS
@@ -53,6 +64,7 @@ class Judge:
         with np.errstate(invalid="ignore"):
             reasons = (
                 ("unknown_device", self._board.device_id[batch.row] == 0),
+                ("off_duty", self._off_duty(batch)),  # before all that would keep the reading
                 ("unknown_property", ~inside | np.isnan(low)),
                 ("not_finite", ~np.isfinite(batch.value)),
                 ("out_of_range", ~((batch.value >= low) & (batch.value <= high))),
@@ -66,6 +78,10 @@ class Judge:
             result.quarantined = int(bad.sum())
             for i in np.flatnonzero(bad).tolist():
                 reason = next(name for name, mask in reasons if mask[i])
+                if reason == "off_duty":
+                    self._quarantine.reasons[reason] += 1
+                    result.refusals.append(Refusal(i, reason, None))
+                    continue
                 written = self._quarantine.put(self._refused(batch, i, reason))
                 result.refusals.append(Refusal(i, reason, written))
         seen = Observations(
@@ -79,6 +95,14 @@ class Judge:
         )
         return seen.only(~bad) if bad.any() else seen
 
+    def _off_duty(self, batch: ObservationBatch) -> NDArray[np.bool_]:
+        off = self._board.layer[batch.row] == WORKERS
+        carried = np.flatnonzero(off)
+        if len(carried):
+            ids = self._board.device_id[batch.row[carried]]
+            off[carried] = ~self._duties.cover(ids, batch.phenomenon_us[carried])
+        return off
+
     def _refused(self, batch: ObservationBatch, i: int, reason: str) -> Refused:
         row, slot = int(batch.row[i]), int(batch.slot[i])
         kind = self._board.catalog.by_code.get(int(self._board.kind[row]))
@@ -90,7 +114,7 @@ class Judge:
             "p": observed.name if observed else slot,
             "v": value if np.isfinite(value) else str(value),
         }
-        if not np.isnan(batch.lon[i]):
+        if not np.isnan(batch.lon[i]) and self._board.layer[row] != WORKERS:  # nobody's place is kept here
             reading |= {"lon": float(batch.lon[i]), "lat": float(batch.lat[i])}
         what = f"{reading['p']} = {value:g}"
         if reason == "out_of_range" and observed is not None:

@@ -21,14 +21,18 @@ from twin.batch import ObservationBatch, ObserveResult, Refusal
 from twin.catalog import Catalog, load_catalog
 from twin.errors import TwinError, UnavailableError
 from twin.judge import Judge
-from twin.live.board import Board, Rows
+from twin.live.board import WORKERS, Board, Rows
+from twin.live.duties import CHANNEL as DUTY_CHANNEL
+from twin.live.duties import Duties, leave
 from twin.live.fold import OBSERVATION_COLUMNS, Observations, Transition, fold
 from twin.live.installed import Installed, load_states
 from twin.rules.alarms import record
 from twin.rules.limits import LimitTable, ripe
 from twin.states import State
+from twin.store.news import follow
 from twin.store.outage import is_outage
 from twin.store.quarantine import QuarantineWriter
+from twin.store.tracks import expire_tracks
 from twin.store.writer import ObservationWriter
 
 __all__ = ["ObservationBatch", "ObserveResult", "Refusal", "Twin"]
@@ -66,16 +70,21 @@ class _Totals:
 class Twin:
     """The live twin: board, store and rules behind one door. Open it with `Twin.open`; one event loop."""
 
-    def __init__(self, engine: AsyncEngine, catalog: Catalog, retention_days: float) -> None:
+    def __init__(
+        self, engine: AsyncEngine, catalog: Catalog, retention_days: float, tracks_days: float
+    ) -> None:
         self.engine = engine
         self.catalog = catalog
         self.board = Board(catalog)
         self.quarantine = QuarantineWriter(engine)
         self.totals = _Totals()
         self._limits = LimitTable.of(catalog)
-        self._installed = Installed(self.board, engine)
+        self._duties = Duties(retention_days)
+        self._leaving: set[int] = set()
+        self._tracks_days = tracks_days
+        self._installed = Installed(self.board, engine, self._hide_off_duty)
         self._writer = ObservationWriter(engine)
-        self._judge = Judge(self.board, self._limits, self.quarantine, retention_days)
+        self._judge = Judge(self.board, self._limits, self.quarantine, retention_days, self._duties)
         self._jobs: deque[_Job] = deque()
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
@@ -84,7 +93,12 @@ class Twin:
 
     @classmethod
     async def open(
-        cls, engine: AsyncEngine, *, catalog: Catalog | None = None, retention_days: float = 30.0
+        cls,
+        engine: AsyncEngine,
+        *,
+        catalog: Catalog | None = None,
+        retention_days: float = 30.0,
+        tracks_days: float = 30.0,
     ) -> Twin:
         """Load devices and their present state, and start to take observations.
 
@@ -96,17 +110,21 @@ class Twin:
             Kinds of devices; those of ``data/device_kinds.toml`` when left out.
         retention_days
             Observations older than this are refused.
+        tracks_days
+            What trackers of workers observed is deleted when it is older than this.
 
         Raises
         ------
         UnavailableError
             The database does not answer.
         """
-        twin = cls(engine, catalog or load_catalog(), retention_days)
+        twin = cls(engine, catalog or load_catalog(), retention_days, tracks_days)
         try:
+            await twin._duties.refresh(engine)
             await twin._installed.refresh(twin._turn)
             async with engine.connect() as connection:
                 await load_states(twin.board, twin._limits, connection)
+            twin._hide_off_duty(twin._trackers())
             await twin._writer.ensure_coming_days()
         except Exception as error:
             await twin._writer.close()
@@ -115,7 +133,13 @@ class Twin:
             raise
         twin.board.sweep(_now_us())
         twin.quarantine.start()
-        for work in (twin._commit_forever, twin._watch_clock, twin._watch_devices):
+        for work in (
+            twin._commit_forever,
+            twin._watch_clock,
+            twin._watch_devices,
+            twin._watch_duties,
+            twin._expire_tracks,
+        ):
             twin._tasks.append(asyncio.create_task(work(), name=f"twin.{work.__name__}"))
         return twin
 
@@ -198,6 +222,7 @@ class Twin:
                 self.board, seen, folded, self._alarms(folded.rounds) if folded.rounds else None
             )
             self.board.apply(folded.newest)
+            self._hide_off_duty(folded.newest.moved_row)  # a late place of a duty that is over
         except UnavailableError as error:
             self._down(error)
             self._fail(jobs, error)
@@ -269,6 +294,7 @@ class Twin:
             await asyncio.sleep(1.0)
             try:
                 self.board.sweep(_now_us())
+                await self._end_duties()
                 async with self._turn:
                     await self._mature()
                     if day != (day := int(time.time() // 86_400)):
@@ -312,38 +338,53 @@ class Twin:
 
     async def _watch_devices(self) -> None:
         """Refresh the board when an import changed the table of devices."""
+        await follow(self.engine, "tiles", self.refresh_devices, meant=_of_devices, gather_s=0.2)
+
+    # who is on duty
+
+    async def _watch_duties(self) -> None:
+        """Know at once who begins and ends their duty."""
+
+        async def refresh() -> None:
+            await self._duties.refresh(self.engine)
+            await self._end_duties()
+
+        await follow(self.engine, DUTY_CHANNEL, refresh)
+
+    def _trackers(self) -> Rows:
+        board, n = self.board, self.board.count
+        return np.flatnonzero((board.device_id[:n] != 0) & (board.layer[:n] == WORKERS)).astype(np.int32)
+
+    def _hide_off_duty(self, rows: Rows) -> None:
+        """Take those of these rows off the map that are trackers of workers who are not on duty now."""
+        board = self.board
+        rows = rows[(board.layer[rows] == WORKERS) & (board.room[rows] != 0)]
+        if len(rows):
+            off = rows[~self._duties.cover(board.device_id[rows], np.full(len(rows), _now_us()))]
+            board.hide(off)
+            self._leaving.update(board.device_id[off].tolist())
+
+    async def _end_duties(self) -> None:
+        """Take workers off the map whose duty is over, and their last place out of the database."""
+        self._hide_off_duty(self._trackers())
+        if self._leaving:
+            ids = sorted(self._leaving)
+            async with self._turn, self.engine.begin() as connection:
+                await leave(connection, ids)
+            self._leaving.difference_update(ids)
+
+    async def _expire_tracks(self) -> None:
+        """Once a day: delete what trackers of workers observed too long ago."""
         while True:
-            with contextlib.suppress(Exception):
-                await self._listen()
-            await asyncio.sleep(1.0)
-
-    async def _listen(self) -> None:
-        changed, lost = asyncio.Event(), asyncio.Event()
-
-        def told(_connection: object, _pid: int, _channel: str, payload: str) -> None:
-            with contextlib.suppress(ValueError):
-                if json.loads(payload).get("table") == "device":
-                    changed.set()
-
-        def gone(_connection: object) -> None:
-            lost.set()
-            changed.set()
-
-        connection = await self.engine.connect()
-        try:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            driver.add_termination_listener(gone)
-            await driver.add_listener("tiles", told)
-            changed.set()  # whatever changed before we listened
-            while not lost.is_set():
-                await changed.wait()
-                await asyncio.sleep(0.2)  # an import is many statements
-                changed.clear()
-                if not lost.is_set():
-                    await self.refresh_devices()
-        finally:
-            with contextlib.suppress(Exception):
-                await asyncio.shield(connection.invalidate())
+            try:
+                deleted = await expire_tracks(self.engine, self._tracks_days)
+                if deleted:
+                    log.info("%d old observations of trackers deleted", deleted)
+                await asyncio.sleep(86_400)
+            except Exception as error:
+                if not is_outage(error):
+                    log.exception("old observations of trackers could not be deleted")
+                await asyncio.sleep(600)
 
 
 def _joined(parts: list[Observations]) -> Observations:
@@ -351,6 +392,12 @@ def _joined(parts: list[Observations]) -> Observations:
         return parts[0]
     columns = [[getattr(part, name) for part in parts] for name in OBSERVATION_COLUMNS]
     return Observations(*(np.concatenate(column) for column in columns))
+
+
+def _of_devices(payload: str) -> bool:
+    with contextlib.suppress(ValueError):
+        return bool(json.loads(payload).get("table") == "device")
+    return False
 
 
 def _now_us() -> int:

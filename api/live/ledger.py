@@ -111,6 +111,7 @@ class Ledger:
             self.moved_tick[moved] = self.tick
             self.changed_tick[moved] = self.tick
             updated = updated[self.moved_tick[updated] != self.tick]
+        self.key[changes.hidden] = -1
         self.changed_tick[updated] = self.tick
         left_rooms = self.rooms.number(changes.left_room)
         departures = Departures(
@@ -157,6 +158,7 @@ class Ledger:
         count = self.board.count
         changed = self.changed_tick[:count] > tick
         rows = np.flatnonzero(changed & (self.board.device_id[:count] != 0)).astype(np.int32)
+        rows = rows[self.key[rows] >= 0]
         rows = rows[wanted[self.key[rows]]]
         is_moved = self.moved_tick[rows] > tick
         gone = Departures.joined([departures for at, departures in self._departures if at > tick])

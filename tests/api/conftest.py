@@ -84,6 +84,8 @@ INSERT INTO device (dataset_id, source_ref, content_hash, uid, kind, name, geom,
 INSERT INTO organisation (code, name, kind, simulated) VALUES ('org-1', '西御河街道办', 'street_office', true);
 INSERT INTO worker (code, name, role, organisation_id, responsibility_grid_id, device_id, on_duty, simulated)
     VALUES ('w-1', '周小明', 'grid_worker', 1, 4, 5, true, true), ('w-2', '李华', 'grid_worker', 1, 4, NULL, false, true);
+INSERT INTO duty (worker_id, starts_at, consent_at, simulated)
+    SELECT id, now() - interval '1 day', now() - interval '1 day', true FROM worker WHERE code = 'w-1';
 INSERT INTO service_point (dataset_id, source_ref, content_hash, geom, category, name)
     VALUES (1, 'node/77', '\\x00', ST_SetSRID(ST_MakePoint(104.0603, 30.6603), 4326), 'pharmacy', '同仁药房');
 """

@@ -38,6 +38,8 @@ _COLUMNS: dict[str, tuple[Any, tuple[int, ...], Any]] = {
     "scope_code": (np.int64, (), 0),
     "lon": (np.float64, (), np.nan),
     "lat": (np.float64, (), np.nan),
+    "_base_lon": (np.float64, (), np.nan),
+    "_base_lat": (np.float64, (), np.nan),
     "height_m": (np.float32, (), 0.0),
     "value": (np.float32, (), np.nan),
     "state": (np.uint8, (), State.UNKNOWN),
@@ -85,7 +87,7 @@ class Changes:
     ``updated``: rows whose value or state changed where they stand. ``moved``: rows that moved, are new, or
     have new metadata. ``left_*``: things that are no longer as they were shown, by id and row, with the room,
     layer and scope code they were shown in; one that is in another room, layer or scope now is also in
-    ``moved``.
+    ``moved``. ``hidden``: rows that are in no room any more (`Board.hide`).
     """
 
     updated: Rows
@@ -95,6 +97,7 @@ class Changes:
     left_layer: NDArray[np.uint8]
     left_code: NDArray[np.int64]
     left_row: Rows
+    hidden: Rows
 
 
 @dataclass(slots=True)
@@ -177,6 +180,8 @@ class Board:
     position_us: NDArray[np.int64]
     expected_s: NDArray[np.float32]
     link_down: NDArray[np.bool_]
+    _base_lon: NDArray[np.float64]
+    _base_lat: NDArray[np.float64]
     _shown_room: NDArray[np.uint64]
     _shown_layer: NDArray[np.uint8]
     _shown_code: NDArray[np.int64]
@@ -237,6 +242,7 @@ class Board:
             getattr(self, name)[rows] = column
         lon = np.array([p.lon for p in placements])
         lat = np.array([p.lat for p in placements])
+        self._base_lon[rows], self._base_lat[rows] = lon, lat
         # A thing that has reported where it is stays there; its installation record is only a first guess.
         still = self.position_us[rows] == 0
         self._settle(rows[still], lon[still], lat[still])
@@ -268,7 +274,8 @@ class Board:
             row = self.row_of_id.pop(device_id)
             if self.row_of_uid.get(self.uid[row]) == row:
                 del self.row_of_uid[self.uid[row]]
-            self._index.remove(row, int(self.room[row]))
+            if self.room[row]:
+                self._index.remove(row, int(self.room[row]))
             if self._shown_room[row]:
                 room, layer, code = self._shown_room[row], self._shown_layer[row], self._shown_code[row]
                 self._removed.append((device_id, row, int(room), int(layer), int(code)))
@@ -398,6 +405,19 @@ class Board:
             self._circle_lon[row], self._circle_lat[row], self._circle_m2[row] = self._circles.circle(new)
         self.room[rows] = rooms
 
+    def hide(self, rows: Rows) -> None:
+        """Take rows out of their rooms: they are shown nowhere, and told to be where they are installed.
+
+        They are shown again by the next place that is observed of them.
+        """
+        rows = rows[self.room[rows] != 0]
+        for row, room in zip(rows.tolist(), self.room[rows].tolist(), strict=True):
+            self._index.remove(row, room)
+        self.room[rows], self.position_us[rows] = 0, 0
+        self.lon[rows], self.lat[rows] = self._base_lon[rows], self._base_lat[rows]
+        self._circle_m2[rows] = -1.0
+        self._moved[rows] = True
+
     def rows_in_room(self, room: int) -> Rows:
         """Return the rows in an H3 room, shape (n,), in no order; read only."""
         return self._index.rows(int(room))
@@ -412,7 +432,7 @@ class Board:
         """Return everything that changed since the last call, and begin anew."""
         n = self.count
         moved = np.flatnonzero(self._moved[:n]).astype(np.int32)
-        updated = np.flatnonzero(self._updated[:n] & ~self._moved[:n]).astype(np.int32)
+        updated = np.flatnonzero(self._updated[:n] & ~self._moved[:n] & (self.room[:n] != 0)).astype(np.int32)
         self._moved[moved] = False
         self._updated[:n] = False
         shown = self._shown_room[moved]
@@ -435,7 +455,8 @@ class Board:
             layers = np.concatenate([layers, np.array(gone_layers, np.uint8)])
             codes = np.concatenate([codes, np.array(gone_codes, np.int64)])
             self._removed.clear()
-        return Changes(updated, moved, ids, rooms, layers, codes, row)
+        nowhere = (self.room[moved] == 0) & (self.device_id[moved] != 0)
+        return Changes(updated, moved[~nowhere], ids, rooms, layers, codes, row, moved[nowhere])
 
     def ages(self, now_us: int, rows: Rows | None = None) -> dict[str, LayerAge]:
         """Return how old the data of each layer is at a time in Unix µs, of these n rows or of all."""

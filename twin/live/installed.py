@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from twin.live.board import (
     FLAG_SIMULATED,
     Board,
     Placement,
+    Rows,
 )
 from twin.rules.limits import LimitTable
 from twin.store import pgcopy
@@ -49,10 +51,17 @@ _AT_ONCE = 2_000  # devices read and placed before the event loop gets its turn
 
 
 class Installed:
-    """Keep the board in step with the table of devices."""
+    """Keep the board in step with the table of devices.
 
-    def __init__(self, board: Board, engine: AsyncEngine) -> None:
+    Parameters
+    ----------
+    hide
+        Takes off the map those of these rows that must not be seen now.
+    """
+
+    def __init__(self, board: Board, engine: AsyncEngine, hide: Callable[[Rows], None]) -> None:
         self._board = board
+        self._hide = hide
         self._engine = engine
         self._known: dict[int, int] = {}
         self._refreshing = asyncio.Lock()
@@ -70,7 +79,7 @@ class Installed:
             changed = [i for i, version in present.items() if self._known.get(i) != version]
             for begin in range(0, len(changed), _AT_ONCE):
                 rows = await connection.execute(_DEVICES, {"ids": changed[begin : begin + _AT_ONCE]})
-                self._board.place(self._placements(rows.all()))
+                self._hide(self._board.place(self._placements(rows.all())))
             gone = [i for i in self._known if i not in present and i in self._board.row_of_id]
             if gone:
                 async with turn:
