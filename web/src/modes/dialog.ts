@@ -2,10 +2,10 @@
 
 const REACHED = 'button:not(:disabled), input:not(:disabled), select:not(:disabled), a[href]';
 
-/** A Svelte action for the element of a dialog, which has `tabindex="-1"`. */
+/** A Svelte action for the element of a dialog, which has `tabindex="-1"`: its first field, or what is marked `data-first`, takes the keyboard. */
 export function dialog(node: HTMLElement): { destroy: () => void } {
   const before = document.activeElement;
-  (node.querySelector('input') ?? node).focus();
+  (node.querySelector<HTMLElement>('input, [data-first]') ?? node).focus();
 
   const onKey = (event: KeyboardEvent) => {
     if (event.key !== 'Tab') return;

@@ -60,6 +60,8 @@ export class Wall {
   catalog = $state.raw<Catalog | null>(null);
   layers = $state.raw<LayerSpec | null>(null);
   startError = $state<string | null>(null);
+  /** The roles of the account do not let it see the wall at all. */
+  refused = $state(false);
 
   readonly alarms = new Resource<Alarms>('/api/alarms?state=open', (a) => a.groups.length === 0);
   readonly cases = new Resource<Cases>('/api/cases?open=true', (c) => c.cases.length === 0);
@@ -151,6 +153,8 @@ export class Wall {
         break;
       } catch (problem) {
         const over = problem instanceof ApiError && problem.status === 401;
+        this.refused = problem instanceof ApiError && problem.status === 403;
+        if (this.refused) return;
         this.startError = over ? null : problem instanceof Error ? problem.message : String(problem);
         await new Promise((go) => setTimeout(go, Math.min(10_000, 1000 * 2 ** attempt)));
       }
