@@ -12,7 +12,11 @@ from twin.access.credentials import CredentialKind
 from twin.access.record import COMMAND_LINE
 from twin.store.engine import create_async_engine
 
-_ROLES: Final = {CredentialKind.TOKEN: ("program", "operator"), CredentialKind.KIOSK: ("kiosk", "wall")}
+_ROLES: Final = {
+    CredentialKind.TOKEN: ("program", "operator"),
+    CredentialKind.KIOSK: ("kiosk", "wall"),
+    CredentialKind.SESSION: ("person", "operator"),
+}
 _numbers = itertools.count(1)
 
 
@@ -21,9 +25,9 @@ def make_tokens(url: str, count: int) -> list[str]:
     return asyncio.run(_make(url, CredentialKind.TOKEN, count))
 
 
-def make_cookie(url: str, page_url: str) -> dict[str, str]:
-    """Make a wall screen that sees the whole installation; return its cookie as playwright takes it."""
-    (secret,) = asyncio.run(_make(url, CredentialKind.KIOSK, 1))
+def make_cookie(url: str, page_url: str, kind: CredentialKind = CredentialKind.KIOSK) -> dict[str, str]:
+    """Make a wall screen, or an operator, of the whole installation; return the cookie playwright takes."""
+    (secret,) = asyncio.run(_make(url, kind, 1))
     return {"name": COOKIE, "value": secret, "url": page_url}
 
 

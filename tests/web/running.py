@@ -6,17 +6,26 @@ import asyncio
 import json
 import subprocess
 import sys
-import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import Any, TypeVar
 
 import gmqtt
+import httpx
 from gmqtt.storage import PersistentStorage
+from playwright.sync_api import Browser, Page
 
+from bench.accounts import make_cookie, make_tokens
 from ingest.transports.broker import read_address
+from twin.access.credentials import CredentialKind
+from twin.store.cluster import PrivateCluster
 
 ROOT = Path(__file__).resolve().parents[2]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -41,23 +50,32 @@ class RunningCity:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
+    def get(self, path: str, **parameters: str) -> Any:
+        """Ask the server as a program that sees everything."""
+        headers = {"Authorization": f"Bearer {self._token}"}
+        answer = httpx.get(f"{self.url}{path}", params=parameters, headers=headers)
+        return answer.raise_for_status().json()
+
+    def open_page(self, browser: Browser, width: int, height: int) -> Page:
+        """Open an empty page of this size in which an operator is signed in; the caller closes its context."""
+        context = browser.new_context(viewport={"width": width, "height": height})
+        context.add_cookies(
+            [in_thread(lambda: make_cookie(self._database_url, self.url, CredentialKind.SESSION))]
+        )
+        return context.new_page()
+
+    @cached_property
+    def _token(self) -> str:
+        return in_thread(lambda: make_tokens(self._database_url, 1))[0]
+
+    @property
+    def _database_url(self) -> str:
+        return PrivateCluster.running_url(self.data_dir)
+
     def publish(self, uid: str, name: str, value: float) -> float:
         """Publish one reading of a device, observed now; returns the time when the broker had it."""
         payload = json.dumps({"t": int(time.time() * 1000), "p": name, "v": value}).encode()
-        failed: list[BaseException] = []
-
-        def work() -> None:
-            try:
-                asyncio.run(self._publish(f"gt/v1/devices/{uid}/observations", payload))
-            except BaseException as error:
-                failed.append(error)
-
-        # A thread of its own: the browser's driver already runs an event loop in this one.
-        thread = threading.Thread(target=work)
-        thread.start()
-        thread.join(30)
-        assert not failed, failed
-        assert not thread.is_alive(), "the broker did not take the reading"
+        in_thread(lambda: asyncio.run(self._publish(f"gt/v1/devices/{uid}/observations", payload)))
         return time.monotonic()
 
     async def _publish(self, topic: str, payload: bytes) -> None:
@@ -69,3 +87,9 @@ class RunningCity:
         client.publish(topic, payload, qos=1)
         await unacknowledged.wait_empty()
         await client.disconnect()
+
+
+def in_thread(work: Callable[[], T]) -> T:
+    """Do something in a thread of its own: the browser's driver already runs an event loop in this one."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result(30)

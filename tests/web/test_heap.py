@@ -36,7 +36,7 @@ def _use(page: Page, device_id: int) -> None:
 
 @pytest.mark.parametrize("city", ["helsinki"], indirect=True)
 def test_a_used_wall_keeps_nothing(city: RunningCity, browser: Browser) -> None:
-    page = browser.new_page(viewport={"width": 1280, "height": 720})
+    page = city.open_page(browser, 1280, 720)
     page.goto(f"{city.url}/wall")
     page.wait_for_function(
         "() => typeof window.__gridtwin === 'object' && window.__gridtwin.size().devices > 100",
@@ -54,7 +54,7 @@ def test_a_used_wall_keeps_nothing(city: RunningCity, browser: Browser) -> None:
         return read_held(devtools)
 
     before, after = used(FIRST_ROUNDS), used(ROUNDS)
-    page.close()
+    page.context.close()
     # A round opens a panel of more than a hundred nodes. What is left of alarms that came meanwhile is less.
     assert (after.nodes - before.nodes) / ROUNDS < 25
     assert (after.listeners - before.listeners) / ROUNDS < 1

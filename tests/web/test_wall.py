@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 from playwright.sync_api import Browser, Page
 from running import RunningCity
@@ -23,8 +22,8 @@ PATIENCE_MS = 120_000
 @pytest.fixture(scope="module")
 def sensor(city: RunningCity, server_dir: Path) -> int:
     """Install a water level sensor in the middle of the city as an administrator would; its number."""
-    west, south, east, north = httpx.get(f"{city.url}/api/scene").json()["bounds"]
-    lon, lat = httpx.get(f"{city.url}/api/scene").json()["center"]
+    west, south, east, north = city.get("/api/scene")["bounds"]
+    lon, lat = city.get("/api/scene")["center"]
     assert west < lon < east
     assert south < lat < north
     csv = server_dir / f"devices-{city.name}.csv"
@@ -32,7 +31,7 @@ def sensor(city: RunningCity, server_dir: Path) -> int:
         f"uid,kind,lon,lat,name\n{SENSOR},water_level,{lon},{lat},测试液位计 🌊\n", encoding="utf-8"
     )
     city.command("import", "devices", str(csv))
-    found = httpx.get(f"{city.url}/api/search", params={"q": SENSOR}).json()
+    found = city.get("/api/search", q=SENSOR)
     rows = found if isinstance(found, list) else found["results"]
     return next(int(row["id"]) for row in rows if row["type"] == "device")
 
@@ -40,7 +39,7 @@ def sensor(city: RunningCity, server_dir: Path) -> int:
 @pytest.fixture(scope="module")
 def page(city: RunningCity, sensor: int, browser: Browser) -> Iterator[Page]:
     """The wall of this city at the size of a real one, live; what the page asked and said is kept on it."""
-    page = browser.new_page(viewport={"width": 2560, "height": 1440})
+    page = city.open_page(browser, 2560, 1440)
     page.asked = []
     page.said = []
     page.on("request", lambda request: page.asked.append(request.url))
@@ -53,7 +52,7 @@ def page(city: RunningCity, sensor: int, browser: Browser) -> Iterator[Page]:
         timeout=PATIENCE_MS,
     )
     yield page
-    page.close()
+    page.context.close()
 
 
 def _state(page: Page, device_id: int) -> str | None:
@@ -89,7 +88,7 @@ def test_the_wall_shows_what_was_published(
     page.wait_for_function("n => window.__gridtwin.uploads() > n + 2", arg=uploads, timeout=PATIENCE_MS)
 
     # On the screen, not only in memory: the alarm in the rail, its mark on the map, its value when opened.
-    groups = httpx.get(f"{city.url}/api/alarms").json()["groups"]
+    groups = city.get("/api/alarms")["groups"]
     group = next(g for g in groups if any(m["device_id"] == sensor for m in g["members"]))
     page.locator(f'[data-testid="alarm"][data-row="{group["key"]}"]').click(timeout=PATIENCE_MS)
     page.get_by_text("测试液位计").first.wait_for(timeout=PATIENCE_MS)
@@ -171,7 +170,7 @@ def test_the_wall_says_that_data_are_simulated_and_whose_the_map_is(page: Page) 
 
 
 def test_a_changed_building_is_on_open_maps_within_two_seconds(city: RunningCity, page: Page) -> None:
-    scene = httpx.get(f"{city.url}/api/scene").json()
+    scene = city.get("/api/scene")
     before = scene["tile_layers"]["building"]["version"]
     asked = len(page.asked)
     lon, lat = scene["center"]
@@ -187,7 +186,7 @@ def test_a_changed_building_is_on_open_maps_within_two_seconds(city: RunningCity
     while not any("/tiles/" in url and "building" in url for url in page.asked[asked:]):
         page.wait_for_timeout(50)
         assert time.monotonic() - committed < 2.0, "the open map did not ask for the changed tile"
-    assert httpx.get(f"{city.url}/api/scene").json()["tile_layers"]["building"]["version"] > before
+    assert city.get("/api/scene")["tile_layers"]["building"]["version"] > before
 
 
 def test_the_wall_speaks_english_too(page: Page) -> None:
