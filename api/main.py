@@ -18,6 +18,7 @@ from api.access.door import Door
 from api.access.heads import KEY_FILE, HeadKeeper
 from api.access.oidc import Provider
 from api.access.permissions import IDENTITY_KEY, require_declared
+from api.access.watch import watch_sessions
 from api.edge import Edge
 from api.health import HealthReport
 from api.ingest import Ingest
@@ -117,6 +118,7 @@ def create_app(settings: Settings) -> FastAPI:
                 ("notices", listener.run()),
                 ("sampler", sampler.run()),
                 ("ingest", ingest.run()),
+                ("sessions", watch_sessions(accounts, hub)),
                 ("record", HeadKeeper(reading, settings.secrets_dir, sealer).run()),
             ):
                 parts.push_async_callback(_stop, asyncio.create_task(_watched(name, work), name=name))

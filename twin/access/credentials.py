@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -86,6 +87,12 @@ _REVOKE_ALL = text(
     """
 )
 _NOTIFY = text("SELECT pg_notify('access', :account_id)")
+_STILL_GOOD = text(
+    """
+    SELECT c.id FROM credential AS c JOIN account AS a ON a.id = c.account_id
+    WHERE c.id = ANY(:ids) AND c.revoked_at IS NULL AND c.expires_at > now() AND a.disabled_at IS NULL
+    """
+)
 _SWEEP = text("DELETE FROM credential WHERE expires_at < now() - interval '1 day'")
 
 
@@ -207,6 +214,12 @@ async def revoke_all(connection: AsyncConnection, account_id: UUID, but: UUID | 
 async def announce(connection: AsyncConnection, account_id: UUID) -> None:
     """Tell every server, at commit, to ask anew what an account may do."""
     await connection.execute(_NOTIFY, {"account_id": str(account_id)})
+
+
+async def still_good(connection: AsyncConnection, credential_ids: Sequence[UUID]) -> set[UUID]:
+    """Return those of some credentials that open their door now."""
+    found = await connection.execute(_STILL_GOOD, {"ids": list(credential_ids)})
+    return set(found.scalars())
 
 
 async def sweep(connection: AsyncConnection) -> int:
