@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from api import supervisor as module
+from twin.store.cluster import PrivateCluster
 from twin.store.sockets import free_tcp_port
 
 pytestmark = [pytest.mark.postgis, pytest.mark.broker]
@@ -214,3 +215,22 @@ def test_a_database_of_somebody_else_is_used_and_left_running(start, database):
     up.stop()
     assert up.process.returncode == 0
     assert database.cluster.alive
+
+
+def test_a_database_of_somebody_else_that_asks_for_passwords_gets_roles_with_some(start, server_dir):
+    cluster = PrivateCluster(server_dir / "asks", tcp=True)
+    cluster.start()
+    try:
+        for _ in range(2):  # what the first start kept lets the second one in
+            up = start("--no-demo", "--database-url", cluster.tcp_url, folder="strict")
+            up.wait_ready()
+            assert up.health()["parts"]["database"]["state"] == "ok"
+            kept = up.data_dir / "secrets" / "database-roles.json"
+            assert kept.stat().st_mode & 0o777 == 0o600
+            up.stop()
+            assert up.process.returncode == 0
+            said = "".join([*up.said, *(log.read_text() for log in (up.data_dir / "log").glob("*.log"))])
+            said += cluster.log.path.read_text()
+            assert not any(password in said for password in json.loads(kept.read_text()).values())
+    finally:
+        cluster.stop()
