@@ -18,6 +18,7 @@ from api.access.door import Door
 from api.access.heads import KEY_FILE, HeadKeeper
 from api.access.oidc import Provider
 from api.access.permissions import IDENTITY_KEY, require_declared
+from api.access.reading import RecentReads
 from api.access.watch import watch_sessions
 from api.edge import Edge
 from api.health import HealthReport
@@ -106,6 +107,7 @@ def create_app(settings: Settings) -> FastAPI:
                 sign_in=SignIn(accounts, Passwords(), sealer),
                 provider=_provider(settings, sealer),
                 sealer=sealer,
+                reads=RecentReads(),
                 twin=twin,
                 hub=hub,
                 tiles=tiles,

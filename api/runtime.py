@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.door import Door
 from api.access.oidc import Provider
+from api.access.reading import RecentReads
 from api.health import HealthReport
 from api.live.hub import Hub
 from api.sampler import Sampler
@@ -37,6 +38,7 @@ class Runtime:
     sign_in: SignIn
     provider: Provider | None
     sealer: Sealer
+    reads: RecentReads
     twin: Twin
     hub: Hub
     tiles: TileStore

@@ -25,14 +25,19 @@ class _Framed:
     seq: int
     data: DataClass
     scope_code: int
+    of_worker: bool
     framed: bytes
 
     @classmethod
     def of(cls, event: Event) -> _Framed:
         data = _CLASS_OF.get(event.kind.partition(".")[0], DataClass.PLACE)
-        return cls(event.seq, data, int(event.area_code or 0), websocket_frame(messages.event(event), TEXT))
+        of_worker = event.data.get("kind") == "worker"
+        framed = websocket_frame(messages.event(event), TEXT)
+        return cls(event.seq, data, int(event.area_code or 0), of_worker, framed)
 
     def is_for(self, grants: Grants) -> bool:
+        if self.of_worker and self.scope_code not in grants.scope(DataClass.WORKER):
+            return False  # what a tracker says tells where a worker is
         return self.scope_code in grants.scope(self.data)
 
 

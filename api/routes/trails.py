@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from api.access.caller import Caller
 from api.access.permissions import needs, reads
+from api.access.reading import REMEMBERED_S
 from api.rows import Row
 from twin.access.record import Entry, write
 from twin.access.roles import DataClass
@@ -66,7 +67,8 @@ async def list_trails(
 ) -> list[TrailAnswer]:
     """Return the trails of the workers who were heard last, at most `limit` workers.
 
-    That they were read is on the record, with the workers; where that fails, nothing is answered.
+    That they were read is on the record, with the workers; where that fails, nothing is answered. A map that
+    asks for the same workers again and again is on the record once in ten minutes.
     """
     board = caller.running.twin.board
     n = board.count
@@ -84,9 +86,12 @@ async def list_trails(
     async with caller.transaction() as connection:
         found = [dict(row) for row in (await connection.execute(_TRAILS, asked)).mappings()]
         workers = list((await connection.execute(_WHO, {"ids": ids})).scalars())
-        about = f"worker/{workers[0]}" if len(workers) == 1 else "workers"
-        entry = Entry("track.read", about, detail={"workers": workers, "minutes": minutes})
-        await write(connection, caller.actor, entry)
+        read = caller.identity.credential_id, minutes, tuple(workers)
+        if not caller.running.reads.is_known(read):
+            about = f"worker/{workers[0]}" if len(workers) == 1 else "workers"
+            detail = {"workers": workers, "minutes": minutes, "for_s": REMEMBERED_S}
+            await write(connection, caller.actor, Entry("track.read", about, detail=detail))
+    caller.running.reads.remember(read)
     gap_s = max(LEAST_GAP_S, 3.0 * interval_s * every)
     return [trail for row in found for trail in _walks(row, gap_s)]
 

@@ -203,6 +203,10 @@ def _things(connection: psycopg.Connection, world: World, code: str, number: int
         "RETURNING id",
         code, f"工作 {code}", grid, devices["worker"],
     )  # fmt: skip
+    connection.execute(
+        "INSERT INTO duty (worker_id, starts_at, consent_at) VALUES (%s, now() - interval '1 day', now())",
+        [worker],
+    )
     world.put("worker", worker, scope)
     alarm = _one(
         connection,

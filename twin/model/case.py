@@ -101,4 +101,8 @@ class Journal(Base):
         BigInteger, Computed("coalesce(area_code::bigint, 0)", persisted=True)
     )
 
-    __table_args__ = (Index("ix_journal_subject", "subject", "seq"),)
+    __table_args__ = (
+        Index("ix_journal_subject", "subject", "seq"),
+        # A quiet grid would read everybody's newer events to find its own.
+        Index("ix_journal_scope_code", "scope_code", "seq"),
+    )

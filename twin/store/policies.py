@@ -24,8 +24,10 @@ _DEVICE: Final = (
     f"({_SEE.format('worker')} OR id = (SELECT gt_self_tracker())))"
 )
 _OF_A_DEVICE: Final = "EXISTS (SELECT FROM device WHERE device.id = device_id)"
+# What a tracker says tells where a worker is.
+_NOT_OF_A_WORKER: Final = f"(data ->> 'kind' IS DISTINCT FROM 'worker' OR {_SEE.format('worker')})"
 _JOURNAL: Final = (
-    f"CASE split_part(kind, '.', 1) WHEN 'alarm' THEN {_SEE.format('alarm')} "
+    f"CASE split_part(kind, '.', 1) WHEN 'alarm' THEN {_SEE.format('alarm')} AND {_NOT_OF_A_WORKER} "
     f"WHEN 'case' THEN {_SEE.format('case')} ELSE {_SEE.format('place')} END"
 )
 _HISTORY_CODE: Final = "coalesce((\"row\" ->> 'scope_code')::bigint, 0)"
@@ -52,7 +54,7 @@ READS: Final[dict[str, str]] = {
     "device_state": _OF_A_DEVICE,
     "observation": _OF_A_DEVICE,
     "worker": f"{_SEE.format('worker')} OR id = (SELECT gt_self_worker())",
-    "alarm": _SEE.format("alarm"),
+    "alarm": f"{_SEE.format('alarm')} AND {_OF_A_DEVICE}",
     "case_file": f"{_SEE.format('case')} OR worker_id = (SELECT gt_self_worker())",
     "journal": _JOURNAL,
     "feature_history": _HISTORY,

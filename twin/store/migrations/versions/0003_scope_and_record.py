@@ -181,6 +181,7 @@ def upgrade() -> None:
             nullable=False,
         ),
     )
+    op.create_index("ix_journal_scope_code", "journal", ["scope_code", "seq"], unique=False)
     op.add_column(
         "service_point", sa.Column("scope_code", sa.BigInteger(), server_default=sa.text("0"), nullable=False)
     )
@@ -202,6 +203,7 @@ def downgrade() -> None:
     op.drop_column("worker", "scope_code")
     op.drop_index(op.f("ix_service_point_scope_code"), table_name="service_point")
     op.drop_column("service_point", "scope_code")
+    op.drop_index("ix_journal_scope_code", table_name="journal")
     op.drop_column("journal", "scope_code")
     op.drop_index(op.f("ix_device_scope_code"), table_name="device")
     op.drop_column("device", "scope_code")
