@@ -186,5 +186,9 @@ export const accessEn: AccessWords = {
   act_session_ended: 'signed out',
   act_session_refused: 'sign-in refused',
   act_alarm_acknowledged: 'alarm acknowledged',
+  act_account_linked: 'account linked',
+  act_person_revealed: 'person revealed',
+  act_record_pruned: 'old acts deleted',
+  act_track_read: 'trails read',
   commandLine: 'command line',
 };

@@ -184,6 +184,10 @@ export const accessZh = {
   act_session_ended: '退出登录',
   act_session_refused: '登录被拒绝',
   act_alarm_acknowledged: '确认告警',
+  act_account_linked: '绑定统一身份',
+  act_person_revealed: '查看个人信息',
+  act_record_pruned: '清理到期记录',
+  act_track_read: '查看人员轨迹',
   commandLine: '服务器命令行',
 };
 

@@ -104,6 +104,8 @@ export class Wall {
   /** Since when the server no longer knows who asks, ms since 1970: what is shown is from then. */
   signedOutAt = $state<number | null>(null);
   menuOpen = $state(false);
+  /** What is held was read with other rights, and could not be read anew yet. */
+  private rightsDue = false;
 
   readonly board: LiveBoard;
   private socket: LiveSocket | null = null;
@@ -210,6 +212,7 @@ export class Wall {
     this.now = Date.now() + this.board.clockOffsetS * 1000;
     if (!this.scene || document.hidden || this.signedOutAt !== null) return;
     this.seconds += 1;
+    if (this.rightsDue && this.connection === 'live' && this.seconds % RETRY_S === 0) void this.rightsChanged();
     for (const resource of this.resources)
       if (resource.error && !resource.refused && this.seconds % RETRY_S === 0) void resource.refresh();
     if (this.seconds % EVERY_S.alarms === 0) void this.alarms.refresh().then(() => this.noticeNew());
@@ -241,23 +244,25 @@ export class Wall {
     }
   }
 
-  /** What is held was read with other rights: drop it all, then read what may be seen now. */
+  /** What is held was read with other rights: drop it all, then read what may be seen now. A closed account has none. */
   private async rightsChanged(): Promise<void> {
-    this.board.clear();
-    this.select(null);
-    this.sheet = null;
-    this.searchOpen = false;
-    this.knownGroups = null;
-    for (const resource of this.resources) resource.forget();
+    this.rightsDue = true;
     try {
       await this.session.read();
+      this.board.clear();
+      this.select(null);
+      this.sheet = null;
+      this.searchOpen = false;
+      this.knownGroups = null;
+      for (const resource of this.resources) resource.forget();
+      this.refreshAll();
       this.layers = await get<LayerSpec>('/api/layers');
       this.scene = await get<Scene>('/api/scene');
       this.onRights();
-      this.refreshAll();
+      this.rightsDue = false;
       this.say(this.t('rightsChanged'));
     } catch {
-      // the socket asks on; when it is live again all is read
+      // signed out, or the server is away: the socket asks on
     }
   }
 
