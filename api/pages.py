@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import mimetypes
 from pathlib import Path
 from typing import Final
@@ -24,15 +26,21 @@ _PAGES: Final = {
     "/admin/record": "record.html",
 }
 
-_NOT_BUILT: Final = """<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>GridTwin</title>
-<style>body{font:18px/1.6 system-ui,sans-serif;background:#12161b;color:#e8ebee;max-width:44rem;
+_STYLE: Final = """body{font:18px/1.6 system-ui,sans-serif;background:#12161b;color:#e8ebee;max-width:44rem;
 margin:15vh auto;padding:0 1.5rem}code{background:#202832;
-padding:.1em .4em;border-radius:4px}a{color:#56b4e9}</style>
+padding:.1em .4em;border-radius:4px}a{color:#56b4e9}"""
+_NOT_BUILT: Final = f"""<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>GridTwin</title>
+<style>{_STYLE}</style>
 <h1>页面尚未构建</h1>
 <p>服务已启动，但网页文件还没有生成。请运行 <code>./gridtwin up</code>，它会自动构建页面。</p>
 <h2>The web pages are not built yet</h2>
 <p>The server runs, but the built pages are missing. Run <code>./gridtwin up</code>, which builds them.</p>
 <p><a href="/api/health">/api/health</a> · <a href="/docs">/docs</a></p></html>"""
+# The one page with a style of its own: no file of it is there to hold the style.
+_NOT_BUILT_POLICY: Final = (
+    "default-src 'self'; script-src 'none'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
+    f"style-src 'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'"
+)
 
 
 def _inside(root: Path, path: str) -> Path | None:
@@ -59,7 +67,12 @@ def install(app: FastAPI, web_dir: Path) -> None:
     async def page(request: Request) -> Response:
         file = root / _PAGES.get(request.url.path, "index.html")
         if not await anyio.to_thread.run_sync(file.is_file):
-            return HTMLResponse(_NOT_BUILT, 503, {"cache-control": "no-store", "retry-after": "10"})
+            headers = {
+                "cache-control": "no-store",
+                "retry-after": "10",
+                "content-security-policy": _NOT_BUILT_POLICY,
+            }
+            return HTMLResponse(_NOT_BUILT, 503, headers)
         return FileResponse(
             file, media_type="text/html; charset=utf-8", headers={"cache-control": "no-cache"}
         )

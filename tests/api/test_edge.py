@@ -1,4 +1,6 @@
 import asyncio
+import base64
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,9 @@ async def test_pages_are_fresh_and_hashed_files_are_kept_for_ever(served, client
     missing = await client.get("/")
     assert missing.status_code == 503
     assert "./gridtwin up" in missing.text
+    style = missing.text.partition("<style>")[2].partition("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"style-src 'sha256-{digest}'" in missing.headers["content-security-policy"]
     dist: Path = served.runtime.settings.web_dir
     (dist / "assets").mkdir(parents=True)
     pages = {
