@@ -267,7 +267,7 @@ export class Wall {
   }
 
   get mayAcknowledge(): boolean {
-    return this.session.may('alarm.acknowledge');
+    return this.signedOutAt === null && this.session.may('alarm.acknowledge');
   }
 
   // ---- live -----------------------------------------------------------------------------------
