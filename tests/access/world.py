@@ -204,7 +204,8 @@ def _things(connection: psycopg.Connection, world: World, code: str, number: int
         code, f"工作 {code}", grid, devices["worker"],
     )  # fmt: skip
     connection.execute(
-        "INSERT INTO duty (worker_id, starts_at, consent_at) VALUES (%s, now() - interval '1 day', now() - interval '2 days')",
+        "INSERT INTO duty (worker_id, starts_at, consent_at) "
+        "VALUES (%s, now() - interval '1 day', now() - interval '2 days')",
         [worker],
     )
     world.put("worker", worker, scope)
