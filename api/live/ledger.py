@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.live.cells import CellIndex
-from twin.live.board import Board
+from twin.live.board import WORKERS, Board
 
 KEPT_TICKS: Final = 600
 """Departures are remembered this many ticks (a minute of steady change); older ones need a snapshot."""
@@ -104,8 +104,8 @@ class Ledger:
         self._grow()
         if len(moved):
             keys = self.rooms.number(board.room[moved]) * 2 + board.layer[moved]
-            # Workers walk all the time; what they leave behind is not worked out per room (see `Audience`).
-            rearranged = (self.key[moved] != keys) & ((self.key[moved] & 1 == 0) | (keys & 1 == 0))
+            # Workers walk all the time: who of them is seen is not worked out by room (see `Audience`).
+            rearranged = (self.key[moved] != keys) & (keys & 1 != WORKERS)
             self.layout += int(rearranged.any())
             self.key[moved] = keys
             self.moved_tick[moved] = self.tick

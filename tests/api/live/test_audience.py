@@ -25,14 +25,16 @@ from twin.states import State
 
 BOTH = ("devices", "workers")
 WEST, EAST = "510104021000000", "510104022000000"
-TRACKER = 7
-"""Id of the worker's device that one account carries."""
 
 
 def street(code: str) -> Scope:
     return Scope.of_area(code, "street")
 
 
+TWO_GRIDS = [
+    ("worker", Scope.of_area("510104021001002", "responsibility_grid")),
+    ("worker", Scope.of_area("510104022001001", "responsibility_grid")),
+]
 RIGHTS: dict[str, Grants] = {
     "whole": WHOLE,
     "whole, no workers": grants_of([("planner", EVERYWHERE)]),
@@ -43,14 +45,8 @@ RIGHTS: dict[str, Grants] = {
     "west, workers of east": Grants(
         reads={DataClass.PLACE: street(WEST), DataClass.WORKER: street(EAST)}, roles=("two",)
     ),
-    "two grids and the own tracker": grants_of(
-        [
-            ("worker", Scope.of_area("510104021001002", "responsibility_grid")),
-            ("worker", Scope.of_area("510104022001001", "responsibility_grid")),
-        ],
-        worker_id=1,
-        tracker_id=TRACKER,
-    ),
+    "two grids and the own tracker": grants_of(TWO_GRIDS, worker_id=1, tracker_id=7),
+    "two grids and another tracker": grants_of(TWO_GRIDS, worker_id=2, tracker_id=12),
     "nothing": grants_of([("auditor", EVERYWHERE)]),
 }
 LOOKS: list[Look] = [
@@ -386,7 +382,7 @@ def play(seed: int, operations: list[tuple[str, int]]) -> Town:
     return town
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example(
     seed=1, operations=[("redraw", 1), ("beat", 1), ("redraw", 2), ("cut", 3), ("redraw", 5), ("beat", 1)]
 )
@@ -521,7 +517,7 @@ def test_rooms_and_cells_are_counted_only_where_something_is_seen() -> None:
 
 
 def test_only_rooms_that_are_seen_count_towards_too_many(monkeypatch) -> None:
-    monkeypatch.setattr(views, "MAX_POINT_ROOMS", 20)
+    monkeypatch.setattr(views, "MAX_POINT_ROOMS", 45)
     town = Town(11)
     town.install(200)
     town.beat()
@@ -574,6 +570,31 @@ def test_a_false_epoch_gives_nothing_that_is_not_seen() -> None:
     town.hub.beat()
     (frame,) = watcher.take()
     assert not frame.blocks
+
+
+def test_what_left_a_room_that_is_looked_at_no_more_is_taken_away_too() -> None:
+    town = Town(16)
+    before, after = (LON - 0.02, LAT - 0.02, LON - 0.011, LAT + 0.02), (LON, LAT - 0.02, LON + 0.02, LAT)
+    town.things = {
+        1: Thing(SENSOR, int(WEST), LON - 0.018, LAT),
+        2: Thing(SENSOR, int(EAST), LON - 0.018, LAT),
+    }
+    town.place([1, 2])
+    watcher = Watcher(town.hub, RIGHTS["west"], (before, 16.0, BOTH))
+    watcher.connect()
+    town.hub.beat()
+    watcher.take()
+    assert town.held(watcher) == town.expected(watcher) != {}
+    # It goes where nobody looks, and nothing that is seen stays in the room it leaves.
+    town.things[1] = replace(town.things[1], lon=LON - 0.1, has_reported=True)
+    town.stage.observe(np.array([0]), np.array([1.0]), np.array([0]), np.array([LON - 0.1]), np.array([LAT]))
+    watcher.look = (after, 16.0, BOTH)
+    watcher.subscribe()
+    assert watcher.resumed
+    town.hub.beat()
+    (frame,) = watcher.take()
+    assert [block.kind for block in frame.blocks] == [BlockKind.LEFT]
+    assert town.held(watcher) == {}
 
 
 def test_ages_tell_only_of_what_is_seen() -> None:

@@ -8,6 +8,9 @@ import h3
 import numpy as np
 import pytest
 
+from twin.access.grants import Grants
+from twin.access.roles import DataClass
+from twin.access.scope import EVERYWHERE, Scope
 from twin.catalog import load_catalog
 from twin.live.board import Board, Newest, Placement
 from twin.live.rooms import RoomCircles, RoomIndex, room_of, surely_inside
@@ -159,6 +162,74 @@ def test_devices_that_swap_their_uids_keep_both(board: Board) -> None:
     one, two = placement(1), placement(2)
     board.place([replace(one, uid=two.uid), replace(two, uid=one.uid)])
     assert (board.row_of_uid["dev-2"], board.row_of_uid["dev-1"]) == (0, 1)
+
+
+def test_thing_whose_scope_or_layer_changed_leaves_as_it_was_shown(board: Board) -> None:
+    board.place([replace(placement(i), scope_code=10) for i in (1, 2, 3)])
+    board.take_changes()
+    room = int(board.room[0])
+    board.place([replace(placement(1), scope_code=11), replace(placement(2), scope_code=10)])
+    board.place([replace(placement(3, kind="worker"), scope_code=12)])
+    changes = board.take_changes()
+    assert sorted(changes.moved) == [0, 1, 2]
+    left = zip(
+        changes.left_id,
+        changes.left_room,
+        changes.left_layer,
+        changes.left_code,
+        changes.left_row,
+        strict=True,
+    )
+    assert [tuple(map(int, one)) for one in left] == [(1, room, 0, 10, 0), (3, room, 0, 10, 2)]
+
+
+def test_thing_that_is_removed_or_goes_leaves_with_the_scope_it_was_shown_in(board: Board) -> None:
+    board.place([replace(placement(i), scope_code=10) for i in (1, 2)])
+    board.take_changes()
+    # Nobody was ever shown the new scope: whoever saw the old one must hear that they are gone.
+    board.place([replace(placement(1, lon=104.2), scope_code=11), replace(placement(2), scope_code=11)])
+    board.remove([2])
+    changes = board.take_changes()
+    assert (changes.left_id.tolist(), changes.left_code.tolist()) == ([1, 2], [10, 10])
+    assert board.place([replace(placement(7), scope_code=13)]) == [6]
+    board.remove([7])
+    assert len(board.take_changes().left_id) == 0, "what nobody was shown leaves nobody"
+
+
+def test_who_sees_what_is_counted_anew_only_when_what_is_installed_changes(board: Board) -> None:
+    before = board.placements
+    board.apply(newest(board, (1, 0, NOW, 2.0, State.NORMAL), (9, 0, NOW, 1.0, State.NORMAL, 104.16, 30.66)))
+    assert board.placements == before
+    board.place([placement(1)])
+    board.remove([1])
+    assert board.placements == before + 2
+
+
+def test_what_is_in_scope_is_the_policy_of_the_table_and_never_a_hole(board: Board) -> None:
+    street = Scope.of_area("510104021000000", "street")
+    inside, outside = 510104021001001, 510104022001001
+    board.place([replace(placement(1), scope_code=inside), replace(placement(2), scope_code=outside)])
+    board.place([replace(placement(i, kind="worker"), scope_code=outside) for i in (9, 10, 11)])
+    rows = np.array([board.row_of_id[i] for i in (1, 2, 3, 9, 10, 11)], np.int32)
+    seen = lambda grants: [bool(s) for s in board.in_scope(rows, grants)]  # noqa: E731
+    place, worker = DataClass.PLACE, DataClass.WORKER
+    assert seen(Grants()) == [False] * 6
+    assert seen(Grants(reads={place: street})) == [True, False, False, False, False, False]
+    assert seen(Grants(reads={place: street}, tracker_id=10)) == [True, False, False, False, True, False]
+    assert seen(Grants(reads={place: street}, tracker_id=2)) == [True, False, False, False, False, False]
+    assert seen(Grants(reads={worker: EVERYWHERE})) == [False, False, False, True, True, True]
+    everything = Grants(reads={place: EVERYWHERE, worker: EVERYWHERE})
+    assert seen(everything) == [True] * 6
+    board.remove([1, 10])
+    assert seen(everything) == [False, True, True, True, False, True]
+
+
+def test_ages_of_some_rows_say_nothing_of_the_others(board: Board) -> None:
+    board.apply(newest(board, *((i, 0, NOW, 1.0, State.NORMAL) for i in (1, 2, 3, 9))))
+    ages = board.ages(NOW + 400_000, np.array([0, 3], np.int32))
+    assert (ages["devices"].count, ages["devices"].stale, ages["devices"].state) == (2, 0, "live")
+    assert (ages["workers"].count, ages["workers"].newest_s, ages["workers"].lag_s) == (0, None, None)
+    assert board.ages(NOW + 400_000)["workers"].lag_s == pytest.approx(0.0)
 
 
 def test_ages_say_live_late_and_dead(board: Board) -> None:
