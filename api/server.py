@@ -32,4 +32,7 @@ def run_server(settings: Settings) -> None:
         log_config=None,
         timeout_graceful_shutdown=5,
         server_header=False,
+        # Whoever can reach the port could else say that they come from another address, or by https.
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=settings.trusted_proxies or "",
     )

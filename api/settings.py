@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     """What the identity provider knows this installation by."""
     oidc_client_secret: SecretStr = SecretStr("")
     """The secret that goes with it."""
+    trusted_proxies: str = ""
+    """Addresses, parted by commas, of proxies that are believed who asks and whether by https."""
     web_dir: Path = Path(__file__).resolve().parents[1] / "web" / "dist"
     """Folder of the built web pages."""
     log_level: str = "warning"
