@@ -14,6 +14,7 @@ from api.access.door import Door, is_same_origin
 from api.access.limits import Limits
 from api.access.permissions import IDENTITY_KEY
 from api.errors import is_unreachable, problem
+from api.policy import POLICY
 from api.tiles import PREFIX, Tile, TileStore
 from twin.access.credentials import Identity
 from twin.access.roles import DataClass
@@ -30,16 +31,8 @@ MAX_BODY_BYTES: Final = 1 << 20
 BODY_S: Final = 30.0
 """Longest time a request's body may take to arrive."""
 
-# MapLibre makes its workers from blobs; styles of Svelte components and of the map are inline.
-_POLICY: Final = (
-    "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; "
-    "worker-src 'self' blob:; child-src 'self' blob:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'"
-)
-
 SECURITY_HEADERS: Final[tuple[tuple[str, str], ...]] = (
-    ("content-security-policy", _POLICY),
+    ("content-security-policy", POLICY),
     ("x-content-type-options", "nosniff"),
     ("x-frame-options", "DENY"),
     ("referrer-policy", "same-origin"),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import mimetypes
 from pathlib import Path
 from typing import Final
@@ -14,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, Response
 
 from api.errors import problem
+from api.policy import policy_with_style
 
 _LONGEST_NAME_BYTES: Final = 255
 _FOREVER: Final = "public, max-age=31536000, immutable"
@@ -36,11 +35,6 @@ _NOT_BUILT: Final = f"""<!doctype html><html lang="zh-CN"><meta charset="utf-8">
 <h2>The web pages are not built yet</h2>
 <p>The server runs, but the built pages are missing. Run <code>./gridtwin up</code>, which builds them.</p>
 <p><a href="/api/health">/api/health</a> · <a href="/docs">/docs</a></p></html>"""
-# The one page with a style of its own: no file of it is there to hold the style.
-_NOT_BUILT_POLICY: Final = (
-    "default-src 'self'; script-src 'none'; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
-    f"style-src 'sha256-{base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()}'"
-)
 
 
 def _inside(root: Path, path: str) -> Path | None:
@@ -70,7 +64,7 @@ def install(app: FastAPI, web_dir: Path) -> None:
             headers = {
                 "cache-control": "no-store",
                 "retry-after": "10",
-                "content-security-policy": _NOT_BUILT_POLICY,
+                "content-security-policy": policy_with_style(_STYLE),
             }
             return HTMLResponse(_NOT_BUILT, 503, headers)
         return FileResponse(

@@ -133,6 +133,9 @@ class Audience:
         among the moved things then.
         """
         gone = step.departures
+        if not len(gone.ids):
+            updated, moved = step.updated, step.moved
+            return Step(updated[self.sees(updated)], moved[self.sees(moved)], gone)
         back = self._ledger.are_back(gone) & self.sees(gone.rows)
         if self.whole:
             return Step(step.updated, step.moved, gone.only(~back))
@@ -140,13 +143,18 @@ class Audience:
         updated, moved = step.updated, step.moved
         return Step(updated[self.sees(updated)], moved[self.sees(moved)], gone.only(seen & ~back))
 
-    def own(self, step: Step) -> Step:
+    def own(self, step: Step, looked: Mask) -> Step:
         """Return what of a step is encoded for this audience alone: rows of keys that are not full.
 
         All departures are: that a room is full now does not say that who left it was seen.
+
+        Parameters
+        ----------
+        step
+            Of this tick.
+        looked
+            Keys that anybody of this audience looks at, bool by key: at the rest nothing is done.
         """
-        told = self.told(step)
-        full, key = self.full(), self._ledger.key
-        return Step(
-            told.updated[~full[key[told.updated]]], told.moved[~full[key[told.moved]]], told.departures
-        )
+        border, key = looked & ~self.full(), self._ledger.key
+        updated, moved = (rows[border[key[rows]]] for rows in (step.updated, step.moved))
+        return self.told(Step(updated, moved, step.departures))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Collection
 
 import numpy as np
 
@@ -23,16 +24,22 @@ class Beat:
         Of the hub.
     everyone
         The audience that sees everything: its blocks are shared.
+    viewers
+        Who may be brought to this tick.
     """
 
-    def __init__(self, ledger: Ledger, encoder: Encoder, everyone: Audience) -> None:
+    def __init__(
+        self, ledger: Ledger, encoder: Encoder, everyone: Audience, viewers: Collection[Viewer]
+    ) -> None:
         self._ledger = ledger
         self._encoder = encoder
         self.before = ledger.tick
         self._step = ledger.advance()
         self.tick = ledger.tick
         self._shared = None if self._step is None else encoder.step(everyone.told(self._step))
+        self._viewers = viewers
         self._own: dict[Audience, Encoded] = {}
+        self._looks: dict[Audience, Mask] | None = None
         self._frames: dict[tuple[object, ...], bytes] = {}
         self._server_time_s = time.time()
 
@@ -107,9 +114,23 @@ class Beat:
             return self._shared.left.chosen(wanted) + self._shared.rest.chosen(wanted)
         own = self._own.get(audience)
         if own is None:
-            own = self._own[audience] = self._encoder.step(audience.own(self._step))
+            step = audience.own(self._step, self._looked(audience))
+            own = self._own[audience] = self._encoder.step(step)
         shared = self._shared.rest.chosen(wanted & audience.full())
         return own.left.chosen(wanted) + shared + own.rest.chosen(wanted)
+
+    def _looked(self, audience: Audience) -> Mask:
+        """Return which keys anybody of an audience looks at as points."""
+        if self._looks is None:
+            self._looks = {}
+            for viewer in self._viewers:
+                view = viewer.view
+                if view is None or view.aggregates is not None or viewer.audience.whole:
+                    continue
+                mask = view.key_mask(self._ledger.rooms)
+                known = self._looks.get(viewer.audience)
+                self._looks[viewer.audience] = mask if known is None else known | mask
+        return self._looks[audience]
 
 
 def _from_tick(viewer: Viewer) -> int:

@@ -22,6 +22,8 @@ class Blocks:
 
     def chosen(self, wanted: NDArray[np.bool_]) -> bytes:
         """Return the blocks whose keys are wanted, joined."""
+        if not self.data:
+            return b""
         return b"".join([self.data[i] for i in np.flatnonzero(wanted[self.keys])])
 
     def all(self) -> bytes:

@@ -262,7 +262,7 @@ class Hub:
 
     def beat(self) -> None:
         """Take what changed as one tick and bring every client that can take it to the present."""
-        beat = Beat(self.ledger, self.encoder, self._everyone)
+        beat = Beat(self.ledger, self.encoder, self._everyone, self.viewers)
         if beat.changed:
             self._views.recount()
         now = time.monotonic()

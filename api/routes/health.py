@@ -29,6 +29,10 @@ class HealthAnswer(BaseModel):
 
     status: str
     parts: dict[str, StateOfPart]
+    demo: bool
+    """Devices are simulated here."""
+    provider: bool
+    """People may sign in by an identity provider."""
 
 
 class HealthDetailAnswer(BaseModel):
@@ -45,7 +49,10 @@ async def get_health(running: Running) -> HealthAnswer:
     """Return the state of every part in a word; figures and reasons are in `/api/health/detail`."""
     parts = await running.health.parts()
     return HealthAnswer(
-        status=overall(parts), parts={name: StateOfPart(state=part["state"]) for name, part in parts.items()}
+        status=overall(parts),
+        parts={name: StateOfPart(state=part["state"]) for name, part in parts.items()},
+        demo=running.settings.simulator,
+        provider=running.provider is not None,
     )
 
 

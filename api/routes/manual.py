@@ -11,6 +11,7 @@ from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from api.access.permissions import PUBLIC, needs
 from api.errors import problem
+from api.policy import policy_with_style
 
 router = APIRouter(include_in_schema=False)
 
@@ -21,7 +22,8 @@ _STYLE: Final = """body{font:16px/1.6 system-ui,"Noto Sans SC",sans-serif;backgr
 max-width:64rem;margin:2rem auto;padding:0 1.5rem}a{color:#56b4e9}code{background:#202832;padding:.1em .4em;
 border-radius:4px}section{border-top:1px solid #303b47;padding:.6rem 0}.m{color:#aeb8c2;display:inline-block;
 min-width:3.5rem}table{border-collapse:collapse;margin:.3rem 0 0 3.5rem}td{padding:.1rem 1rem .1rem 0;
-color:#aeb8c2;vertical-align:top}h3{margin:0;font-size:1rem;font-weight:600}p{margin:.2rem 0 0 3.5rem}"""
+color:#aeb8c2;vertical-align:top}h3{margin:0;font-size:1rem;font-weight:600}p{margin:.2rem 0 0 3.5rem}
+p.top{margin-left:0}"""
 
 
 @router.get("/docs", dependencies=[needs(PUBLIC)])
@@ -37,8 +39,9 @@ async def get_manual(request: Request) -> HTMLResponse:
     return HTMLResponse(
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>GridTwin API</title>'
         f"<style>{_STYLE}</style><h1>GridTwin API {escape(document['info']['version'])}</h1>"
-        f'<p style="margin-left:0">{papers} · <a href="/api/openapi.json">OpenAPI</a></p>'
-        f"{''.join(sections)}</html>"
+        f'<p class="top">{papers} · <a href="/api/openapi.json">OpenAPI</a></p>'
+        f"{''.join(sections)}</html>",
+        headers={"content-security-policy": policy_with_style(_STYLE)},
     )
 
 

@@ -157,7 +157,7 @@ async def enrol_kiosk(running: Running, request: Request, response: Response, bo
     """Make this browser a wall screen: it reads and does nothing, and stays signed in for a year."""
     address = address_of(request.scope)
     async with running.accounts.begin() as connection:
-        identity = await credentials.consume(connection, body.code.strip(), CredentialKind.ENROLMENT)
+        identity = await credentials.consume(connection, body.code.strip().upper(), CredentialKind.ENROLMENT)
         if identity is None or identity.account_kind != "kiosk":
             raise SignInRefusedError(
                 "this code is wrong, was used before or is too old", hint="ask for a new one"

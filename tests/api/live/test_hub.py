@@ -4,13 +4,11 @@ import time
 
 import numpy as np
 import pytest
-from tests_live import HERE, LAT, LON, WIDE, Stage, looking, staged
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from tests_live import HERE, LAT, LON, Stage, looking, staged
+from websockets.exceptions import ConnectionClosed
 
 from api.live import hub as hub_module
-from api.live import views
 from api.live.client import LiveClient
-from api.live.frames import Frame
 from twin.store.journal import Event
 
 
@@ -445,44 +443,3 @@ async def test_text_that_is_no_utf_8_closes_the_socket_and_fills_no_log(caplog) 
         assert await closed_with(client) == 1007
     assert "Traceback" not in caplog.text
     assert not [record for record in caplog.records if record.exc_info]
-
-
-async def test_only_our_own_pages_may_connect_from_a_browser() -> None:
-    async with staged() as stage:
-        client = LiveClient(stage.url)
-        with pytest.raises(InvalidStatus) as refused:
-            await client.connect(origin="https://evil.example")
-        assert refused.value.response.status_code == 403
-        own = stage.url.replace("ws://", "http://").removesuffix("/live")
-        await client.connect(origin=own)
-        await client.close()
-
-
-async def test_a_viewport_of_too_many_rooms_is_answered_with_cells(monkeypatch) -> None:
-    monkeypatch.setattr(views, "MAX_POINT_ROOMS", 3)
-    async with staged() as stage:
-        fill(stage, 300, spread=0.02)
-        await asyncio.sleep(0.15)
-        client = await looking(stage, WIDE, 18.0)
-        assert client.subscribed["mode"] == "cells"
-        await client.until(lambda: client.state.cells)
-        assert sum(count for count, _, _ in client.state.cells.values()) == 300
-        await client.close()
-
-
-async def test_a_quiet_place_keeps_a_young_tick() -> None:
-    async with staged(ticking=False) as stage:
-        rows = fill(stage, 20)
-        client = await looking(stage, (-10.0, -10.0, -9.0, -9.0))
-        stage.hub.beat()
-        for seed in range(60):
-            shake(stage, rows, seed)
-            stage.hub.beat()
-        frames = []
-        while not frames or frames[-1].tick < 50:
-            message = await client.receive()
-            if isinstance(message, Frame):
-                frames.append(message)
-        assert client.tick >= 50
-        assert client.measures.frame_bytes == 24 * len(frames)
-        await client.close()
