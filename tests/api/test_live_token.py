@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import LAT, LON
+from tests.api.conftest import LAT, LON
 from websockets.exceptions import InvalidStatus
 
 from api.live.client import LiveClient
