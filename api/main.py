@@ -89,7 +89,7 @@ def create_app(settings: Settings) -> FastAPI:
             )
             parts.push_async_callback(reading.dispose)
             parts.push_async_callback(tiles.close)
-            twin = await Twin.open(own)
+            twin = await Twin.open(own, tracks_days=settings.tracks_days)
             parts.push_async_callback(twin.close)
             ingest = Ingest(settings, twin)
             health = HealthReport(settings, own, twin, ingest.state)

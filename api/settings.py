@@ -46,6 +46,8 @@ class Settings(BaseSettings):
     """Number of simulated devices; None lets the city decide."""
     simulator: bool = False
     """Whether a simulator is expected to run; only for the health report."""
+    tracks_days: float = Field(default=30.0, gt=0, le=3650, allow_inf_nan=False)
+    """Days after which what trackers of workers observed is deleted."""
     allowed_hosts: str = ""
     """Further names, parted by commas, a server that listens on this machine only may be called by."""
     oidc_issuer: str = ""

@@ -24,6 +24,7 @@ from api.first_accounts import Made, ensure_accounts, how_to_sign_in, keep_demo_
 from api.listening import answers, is_loopback, require_listenable, url_of
 from api.revival import Kept, Revival
 from api.settings import Settings
+from ingest.transports.admission import Admission
 from ingest.transports.broker import DEFAULT_PORT, Broker, require_free_port
 from twin.errors import FileFormatError, SetupError, UnavailableError
 from twin.store.bounded_log import BoundedLog
@@ -88,6 +89,7 @@ class Supervisor:
         self._waiting = waiting
         self._database: Database = make_database(settings, attach=False)
         self._broker: Broker | None = None
+        self._admission: Admission | None = None
         self._children: list[Child] = []
         self._role_passwords: dict[str, str] = {}
         self._accounts_made: list[Made] = []
@@ -235,6 +237,8 @@ class Supervisor:
     def _start_broker(self) -> None:
         with self._step("starting the broker"):
             self._broker = Broker(self._settings.data_dir, self._mqtt_port())
+            self._admission = Admission(self._broker, self._database.url)
+            self._admission.start()
             self._broker.start()
 
     def _mqtt_port(self) -> int:
@@ -292,7 +296,7 @@ class Supervisor:
         sys.stdout.flush()
         if self._broker is not None:
             mqtt = f"mqtt://127.0.0.1:{self._broker.port}"
-            self._say(f"devices connect to {mqtt} (account in {self._settings.data_dir / 'broker.json'})")
+            self._say(f"devices connect to {mqtt} (accounts: gridtwin device token, gridtwin gateway add)")
             self._say("Ctrl-C stops everything")
         has_screen = (
             sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
@@ -341,6 +345,8 @@ class Supervisor:
         """Stop what runs: simulator, server, broker, database."""
         for child in reversed(self._children):
             child.stop(10.0)
+        if self._admission is not None:
+            self._admission.stop()
         if self._broker is not None:
             self._broker.stop()
         self._database.stop()

@@ -9,6 +9,7 @@ COMMANDS: dict[str, str] = {
     "import": "api.cli.importing",
     "check": "api.cli.check",
     "user": "api.cli.users",
+    "device": "api.cli.publishers",
     "audit": "api.cli.record",
     "bench": "api.cli.bench",
     "test": "api.cli.testing",

@@ -106,6 +106,7 @@ def simulate(
     options = SimulateOptions(
         database_url=settings.database_url_text,
         broker=settings.broker,
+        accounts_file=settings.secrets_dir / "simulator-accounts.json",
         seed=chosen_seed,
         rate=rate,
         incident=incident.value,

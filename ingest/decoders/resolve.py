@@ -44,7 +44,11 @@ class Resolver:
                         self._factor[at], self._offset[at] = fits
 
     def resolve(
-        self, readings: Readings, received_us: int, trace: Callable[[int], tuple[str, str]] | None = None
+        self,
+        readings: Readings,
+        received_us: int,
+        trace: Callable[[int], tuple[str, str]] | None = None,
+        limits: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
     ) -> tuple[ObservationBatch, NDArray[np.intp], list[tuple[int, RefusedReading]]]:
         """Look n readings up.
 
@@ -56,6 +60,9 @@ class Resolver:
             When they came, Unix µs.
         trace
             Gives source and place in its message of each of the n readings, for the quarantine.
+        limits
+            Lowest and highest area code a device may lie in of whom a reading speaks, shape (n,) each: where
+            its sender may report. None where that is everywhere.
 
         Returns
         -------
@@ -74,6 +81,11 @@ class Resolver:
         kind = self._board.kind[row]
         slot = self._slot[name, kind]
         ok = (row >= 0) & (slot >= 0)
+        foreign = None
+        if limits is not None:
+            code = self._board.scope_code[row]
+            foreign = (row >= 0) & ((code < limits[0]) | (code > limits[1]))
+            ok &= ~foreign
         if any(readings.unit):
             unit = np.fromiter(map(self._unit.get, readings.unit, _NOBODY), np.int32, n)
             factor = self._factor[unit, kind, slot]
@@ -84,7 +96,12 @@ class Resolver:
         kept = np.arange(n)
         if not ok.all():
             refused = [
-                (i, self._refused(readings, i, int(row[i]), int(slot[i])))
+                (
+                    i,
+                    self._refused(
+                        readings, i, int(row[i]), int(slot[i]), foreign is not None and bool(foreign[i])
+                    ),
+                )
                 for i in np.flatnonzero(~ok).tolist()
             ]
             kept = np.flatnonzero(ok)
@@ -103,7 +120,7 @@ class Resolver:
         )
         return batch, kept, refused
 
-    def _refused(self, readings: Readings, i: int, row: int, slot: int) -> RefusedReading:
+    def _refused(self, readings: Readings, i: int, row: int, slot: int, foreign: bool) -> RefusedReading:
         uid, name, unit = readings.uid[i], readings.name[i], readings.unit[i]
         reading = {
             "d": uid,
@@ -114,6 +131,8 @@ class Resolver:
         }
         if row < 0:
             reason, what = "unknown_device", f"no device “{uid[:64]}” is installed"
+        elif foreign:
+            reason, what = "wrong_device", f"“{uid[:64]}” lies outside the area this gateway reports for"
         else:
             kind = self._catalog.by_code[int(self._board.kind[row])]
             if slot < 0:
@@ -122,4 +141,6 @@ class Resolver:
             else:
                 wanted = kind.properties[slot].unit
                 reason, what = "wrong_unit", f"{kind.name}.{name} is in {wanted}, not in “{unit[:32]}”"
-        return RefusedReading(reason, what, msgspec.json.encode(reading), place_of(uid, readings.index[i]))
+        hint = "make the gateway's account anew for an area that holds the device" if foreign else ""
+        place = place_of(uid, readings.index[i])
+        return RefusedReading(reason, what, msgspec.json.encode(reading), place, hint)

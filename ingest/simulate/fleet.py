@@ -118,6 +118,11 @@ def read_fleet(connection: Connection, catalog: Catalog, traffic: TrafficParamet
     )
 
 
+def direct_uids(fleet: Fleet) -> list[str]:
+    """Return the uids of the devices that send for themselves."""
+    return [fleet.uids[row] for row in np.flatnonzero(fleet.gateway == DIRECT).tolist()]
+
+
 def _gateways(
     uids: list[str], x: Floats, y: Floats, is_worker: NDArray[np.bool_], traffic: TrafficParameters, seed: int
 ) -> Integers:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ _QUIET.setLevel(logging.CRITICAL)
 _NO_RECONNECT = -2
 _CONNECT_S = 10.0
 _REFUSED_FOR_GOOD = (4, 5, 134, 135, 138, 140)
+_PATIENCE_S = 5.0  # the broker hears of an account that was made just now a moment later
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,9 +150,15 @@ class Link:
         """
         delay_s = 0.5
         first = True
+        patient_until = time.monotonic() + _PATIENCE_S
         while True:
             try:
                 await self._connect()
+            except UnavailableError:
+                if not first or time.monotonic() > patient_until:
+                    raise
+                await asyncio.sleep(self._backoff.uniform(0.2, 0.5))
+                continue
             except (OSError, TimeoutError) as error:
                 if delay_s <= 0.5:
                     _LOG.warning("%s: the broker does not answer (%s), trying again", self._client_id, error)
@@ -215,7 +223,7 @@ class Link:
                 raise UnavailableError(
                     "the broker refuses the simulator's name or password",
                     where=f"{self._login.host}:{self._login.port}",
-                    hint="give those of the broker's password file",
+                    hint="remove the file of its accounts and start it again",
                 ) from error
             raise OSError(str(error)) from error
         # gmqtt numbers packets below the broker's receive maximum and raises when they are used up.

@@ -7,8 +7,8 @@ import contextlib
 import logging
 import signal
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,11 +16,12 @@ import numpy as np
 import shapely
 from sqlalchemy import text
 
-from ingest.simulate.fleet import DIRECT, Fleet, read_fleet
+from ingest.simulate.fleet import Fleet, direct_uids, read_fleet
 from ingest.simulate.footpaths import Footpaths, build_footpaths
 from ingest.simulate.link import Link, LinkCounts
 from ingest.simulate.messages import Mailroom, gateway_name, heartbeat, status_message
 from ingest.simulate.parameters import DEFAULT_PATH, Parameters, load_parameters
+from ingest.simulate.publishing import ensure_secrets
 from ingest.simulate.replay import read_uci_pm25
 from ingest.simulate.simulation import Simulation
 from ingest.simulate.siting import DEFAULT_SEED
@@ -49,9 +50,12 @@ class SimulateOptions:
     Parameters
     ----------
     database_url
-        Read once at the start, for what stands where; never written.
+        Read once at the start, for what stands where; only accounts of what is simulated are written.
     broker
-        The broker, as any device would be told.
+        Where the broker is; nobody signs in there with the account it names.
+    accounts_file
+        Keeps the secrets of what is simulated, one account each, made where they are missing; only its
+        owner can read it.
     rate
         Aimed readings per second of all devices; None keeps each kind's own interval.
     incident
@@ -66,6 +70,7 @@ class SimulateOptions:
 
     database_url: str
     broker: BrokerAddress
+    accounts_file: Path
     seed: int = DEFAULT_SEED
     rate: float | None = None
     incident: Literal["auto", "now", "none"] = "auto"
@@ -112,7 +117,7 @@ async def run(options: SimulateOptions, stop: asyncio.Event | None = None) -> No
     parameters = load_parameters(options.parameters_file)
     catalog = load_catalog()
     series = {("air_quality", "pm25"): read_uci_pm25(options.pm25_file)} if options.pm25_file else None
-    fleet, paths = await asyncio.to_thread(_read, options, catalog, parameters)
+    fleet, paths, secrets = await asyncio.to_thread(_read, options, catalog, parameters)
     now = time.time()
     first = {"none": None, "now": now, "auto": now + 60.0 * parameters.incidents.first_after_min}
     simulation = Simulation(
@@ -128,19 +133,23 @@ async def run(options: SimulateOptions, stop: asyncio.Event | None = None) -> No
     )
     stop = stop or asyncio.Event()
     with _signals(stop):
-        await _Session(options, fleet, catalog, parameters, simulation).run(stop)
+        await _Session(options, fleet, catalog, parameters, simulation, secrets).run(stop)
 
 
-def _read(options: SimulateOptions, catalog: Catalog, parameters: Parameters) -> tuple[Fleet, Footpaths]:
+def _read(
+    options: SimulateOptions, catalog: Catalog, parameters: Parameters
+) -> tuple[Fleet, Footpaths, dict[str, str]]:
     engine = create_engine(options.database_url, application_name="gridtwin-simulate", pool_size=1)
     try:
-        with engine.connect() as connection:
+        with engine.begin() as connection:
             fleet = read_fleet(connection, catalog, parameters.traffic, options.seed)
             rows = connection.execute(_FOOTPATHS).all()
             lines = shapely.from_wkb([bytes(r.geom) for r in rows])
             forward = to_local_metres(*fleet.center)[0]
             lines = shapely.transform(lines, lambda xy: np.column_stack(forward(xy[:, 0], xy[:, 1])))
-            return fleet, build_footpaths(list(lines), [r.tunnel for r in rows])
+            names = [gateway_name(n) for n in range(fleet.gateways)]
+            secrets = ensure_secrets(connection, options.accounts_file, names, direct_uids(fleet))
+            return fleet, build_footpaths(list(lines), [r.tunnel for r in rows]), secrets
     finally:
         engine.dispose()
 
@@ -153,6 +162,7 @@ class _Session:
         catalog: Catalog,
         parameters: Parameters,
         simulation: Simulation,
+        secrets: Mapping[str, str],
     ) -> None:
         self._options = options
         self._simulation = simulation
@@ -162,7 +172,7 @@ class _Session:
         window, outbox = parameters.traffic.window, parameters.traffic.outbox
         self._gateways = [
             Link(
-                options.broker,
+                replace(options.broker, username=gateway_name(n), password=secrets[gateway_name(n)]),
                 gateway_name(n),
                 will=heartbeat(online=False) if n == 0 else None,
                 farewell=heartbeat(online=False) if n == 0 else None,
@@ -173,7 +183,7 @@ class _Session:
         ]
         self._singles = {
             uid: Link(
-                options.broker,
+                replace(options.broker, username=uid, password=secrets[uid]),
                 uid,
                 will=status_message(uid, online=False),
                 greeting=status_message(uid, online=True),
@@ -181,7 +191,7 @@ class _Session:
                 window=window,
                 outbox=outbox,
             )
-            for uid in (fleet.uids[r] for r in np.flatnonzero(fleet.gateway == DIRECT).tolist())
+            for uid in direct_uids(fleet)
         }
         self._links = [*self._gateways, *self._singles.values()]
 

@@ -47,6 +47,21 @@ _WORKER = text(
         base_point = excluded.base_point
     """
 )
+# Whoever is invented is on duty day and night, and so is their consent.
+_DUTY = text(
+    """
+    INSERT INTO duty (worker_id, starts_at, consent_at, simulated)
+    SELECT id, now(), now(), true FROM worker AS w
+    WHERE simulated AND code = ANY(:codes)
+      AND NOT EXISTS (SELECT FROM duty AS d WHERE d.worker_id = w.id AND d.ends_at IS NULL)
+    """
+)
+_END_DUTY = text(
+    """
+    UPDATE duty SET ends_at = now(), ended_by = 'simulation' FROM worker AS w
+    WHERE w.id = worker_id AND w.simulated AND ends_at IS NULL AND NOT (w.code = ANY(:codes))
+    """
+)
 _DISMISS = text(
     """
     UPDATE worker SET on_duty = false, device_id = NULL
@@ -65,9 +80,12 @@ class Staff:
     def link(self, connection: Connection) -> None:
         """Store the workers; their trackers must be in table ``device`` by now."""
         # First free the trackers: a tracker may change hands, and one tracker has one worker.
-        connection.execute(_DISMISS, {"codes": [w["code"] for w in self.workers]})
+        codes = {"codes": [w["code"] for w in self.workers]}
+        connection.execute(_END_DUTY, codes)
+        connection.execute(_DISMISS, codes)
         for worker in self.workers:
             connection.execute(_WORKER, worker)
+        connection.execute(_DUTY, codes)
 
 
 def site_workers(connection: Connection, city: City, parameters: Parameters, seed: int) -> Staff:

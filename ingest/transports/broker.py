@@ -1,40 +1,49 @@
-"""Run a private MQTT broker (mosquitto) with its own port, password file and limits.
+"""Run a private MQTT broker (mosquitto) with its own port, accounts, rights and limits.
 
 mosquitto's own limits would lose data here: 20 messages in flight starve a subscriber that
 acknowledges only after commit, and 1,000 queued messages are all an outage may cost before it drops
 silently. Both are set, and what the queue may take of memory is bounded.
+
+Whoever connects is known by their user name alone: it is taken for the client id too, so that nobody takes
+over another's session. Our own two user names have a dot, which no publisher's name has.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import signal
 import socket
 import subprocess
+import threading
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from twin.errors import SetupError, UnavailableError
+from ingest.transports.accounts import Kind, mqtt_hash
+from ingest.transports.topics import ROOT, observations_of, status_of
+from twin.errors import InvalidError, SetupError, UnavailableError
 from twin.store.account import Account, require_free_space, require_traversable, service_account
 from twin.store.bounded_log import BoundedLog
 from twin.store.sockets import free_tcp_port, is_port_free
 
 DEFAULT_PORT = 18830
-USERNAME = "gridtwin"
+USERNAME = "gridtwin.server"
+_PROBE = "gridtwin.probe"
 _CREDENTIALS = "broker.json"
 _NEEDED_MIB = 128
 _READY_S = 15.0
 _STOP_S = 10.0
 _MAX_QUEUED_MESSAGES = 2_000_000  # 100 s of 20,000/s while the server is away
 _MAX_QUEUED_BYTES = 1 << 30
-_MAX_PACKET_BYTES = 1 << 20
+_MAX_PACKET_BYTES = (1 << 18) + 512  # 256 KiB of payload, and its topic
+_USER_NAME = re.compile(r"[0-9A-Za-z_-]{4,64}(\.2)?", re.ASCII)
+_MQTT_HASH = re.compile(r"\$7\$[0-9A-Za-z+/=$]+", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,16 @@ class BrokerAddress:
     port: int
     username: str
     password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """A secret of a device or gateway, as the broker knows it; it may publish on the topics of ``name``."""
+
+    user_name: str
+    name: str
+    kind: Kind
+    mqtt_hash: str
 
 
 class Broker:
@@ -78,6 +97,8 @@ class Broker:
         self.websockets_port = free_tcp_port() if websockets_port == 0 else websockets_port
         self.username = USERNAME
         self.password = ""
+        self._admitted: tuple[Admitted, ...] = ()
+        self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -105,6 +126,10 @@ class Broker:
         UnavailableError
             The port is taken, or the broker does not start.
         """
+        with self._lock:
+            self._start()
+
+    def _start(self) -> None:
         if self.alive:
             return
         program = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
@@ -144,6 +169,25 @@ class Broker:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(_STOP_S)
 
+    def admit(self, accounts: Sequence[Admitted]) -> None:
+        """Let these publishers in and nobody else; whoever is connected and is not among them must leave.
+
+        Raises
+        ------
+        InvalidError
+            A user name or a hash is none; nothing is changed.
+        """
+        for account in accounts:
+            if not (_USER_NAME.fullmatch(account.user_name) and _MQTT_HASH.fullmatch(account.mqtt_hash)):
+                raise InvalidError(f"“{account.user_name[:80]}” cannot be admitted to the broker")
+        with self._lock:
+            if tuple(accounts) == self._admitted:
+                return
+            self._admitted = tuple(accounts)
+            if self._process is not None and self.alive:
+                self._write_accounts(service_account("mosquitto", "nobody", purpose="the broker"))
+                self._process.send_signal(signal.SIGHUP)  # it reads both files anew
+
     def __enter__(self) -> Broker:
         self.start()
         return self
@@ -158,11 +202,24 @@ class Broker:
         self.folder.chmod(0o700)
         account.own(self.folder)
         self.password = self._kept_password()
-        _write_private(
-            self.folder / "passwords", f"{self.username}:{_hashed(self.password)}\n", owner=account
-        )
+        self._write_accounts(account)
         _write_private(self.folder / "mosquitto.conf", self._configuration(), owner=account)
         _write_private(self.data_dir / _CREDENTIALS, json.dumps(asdict(self.address), indent=2) + "\n")
+
+    def _write_accounts(self, owner: Account) -> None:
+        # A user name without rights may do nothing, so the order of the two files gives nobody anything.
+        rights = [f"user {self.username}", f"topic read {ROOT}/#"]
+        passwords = [f"{name}:{mqtt_hash(self.password)}" for name in (self.username, _PROBE)]
+        for one in self._admitted:
+            sender = "devices" if one.kind == "device" else "gateways"
+            rights += [
+                f"user {one.user_name}",
+                f"topic write {observations_of(sender, one.name)}",
+                f"topic write {status_of(sender, one.name)}",
+            ]
+            passwords.append(f"{one.user_name}:{one.mqtt_hash}")
+        _write_private(self.folder / "rights", "\n".join(rights) + "\n", owner=owner)
+        _write_private(self.folder / "passwords", "\n".join(passwords) + "\n", owner=owner)
 
     def _kept_password(self) -> str:
         with contextlib.suppress(UnavailableError):
@@ -175,11 +232,17 @@ class Broker:
             "per_listener_settings false",
             "allow_anonymous false",
             f"password_file {self.folder / 'passwords'}",
+            f"acl_file {self.folder / 'rights'}",
             f"listener {self.port} {self.host}",
             "protocol mqtt",
+            "use_username_as_clientid true",
         ]
         if self.websockets_port is not None:
-            lines += [f"listener {self.websockets_port} {self.host}", "protocol websockets"]
+            lines += [
+                f"listener {self.websockets_port} {self.host}",
+                "protocol websockets",
+                "use_username_as_clientid true",
+            ]
         lines += [
             # 0 = as many as the client's own receive maximum allows (MQTT 5: up to 65,535).
             "max_inflight_messages 0",
@@ -210,7 +273,8 @@ class Broker:
                 telling = [line for line in lines if "rror" in line] or lines or ["it said nothing"]
                 raise UnavailableError(f"the broker did not start: {telling[-1]}", where=str(self.log.path))
             with contextlib.suppress(OSError):
-                answer = _sign_in(self.address)
+                # Not as ourselves: that would end the session of a server that is there already.
+                answer = _sign_in(replace(self.address, username=_PROBE))
                 if answer == 0:
                     return
                 raise UnavailableError(
@@ -259,13 +323,6 @@ def read_address(data_dir: Path) -> BrokerAddress:
         raise UnavailableError(
             "no broker is known for this data folder", where=str(path), hint="start it with gridtwin up"
         ) from error
-
-
-def _hashed(password: str) -> str:
-    """Hash a password as mosquitto 2 does: PBKDF2-HMAC-SHA512, 101 rounds (password is 144 random bits)."""
-    salt = os.urandom(12)
-    key = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, 101, 64)
-    return f"$7$101${base64.b64encode(salt).decode()}${base64.b64encode(key).decode()}"
 
 
 def _write_private(path: Path, text: str, *, owner: Account | None = None) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -17,12 +19,16 @@ from ingest.decoders.observations import decode_device, decode_gateway
 from ingest.decoders.readings import DecodeError, RefusedReading
 from ingest.decoders.resolve import Resolver
 from ingest.decoders.status import decode_status
+from ingest.transports.accounts import CHANNEL
 from ingest.transports.broker import BrokerAddress
 from ingest.transports.counters import FeedCounters
+from ingest.transports.gateways import Codes, Gateways
 from ingest.transports.late_ack import LateAckClient
 from ingest.transports.topics import ROOT
 from ingest.transports.window import Window
 from twin.errors import TwinError, UnavailableError
+from twin.live.board import WORKERS
+from twin.store.news import follow
 from twin.store.quarantine import Refused
 from twin.twin import ObservationBatch, ObserveResult, Refusal, Twin
 
@@ -39,6 +45,8 @@ _PAUSE_BYTES = 64 * 1024 * 1024
 _PAUSE_READINGS = 1_000_000
 _RETRY_FIRST_S, _RETRY_MOST_S = 0.1, 2.0
 _ROUTES_KEPT = 500_000
+# A place in JSON, and an escape that may hide one.
+_PLACE = re.compile(rb"lon|lat|\\u00", re.IGNORECASE)
 
 
 class MqttTransport:
@@ -77,11 +85,13 @@ class MqttTransport:
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._subscriptions = [
-            Subscription(f"{ROOT}/devices/+/observations", qos=1),
-            Subscription(f"{ROOT}/gateways/+/observations", qos=1),
+            # 2: what was kept of observations is old news; only a status is meant to be kept.
+            Subscription(f"{ROOT}/devices/+/observations", qos=1, retain_handling_options=2),
+            Subscription(f"{ROOT}/gateways/+/observations", qos=1, retain_handling_options=2),
             Subscription(f"{ROOT}/devices/+/status", qos=1),
             Subscription(f"{ROOT}/gateways/+/status", qos=1),
         ]
+        self._gateways = Gateways(twin.engine)
         self._routes: dict[bytes, tuple[str, str]] = {}
         self._window = Window()
         self._arrived = asyncio.Event()
@@ -101,6 +111,9 @@ class MqttTransport:
         self._workers = [
             asyncio.create_task(self._collect(), name="mqtt.collect"),
             asyncio.create_task(self._watch_broker(), name="mqtt.watch"),
+            asyncio.create_task(
+                follow(self._twin.engine, CHANNEL, self._gateways.refresh), name="mqtt.gateways"
+            ),
         ]
         try:
             async with asyncio.timeout(15.0):
@@ -183,6 +196,7 @@ class MqttTransport:
         index = len(window.messages)
         window.messages.append((connection, number, len(payload), topic))
         window.begins.append(begin)
+        window.senders.append(uid if form == "gateways" else "")
         try:
             if form == "devices":
                 decode_device(uid, payload, readings)
@@ -198,16 +212,17 @@ class MqttTransport:
         except DecodeError as error:
             counters.readings += 1
             wrong = RefusedReading(error.reason, error.what, payload, _sender(route), error.hint)
-            self._quarantine(window, index, wrong)
+            self._quarantine(window, index, self._without_place(form, uid, wrong))
         except Exception:  # a fault of ours must not stop the feed: the message is kept for replay
             log.exception("a message on %s could not be decoded", topic[:200])
             readings.cut(begin, refused)
             counters.readings += 1
             what = "the message could not be decoded; the log of the server says more"
-            self._quarantine(window, index, RefusedReading("decoder_failed", what, payload, _sender(route)))
+            wrong = RefusedReading("decoder_failed", what, payload, _sender(route))
+            self._quarantine(window, index, self._without_place(form, uid, wrong))
         else:
             for reading in readings.refused[refused:]:
-                self._quarantine(window, index, reading)
+                self._quarantine(window, index, self._without_place(form, uid, reading))
             counters.readings += len(readings.uid) - begin + len(readings.refused) - refused
         del readings.refused[refused:]
         counters.waiting += len(readings.uid) - begin
@@ -257,6 +272,15 @@ class MqttTransport:
         else:
             self.counters.gateways.pop(name, None)
 
+    def _without_place(self, form: str, uid: str, wrong: RefusedReading) -> RefusedReading:
+        """Take the bytes out of what may say where a worker is: nobody knows whether they are on duty."""
+        board = self._twin.board
+        row = board.row_of_uid.get(uid) if form == "devices" else None
+        carried = row is not None and board.layer[row] == WORKERS
+        if carried or (form == "gateways" and _PLACE.search(wrong.payload)):
+            return replace(wrong, what=f"{wrong.what}; not kept, it may say where a person is", payload=b"")
+        return wrong
+
     def _quarantine(self, window: Window, index: int, wrong: RefusedReading) -> None:
         """Keep what is wrong of one message of the window, with its topic."""
         self.counters.refused[wrong.reason] += 1
@@ -305,7 +329,9 @@ class MqttTransport:
 
     async def _store(self, window: Window) -> None:
         counters = self.counters
-        batch, kept, refused = self._resolver.resolve(window.readings, time.time_ns() // 1000, window.trace)
+        limits = await self._limits(window)
+        received_us = time.time_ns() // 1000
+        batch, kept, refused = self._resolver.resolve(window.readings, received_us, window.trace, limits)
         for i, reading in refused:
             self._quarantine(window, window.message_of(i), reading)
         if not len(batch):
@@ -319,6 +345,13 @@ class MqttTransport:
         counters.duplicate += result.duplicate
         counters.late += result.late
         counters.measure_lag(float(np.median(batch.received_us - batch.phenomenon_us)) / 1e6)
+
+    async def _limits(self, window: Window) -> tuple[Codes, Codes] | None:
+        """Return in which areas the senders of a window may report, as far as that is not everywhere."""
+        names = {name for name in window.senders if name}
+        with contextlib.suppress(Exception):  # the database is away: what is known holds
+            await self._gateways.require(names)
+        return self._gateways.limits(window.senders, window.counts())
 
     async def _observe(self, batch: ObservationBatch) -> ObserveResult:
         """Hand a batch to the twin until it is taken; what alone cannot be stored goes into quarantine."""

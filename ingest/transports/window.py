@@ -7,6 +7,9 @@ import bisect
 from collections import defaultdict
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ingest.decoders.readings import Readings
 
 Message = tuple[object, int, int, bytes]
@@ -20,11 +23,17 @@ class Window:
     readings: Readings = field(default_factory=Readings)
     messages: list[Message] = field(default_factory=list)
     begins: list[int] = field(default_factory=list)
+    senders: list[str] = field(default_factory=list)
+    """Gateway each message came from; "" where a device speaks for itself."""
     refused: dict[int, list[asyncio.Future[None]]] = field(default_factory=lambda: defaultdict(list))
 
     def message_of(self, reading: int) -> int:
         """Return the index of the message that a reading came in."""
         return bisect.bisect_right(self.begins, reading) - 1
+
+    def counts(self) -> NDArray[np.intp]:
+        """Return how many readings each message holds, shape (messages,)."""
+        return np.diff(self.begins, append=len(self.readings.uid))
 
     def topic(self, message: int) -> str:
         """Return the topic of a message as text."""

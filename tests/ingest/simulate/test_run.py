@@ -4,7 +4,7 @@ import asyncio
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,8 @@ from ingest.simulate.city import City
 from ingest.simulate.parameters import DEFAULT_PATH, Parameters
 from ingest.simulate.run import SimulateOptions, SimulateReport, run
 from ingest.simulate.siting import site_devices
-from ingest.transports.broker import Broker, BrokerAddress
+from ingest.transports.admission import Admission
+from ingest.transports.broker import Broker
 from twin.catalog import Catalog
 from twin.errors import InvalidError, NotFoundError, UnavailableError
 
@@ -51,7 +52,14 @@ async def listening(broker: Broker, client_id: str) -> AsyncIterator[Messages]:
 
 def options(town: Engine, broker: Broker, **more: Any) -> SimulateOptions:
     url = town.url.render_as_string(hide_password=False)
-    return SimulateOptions(url, broker.address, seed=7, **more)
+    return SimulateOptions(url, broker.address, broker.data_dir / f"{town.url.database}.json", seed=7, **more)
+
+
+@pytest.fixture
+def admitting(town: Engine, broker: Broker) -> Iterator[None]:
+    """Let the broker hear of the accounts of this database."""
+    with Admission(broker, town.url.render_as_string(hide_password=False)):
+        yield
 
 
 @pytest.fixture
@@ -66,6 +74,7 @@ def quick(tmp_path: Path) -> Path:
 
 @pytest.mark.postgis
 @pytest.mark.broker
+@pytest.mark.usefixtures("admitting")
 async def test_all_devices_speak_the_public_schema_within_their_physical_range(
     town: Engine, broker: Broker, catalog: Catalog, city: City, quick: Path
 ) -> None:
@@ -115,6 +124,7 @@ async def test_all_devices_speak_the_public_schema_within_their_physical_range(
 
 @pytest.mark.postgis
 @pytest.mark.broker
+@pytest.mark.usefixtures("admitting")
 async def test_single_devices_say_when_they_come_and_go(town: Engine, broker: Broker, quick: Path) -> None:
     with town.begin() as connection:
         site_devices(connection, total=200, seed=7)
@@ -133,6 +143,7 @@ async def test_single_devices_say_when_they_come_and_go(town: Engine, broker: Br
 
 @pytest.mark.postgis
 @pytest.mark.broker
+@pytest.mark.usefixtures("admitting")
 async def test_the_simulator_gives_signs_of_life_and_says_goodbye(town: Engine, broker: Broker) -> None:
     with town.begin() as connection:
         site_devices(connection, total=200, seed=7)
@@ -150,15 +161,16 @@ import asyncio, sys
 from pathlib import Path
 from ingest.simulate.run import SimulateOptions, run
 from ingest.transports.broker import BrokerAddress
-url, host, port, user, password, file = sys.argv[1:]
+url, host, port, user, password, file, accounts = sys.argv[1:]
 broker = BrokerAddress(host, int(port), user, password)
-asyncio.run(run(SimulateOptions(url, broker, parameters_file=Path(file))))
+asyncio.run(run(SimulateOptions(url, broker, Path(accounts), parameters_file=Path(file))))
 """
 
 
 @pytest.mark.postgis
 @pytest.mark.broker
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
+@pytest.mark.usefixtures("admitting")
 async def test_a_stopped_process_says_farewell_and_a_killed_one_has_its_last_will(
     town: Engine, broker: Broker, quick: Path, how: signal.Signals
 ) -> None:
@@ -166,6 +178,7 @@ async def test_a_stopped_process_says_farewell_and_a_killed_one_has_its_last_wil
         site_devices(connection, total=100, seed=7)
     url = town.url.render_as_string(hide_password=False)
     arguments = [url, broker.host, str(broker.port), broker.username, broker.password, str(quick)]
+    arguments.append(str(broker.data_dir / f"{town.url.database}.json"))
     async with listening(broker, f"ear-{how}") as heard:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -204,6 +217,8 @@ async def test_it_outlives_the_broker_and_loses_nothing(town: Engine, server_dir
     stop = asyncio.Event()
     broker = Broker(server_dir / "broker-outage", port=0)
     broker.start()
+    admission = Admission(broker, town.url.render_as_string(hide_password=False))
+    admission.start()
     try:
         task = asyncio.create_task(
             run(options(town, broker, rate=400.0, parameters_file=quick, on_report=reports.append), stop)
@@ -216,6 +231,7 @@ async def test_it_outlives_the_broker_and_loses_nothing(town: Engine, server_dir
         stop.set()
         await asyncio.wait_for(task, 20.0)
     finally:
+        admission.stop()
         broker.stop()
     end = reports[-1]
     assert end.counts.reconnects >= 1
@@ -228,10 +244,9 @@ async def test_it_outlives_the_broker_and_loses_nothing(town: Engine, server_dir
 async def test_a_wrong_password_ends_it_with_words(town: Engine, broker: Broker) -> None:
     with town.begin() as connection:
         site_devices(connection, total=50, seed=7)
-    wrong = BrokerAddress(broker.host, broker.port, broker.username, "wrong")
-    url = town.url.render_as_string(hide_password=False)
+    # Nothing tells this broker of the accounts: to it the passwords are wrong.
     with pytest.raises(UnavailableError, match="refuses"):
-        await asyncio.wait_for(run(SimulateOptions(url, wrong, duration_s=10.0)), 20.0)
+        await asyncio.wait_for(run(options(town, broker, duration_s=15.0)), 20.0)
 
 
 @pytest.mark.postgis
@@ -251,6 +266,7 @@ async def test_a_silly_rate_is_refused(town: Engine, broker: Broker, rate: float
 
 @pytest.mark.postgis
 @pytest.mark.broker
+@pytest.mark.usefixtures("admitting")
 async def test_the_rate_is_what_was_asked_for(town: Engine, broker: Broker, parameters: Parameters) -> None:
     with town.begin() as connection:
         site_devices(connection, total=1000, seed=7)

@@ -23,6 +23,8 @@ def test_lets_us_in_and_nobody_else(broker):
     assert brokers._sign_in(wrong) == 5
     nobody = BrokerAddress(broker.host, broker.port, "nobody", broker.password)
     assert brokers._sign_in(nobody) == 5
+    anonymous = BrokerAddress(broker.host, broker.port, "", "")
+    assert brokers._sign_in(anonymous) in (4, 5)
 
 
 def test_credentials_are_private_and_readable_by_us(broker):

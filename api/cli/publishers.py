@@ -1,0 +1,170 @@
+"""Give devices and gateways their accounts at the broker from the command line."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from api.cli.options import DatabaseUrl, DataDir, Json
+from api.cli.transaction import in_transaction
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from ingest.transports.accounts import Token
+
+Uid = Annotated[
+    str, typer.Argument(metavar="UID", help="The device, as in the list of devices.", show_default=False)
+]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="What the gateway calls itself.", show_default=False)
+]
+Area = Annotated[
+    str | None,
+    typer.Option(
+        "--area",
+        metavar="CODE",
+        help="15 digits of the area whose devices it reports for. [default: the whole installation]",
+        show_default=False,
+    ),
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the two commands and their parts."""
+    device = typer.Typer(no_args_is_help=True, help="Let devices sign in to the broker.")
+    device.command("token")(device_token)
+    app.add_typer(device, name="device")
+    gateway = typer.Typer(no_args_is_help=True, help="Let gateways sign in to the broker.")
+    for name, command in (("add", add), ("token", gateway_token), ("disable", disable)):
+        gateway.command(name)(command)
+    app.add_typer(gateway, name="gateway")
+
+
+def device_token(
+    uid: Uid, data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: Json = False
+) -> None:
+    """Give a device an account, or another secret beside its old one, which goes on for a week."""
+
+    async def work(connection: AsyncConnection) -> Token:
+        from sqlalchemy import text  # noqa: PLC0415 (loaded only by the commands that need it)
+
+        from ingest.transports import accounts  # noqa: PLC0415
+        from twin.errors import NotFoundError  # noqa: PLC0415
+
+        found = await connection.execute(
+            text("SELECT FROM device WHERE uid = :uid AND valid_to IS NULL"), {"uid": uid}
+        )
+        if found.first() is None:
+            raise NotFoundError(
+                f"there is no device “{uid[:64]}”", where="UID", hint="gridtwin import devices FILE"
+            )
+        known = await connection.run_sync(lambda c: accounts.has_publisher(c, uid))
+        token = await connection.run_sync(
+            lambda c: accounts.replace_secret(c, uid) if known else accounts.add_publisher(c, uid, "device")
+        )
+        await _keep(connection, "publisher.secret_made" if known else "publisher.created", uid)
+        return token
+
+    _answer_token(in_transaction(_settings(data_dir, database_url), work), as_json)
+
+
+def add(
+    name: Name,
+    area: Area = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Make the account of a gateway and print its secret, this once."""
+
+    async def work(connection: AsyncConnection) -> Token:
+        from ingest.transports import accounts  # noqa: PLC0415
+
+        scope = await _scope(connection, area)
+        token = await connection.run_sync(lambda c: accounts.add_publisher(c, name, "gateway", scope))
+        await _keep(connection, "publisher.created", name, area=area)
+        return token
+
+    _answer_token(in_transaction(_settings(data_dir, database_url), work), as_json)
+
+
+def gateway_token(
+    name: Name, data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: Json = False
+) -> None:
+    """Give a gateway another secret beside its old one, which goes on for a week."""
+
+    async def work(connection: AsyncConnection) -> Token:
+        from ingest.transports import accounts  # noqa: PLC0415
+
+        token = await connection.run_sync(lambda c: accounts.replace_secret(c, name))
+        await _keep(connection, "publisher.secret_made", name)
+        return token
+
+    _answer_token(in_transaction(_settings(data_dir, database_url), work), as_json)
+
+
+def disable(
+    name: Name, data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: Json = False
+) -> None:
+    """Close the account of a gateway: its connection ends and what it sends is not taken."""
+
+    async def work(connection: AsyncConnection) -> None:
+        from ingest.transports import accounts  # noqa: PLC0415
+
+        await connection.run_sync(lambda c: accounts.disable_publisher(c, name, "gateway"))
+        await _keep(connection, "publisher.disabled", name)
+
+    in_transaction(_settings(data_dir, database_url), work)
+    _answer({"name": name, "disabled": True}, f"{name} is closed", as_json)
+
+
+async def _scope(connection: AsyncConnection, area: str | None) -> Any:
+    from sqlalchemy import text  # noqa: PLC0415
+
+    from twin.access.scope import EVERYWHERE, Scope  # noqa: PLC0415
+    from twin.errors import InvalidError  # noqa: PLC0415
+
+    if area is None:
+        return EVERYWHERE
+    found = await connection.execute(
+        text("SELECT level FROM area WHERE code = :code AND valid_to IS NULL AND level <> 'unit_grid'"),
+        {"code": area},
+    )
+    level = found.scalar_one_or_none()
+    if level is None:
+        raise InvalidError(
+            f"there is no present area {area[:40]}", where="--area", hint="GET /api/areas lists their codes"
+        )
+    return Scope.of_area(area, level)
+
+
+async def _keep(connection: AsyncConnection, action: str, name: str, **detail: Any) -> None:
+    """Put the act on the record."""
+    from twin.access.record import COMMAND_LINE, Entry, write  # noqa: PLC0415
+
+    await write(connection, COMMAND_LINE, Entry(action, f"publisher/{name}", detail=detail))
+
+
+def _settings(data_dir: Path | None, database_url: str | None) -> Any:
+    from api.settings import read_settings  # noqa: PLC0415
+
+    return read_settings(data_dir=data_dir, database_url=database_url)
+
+
+def _answer_token(token: Token, as_json: bool) -> None:
+    line = (
+        f"{token.name} signs in to the broker with the user name {token.user_name} and the password "
+        f"{token.secret}; this is shown only now"
+    )
+    answer = {"name": token.name, "user_name": token.user_name, "password": token.secret}
+    _answer(answer, line, as_json)
+
+
+def _answer(answer: dict[str, Any], line: str, as_json: bool) -> None:
+    sys.stdout.write((json.dumps(answer, ensure_ascii=False) if as_json else line) + "\n")

@@ -1,0 +1,68 @@
+"""Know within which area each gateway may report, whatever its messages say."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from twin.access.scope import EVERYWHERE
+
+_READ: Final = text(
+    "SELECT name, low, high FROM publisher WHERE kind = 'gateway' AND disabled_at IS NULL ORDER BY name"
+)
+_LOOK_AGAIN_S: Final = 1.0
+_NOBODY: Final = (1, 0)
+_ANYWHERE: Final = EVERYWHERE.ranges[0]
+
+Codes = NDArray[np.int64]
+
+
+class Gateways:
+    """Ranges of area codes by the name of a gateway, in memory."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._ranges: dict[str, tuple[int, int]] = {}
+        self._read_s = 0.0
+
+    async def refresh(self) -> None:
+        """Read them anew."""
+        self._read_s = time.monotonic()
+        async with self._engine.connect() as connection:
+            self._ranges = {name: (low, high) for name, low, high in await connection.execute(_READ)}
+
+    async def require(self, names: set[str]) -> None:
+        """Look again, at most once a second, when a name is not known: its account may be that new."""
+        if not names <= self._ranges.keys() and time.monotonic() - self._read_s > _LOOK_AGAIN_S:
+            await self.refresh()
+
+    def knows(self, name: str) -> bool:
+        """Say whether a gateway has an open account."""
+        return name in self._ranges
+
+    def limits(self, senders: Sequence[str], counts: NDArray[np.intp]) -> tuple[Codes, Codes] | None:
+        """Return the lowest and highest area code for each reading, shape (n,) each.
+
+        Parameters
+        ----------
+        senders
+            Gateway of each message, "" for a device, which reports for itself.
+        counts
+            Readings in each message; they add up to n.
+
+        Returns
+        -------
+        limits
+            None where every reading may be of any device.
+        """
+        ranges = [self._ranges.get(name, _NOBODY) if name else _ANYWHERE for name in senders]
+        if all(one == _ANYWHERE for one in ranges):
+            return None
+        codes = np.array(ranges, np.int64)
+        return np.repeat(codes[:, 0], counts), np.repeat(codes[:, 1], counts)
