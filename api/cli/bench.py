@@ -9,7 +9,7 @@ import typer
 
 from api.cli.options import DataDir, Json
 
-Name = Annotated[str, typer.Argument(help="What to measure: live, tiles, front, import, partition.")]
+Name = Annotated[str, typer.Argument(help="What to measure: live, tiles, front, import, partition, access.")]
 
 
 def register(app: typer.Typer) -> None:

@@ -172,6 +172,18 @@ def test_front(folder: Path) -> None:
 
 
 @pytest.mark.postgis
+def test_access(folder: Path) -> None:
+    result = _run(
+        "access", buildings=400, rounds=1, devices=300, changes=50, ticks=3, viewers=6, walls=2,
+        data_dir=str(folder),
+    )  # fmt: skip
+    for by_caller in result["queries"].values():
+        assert {"whole", "city", "street", "grid"} <= set(by_caller)
+        assert by_caller["whole"]["rows"] >= by_caller["street"]["rows"] >= by_caller["grid"]["rows"]
+    sizes = {name: found["kilobytes"] for name, found in result["fan_out"].items()}
+    assert sizes["all see everything"] >= sizes["desks see their street"] > 0
+
+
 def test_import_and_partition(folder: Path) -> None:
     if not CHENGDU.is_file():
         pytest.skip("the real data beside the project are not here")
