@@ -117,7 +117,8 @@ def install_devices() -> InstallDevices:
             ).fetchall()
             connection.execute(
                 "WITH carried AS (INSERT INTO worker (code, name, device_id, simulated) "
-                "    SELECT uid, uid, id, true FROM device WHERE kind = 'worker' AND uid = ANY(%s) RETURNING id) "
+                "    SELECT uid, uid, id, true FROM device WHERE kind = 'worker' AND uid = ANY(%s) "
+                "    RETURNING id) "
                 "INSERT INTO duty (worker_id, starts_at, consent_at, simulated) "
                 "SELECT id, now() - interval '40 days', now() - interval '40 days', true FROM carried",
                 [list(devices)],

@@ -96,7 +96,7 @@ class Judge:
         return seen.only(~bad) if bad.any() else seen
 
     def _off_duty(self, batch: ObservationBatch) -> NDArray[np.bool_]:
-        off = self._board.layer[batch.row] == WORKERS
+        off: NDArray[np.bool_] = self._board.layer[batch.row] == WORKERS
         carried = np.flatnonzero(off)
         if len(carried):
             ids = self._board.device_id[batch.row[carried]]

@@ -10,6 +10,7 @@ COMMANDS: dict[str, str] = {
     "check": "api.cli.check",
     "user": "api.cli.users",
     "device": "api.cli.publishers",
+    "gateway": "api.cli.publishers",
     "audit": "api.cli.record",
     "bench": "api.cli.bench",
     "test": "api.cli.testing",

@@ -58,7 +58,7 @@ def device_token(
         from twin.errors import NotFoundError  # noqa: PLC0415
 
         found = await connection.execute(
-            text("SELECT FROM device WHERE uid = :uid AND valid_to IS NULL"), {"uid": uid}
+            text("SELECT 1 FROM device WHERE uid = :uid AND valid_to IS NULL"), {"uid": uid}
         )
         if found.first() is None:
             raise NotFoundError(

@@ -126,7 +126,7 @@ def replace_secret(connection: Connection, name: str) -> Token:
 def has_publisher(connection: Connection, name: str) -> bool:
     """Say whether there is an open account of this name."""
     found = connection.execute(
-        text("SELECT FROM publisher WHERE name = :name AND disabled_at IS NULL"), {"name": name}
+        text("SELECT 1 FROM publisher WHERE name = :name AND disabled_at IS NULL"), {"name": name}
     )
     return found.first() is not None
 

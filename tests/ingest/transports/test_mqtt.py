@@ -17,7 +17,8 @@ import pytest
 
 from ingest.decoders.readings import Readings
 from ingest.transports import mqtt
-from ingest.transports.broker import Broker, BrokerAddress
+from ingest.transports.accounts import mqtt_hash
+from ingest.transports.broker import Admitted, Broker, BrokerAddress
 from ingest.transports.mqtt import MqttTransport
 from twin.errors import TwinError, UnavailableError
 from twin.states import State
@@ -46,30 +47,66 @@ def now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+GATEWAYS = ("gw-1", "gw-area", "sim-gw-001", "sim-gw-002")
+DEVICES = (*(f"level-{i:02d}" for i in range(20)), "wg-0001", "cam-0001", "nobody-1")
+
+
+def admit_all(broker: Broker) -> None:
+    """Let every sender of these tests in; the password of each is its name."""
+    names = [(name, "gateway") for name in GATEWAYS] + [(name, "device") for name in DEVICES]
+    broker.admit([Admitted(name, name, kind, mqtt_hash(name)) for name, kind in names])
+
+
 class Sender:
-    """A gateway: publishes at QoS 1 and knows when the broker has taken everything."""
+    """Gateways and devices: publish at QoS 1 and know when the broker has taken everything."""
 
     def __init__(self) -> None:
-        self.client = gmqtt.Client(f"sender-{uuid.uuid4().hex[:8]}")
+        self.clients = {name: gmqtt.Client(name) for name in (*GATEWAYS, *DEVICES)}
 
     async def connect(self, broker) -> Sender:
-        self.client.set_auth_credentials(broker.username, broker.password)
-        await self.client.connect(broker.host, broker.port)
+        for name, client in self.clients.items():
+            client.set_auth_credentials(name, name)
+            await client.connect(broker.host, broker.port)
         return self
 
     def send(self, topic: str, payload: object, qos: int = 1) -> None:
         if not isinstance(payload, bytes):
             payload = json.dumps(payload).encode()
-        self.client.publish(f"gt/v1/{topic}", payload, qos=qos)
+        self.clients[topic.split("/")[1]].publish(f"gt/v1/{topic}", payload, qos=qos)
 
     async def drained(self) -> None:
-        await until(lambda: self.client._persistent_storage.is_empty)
+        await until(lambda: all(c._persistent_storage.is_empty for c in self.clients.values()))
+
+    async def disconnect(self) -> None:
+        for client in self.clients.values():
+            await client.disconnect()
+
+
+async def forget_session(broker) -> None:
+    """End the session the broker keeps for the server's account: the one before was another test's."""
+    client = gmqtt.Client("", clean_session=True)
+    client.set_auth_credentials(broker.username, broker.password)
+    await client.connect(broker.host, broker.port)
+    await client.disconnect()
+
+
+def allow_gateways(database) -> None:
+    with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
+        connection.execute(
+            "INSERT INTO publisher (name, kind, low, high) SELECT name, 'gateway', 0, 999999999999999 "
+            "FROM unnest(%s::text[]) AS name",
+            [[name for name in GATEWAYS if name != "gw-area"]],
+        )
+        connection.execute(
+            "INSERT INTO publisher VALUES ('gw-area', 'gateway', 510104021000000, 510104021999999)"
+        )
 
 
 @pytest.fixture(scope="module")
 def broker(server_dir: Path) -> Iterator[Broker]:
     """A broker of this file's own: another's would bring the retained messages of other tests."""
     with Broker(server_dir / "broker-of-mqtt-tests", port=0) as running:
+        admit_all(running)
         yield running
 
 
@@ -77,7 +114,7 @@ def broker(server_dir: Path) -> Iterator[Broker]:
 async def sender(broker):
     made = await Sender().connect(broker)
     yield made
-    await made.client.disconnect()
+    await made.disconnect()
 
 
 @pytest.fixture
@@ -86,6 +123,8 @@ async def feed(database, broker, install_devices):
     fresh = database.fresh()
     install_devices(fresh, {f"level-{i:02d}": "water_level" for i in range(20)})
     install_devices(fresh, {"wg-0001": "worker", "cam-0001": "camera"})
+    allow_gateways(fresh)
+    await forget_session(broker)
     engine = create_async_engine(fresh.async_url)
     twin = await Twin.open(engine)
     transport = MqttTransport(twin, broker, client_id=f"test-{uuid.uuid4().hex[:8]}", session_expiry_s=60)
@@ -141,7 +180,7 @@ POISON = {
     b'{"t":1,"p":"level","v":1e999}': "malformed",
     b"[" * 100_000: "malformed",
     b'{"t":1,"p":"\xff\xfe","v":1}': "malformed",
-    b'{"t":1,"p":"level","v":1,"x":"' + b"x" * 1_000_000 + b'"}': "too_large",
+    b'{"t":1,"p":"level","v":1,"x":"' + b"x" * 262_120 + b'"}': "too_large",
     b'{"t":1,"p":"level","v":true}': "wrong_type",
     b'{"t":1,"p":"level"}': "missing_field",
     b'{"t":"2026-07-16T16:42:08","p":"level","v":1}': "bad_time",
@@ -234,6 +273,44 @@ async def test_reading_the_store_refuses_is_found_and_the_others_are_taken(feed,
     assert "the store does not like 13 · at device level-13, reading 13" in detail
 
 
+async def test_gateway_reports_only_for_its_own_area(feed, sender) -> None:
+    _, transport, database = feed
+    with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
+        connection.execute("UPDATE device SET scope_code = 510104021001001 WHERE uid = 'level-01'")
+        connection.execute("UPDATE device SET scope_code = 510104022001001 WHERE uid = 'level-02'")
+    board = transport._twin.board
+    await until(lambda: board.scope_code[board.row_of_uid["level-02"]] == 510104022001001)
+    uids = ["level-01", "level-02", "level-03"]
+    sender.send("gateways/gw-area/observations", {"t": now_ms(), "p": "level", "d": uids, "v": [1, 2, 3]})
+    await until(lambda: transport.counters.acknowledged == 1)
+    kept = rows(database, "SELECT reason, detail FROM quarantine ORDER BY id")
+    assert [reason for reason, _ in kept] == ["wrong_device"] * 2
+    assert "“level-02” lies outside the area" in kept[0][1]
+    assert "make the gateway's account anew" in kept[0][1]
+    stored = rows(database, "SELECT uid FROM observation JOIN device ON device.id = device_id")
+    assert stored == [("level-01",)]
+    with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
+        connection.execute("UPDATE publisher SET disabled_at = now() WHERE name = 'gw-area'")
+    await until(lambda: not transport._gateways.knows("gw-area"))
+    sender.send("gateways/gw-area/observations", {"t": now_ms() + 1, "p": "level", "d": "level-01", "v": 1})
+    await until(lambda: transport.counters.refused["wrong_device"] == 3)
+
+
+async def test_message_that_may_say_where_a_worker_is_is_kept_without_its_bytes(feed, sender) -> None:
+    _, transport, database = feed
+    sender.send("devices/wg-0001/observations", b'{"t": 1, "lon": 104.07, "lat": 30.66')
+    sender.send("gateways/gw-1/observations", b'{"d": "wg-0001", "lon": 104.07, "lat": 30.66')
+    sender.send("gateways/gw-1/observations", b'{"d": "level-01"')
+    await until(lambda: transport.counters.acknowledged == 3)
+    kept = rows(database, "SELECT reason, payload, detail FROM quarantine ORDER BY length(payload)")
+    assert [(reason, bytes(payload)) for reason, payload, _ in kept] == [
+        ("malformed", b""),
+        ("malformed", b""),
+        ("malformed", b'{"d": "level-01"'),
+    ]
+    assert "104" not in "".join(detail for *_, detail in kept)
+
+
 async def test_status_makes_a_device_offline_and_back(feed, sender) -> None:
     twin, _, _ = feed
     row = twin.board.row_of_uid["cam-0001"]
@@ -319,6 +396,7 @@ async def test_broker_that_hangs_is_told_within_seconds_and_so_is_its_return(
 ) -> None:
     broker = Broker(server_dir / f"broker-{uuid.uuid4().hex[:6]}", port=0)
     broker.start()
+    admit_all(broker)
     engine = create_async_engine(database.fresh().async_url)
     twin = await Twin.open(engine)
     transport = MqttTransport(twin, broker.address, client_id="hanging")
@@ -348,6 +426,7 @@ async def test_broker_that_restarts_is_found_again(database, install_devices, se
     install_devices(fresh, {f"level-{i:02d}": "water_level" for i in range(20)})
     broker = Broker(server_dir / f"broker-{uuid.uuid4().hex[:6]}", port=0)
     broker.start()
+    admit_all(broker)
     engine = create_async_engine(fresh.async_url)
     twin = await Twin.open(engine)
     transport = MqttTransport(twin, broker.address, client_id="restart")
@@ -359,7 +438,7 @@ async def test_broker_that_restarts_is_found_again(database, install_devices, se
             await asyncio.sleep(0.3)
             sender.send("devices/level-00/observations", {"t": now_ms(), "p": "level", "v": i})
             await until(lambda i=i: transport.counters.stored == i + 1)
-            await sender.client.disconnect()
+            await sender.disconnect()
             broker.stop()
             await until(lambda: not transport.counters.connected)
             broker.start()
@@ -396,6 +475,7 @@ async def _outages(server_dir: Path, broker, install_devices, *, rounds: int, pe
         upgrade(cluster.url)
         database = cluster  # has .url
         install_devices(database, {f"level-{i:02d}": "water_level" for i in range(20)})
+        await forget_session(broker)
         engine = create_async_engine(cluster.url)
         twin = await Twin.open(engine)
         transport = MqttTransport(
@@ -434,7 +514,7 @@ async def _outages(server_dir: Path, broker, install_devices, *, rounds: int, pe
         assert told == [("alarm.cleared", alarms[0], alarms[0]), ("alarm.raised", alarms[1], alarms[1])]
         assert rows(cluster, "SELECT count(*) = max(seq) FROM journal") == [(True,)]
     finally:
-        await sender.client.disconnect()
+        await sender.disconnect()
         if transport:
             await transport.stop()
         if twin:
