@@ -10,7 +10,7 @@ COMMANDS: dict[str, str] = {
     "check": "api.cli.check",
     "user": "api.cli.users",
     "device": "api.cli.publishers",
-    "gateway": "api.cli.publishers",
+    "gateway": "api.cli.gateways",
     "audit": "api.cli.record",
     "bench": "api.cli.bench",
     "test": "api.cli.testing",

@@ -58,7 +58,7 @@ def make_app() -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback()(_before)
-    for module in dict.fromkeys(COMMANDS.values()):
+    for module in COMMANDS.values():
         importlib.import_module(module).register(app)
     return app
 

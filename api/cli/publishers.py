@@ -36,14 +36,10 @@ Area = Annotated[
 
 
 def register(app: typer.Typer) -> None:
-    """Add the two commands and their parts."""
+    """Add the command and its parts."""
     device = typer.Typer(no_args_is_help=True, help="Let devices sign in to the broker.")
     device.command("token")(device_token)
     app.add_typer(device, name="device")
-    gateway = typer.Typer(no_args_is_help=True, help="Let gateways sign in to the broker.")
-    for name, command in (("add", add), ("token", gateway_token), ("disable", disable)):
-        gateway.command(name)(command)
-    app.add_typer(gateway, name="gateway")
 
 
 def device_token(
