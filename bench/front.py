@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from bench import city
 from bench.accounts import make_cookie
 from bench.heap import Held, growth, held_table, metrics, read_held
+from bench.live.brokers import product_broker
 from bench.live.child import Child
 from bench.live.contenders import Ground, gridtwin
 from bench.live.database import ALARM_PROPERTY, ALARM_VALUE, insert_devices
@@ -26,7 +27,6 @@ from bench.machine import ROOT
 from bench.report import Table, show, spread_ms
 from bench.wall import ZOOM, open_wall, use
 from bench.workplace import CommonOptions, option, workplace
-from ingest.transports.broker import Broker
 from twin.errors import InvalidError, SetupError, UnavailableError
 from twin.store.cluster import PrivateCluster
 from twin.store.migrations.runner import upgrade
@@ -91,8 +91,8 @@ def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
         cluster = stack.enter_context(PrivateCluster(folder, attach=False))
         upgrade(cluster.url)
         ids = insert_devices(cluster.url, plan, alarm_uids)
-        broker = stack.enter_context(Broker(folder, 0))
-        ground = Ground(folder, broker, cluster.pid, "batch")
+        broker, sign_ins = stack.enter_context(product_broker(folder, cluster.url, plan.gateways))
+        ground = Ground(folder, broker, cluster.pid, "batch", sign_ins)
         running = stack.enter_context(gridtwin(ground))
         progress("front: opening the wall")
         url, size = f"http://127.0.0.1:{running.port}/wall", (options.width, options.height)
@@ -245,8 +245,7 @@ def _publishing(
         "log": str(log_file),
         "host": ground.broker.host,
         "port": ground.broker.port,
-        "username": ground.broker.username,
-        "password": ground.broker.password,
+        "sign_ins": ground.sign_ins,
         "mode": "batch",
         "rate": batch * _TICKS_PER_S,
         "per_message": 250,

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from bench.live.aims import judge
+from bench.live.brokers import peer_broker, product_broker
 from bench.live.contenders import CONTENDERS, Ground
 from bench.live.database import insert_devices
 from bench.live.phase import RUN_ON_S, Load, measure, readings_needed
 from bench.live.plan import Plan, Viewer, make_plan, place_viewers
 from bench.live.tables import compare, tables
 from bench.workplace import CommonOptions, option, workplace
-from ingest.transports.broker import Broker
 from twin.errors import InvalidError
 from twin.store.cluster import PrivateCluster
 from twin.store.migrations.runner import upgrade
@@ -155,8 +155,10 @@ def _ground(
             url, cluster_pid = cluster.url, cluster.pid
             ids = own / "ids.npy"
             np.save(ids, insert_devices(url, plan, alarm_uids))
-        broker = stack.enter_context(Broker(own, 0, websockets_port=0))
-        yield Ground(own, broker, cluster_pid, mode), url, ids
+            broker, sign_ins = stack.enter_context(product_broker(own, url, plan.gateways))
+        else:
+            broker, sign_ins = stack.enter_context(peer_broker(own, plan.gateways))
+        yield Ground(own, broker, cluster_pid, mode, sign_ins), url, ids
 
 
 def _describe(plan: Plan, viewers: list[Viewer]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from bench.accounts import make_tokens
 from bench.live import payload
+from bench.live.brokers import SignIns
 from bench.live.child import Child
 from bench.live.plan import Viewer
 from bench.machine import ROOT
@@ -45,7 +46,7 @@ Starter = Callable[["Ground"], contextlib.AbstractContextManager[Running]]
 
 @dataclass(slots=True)
 class Ground:
-    """What a contender stands on: its folder, the broker the publishers speak to, the database if any.
+    """What a contender stands on: its folder, the broker the gateways speak to and how, the database if any.
 
     The peers get a broker of their own: one that held the product's lasting session would queue for it.
     """
@@ -54,6 +55,7 @@ class Ground:
     broker: Broker
     cluster_pid: int | None
     mode: str
+    sign_ins: SignIns = ()
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from bench.live import mqtt
 from bench.live.plan import Plan
+from ingest.transports.topics import observations_of
 
 ROOM_TOPICS = "rooms/"
 """Prefix of the peer's topics where each H3 room is one."""
@@ -24,9 +25,8 @@ class Writer:
     Parameters
     ----------
     mode
-        ``batch``: all readings of the turn in one message on the gateway's topic; ``single``: a message
-        a reading on the device's topic; ``rooms``: a message an H3 room, for the peer that makes rooms
-        topics.
+        ``batch``: all readings of the turn in one message; ``single``: a message a reading, both on the
+        gateway's topic; ``rooms``: a message an H3 room, for the peer that makes rooms topics.
     """
 
     def __init__(self, plan: Plan, mode: str) -> None:
@@ -53,9 +53,8 @@ class Writer:
             yield self._gateway_topic[gateway], self._columns(at_ms, chosen, values), len(chosen)
         elif self._mode == "single":
             for row, value in zip(chosen, values, strict=True):
-                uid = self._uid[row]
-                reading = {"t": at_ms, "d": uid, "p": self._property[row], "v": value}
-                yield mqtt.text(device_topic(uid)), orjson.dumps(reading), 1
+                reading = {"t": at_ms, "d": self._uid[row], "p": self._property[row], "v": value}
+                yield self._gateway_topic[gateway], orjson.dumps(reading), 1
         else:
             by_room: dict[str, tuple[list[int], list[float]]] = {}
             for row, value in zip(chosen, values, strict=True):
@@ -78,14 +77,14 @@ class Writer:
         )
 
 
+def gateway_name(gateway: int) -> str:
+    """Name a gateway: its account at the broker, its client id, its part of the topic."""
+    return f"bench-gw-{gateway:04d}"
+
+
 def gateway_topic(gateway: int) -> str:
-    """Name the topic a gateway publishes to."""
-    return f"gt/v1/gateways/bench-gw-{gateway:04d}/observations"
-
-
-def device_topic(uid: str) -> str:
-    """Name the topic a single device publishes to."""
-    return f"gt/v1/devices/{uid}/observations"
+    """Name the only topic a gateway may publish to."""
+    return observations_of("gateways", gateway_name(gateway))
 
 
 ALL_TOPICS = "gt/v1/#"

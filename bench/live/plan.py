@@ -45,6 +45,11 @@ class Plan:
         """Number of devices."""
         return int(self.uid.size)
 
+    @property
+    def gateways(self) -> int:
+        """Number of gateways; each serves a device at least."""
+        return int(self.gateway[-1]) + 1
+
     def value(self, rows: NDArray[np.int64], number: NDArray[np.int64]) -> Floats:
         """Give the value of reading `number` of the devices in `rows`."""
         return np.asarray(self.low[rows] + self.step[rows] * (number + 1), dtype=np.float64)

@@ -118,12 +118,10 @@ class Publisher:
     async def connect(self) -> None:
         """Open one connection a gateway, in groups so that the broker's queue of callers does not fill."""
         loop = asyncio.get_running_loop()
-        for index in range(len(self.members)):
+        for index, (username, password) in enumerate(self.spec["sign_ins"]):
             made = make_socket(self.spec["host"], self.spec["port"])
             _, gateway = await loop.create_connection(
-                functools.partial(
-                    Gateway, f"bench-gw-{index:04d}", self.spec["username"], self.spec["password"]
-                ),
+                functools.partial(Gateway, payload.gateway_name(index), username, password),
                 sock=made,
             )
             self.gateways.append(gateway)
