@@ -121,7 +121,8 @@ def _grid_codes(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[n
     street = row // 9 + 1
     community = (column % 12) // 4 * 3 + (row % 9) // 3 + 1
     grid = (column % 4) * 3 + row % 3 + 1
-    return 510_100_000_000_000 + district * 10**9 + street * 10**6 + community * 10**3 + grid
+    codes = 510_100_000_000_000 + district * 10**9 + street * 10**6 + community * 10**3 + grid
+    return np.asarray(codes, dtype=np.int64)
 
 
 def _insert_buildings(url: str, count: int) -> None:

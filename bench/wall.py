@@ -76,7 +76,7 @@ def open_wall(
         )
         try:
             context = browser.new_context(viewport={"width": size[0], "height": size[1]})
-            context.add_cookies([dict(cookie)])
+            context.add_cookies([{"name": cookie["name"], "value": cookie["value"], "url": cookie["url"]}])
             page = context.new_page()
             # A page that is isolated from others gets a timer of 5 µs instead of 100 µs.
             page.route("**/*", _isolate)
