@@ -24,6 +24,13 @@ TILES_CHANNEL: Final = "tiles"
 _RETRY_S: Final = 0.5
 _CHECK_S: Final = 5.0
 _READ_AT_ONCE: Final = 500
+_CUT: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg says where the connection was cut while a question began
+)
 
 
 class NoticeListener:
@@ -91,7 +98,7 @@ class NoticeListener:
                     if not lost.is_set():
                         await connection.execute("SELECT 1", timeout=_CHECK_S)
                 raise ConnectionError("the database closed the connection")
-            except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            except _CUT as error:
                 if self.connected or first:
                     _log.warning("cannot listen to the database: %s", error)
                 self.connected = False

@@ -3,6 +3,8 @@ import asyncio
 import pytest
 
 from api.live.client import LiveClient
+from twin.access.credentials import CredentialKind
+from twin.access.scope import WHOLE_CODE
 
 pytestmark = pytest.mark.postgis
 
@@ -16,8 +18,14 @@ WITH added AS (
 SELECT pg_notify('journal', max(seq)::text) FROM added"""
 
 
+async def signed_in(served) -> LiveClient:
+    """A live client with a token of the manager of everything."""
+    token = await served.secret(("manager", WHOLE_CODE), kind=CredentialKind.TOKEN)
+    return LiveClient(served.live, token=token)
+
+
 async def test_no_event_is_lost_when_the_database_cuts_every_connection(served) -> None:
-    live = LiveClient(served.live)
+    live = await signed_in(served)
     await live.connect()
     await live.look((104.0, 30.6, 104.1, 30.7), 16.0)
     await served.run_sql(_APPEND, 3)
@@ -32,7 +40,7 @@ async def test_no_event_is_lost_when_the_database_cuts_every_connection(served) 
 
 
 async def test_tiles_are_cut_anew_after_a_time_of_not_listening(served) -> None:
-    live = LiveClient(served.live)
+    live = await signed_in(served)
     await live.connect()
     await served.run_sql(_CUT)
     await live.until(lambda: live.tiles, timeout_s=10.0)
@@ -50,7 +58,7 @@ async def test_events_of_before_the_start_can_be_resumed(serve, fresh_city, tmp_
         await first.run_sql(_APPEND, 12)
         while first.runtime.hub.journal < 12:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-        live = LiveClient(first.live)
+        live = await signed_in(first)
         live.journal = 4
         await live.connect()
         await live.look((104.0, 30.6, 104.1, 30.7), 16.0)

@@ -1,6 +1,8 @@
 import asyncio
 import contextlib
 import gzip
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import httpx
 import psycopg
@@ -9,14 +11,43 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests_tile import decode_tile
 
+from api.access.door import Door
 from api.edge import Edge
 from api.live.client import LiveClient
 from api.tiles import TileStore, parse_tile_path
 from layers.tiles import TILE_LAYERS, tile_sql
+from twin.access.credentials import CredentialKind, Identity
+from twin.access.grants import Grants
+from twin.access.roles import DataClass
+from twin.access.scope import EVERYWHERE, WHOLE_CODE, Scope
 from twin.errors import InvalidError, NotFoundError
 
 Z, X, Y = 16, 51711, 26899
 BUILDING = f"/tiles/building/{Z}/{X}/{Y}.mvt"
+WEST = Scope.of_area("510104021000000", "street")
+
+
+class AlwaysOpen(Door):
+    """A door that knows everybody without asking a database."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def identify(self, _scope: object) -> Identity:
+        grants = Grants(reads={DataClass.PLACE: EVERYWHERE}, roles=("planner",))
+        return Identity(
+            credential_id=uuid4(),
+            kind=CredentialKind.SESSION,
+            expires_at=datetime.now(UTC) + timedelta(hours=1),
+            parent_id=None,
+            account_id=uuid4(),
+            name="anybody",
+            display_name="anybody",
+            account_kind="person",
+            must_change_password=False,
+            demo=False,
+            grants=grants,
+        )
 
 
 @pytest.mark.postgis
@@ -75,7 +106,8 @@ class TestServed:
         road = f"/tiles/road/{Z}/{X}/{Y}.mvt"
         for path in (BUILDING, far, road):
             await client.get(path)
-        live = LiveClient(served.live)
+        token = await served.secret(("manager", WHOLE_CODE), kind=CredentialKind.TOKEN)
+        live = LiveClient(served.live, token=token)
         await live.connect()
         version = (await client.get("/api/scene")).json()["tile_layers"]["building"]["version"]
         await served.run_sql("UPDATE building SET height_m = 77 WHERE id = 1")
@@ -85,8 +117,8 @@ class TestServed:
         west, south, east, north = told["bbox"]
         assert west <= 104.0598 <= east
         assert south <= 30.6598 <= north
-        assert served.runtime.tiles.find(far) is not None, "only what is touched is thrown away"
-        assert served.runtime.tiles.find(road) is not None
+        assert served.runtime.tiles.find(far, EVERYWHERE) is not None, "only what is touched is thrown away"
+        assert served.runtime.tiles.find(road, EVERYWHERE) is not None
         tile = decode_tile((await client.get(BUILDING)).content)
         assert next(f for f in tile["building"] if f["id"] == 1)["height"] == 77.0
         await live.close()
@@ -149,7 +181,7 @@ async def test_a_database_that_is_away_is_asked_no_more_than_twice_and_told_as_5
 
     store = TileStore("postgresql://nowhere")
     store._open = refuse
-    transport = httpx.ASGITransport(app=Edge(route, store))
+    transport = httpx.ASGITransport(app=Edge(route, store, AlwaysOpen()))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         answer = await http.get(BUILDING)
     assert answer.status_code == 503
@@ -171,13 +203,13 @@ def test_a_tile_that_changed_while_it_was_cut_is_not_kept() -> None:
             return b"old"
 
         store._query = query
-        asked = asyncio.create_task(store.get(BUILDING))
+        asked = asyncio.create_task(store.get(BUILDING, EVERYWHERE))
         await going.wait()
         store.invalidate("building", [104.0, 30.6, 104.1, 30.7])
         assert gzip.decompress((await asked).body) == b"old"
-        assert store.find(BUILDING) is None
-        await store.get(BUILDING)
-        assert store.find(BUILDING) is not None
+        assert store.find(BUILDING, EVERYWHERE) is None
+        await store.get(BUILDING, EVERYWHERE)
+        assert store.find(BUILDING, EVERYWHERE) is not None
 
     asyncio.run(run())
 
@@ -195,8 +227,8 @@ def test_an_error_is_not_kept() -> None:
 
         store._query = query
         with pytest.raises(RuntimeError):
-            await store.get(BUILDING)
-        assert gzip.decompress((await store.get(BUILDING)).body) == b"yes"
+            await store.get(BUILDING, EVERYWHERE)
+        assert gzip.decompress((await store.get(BUILDING, EVERYWHERE)).body) == b"yes"
 
     asyncio.run(run())
 
@@ -205,19 +237,49 @@ def test_what_is_kept_is_bounded_and_the_least_asked_goes_first() -> None:
     async def run() -> None:
         store = TileStore("postgresql://nowhere", max_bytes=3_000)
 
-        async def query(_sql: str, z: int, x: int, y: int) -> bytes:
+        async def query(_begin: str, _sql: str, z: int, x: int, y: int) -> bytes:
             return bytes((x * 7 + y * i) % 256 for i in range(400))
 
         store._query = query
         first = "/tiles/building/16/0/0.mvt"
-        await store.get(first)
+        await store.get(first, EVERYWHERE)
         for x in range(1, 40):
-            await store.get(f"/tiles/building/16/{x}/{x}.mvt")
-            store.find(first)
+            await store.get(f"/tiles/building/16/{x}/{x}.mvt", EVERYWHERE)
+            store.find(first, EVERYWHERE)
             assert store.kept_bytes <= 3_000
-        assert store.find(first) is not None
-        assert store.find("/tiles/building/16/1/1.mvt") is None
+        assert store.find(first, EVERYWHERE) is not None
+        assert store.find("/tiles/building/16/1/1.mvt", EVERYWHERE) is None
         assert store.kept_tiles < 20
+
+    asyncio.run(run())
+
+
+def test_a_tile_is_cut_once_for_each_scope_and_one_of_public_layers_once_for_all() -> None:
+    async def run() -> None:
+        store = TileStore("postgresql://nowhere")
+        begun: list[str] = []
+
+        async def query(begin: str, *_: object) -> bytes:
+            begun.append(begin)
+            return begin.encode()
+
+        store._query = query
+        closed = next(layer.name for layer in TILE_LAYERS if not layer.public)
+        public = next(layer.name for layer in TILE_LAYERS if layer.public)
+        for names, cuts in ((public, 1), (closed, 2), (f"{public},{closed}", 2)):
+            begun.clear()
+            path = f"/tiles/{names}/{Z}/{X}/{Y}.mvt"
+            everything, west = [await store.get(path, scope) for scope in (EVERYWHERE, WEST)]
+            assert len(begun) == cuts, names
+            assert (everything.etag == west.etag) is (cuts == 1)
+            for scope in (EVERYWHERE, WEST):
+                await store.get(path, scope)
+            assert len(begun) == cuts, names
+        assert WEST.multirange in begun[1]
+        assert EVERYWHERE.multirange not in begun[1]
+        store.invalidate_all()
+        assert store.find(path, EVERYWHERE) is store.find(path, WEST) is None
+        assert store.kept_bytes == 0
 
     asyncio.run(run())
 
