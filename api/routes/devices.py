@@ -312,7 +312,8 @@ async def list_neighbours(
     row = find_row(caller, device_id)
     n = board.count
     distance = _distance_m(float(board.lon[row]), float(board.lat[row]), board.lon[:n], board.lat[:n])
-    near = np.flatnonzero((distance <= radius_m) & (board.device_id[:n] != 0))
+    # A worker who is not on duty stands nowhere: in no room.
+    near = np.flatnonzero((distance <= radius_m) & (board.device_id[:n] != 0) & (board.room[:n] != 0))
     near = near[(near != row) & caller.sees(near)]
     order = np.lexsort((distance[near], board.kind[near] != board.kind[row]))
     chosen = near[order][:limit]

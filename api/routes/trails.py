@@ -73,7 +73,10 @@ async def list_trails(
     board = caller.running.twin.board
     n = board.count
     rows = np.flatnonzero(
-        (board.layer[:n] == WORKERS) & (board.device_id[:n] != 0) & (board.heard_us[:n] > 0)
+        (board.layer[:n] == WORKERS)
+        & (board.device_id[:n] != 0)
+        & (board.room[:n] != 0)  # in none: not on duty, and not shown where they were last
+        & (board.heard_us[:n] > 0)
     )
     rows = rows[caller.sees(rows)]
     rows = rows[np.argsort(-board.heard_us[rows], kind="stable")][:limit]

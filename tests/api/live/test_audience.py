@@ -517,14 +517,19 @@ def test_rooms_and_cells_are_counted_only_where_something_is_seen() -> None:
 
 
 def test_only_rooms_that_are_seen_count_towards_too_many(monkeypatch) -> None:
-    monkeypatch.setattr(views, "MAX_POINT_ROOMS", 45)
     town = Town(11)
     town.install(200)
     town.beat()
-    for name, points in (("whole", False), ("two grids and the own tracker", True)):
+    own = "two grids and the own tracker"
+    rooms = {
+        name: len({room for room, _ in town.seen(town.things, RIGHTS[name]).values()}) for name in RIGHTS
+    }
+    assert 1 < rooms[own] < rooms["whole"]
+    for most, name, points in ((rooms[own], "whole", False), (rooms[own], own, True), (1, own, False)):
+        monkeypatch.setattr(views, "MAX_POINT_ROOMS", most)
         watcher = Watcher(town.hub, RIGHTS[name], LOOKS[1])
         watcher.connect()
-        assert watcher.points is points
+        assert watcher.points is points, (most, name)
 
 
 def test_who_comes_back_with_other_rights_begins_anew() -> None:

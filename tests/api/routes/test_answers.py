@@ -1,5 +1,6 @@
 """What routes answer on the small city, and how they refuse what is wrong."""
 
+import asyncio
 import time
 
 import httpx
@@ -83,6 +84,25 @@ async def test_a_worker_has_a_name_a_role_and_a_trail(served, client) -> None:
     assert [p[0] for p in trail["path"]] == lon
     assert trail["timestamps"] == sorted(trail["timestamps"])
     assert (await client.get("/api/workers/1")).status_code == 404
+
+
+async def test_a_worker_who_went_off_duty_is_near_nothing_and_left_no_trail(served, client) -> None:
+    async def shown() -> tuple[bool, int]:
+        near = (await client.get("/api/devices/1/neighbours?radius_m=5000")).json()
+        trails = (await client.get("/api/trails?minutes=5")).json()
+        return "worker-0001" in [n["uid"] for n in near], len(trails)
+
+    await observe(served, "worker-0001", [4.0, 4.1], 10.0, [104.0602, 104.0604], [30.6602] * 2)
+    assert await shown() == (True, 1)
+    await served.run_sql("UPDATE duty SET ends_at = now()")
+    async with asyncio.timeout(5.0):
+        while await shown() != (False, 0):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
+    await served.run_sql("UPDATE duty SET ends_at = NULL")
+    await asyncio.sleep(0.5)
+    assert await shown() == (False, 0), "nobody is shown before they are seen again"
+    await observe(served, "worker-0001", [4.2], 10.0, [104.0606], [30.6602])
+    assert await shown() == (True, 1)
 
 
 async def test_scene_opens_where_the_buildings_are(reader) -> None:
