@@ -28,7 +28,7 @@ async def town(database, install_devices):
     install_devices(fresh, {"level-1": "water_level", "level-2": "water_level"})
     engine = create_async_engine(fresh.async_url)
     board = Board(load_catalog())
-    await Installed(board, engine).refresh(asyncio.Lock())
+    await Installed(board, engine, lambda _: None).refresh(asyncio.Lock())
     yield engine, board
     await engine.dispose()
 
