@@ -51,9 +51,10 @@ def test_wrong_values_name_their_source(monkeypatch):
 
 
 def test_password_is_not_shown():
-    settings = read_settings(database_url="postgresql://me:secret@host/db")
-    assert "secret" not in repr(settings)
-    assert settings.database_url_text.endswith("secret@host/db")
+    settings = read_settings(database_url="postgresql://me:pass-7f3a@host/db", oidc_client_secret="word-9c1e")
+    assert "pass-7f3a" not in repr(settings)
+    assert "word-9c1e" not in repr(settings)
+    assert settings.database_url_text.endswith("pass-7f3a@host/db")
 
 
 def test_private_database_must_run(tmp_path):

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import time
+from types import SimpleNamespace
+
 import httpx
 import pytest
 
+from api.access import reading
 from api.access.door import COOKIE
+from api.access.reading import REMEMBERED_S
 from tests.api.routes.conftest import BESIDE, HERE, observe
 from twin.access.scope import WHOLE_CODE
 
@@ -100,9 +105,26 @@ async def test_each_reading_of_trails_is_on_the_record_with_the_workers(served, 
     here = await signed_in("operator", HERE)
     assert {trail["id"] for trail in (await here.get("/api/trails?minutes=2")).json()} == {5}
     [(first, *rest), (second, *others)] = record(served, "track.read")
-    assert rest == ["workers", "", {"workers": [1, 3], "minutes": 5.0}]
-    assert others == ["worker/1", "", {"workers": [1], "minutes": 2.0}]
+    assert rest == ["workers", "", {"workers": [1, 3], "minutes": 5.0, "for_s": REMEMBERED_S}]
+    assert others == ["worker/1", "", {"workers": [1], "minutes": 2.0, "for_s": REMEMBERED_S}]
     assert first != second
+
+
+async def test_the_same_reading_by_the_same_session_is_on_the_record_once_in_its_time(
+    served, client, signed_in, monkeypatch
+) -> None:
+    async def read(by: httpx.AsyncClient, minutes: int) -> int:
+        assert (await by.get("/api/trails", params={"minutes": minutes})).status_code == 200
+        return len(record(served, "track.read"))
+
+    await observe(served, "worker-0001", [4.0] * 3, track=True)
+    assert [await read(client, 5) for _ in range(3)] == [1, 1, 1]
+    assert [await read(client, 6), await read(client, 5)] == [2, 2], "other minutes are another reading"
+    other = await signed_in("manager")
+    assert [await read(other, 5) for _ in range(2)] == [3, 3], "and so is another session"
+    began = time.monotonic()
+    monkeypatch.setattr(reading, "time", SimpleNamespace(monotonic=lambda: began + REMEMBERED_S + 1))
+    assert await read(client, 5) == 4
 
 
 async def test_trails_that_cannot_be_recorded_are_not_read(served, client) -> None:

@@ -174,7 +174,9 @@ async def test_an_account_without_roles_opens_nothing_of_the_twin(served) -> Non
 async def test_health_tells_everybody_words_and_figures_to_who_runs_it(served, client, signed_in) -> None:
     async with httpx.AsyncClient(base_url=served.url) as anybody:
         answer = (await anybody.get("/api/health")).json()
-        assert set(answer) == {"status", "parts"}
+        assert set(answer) == {"status", "parts", "demo", "provider"}
+        assert answer["demo"] is served.runtime.settings.simulator
+        assert answer["provider"] is False
         assert {tuple(part) for part in answer["parts"].values()} == {("state",)}
         assert (await anybody.get("/api/health/detail")).status_code == 401
     assert (await client.get("/api/health/detail")).status_code == 403
