@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.api.conftest import LAT, LON
 from websockets.exceptions import InvalidStatus
 
 from api.live.client import LiveClient
+from tests.api.conftest import LAT, LON
 from twin.access.credentials import CredentialKind
 from twin.access.scope import WHOLE_CODE
 
