@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -60,7 +61,8 @@ def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
     """Ask the same spatial questions with and without row-level security, and send the same ticks."""
     with workplace(options) as folder:
         own = folder / "access"
-        own.mkdir(exist_ok=True)
+        shutil.rmtree(own, ignore_errors=True)
+        own.mkdir()
         with PrivateCluster(own, attach=False) as cluster:
             upgrade(cluster.url)
             progress(f"access: {options.buildings:,} buildings into a database of its own")
@@ -153,13 +155,15 @@ def _insert_buildings(url: str, count: int) -> None:
 
 _LON, _LAT = city.CENTRE_LON, city.CENTRE_LAT
 _BOX = f"ST_MakeEnvelope({_LON - 0.004}, {_LAT - 0.003}, {_LON + 0.004}, {_LAT + 0.003}, 4326)"
+_TILE = "51714, 26900"
+"""The tile of zoom 16 in the middle of the city."""
 _HERE = f"'SRID=4326;POINT({_LON} {_LAT})'::geometry"
 QUESTIONS: dict[str, str] = {
     "what is on the map": f"SELECT id, height_m FROM building WHERE {{may}} geom && {_BOX} "
     f"AND ST_Intersects(geom, {_BOX})",
     "cut a tile": "SELECT ST_AsMVT(r, 'building') FROM (SELECT id, height_m, ST_AsMVTGeom(geom_3857, "
-    "ST_TileEnvelope(16, 51714, 26910), 4096, 64, true) AS geom FROM building "
-    "WHERE {may} geom_3857 && ST_TileEnvelope(16, 51714, 26910, margin => 0.015625)) AS r",
+    f"ST_TileEnvelope(16, {_TILE}), 4096, 64, true) AS geom FROM building "
+    f"WHERE {{may}} geom_3857 && ST_TileEnvelope(16, {_TILE}, margin => 0.015625)) AS r",
     "twenty nearest": f"SELECT id FROM building WHERE {{may}} true ORDER BY geom <-> {_HERE} LIMIT 20",
     "count in 1 km": f"SELECT count(*) FROM building WHERE {{may}} geom && ST_Expand({_HERE}, 0.011) "
     f"AND ST_DWithin(geom::geography, {_HERE}::geography, 1000)",
@@ -224,11 +228,8 @@ def _ask(
     with connection.transaction():
         if scope is not None:
             values = grants_of([("operator", scope)]).settings()
-            connection.execute(
-                "SELECT set_config('gridtwin.' || name, value, true) "
-                "FROM unnest(%s::text[], %s::text[]) AS t (name, value)",
-                [list(values), list(values.values())],
-            )
+            made = ", ".join(f"set_config('gridtwin.{name}', %s, true)" for name in values)
+            connection.execute(f"SELECT {made}", list(values.values()))
         rows = connection.execute(sql).fetchall()
     taken_s = time.perf_counter() - begun
     if len(rows) == 1 and isinstance(rows[0][0], int):
