@@ -40,7 +40,8 @@ async def _make(url: str, kind: CredentialKind, count: int) -> list[str]:
             existing = {row.name for row in await accounts.list_accounts(connection)}
             free = (name for number in _numbers if (name := f"bench-{number}") not in existing)
             for name in itertools.islice(free, count):
-                made = await accounts.create(connection, COMMAND_LINE, name, name, kind=account_kind)
+                shown = "演示" if account_kind == "person" else name
+                made = await accounts.create(connection, COMMAND_LINE, name, shown, kind=account_kind)
                 await accounts.grant(connection, COMMAND_LINE, made, role)
                 secret, _ = await credentials.issue(connection, made, kind)
                 secrets.append(secret)
