@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from api.access.door import Door, is_same_origin
 from api.access.limits import Limits
 from api.access.permissions import IDENTITY_KEY
-from api.errors import is_unreachable, problem
+from api.errors import database_away, is_unreachable, problem
 from api.policy import POLICY
 from api.tiles import PREFIX, Tile, TileStore
 from twin.access.credentials import Identity
@@ -123,14 +123,7 @@ class Edge:
         except Exception as error:
             if not is_unreachable(error):
                 raise
-            return problem(
-                503,
-                "the database does not answer now",
-                kind="unavailable",
-                where="sign-in",
-                hint="try again; /api/health says which part is down",
-                headers={"Retry-After": "2"},
-            )
+            return database_away("sign-in")
         scope[IDENTITY_KEY] = identity
         wait_s = self._limits.wait_s(scope, identity)
         if wait_s is None:
@@ -145,11 +138,7 @@ class Edge:
 
     async def _answered(self, answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS:
-                    headers.setdefault(name, value)
-                headers.setdefault("cache-control", "no-store")
+            _harden(message, stored=False)
             await send(message)
 
         await answer(scope, receive, with_headers)
@@ -179,12 +168,7 @@ class Edge:
         async def send_with_headers(message: Message) -> None:
             if answered:
                 return
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in SECURITY_HEADERS:
-                    headers.setdefault(name, value)
-                if scope["path"].startswith("/api/"):
-                    headers.setdefault("cache-control", "no-store")
+            _harden(message, stored=not scope["path"].startswith("/api/"))
             await send(message)
 
         length = _content_length(scope)
@@ -248,6 +232,17 @@ class Edge:
             headers={"connection": "close"},
         )
         await answer(scope, receive, send)
+
+
+def _harden(message: Message, *, stored: bool) -> None:
+    """Add the security headers to the start of an answer that does not bring its own."""
+    if message["type"] != "http.response.start":
+        return
+    headers = MutableHeaders(scope=message)
+    for name, value in SECURITY_HEADERS:
+        headers.setdefault(name, value)
+    if not stored:
+        headers.setdefault("cache-control", "no-store")
 
 
 def _no_tile_now(error: UnavailableError) -> Response:

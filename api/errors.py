@@ -165,16 +165,21 @@ def is_unreachable(error: BaseException) -> bool:
     )
 
 
+def database_away(where: str) -> Response:
+    """Make the answer of a server whose database is away; `where` is what was asked."""
+    return problem(
+        503,
+        "the database does not answer now",
+        kind="unavailable",
+        where=where,
+        hint="try again; /api/health says which part is down",
+        headers={"Retry-After": "2"},
+    )
+
+
 def _database_error(request: Request, error: Exception) -> Response:
     if is_unreachable(error):
-        return problem(
-            503,
-            "the database does not answer now",
-            kind="unavailable",
-            where=request.url.path[:200],
-            hint="try again; /api/health says which part is down",
-            headers={"Retry-After": "2"},
-        )
+        return database_away(request.url.path[:200])
     if isinstance(error, DBAPIError) and str(getattr(error.orig, "sqlstate", "")).startswith("22"):
         # Data exceptions: what only the database can see, for example a zero byte in a text.
         return problem(

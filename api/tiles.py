@@ -21,6 +21,7 @@ from twin.access.grants import Grants
 from twin.access.roles import DataClass
 from twin.access.scope import Scope
 from twin.errors import InvalidError, NotFoundError, UnavailableError
+from twin.store.scoped import set_scope_sql
 
 Bbox = tuple[float, float, float, float]
 
@@ -118,10 +119,8 @@ def _key(path: str, scope: Scope) -> str:
 
 def _begin(scope: Scope) -> str:
     """Return what opens a transaction that sees places of a scope and nothing else."""
-    settings = Grants(reads={DataClass.PLACE: scope}, roles=("tiles",)).settings()
-    # Digits, brackets and words of our own: nothing from outside is in these texts.
-    made = ", ".join(f"set_config('gridtwin.{name}', '{value}', true)" for name, value in settings.items())
-    return f"BEGIN READ ONLY; SELECT {made}"
+    grants = Grants(reads={DataClass.PLACE: scope}, roles=("tiles",))
+    return f"BEGIN READ ONLY; {set_scope_sql(grants)}"
 
 
 async def _nothing_to_reset(_: object) -> None:

@@ -74,7 +74,6 @@ _FIND = text(
 _TOUCH = text(
     f"UPDATE credential SET seen_at = now() WHERE id = :id AND seen_at < now() - interval '{_SEEN_EVERY}'"
 )
-_TOUCH_ACCOUNT = text("UPDATE account SET used_at = now() WHERE id = :id AND used_at IS DISTINCT FROM now()")
 _CONSUME = text("DELETE FROM credential WHERE id = :id RETURNING id")
 _REVOKE = text(
     """
@@ -200,11 +199,6 @@ async def consume(connection: AsyncConnection, secret: str, kind: CredentialKind
     # Of two who bring the same secret at once, one deletes the row and the other finds none.
     gone = (await connection.execute(_CONSUME, {"id": identity.credential_id})).first()
     return identity if gone is not None else None
-
-
-async def mark_used(connection: AsyncConnection, account_id: UUID) -> None:
-    """Note that an account was used now."""
-    await connection.execute(_TOUCH_ACCOUNT, {"id": account_id})
 
 
 async def revoke(connection: AsyncConnection, credential_id: UUID) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from twin.access.roles import ROLE_BY_NAME, Act, DataClass
-from twin.access.scope import EVERYWHERE, NOTHING, Scope
+from twin.access.scope import NOTHING, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,5 +91,3 @@ def grants_of(
 
 
 NO_GRANTS: Final = Grants()
-ALL_READS: Final = Grants(reads=dict.fromkeys(DataClass, EVERYWHERE), roles=("system",))
-"""Reads everything and does nothing: for the command line's own look into a database."""

@@ -11,11 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from twin.access.grants import NO_GRANTS, Grants
 
 _NAMES = tuple(NO_GRANTS.settings())
-SET_SCOPE = "SELECT " + ", ".join(
-    f"set_config('gridtwin.{name}', ${number}, true)" for number, name in enumerate(_NAMES, 1)
-)
-"""For asyncpg, with the values of `Grants.settings` in their order; holds until the transaction ends."""
 _SET_SCOPE = text("SELECT " + ", ".join(f"set_config('gridtwin.{name}', :{name}, true)" for name in _NAMES))
+
+
+def set_scope_sql(grants: Grants) -> str:
+    """Return the statement that does the same without parameters, so that it can ride with another.
+
+    Digits, brackets and words of our own: nothing from outside is in it.
+    """
+    values = grants.settings().items()
+    return "SELECT " + ", ".join(f"set_config('gridtwin.{name}', '{value}', true)" for name, value in values)
 
 
 @contextlib.asynccontextmanager
