@@ -12,7 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access.door import Door, is_same_origin
 from api.access.limits import Limits
-from api.access.permissions import IDENTITY_KEY
+from api.access.permissions import IDENTITY_KEY, SENDER_KEY
+from api.access.publishers import PublisherDoor
 from api.errors import database_away, is_unreachable, problem
 from api.policy import POLICY
 from api.tiles import PREFIX, Tile, TileStore
@@ -20,7 +21,10 @@ from twin.access.credentials import Identity
 from twin.access.roles import DataClass
 from twin.errors import InvalidError, NotFoundError, UnavailableError
 
-_GUARDED: Final = ("/api/", PREFIX)
+INGEST: Final = "/ingest/"
+"""Where devices and gateways bring observations; accounts of people mean nothing there."""
+
+_GUARDED: Final = ("/api/", PREFIX, INGEST)
 """Paths behind which there is something to see; pages hold nothing, and say so themselves."""
 
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -63,12 +67,14 @@ class Edge:
         app: ASGIApp,
         tiles: TileStore,
         door: Door,
+        publishers: PublisherDoor,
         hosts: frozenset[str] = frozenset(),
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._app = app
         self._tiles = tiles
         self._door = door
+        self._publishers = publishers
         self._limits = Limits()
         self._hosts = hosts
         self._max_body_bytes = max_body_bytes
@@ -118,14 +124,18 @@ class Edge:
                 where="Origin",
                 hint="use the pages of this server, or a token",
             )
+        identity = sender = None
         try:
-            identity = await self._door.identify(scope)
+            if scope["path"].startswith(INGEST):
+                sender = await self._publishers.identify(scope)
+            else:
+                identity = await self._door.identify(scope)
         except Exception as error:
             if not is_unreachable(error):
                 raise
             return database_away("sign-in")
-        scope[IDENTITY_KEY] = identity
-        wait_s = self._limits.wait_s(scope, identity)
+        scope[IDENTITY_KEY], scope[SENDER_KEY] = identity, sender
+        wait_s = self._limits.wait_s(scope, identity, sender)
         if wait_s is None:
             return None
         return problem(

@@ -18,6 +18,7 @@ from api.access.door import Door
 from api.access.heads import KEY_FILE, HeadKeeper
 from api.access.oidc import Provider
 from api.access.permissions import IDENTITY_KEY, require_declared
+from api.access.publishers import PublisherDoor
 from api.access.reading import RecentReads
 from api.access.watch import watch_sessions
 from api.edge import Edge
@@ -33,10 +34,14 @@ from api.sampler import Sampler
 from api.settings import Settings
 from api.tiles import TileStore
 from api.version import version
+from ingest.feeds import load_feeds
+from ingest.intake import Intake
+from ingest.transports.accounts import CHANNEL as PUBLISHERS_CHANNEL
 from twin.access.passwords import Passwords
 from twin.access.sealing import Sealer, read_or_make_key
 from twin.access.sign_in import SignIn
 from twin.store.engine import asyncpg_dsn, create_async_engine
+from twin.store.news import follow
 from twin.store.roles import APP, AUTH, PASSWORDS_FILE, TWIN, read_passwords, role_url
 from twin.twin import Twin
 
@@ -73,6 +78,8 @@ def create_app(settings: Settings) -> FastAPI:
         statement_timeout_s=TIMEOUT_S,
     )
     door = Door(accounts)
+    publishers = PublisherDoor(accounts)
+    feeds = load_feeds()
     sealer = Sealer(read_or_make_key(settings.secrets_dir / KEY_FILE))
 
     @contextlib.asynccontextmanager
@@ -113,6 +120,8 @@ def create_app(settings: Settings) -> FastAPI:
                 tiles=tiles,
                 sampler=sampler,
                 health=health,
+                feeds=feeds,
+                intake=Intake(twin),
                 started_at=datetime.now(UTC),
             )
             for name, work in (
@@ -120,6 +129,7 @@ def create_app(settings: Settings) -> FastAPI:
                 ("notices", listener.run()),
                 ("sampler", sampler.run()),
                 ("ingest", ingest.run()),
+                ("publishers", follow(accounts, PUBLISHERS_CHANNEL, publishers.forget)),
                 ("sessions", watch_sessions(accounts, hub)),
                 ("record", HeadKeeper(reading, settings.secrets_dir, sealer).run()),
             ):
@@ -138,7 +148,7 @@ def create_app(settings: Settings) -> FastAPI:
         generate_unique_id_function=_operation_id,
     )
     errors.install(app, [route for router in ROUTERS for route in router.routes])
-    app.add_middleware(Edge, tiles=tiles, door=door, hosts=settings.host_names)
+    app.add_middleware(Edge, tiles=tiles, door=door, publishers=publishers, hosts=settings.host_names)
     require_declared(route for router in ROUTERS for route in router.routes)
     for router in ROUTERS:
         app.include_router(router)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -17,6 +18,8 @@ from api.live.hub import Hub
 from api.sampler import Sampler
 from api.settings import Settings
 from api.tiles import TileStore
+from ingest.feeds import Feed
+from ingest.intake import Intake
 from twin.access.sealing import Sealer
 from twin.access.sign_in import SignIn
 from twin.twin import Twin
@@ -44,6 +47,8 @@ class Runtime:
     tiles: TileStore
     sampler: Sampler
     health: HealthReport
+    feeds: Mapping[str, Feed]
+    intake: Intake
     started_at: datetime
 
 

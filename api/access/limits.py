@@ -12,13 +12,17 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.types import Scope
 
 from api.access.door import address_of
+from ingest.intake import Sender
 from twin.access.credentials import Identity
 
 SIGN_INS_PER_MINUTE: Final = 20
 """Tries of one address; an account is closed after five wrong ones whatever the address."""
 
 REQUESTS_PER_MINUTE: Final = 6_000
-"""Of one account. A wall that is moved about asks for some tens of tiles a second for moments."""
+"""Of one account, one device or one gateway.
+
+A wall that is moved about asks for some tens of tiles a second for moments.
+"""
 
 _UNKNOWN_PER_MINUTE: Final = 600
 _SIGN_IN_PATHS: Final = ("/api/sign-in", "/api/kiosk/enrol", "/api/account/password")
@@ -33,12 +37,14 @@ class Limits:
         self._known = RateLimitItemPerMinute(REQUESTS_PER_MINUTE)
         self._unknown = RateLimitItemPerMinute(_UNKNOWN_PER_MINUTE)
 
-    def wait_s(self, scope: Scope, identity: Identity | None) -> int | None:
+    def wait_s(self, scope: Scope, identity: Identity | None, sender: Sender | None = None) -> int | None:
         """Count a request; return after how many seconds to come back when it was too many."""
         if scope["method"] == "POST" and scope["path"].startswith(_SIGN_IN_PATHS):
             return self._taken(self._sign_in, "sign-in", address_of(scope))
         if identity is not None:
             return self._taken(self._known, "account", str(identity.account_id))
+        if sender is not None:
+            return self._taken(self._known, "publisher", sender.name)
         return self._taken(self._unknown, "address", address_of(scope))
 
     def _taken(self, limit: RateLimitItem, *who: str) -> int | None:

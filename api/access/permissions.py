@@ -13,12 +13,16 @@ from starlette.requests import HTTPConnection
 
 from api.access.caller import Caller
 from api.access.door import address_of
+from ingest.intake import Sender
 from twin.access.credentials import Identity
 from twin.access.roles import Act, DataClass
 from twin.errors import ForbiddenError, SignInNeededError
 
 IDENTITY_KEY: Final = "gridtwin.identity"
 """Where the edge leaves who asks in the scope of a request."""
+
+SENDER_KEY: Final = "gridtwin.sender"
+"""Where it leaves which device or gateway sends a message."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,7 @@ PUBLIC: Final = Permission("public", public=True)
 SIGNED_IN: Final = Permission("signed in")
 OWN_ACCOUNT: Final = Permission("own account", before_password_change=True)
 """What somebody who must set a new password first may still do."""
+BY_SENDER: Final = Permission("by a device or gateway")
 
 
 def reads(*classes: DataClass, counts: bool = False) -> Permission:
@@ -80,6 +85,25 @@ class _Check:
                 "the roles of this account do not allow this", where=connection.scope["path"][:200]
             )
         return Caller(identity, address_of(connection.scope), connection.app.state.runtime)
+
+
+class _SenderCheck(_Check):
+    """The dependency of a route where devices and gateways bring observations."""
+
+    async def __call__(self, connection: HTTPConnection) -> Sender:  # type: ignore[override]  # no person calls
+        sender: Sender | None = connection.scope.get(SENDER_KEY)
+        if sender is None:
+            raise SignInNeededError(
+                "no device or gateway is known by this secret",
+                where="Authorization",
+                hint="send the user name and password that “gridtwin device token” or “gateway add” printed",
+            )
+        return sender
+
+
+def needs_sender() -> Any:
+    """Return the dependency that lets only devices and gateways through, and gives the `Sender`."""
+    return Depends(_SenderCheck(BY_SENDER))
 
 
 def needs(permission: Permission) -> Any:

@@ -19,6 +19,7 @@ from api.routes import (
     journal,
     layers,
     manual,
+    observations,
     record,
     scene,
     search,
@@ -54,4 +55,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     search.router,
     tiles.router,
     manual.router,
+    observations.router,
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, TypeVar
 
 import msgspec
 
+from ingest.decoders.envelope import Envelope
 from ingest.decoders.readings import NAN, DecodeError, Readings, RefusedReading, place_of
+from ingest.decoders.times import LAST_MS, from_iso, from_milliseconds
 
 MAX_BYTES = 262_144
 """Largest message that is read."""
@@ -16,7 +17,6 @@ MAX_BYTES = 262_144
 MAX_READINGS = 5_000
 """Most readings in one message."""
 
-_LAST_MS = 253_402_300_799_000  # the end of the year 9999
 _T = TypeVar("_T")
 
 Time = int | str
@@ -47,6 +47,11 @@ _ONE = msgspec.json.Decoder(_Message)
 _NAMED = msgspec.json.Decoder(_Named)
 _RAW_LIST = msgspec.json.Decoder(list[msgspec.Raw])
 _ANYTHING = msgspec.json.Decoder()
+
+
+def decode(message: Envelope, into: Readings) -> None:
+    """Decode a message of the device schema, of a device or of a gateway."""
+    _decode(message.payload, message.uid, into)
 
 
 def decode_device(uid: str, payload: bytes, into: Readings | None = None) -> Readings:
@@ -254,27 +259,13 @@ def _who(named: Words | None, uid: str | None) -> str:
 
 def _times_us(times: Sequence[Time]) -> list[int]:
     whole = [t for t in times if isinstance(t, int)]
-    if len(whole) == len(times) and min(whole, default=0) > 0 and max(whole, default=0) <= _LAST_MS:
+    if len(whole) == len(times) and min(whole, default=0) > 0 and max(whole, default=0) <= LAST_MS:
         return [t * 1000 for t in whole]
     return [_time_us(t) for t in times]
 
 
 def _time_us(time: Time) -> int:
-    """Return Unix µs of epoch milliseconds or of an ISO 8601 time with zone."""
-    if isinstance(time, int):
-        if not 0 < time <= _LAST_MS:
-            raise DecodeError("bad_time", f"{time} is not a time in milliseconds since 1970")
-        return time * 1000
-    try:
-        moment = datetime.fromisoformat(time)
-    except ValueError as error:
-        raise DecodeError("bad_time", f"“{time[:40]}” is not an ISO 8601 time") from error
-    if moment.tzinfo is None:
-        raise DecodeError("bad_time", f"“{time[:40]}” has no zone", hint="end it with Z or +08:00")
-    try:
-        return round(moment.timestamp() * 1e6)
-    except (OverflowError, ValueError) as error:
-        raise DecodeError("bad_time", f"“{time[:40]}” is not a time we can count") from error
+    return from_milliseconds(time) if isinstance(time, int) else from_iso(time)
 
 
 def _place(lon: Any, lat: Any) -> tuple[float, float]:

@@ -1,0 +1,87 @@
+"""Read the table of feeds: every way in, and what the bytes that come there mean."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from ingest.decoders import FORMATS
+from twin.errors import FileFormatError, InvalidError
+
+DEFAULT_FILE: Final = Path(__file__).resolve().parent.parent / "data" / "feeds.toml"
+
+Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{1,39}$")]
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
+
+
+class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One way in.
+
+    Parameters
+    ----------
+    name
+        Key of the row.
+    zh, en
+        Its name for people.
+    transport
+        How its messages arrive.
+    address
+        Topic filter of MQTT, or path of HTTP.
+    format
+        Key of `ingest.decoders.FORMATS`.
+    sender
+        Who sends: a device for itself, or a gateway for the devices of its area.
+    silent_s
+        After how many seconds without a message it counts as silent; None where silence is nothing unusual.
+    """
+
+    name: Name
+    zh: Text
+    en: Text
+    transport: Literal["mqtt", "http"]
+    address: Text
+    format: str
+    sender: Literal["device", "gateway"]
+    silent_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    feed: list[Feed]
+
+
+def load_feeds(file: Path = DEFAULT_FILE) -> Mapping[str, Feed]:
+    """Read and check a table of feeds; return its rows by name, in the order of the file.
+
+    Raises
+    ------
+    FileFormatError
+        The file cannot be read or is not TOML.
+    InvalidError
+        A row is wrong; the error says which and what.
+    """
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise FileFormatError(f"the feeds cannot be read: {error}", where=str(file)) from error
+    try:
+        rows = msgspec.convert(content, _File).feed
+    except msgspec.ValidationError as error:
+        raise InvalidError(f"a feed is wrong: {error}", where=file.name) from error
+    feeds: dict[str, Feed] = {}
+    for feed in rows:
+        where = f"{file.name} feed “{feed.name}”"
+        if feed.name in feeds:
+            raise InvalidError("the name is used twice", where=where)
+        if feed.format not in FORMATS:
+            raise InvalidError(
+                f"there is no format “{feed.format}”", where=where, hint="one of " + ", ".join(FORMATS)
+            )
+        if any(other.address == feed.address for other in feeds.values()):
+            raise InvalidError(f"“{feed.address}” is the address of another feed too", where=where)
+        feeds[feed.name] = feed
+    return MappingProxyType(feeds)
