@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,8 @@ class Settings(BaseSettings):
     """Whether a simulator is expected to run; only for the health report."""
     tracks_days: float = Field(default=30.0, gt=0, le=3650, allow_inf_nan=False)
     """Days after which what trackers of workers observed is deleted."""
+    duty_hours: float = Field(default=12.0, gt=0, le=24, allow_inf_nan=False)
+    """Hours after which a worker's duty ends by itself, if not sooner."""
     allowed_hosts: str = ""
     """Further names, parted by commas, a server that listens on this machine only may be called by."""
     oidc_issuer: str = ""
@@ -62,6 +65,11 @@ class Settings(BaseSettings):
     """Folder of the built web pages."""
     log_level: str = "warning"
     """Level of the server's log."""
+
+    @property
+    def longest_duty(self) -> timedelta:
+        """Time after which a worker's duty ends by itself."""
+        return timedelta(hours=self.duty_hours)
 
     @property
     def host_names(self) -> frozenset[str]:

@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from twin.batch import ObservationBatch, ObserveResult, Refusal
 from twin.catalog import Catalog, load_catalog
+from twin.duty import note_ends
 from twin.errors import TwinError, UnavailableError
 from twin.judge import Judge
 from twin.live.board import WORKERS, Board, Rows
@@ -367,6 +368,9 @@ class Twin:
     async def _end_duties(self) -> None:
         """Take workers off the map whose duty is over, and their last place out of the database."""
         self._hide_off_duty(self._trackers())
+        if self._duties.next_end_us is not None and self._duties.next_end_us <= _now_us():
+            async with self.engine.begin() as connection:
+                await note_ends(connection)  # by which the next end is read anew
         if self._leaving:
             ids = sorted(self._leaving)
             async with self._turn, self.engine.begin() as connection:

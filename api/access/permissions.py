@@ -27,7 +27,7 @@ SENDER_KEY: Final = "gridtwin.sender"
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """What a route asks: nothing, to be signed in, to read one of some classes somewhere, or to do an act.
+    """What a route asks: nothing, to be signed in, to be a worker, to read one of some classes, or an act.
 
     Where in the tree the caller may do it is not asked here: the database shows and takes only that.
     """
@@ -37,11 +37,14 @@ class Permission:
     reads: frozenset[DataClass] = frozenset()
     counts: bool = False
     act: Act | None = None
+    as_worker: bool = False
     before_password_change: bool = False
 
     def holds(self, identity: Identity) -> bool:
         """Say whether somebody has it."""
         grants = identity.grants
+        if self.as_worker:
+            return grants.worker_id is not None
         if self.act is not None:
             return bool(grants.where(self.act))
         if not self.reads:
@@ -54,6 +57,8 @@ SIGNED_IN: Final = Permission("signed in")
 OWN_ACCOUNT: Final = Permission("own account", before_password_change=True)
 """What somebody who must set a new password first may still do."""
 BY_SENDER: Final = Permission("by a device or gateway")
+OWN_WORKER: Final = Permission("own worker", as_worker=True)
+"""What the account of a worker may do for that worker, wherever they are."""
 
 
 def reads(*classes: DataClass, counts: bool = False) -> Permission:
@@ -81,6 +86,11 @@ class _Check:
         if identity.must_change_password and not self.permission.before_password_change:
             raise ForbiddenError("a new password must be set first", hint="POST /api/account/password")
         if not self.permission.holds(identity):
+            if self.permission.as_worker:
+                raise ForbiddenError(
+                    "this is not the account of a worker",
+                    hint="gridtwin user add NAME --worker CODE makes one",
+                )
             raise ForbiddenError(
                 "the roles of this account do not allow this", where=connection.scope["path"][:200]
             )

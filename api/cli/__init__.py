@@ -9,6 +9,7 @@ COMMANDS: dict[str, str] = {
     "import": "api.cli.importing",
     "check": "api.cli.check",
     "user": "api.cli.users",
+    "duty": "api.cli.duty",
     "device": "api.cli.publishers",
     "gateway": "api.cli.gateways",
     "audit": "api.cli.record",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twin.access import accounts, credentials
@@ -23,13 +24,30 @@ async def add(
     kind: str,
     roles: Sequence[str],
     areas: Sequence[str],
+    worker: str | None = None,
 ) -> dict[str, Any]:
-    """Make an account that holds roles; return what it signs in with."""
+    """Make an account that holds roles, of a worker where a code is given; return what it signs in with."""
     held = pairs(roles, areas)
-    made = await accounts.create(connection, COMMAND_LINE, name, display_name, kind=kind)
+    worker_id = None if worker is None else await worker_of(connection, worker)
+    made = await accounts.create(connection, COMMAND_LINE, name, display_name, kind=kind, worker_id=worker_id)
     for role, area_code in held:
         await accounts.grant(connection, COMMAND_LINE, made, role, area_code)
     return await give_secret(connection, name)
+
+
+async def worker_of(connection: AsyncConnection, code: str) -> int:
+    """Return the id of the worker with a code.
+
+    Raises
+    ------
+    NotFoundError
+        There is none.
+    """
+    found = await connection.execute(text("SELECT id FROM worker WHERE code = :code"), {"code": code})
+    worker_id: int | None = found.scalar_one_or_none()
+    if worker_id is None:
+        raise NotFoundError(f"there is no worker “{code[:64]}”", where="worker")
+    return worker_id
 
 
 def pairs(roles: Sequence[str], areas: Sequence[str]) -> list[tuple[str, str]]:

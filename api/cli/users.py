@@ -68,6 +68,15 @@ AnyArea = Annotated[
 OneOfKind = Annotated[
     Kind, typer.Option("--kind", help="A person, a wall screen, or a program that sends a token.")
 ]
+Worker = Annotated[
+    str | None,
+    typer.Option(
+        "--worker",
+        metavar="CODE",
+        help="Make it the account of this grid worker, who then begins and ends their duty with it.",
+        show_default=False,
+    ),
+]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept on the record.", show_default=False)]
 
 
@@ -94,12 +103,13 @@ def add(
     kind: OneOfKind = Kind.PERSON,
     role: Roles = None,
     area: Areas = None,
+    worker: Worker = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
     """Make an account and print, this once, what it signs in with."""
-    given = name, display_name, kind.value, role or [], area or []
+    given = name, display_name, kind.value, role or [], area or [], worker
     _answer_secret(_do("add", data_dir, database_url, *given), as_json)
 
 

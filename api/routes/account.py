@@ -36,6 +36,8 @@ class AccountAnswer(BaseModel):
     kind: str
     demo: bool
     must_change_password: bool
+    is_worker: bool
+    """The account of a worker, who has a duty and a track."""
     roles: list[HeldRole]
     reads: list[str]
     acts: list[str]
@@ -52,6 +54,7 @@ async def get_account(caller: Annotated[Caller, needs(OWN_ACCOUNT)]) -> AccountA
         kind=identity.account_kind,
         demo=identity.demo,
         must_change_password=identity.must_change_password,
+        is_worker=caller.grants.worker_id is not None,
         roles=[
             HeldRole(role=name, title=Names(zh=ROLE_BY_NAME[name].zh, en=ROLE_BY_NAME[name].en))
             for name in caller.grants.roles

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Final
 
 import numpy as np
@@ -103,7 +103,12 @@ def _walks(row: Row, gap_s: float) -> Iterator[TrailAnswer]:
     """Yield the parts of a trail between its gaps; a single fix is no walk."""
     path = [(round(lon, 6), round(lat, 6)) for lon, lat in zip(row["lons"], row["lats"], strict=True)]
     times = list(row["times"])
-    cuts = (np.flatnonzero(np.diff(times) > gap_s) + 1).tolist()
-    for begin, end in itertools.pairwise([0, *cuts, len(times)]):
+    for begin, end in parts_between_gaps(times, gap_s):
         if end - begin > 1:
             yield TrailAnswer(id=row["id"], path=path[begin:end], timestamps=times[begin:end])
+
+
+def parts_between_gaps(times: Sequence[float], gap_s: float) -> Iterator[tuple[int, int]]:
+    """Yield the first index and the one after the last of each part of ascending times without a gap."""
+    cuts = (np.flatnonzero(np.diff(times) > gap_s) + 1).tolist()
+    yield from itertools.pairwise([0, *cuts, len(times)])

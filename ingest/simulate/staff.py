@@ -53,13 +53,15 @@ _DUTY = text(
     INSERT INTO duty (worker_id, starts_at, consent_at, simulated)
     SELECT id, now(), now(), true FROM worker AS w
     WHERE simulated AND code = ANY(:codes)
-      AND NOT EXISTS (SELECT FROM duty AS d WHERE d.worker_id = w.id AND d.ends_at IS NULL)
+      AND NOT EXISTS (SELECT FROM duty AS d WHERE d.worker_id = w.id
+                      AND (d.ends_at IS NULL OR d.ends_at > now()))
     """
 )
 _END_DUTY = text(
     """
     UPDATE duty SET ends_at = now(), ended_by = 'simulation' FROM worker AS w
-    WHERE w.id = worker_id AND w.simulated AND ends_at IS NULL AND NOT (w.code = ANY(:codes))
+    WHERE w.id = worker_id AND w.simulated AND (ends_at IS NULL OR ends_at > now())
+      AND NOT (w.code = ANY(:codes))
     """
 )
 _DISMISS = text(

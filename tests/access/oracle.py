@@ -17,6 +17,7 @@ READS = {
     "wall": "place alarm case worker",
 }
 OPEN = {"road", "ground_cover", "dataset", "organisation"}
+MAY_END_DUTY = {"dispatcher", "manager"}
 SYSTEM = {"quarantine", "import_run", "import_reject"}
 WHOLE = "0" * 15, "whole"
 DUTIES = {"auditor", "system_admin", "security_admin"}
@@ -55,6 +56,9 @@ def visible(world: World, table: str, role: str, area: str, level: str) -> set[o
             seen.add(key)
         elif table in SYSTEM:
             if "system" in reads:
+                seen.add(key)
+        elif table == "duty":
+            if role in MAY_END_DUTY and inside(code, area, level):
                 seen.add(key)
         elif data_class(table, kind) in reads and (
             inside(code, area, level) or (table == "area" and above(code, kind, area, level))

@@ -203,11 +203,13 @@ def _things(connection: psycopg.Connection, world: World, code: str, number: int
         "RETURNING id",
         code, f"工作 {code}", grid, devices["worker"],
     )  # fmt: skip
-    connection.execute(
+    duty = _one(
+        connection,
         "INSERT INTO duty (worker_id, starts_at, consent_at) "
-        "VALUES (%s, now() - interval '1 day', now() - interval '2 days')",
-        [worker],
+        "VALUES (%s, now() - interval '1 day', now() - interval '2 days') RETURNING id",
+        worker,
     )
+    world.put("duty", duty, scope)
     world.put("worker", worker, scope)
     alarm = _one(
         connection,

@@ -105,7 +105,9 @@ async def create(
         raise ConflictError(f"there is an account “{name}” already", where="name") from error
     account_id: UUID = row.scalar_one()
     await write(
-        connection, by, Entry("account.created", f"account/{name}", detail={"kind": kind, "demo": demo})
+        connection,
+        by,
+        Entry("account.created", f"account/{name}", detail={"kind": kind, "demo": demo, "worker": worker_id}),
     )
     return account_id
 

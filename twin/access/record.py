@@ -51,6 +51,9 @@ class Actor:
 COMMAND_LINE: Final = Actor("command line")
 """Whoever may start programs on the server itself."""
 
+SERVER: Final = Actor("server")
+"""What happens because its time has come."""
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

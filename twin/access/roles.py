@@ -28,6 +28,7 @@ class Act(StrEnum):
     ACKNOWLEDGE_ALARM = "alarm.acknowledge"
     WRITE_CASE = "case.write"
     REVEAL_PERSON = "person.reveal"
+    END_DUTY = "duty.end"
     EXPORT = "data.export"
     MANAGE_ACCOUNTS = "account.manage"
     MANAGE_SYSTEM = "system.manage"
@@ -72,7 +73,7 @@ ROLES: Final[tuple[Role, ...]] = (
         "Dispatcher",
         Group.BUSINESS,
         _COMMAND,
-        frozenset({Act.ACKNOWLEDGE_ALARM, Act.WRITE_CASE, Act.REVEAL_PERSON}),
+        frozenset({Act.ACKNOWLEDGE_ALARM, Act.WRITE_CASE, Act.REVEAL_PERSON, Act.END_DUTY}),
         privileged=True,
     ),
     # A worker sees the own row and tracker by account, whatever the area; not those of colleagues.
@@ -90,7 +91,7 @@ ROLES: Final[tuple[Role, ...]] = (
         "Area manager",
         Group.BUSINESS,
         _COMMAND,
-        frozenset({Act.ACKNOWLEDGE_ALARM, Act.WRITE_CASE, Act.REVEAL_PERSON, Act.EXPORT}),
+        frozenset({Act.ACKNOWLEDGE_ALARM, Act.WRITE_CASE, Act.REVEAL_PERSON, Act.END_DUTY, Act.EXPORT}),
         privileged=True,
     ),
     Role(

@@ -23,6 +23,9 @@ _READ: Final = text(
     ORDER BY w.device_id, d.starts_at
     """
 )
+_NEXT_END: Final = text(
+    "SELECT (extract(epoch FROM min(ends_at)) * 1000000)::int8 FROM duty WHERE ended_by IS NULL"
+)
 # Who is no longer on duty is not shown where they were last. What was stored of the time on duty stays.
 _LEAVE: Final = (
     text("UPDATE worker SET on_duty = false WHERE on_duty AND device_id = ANY(:ids)"),
@@ -41,6 +44,8 @@ class Duties:
 
     def __init__(self, days: float) -> None:
         self._days = int(days) + 2
+        self.next_end_us: int | None = None
+        """When the next duty runs out whose end is not noted yet, Unix µs; None where none will."""
         self.replace(())
 
     def replace(self, intervals: Sequence[tuple[int, int, int | None]]) -> None:
@@ -62,6 +67,7 @@ class Duties:
         """Read them anew."""
         async with engine.connect() as connection:
             rows = (await connection.execute(_READ, {"days": self._days})).all()
+            self.next_end_us = (await connection.execute(_NEXT_END)).scalar_one()
         self.replace([tuple(row) for row in rows])
 
     def cover(self, device_id: NDArray[np.int32], time_us: NDArray[np.int64]) -> NDArray[np.bool_]:

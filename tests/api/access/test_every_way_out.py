@@ -62,11 +62,14 @@ DUTIES = {
     "/api/accounts": ("account",),
     "/api/record": ("audit",),
 }
+OF_A_WORKER = {"/api/duty", "/api/account/track", "/api/account/looks"}
+"""Asked by the account of a worker about that worker; of nobody else's account."""
 POSTED = {
     "/api/sign-in", "/api/sign-in/code", "/api/sign-out", "/api/account/password", "/api/kiosk/enrol",
     "/api/live/ticket", "/api/accounts", "/api/accounts/{name}/disable", "/api/accounts/{name}/enable",
     "/api/accounts/{name}/roles", "/api/accounts/roles/{id}/withdraw", "/api/accounts/{name}/password",
     "/api/accounts/{name}/credential", "/api/alarms/acknowledge", "/api/workers/{id}/reveal",
+    "/api/duty/begin", "/api/duty/end", "/api/workers/{id}/duty/end",
 }  # fmt: skip
 BROUGHT = {"/ingest/v1/devices/{uid}/observations", "/ingest/v1/gateways/{name}/observations"}
 """Where devices and gateways bring something; nothing of the twin comes out there."""
@@ -90,7 +93,7 @@ def test_every_route_is_in_this_test_and_declares_what_it_asks():
     found = {
         (method, route.path) for router in ROUTERS for route in router.routes for method in route.methods
     }
-    expected = {("GET", path) for path in (*OPEN, *ANYBODY, *ITEMS, *LISTS, *DUTIES, TILES)}
+    expected = {("GET", path) for path in (*OPEN, *ANYBODY, *ITEMS, *LISTS, *DUTIES, *OF_A_WORKER, TILES)}
     expected |= {("POST", path) for path in POSTED | BROUGHT}
     assert {f for f in found if f[0] != "HEAD"} == expected
     for router in ROUTERS:
@@ -152,6 +155,8 @@ class Asker:
         for path in (*ANYBODY, *DUTIES):
             allowed = path in ANYBODY or bool(set(DUTIES[path]) & set(self.reads))
             self.expect(path, (await self.ask(path)).status_code, 200 if allowed else 403)
+        for path in OF_A_WORKER:
+            self.expect(path, (await self.ask(path)).status_code, 403)
         await self.items()
         await self.lists()
         await self.tiles()

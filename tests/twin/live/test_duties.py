@@ -130,7 +130,7 @@ async def test_marker_leaves_when_the_duty_ends_and_comes_back_with_the_next(cit
     board.take_changes()
     room = int(board.room[row])
     assert row in board.rows_in_room(room)
-    change(database, "UPDATE duty SET ends_at = now(), ended_by = 'w-1' WHERE ends_at IS NULL")
+    change(database, "UPDATE duty SET ends_at = now(), ended_by = 'worker' WHERE ends_at IS NULL")
     await until(lambda: board.room[row] == 0)
     changes = board.take_changes()
     assert (list(changes.left_id), list(changes.left_room)) == ([board.device_id[row]], [room])
