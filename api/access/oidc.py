@@ -6,6 +6,7 @@ import json
 import secrets
 import time
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -30,6 +31,31 @@ _TIMEOUT_S: Final = 10.0
 _LEEWAY_S: Final = 60
 _PLACE: Final = "oidc.flow"
 _KNOWN_S: Final = 3600.0
+
+
+class Problem(StrEnum):
+    """Why a sign-in by a provider came to nothing, as the page of sign-in is told in its address."""
+
+    UNKNOWN = "unknown"
+    """The provider vouches for somebody who has no open account here."""
+    CANCELLED = "cancelled"
+    """The person, or the provider for them, said no."""
+    EXPIRED = "expired"
+    """The answer came too late, twice, or to another browser than the one that left."""
+    REFUSED = "refused"
+    """The provider's answer is not good."""
+    AWAY = "away"
+    """The provider does not answer."""
+    NONE = "none"
+    """This installation has no provider."""
+
+
+class ProviderRefusedError(SignInRefusedError):
+    """A sign-in by a provider came to nothing; ``problem`` is why."""
+
+    def __init__(self, problem: Problem, what: str) -> None:
+        super().__init__(what, where="identity provider", hint="begin again at /sign-in")
+        self.problem = problem
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +123,34 @@ class Provider:
             )
         return Departure(url, self._sealer.seal(json.dumps(flow), _PLACE).hex())
 
-    async def arrive(self, flow_cookie: str | None, state: str, code: str) -> tuple[Subject, str]:
+    async def arrive(
+        self, flow_cookie: str | None, state: str, code: str | None, refusal: str | None = None
+    ) -> tuple[Subject, str]:
         """Finish a sign-in: return who it is and the page to show.
+
+        Parameters
+        ----------
+        code, refusal
+            What the provider sent the browser back with: one of the two, RFC 6749 4.1.2.
 
         Raises
         ------
-        SignInRefusedError
-            The answer belongs to another sign-in or another browser, came too late, or its token is not good.
+        ProviderRefusedError
+            The answer belongs to another sign-in or another browser, came too late, says no, or is not good.
         UnavailableError
             The provider does not answer.
         """
         flow = self._opened(flow_cookie)
-        if not secrets.compare_digest(flow["state"], state) or flow["until"] < time.time():
-            raise _refused("the answer of the identity provider belongs to another sign-in")
+        if not secrets.compare_digest(flow["state"].encode(), state.encode()) or flow["until"] < time.time():
+            raise ProviderRefusedError(
+                Problem.EXPIRED, "the answer of the identity provider belongs to another sign-in"
+            )
+        if refusal == "access_denied":
+            raise ProviderRefusedError(
+                Problem.CANCELLED, "the sign-in was cancelled at the identity provider"
+            )
+        if code is None:
+            raise _refused("the identity provider gave no code")
         configuration, keys = await self._about()
         async with self._client(flow["redirect_uri"]) as client:
             try:
@@ -149,8 +190,15 @@ class Provider:
         try:
             flow: dict[str, Any] = json.loads(self._sealer.open(bytes.fromhex(cookie or ""), _PLACE))
         except (ValueError, SetupError) as error:
-            raise _refused("this browser did not begin this sign-in") from error
+            raise ProviderRefusedError(Problem.EXPIRED, "this browser did not begin this sign-in") from error
         return flow
+
+    def page_asked_for(self, flow_cookie: str | None) -> str:
+        """Return the page that was to be shown at the end of a sign-in under way."""
+        try:
+            return str(self._opened(flow_cookie)["after"])
+        except SignInRefusedError:
+            return "/"
 
     def _client(self, redirect_uri: str) -> AsyncOAuth2Client:
         return AsyncOAuth2Client(
@@ -180,8 +228,8 @@ class Provider:
         return configuration, keys
 
 
-def _refused(what: str) -> SignInRefusedError:
-    return SignInRefusedError(what, where="identity provider", hint="begin again at /sign-in")
+def _refused(what: str) -> ProviderRefusedError:
+    return ProviderRefusedError(Problem.REFUSED, what)
 
 
 def _away(issuer: str, error: Exception) -> UnavailableError:

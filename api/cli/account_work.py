@@ -111,6 +111,16 @@ async def enable(connection: AsyncConnection, name: str) -> None:
     await accounts.enable(connection, COMMAND_LINE, name)
 
 
+async def link(connection: AsyncConnection, name: str, issuer: str, subject: str) -> None:
+    """Link an account to a person of an identity provider."""
+    await accounts.link(connection, COMMAND_LINE, name, issuer, subject)
+
+
+async def unlink(connection: AsyncConnection, name: str) -> None:
+    """Link an account to nobody."""
+    await accounts.unlink(connection, COMMAND_LINE, name)
+
+
 async def grant(connection: AsyncConnection, name: str, role: str, area_code: str | None) -> None:
     """Let an account hold a role at an area; at the whole installation where none is given."""
     account_id = await accounts.get_id(connection, name)

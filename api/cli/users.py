@@ -68,6 +68,21 @@ AnyArea = Annotated[
 OneOfKind = Annotated[
     Kind, typer.Option("--kind", help="A person, a wall screen, or a program that sends a token.")
 ]
+Subject = Annotated[
+    str,
+    typer.Option(
+        "--subject",
+        metavar="SUB",
+        help="What the provider calls the person for ever: the claim “sub”.",
+        show_default=False,
+    ),
+]
+Issuer = Annotated[
+    str | None,
+    typer.Option(
+        "--issuer", metavar="URL", help="The provider. [default: GRIDTWIN_OIDC_ISSUER]", show_default=False
+    ),
+]
 Worker = Annotated[
     str | None,
     typer.Option(
@@ -92,6 +107,8 @@ def register(app: typer.Typer) -> None:
         ("token", token),
         ("grant", grant),
         ("revoke", revoke),
+        ("link", link),
+        ("unlink", unlink),
     ):
         group.command(name)(command)
     app.add_typer(group, name="user")
@@ -173,6 +190,38 @@ def revoke(
     codes = _do("revoke", data_dir, database_url, name, role, area)
     line = f"{name} no longer holds {role} at {', '.join(codes)}"
     _answer({"name": name, "role": role, "areas": codes}, line, as_json)
+
+
+def link(
+    name: Name,
+    subject: Subject,
+    issuer: Issuer = None,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Let a person whom the identity provider knows by this subject sign in as an account."""
+    from api.settings import read_settings  # noqa: PLC0415 (loaded only by the commands that need it)
+    from twin.errors import InvalidError  # noqa: PLC0415
+
+    given = (issuer or read_settings().oidc_issuer).strip()
+    if not given or not subject.strip():
+        raise InvalidError(
+            "an account is linked to an issuer and a subject",
+            where="--issuer" if not given else "--subject",
+            hint="give both, as the identity provider names them",
+        )
+    _do("link", data_dir, database_url, name, given, subject.strip())
+    answer = {"name": name, "issuer": given, "subject": subject.strip()}
+    _answer(answer, f"{name} signs in by {given} as {subject.strip()}", as_json)
+
+
+def unlink(
+    name: Name, data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: Json = False
+) -> None:
+    """Let nobody sign in as an account by the identity provider any more; its sessions end."""
+    _do("unlink", data_dir, database_url, name)
+    _answer({"name": name, "linked": False}, f"{name} is linked to nobody", as_json)
 
 
 def list_(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
@@ -12,14 +13,14 @@ from pydantic import BaseModel, Field
 from api.access.caller import Caller
 from api.access.cookies import give_cookie, take_cookies
 from api.access.door import address_of, is_secure
-from api.access.oidc import FLOW_COOKIE, FLOW_S, Provider
+from api.access.oidc import FLOW_COOKIE, FLOW_S, Problem, Provider, ProviderRefusedError
 from api.access.permissions import OWN_ACCOUNT, PUBLIC, SIGNED_IN, needs
 from api.runtime import Running, Runtime
 from twin.access import credentials
 from twin.access.credentials import LIFETIMES, CredentialKind
 from twin.access.record import Actor, Entry, write
 from twin.access.sign_in import SecondStep, SignedIn, SignInRefusedError
-from twin.errors import NotFoundError
+from twin.errors import NotFoundError, TwinError, UnavailableError
 
 router = APIRouter(tags=["sign-in"])
 
@@ -102,7 +103,10 @@ async def leave_for_provider(
     ] = "/",
 ) -> Response:
     """Send the browser to the identity provider; `after` is the page to show at the end."""
-    departure = await _provider(running).leave(_return_address(request), after)
+    try:
+        departure = await _provider(running).leave(_return_address(request), after)
+    except (NotFoundError, UnavailableError) as error:
+        return _back_to_sign_in(request, error, after)
     answer = RedirectResponse(departure.url, 303)
     answer.set_cookie(
         FLOW_COOKIE,
@@ -120,17 +124,41 @@ async def leave_for_provider(
 async def return_from_provider(
     running: Running,
     request: Request,
-    state: Annotated[str, Query(max_length=200)],
-    code: Annotated[str, Query(max_length=2_000)],
+    state: Annotated[str, Query(max_length=200)] = "",
+    code: Annotated[str | None, Query(max_length=2_000)] = None,
+    error: Annotated[str | None, Query(max_length=200)] = None,
 ) -> Response:
     """Take the answer of the identity provider, and show the page asked for."""
-    subject, after = await _provider(running).arrive(request.cookies.get(FLOW_COOKIE), state, code)
-    done = await running.sign_in.by_provider(
-        subject.issuer, subject.subject, address_of(request.scope), _agent(request)
-    )
+    flow = request.cookies.get(FLOW_COOKIE)
+    after = "/"
+    try:
+        provider = _provider(running)
+        after = provider.page_asked_for(flow)
+        subject, _ = await provider.arrive(flow, state, code, error)
+        done = await running.sign_in.by_provider(
+            subject.issuer, subject.subject, address_of(request.scope), _agent(request)
+        )
+    except (NotFoundError, UnavailableError, SignInRefusedError) as problem:
+        return _back_to_sign_in(request, problem, after)
     answer = RedirectResponse(after, 303)
     answer.delete_cookie(FLOW_COOKIE, path="/api/sign-in/oidc", httponly=True, samesite="lax")
     give_cookie(request, answer, done.secret, datetime.now(UTC) + LIFETIMES[CredentialKind.SESSION])
+    return answer
+
+
+def _back_to_sign_in(request: Request, error: TwinError, after: str) -> Response:
+    """Send a browser to the page that says what is wrong and what to do; raise for whoever reads no pages."""
+    if "text/html" not in request.headers.get("accept", ""):
+        raise error
+    if isinstance(error, ProviderRefusedError):
+        problem = error.problem
+    elif isinstance(error, SignInRefusedError):
+        problem = Problem.UNKNOWN
+    else:
+        problem = Problem.AWAY if isinstance(error, UnavailableError) else Problem.NONE
+    query = urlencode({"problem": problem.value, **({"next": after} if after != "/" else {})})
+    answer = RedirectResponse(f"/sign-in?{query}", 303)
+    answer.delete_cookie(FLOW_COOKIE, path="/api/sign-in/oidc", httponly=True, samesite="lax")
     return answer
 
 

@@ -96,6 +96,38 @@ async def test_unknown_name_takes_as_long_as_a_wrong_password(auth, passwords, d
     assert statistics.median(took["nobody"]) > 0.3 * statistics.median(took["li.na"])
 
 
+async def test_signing_in_without_a_second_step_makes_no_secret_but_the_session(
+    auth, passwords, door, monkeypatch
+):
+    made, kinds, issue = await person(auth, passwords), [], credentials.issue
+
+    async def noted(connection, account_id, kind, **more):
+        kinds.append(kind)
+        return await issue(connection, account_id, kind, **more)
+
+    monkeypatch.setattr(credentials, "issue", noted)
+    await door.by_password("li.na", GOOD, "", None)
+    async with auth.begin() as connection:
+        await accounts.link(connection, COMMAND_LINE, "li.na", "https://login.example/", "person-1")
+    opened = await door.by_provider("https://login.example", "person-1", "", None)
+    assert (opened.account_id, (await identity_of(auth, opened.secret)).name) == (made, "li.na")
+    assert kinds == [CredentialKind.SESSION, CredentialKind.SESSION]
+
+
+async def test_unlinked_account_is_opened_by_nobody_of_the_provider(auth, passwords, door):
+    await person(auth, passwords)
+    async with auth.begin() as connection:
+        await accounts.link(connection, COMMAND_LINE, "li.na", "https://login.example", "person-1")
+    opened = await door.by_provider("https://login.example", "person-1", "", None)
+    async with auth.begin() as connection:
+        await accounts.unlink(connection, COMMAND_LINE, "Li.Na")
+        with pytest.raises(NotFoundError):
+            await accounts.unlink(connection, COMMAND_LINE, "li.na")
+    assert await identity_of(auth, opened.secret) is None
+    with pytest.raises(SignInRefusedError):
+        await door.by_provider("https://login.example", "person-1", "", None)
+
+
 async def test_privileged_role_needs_a_code_and_no_code_counts_twice(auth, passwords, door):
     await person(auth, passwords, role="dispatcher")
     first = await door.by_password("li.na", GOOD, "", None)

@@ -189,7 +189,27 @@ async def link(connection: AsyncConnection, by: Actor, name: str, issuer: str, s
         )
     except IntegrityError as error:
         raise ConflictError("another account is linked to this person", where="subject") from error
-    await write(connection, by, Entry("account.linked", f"account/{name}", detail={"issuer": issuer}))
+    detail = {"issuer": issuer, "subject": subject}
+    await write(connection, by, Entry("account.linked", f"account/{name.strip().lower()}", detail=detail))
+
+
+async def unlink(connection: AsyncConnection, by: Actor, name: str) -> None:
+    """Let nobody sign in as an account by an identity provider any more; all its sessions end.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such account, or it is not linked.
+    """
+    account_id = await _changed(
+        connection,
+        "UPDATE account SET oidc_issuer = NULL, oidc_subject = NULL "
+        "WHERE name = :name AND oidc_issuer IS NOT NULL RETURNING id",
+        name,
+        "nobody of an identity provider is linked to an account",
+    )
+    await credentials.revoke_all(connection, account_id)
+    await write(connection, by, Entry("account.unlinked", f"account/{name.strip().lower()}"))
 
 
 async def disable(connection: AsyncConnection, by: Actor, name: str, reason: str = "") -> None:

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twin.access.grants import Grants, grants_of
@@ -56,14 +56,17 @@ _INSERT = text(
     VALUES (:account_id, :kind, :hash, :parent_id, :expires_at, :address, :agent, :note) RETURNING id
     """
 )
+_HELD: Final = """
+    (SELECT device_id FROM worker WHERE worker.id = a.worker_id) AS tracker_id,
+    coalesce((SELECT jsonb_agg(jsonb_build_array(m.role, m.low, m.high)) FROM membership AS m
+              WHERE m.account_id = a.id AND m.valid_from <= now()
+                AND (m.valid_to IS NULL OR m.valid_to > now())), '[]') AS held
+"""
+_GRANTS = text(f"SELECT a.worker_id, {_HELD} FROM account AS a WHERE a.id = :id")
 _FIND = text(
-    """
+    f"""
     SELECT c.id, c.kind, c.expires_at, c.seen_at, c.parent_id, a.id AS account_id, a.name, a.display_name,
-           a.kind AS account_kind, a.must_change_password, a.worker_id, a.demo,
-           (SELECT device_id FROM worker WHERE worker.id = a.worker_id) AS tracker_id,
-           coalesce((SELECT jsonb_agg(jsonb_build_array(m.role, m.low, m.high)) FROM membership AS m
-                     WHERE m.account_id = a.id AND m.valid_from <= now()
-                       AND (m.valid_to IS NULL OR m.valid_to > now())), '[]') AS held
+           a.kind AS account_kind, a.must_change_password, a.worker_id, a.demo, {_HELD}
     FROM credential AS c JOIN account AS a ON a.id = c.account_id
     LEFT JOIN credential AS parent ON parent.id = c.parent_id
     WHERE c.secret_hash = :hash AND c.kind = ANY(:kinds) AND c.revoked_at IS NULL AND c.expires_at > now()
@@ -183,12 +186,18 @@ async def find_identity(
         account_kind=row.account_kind,
         must_change_password=row.must_change_password,
         demo=row.demo,
-        grants=grants_of(
-            ((role, Scope.of([(low, high)])) for role, low, high in row.held),
-            row.worker_id,
-            row.tracker_id,
-        ),
+        grants=_grants(row),
     )
+
+
+async def grants_of_account(connection: AsyncConnection, account_id: UUID) -> Grants:
+    """Return what an account may see and do now, whether anybody holds a secret of it or not."""
+    return _grants((await connection.execute(_GRANTS, {"id": account_id})).one())
+
+
+def _grants(row: Row[tuple[Any, ...]]) -> Grants:
+    held = ((role, Scope.of([(low, high)])) for role, low, high in row.held)
+    return grants_of(held, row.worker_id, row.tracker_id)
 
 
 async def consume(connection: AsyncConnection, secret: str, kind: CredentialKind) -> Identity | None:

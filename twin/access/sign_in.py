@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from twin.access import credentials
@@ -22,7 +22,8 @@ LOCKED_MINUTES: Final = 15
 
 _ACCOUNT = text(
     """
-    SELECT id, name, kind, password_hash, totp_secret, totp_step, disabled_at IS NOT NULL AS disabled,
+    SELECT id, name, kind, must_change_password, password_hash, totp_secret, totp_step,
+           disabled_at IS NOT NULL AS disabled,
            coalesce(locked_until > now(), false) AS locked,
            coalesce(used_at, created_at) < now() - CAST(:unused AS interval) AS unused
     FROM account WHERE name = :name
@@ -42,7 +43,8 @@ _WORKED = text(
     "password_hash = coalesce(:rehashed, password_hash) WHERE id = :id"
 )
 _OF_PROVIDER = text(
-    "SELECT id FROM account WHERE oidc_issuer = :issuer AND oidc_subject = :subject AND disabled_at IS NULL"
+    "SELECT id, name, must_change_password FROM account "
+    "WHERE oidc_issuer = :issuer AND oidc_subject = :subject AND disabled_at IS NULL"
 )
 _STEP = text(
     "UPDATE account SET totp_step = :step WHERE id = :id AND (totp_step IS NULL OR totp_step < :step) "
@@ -50,11 +52,23 @@ _STEP = text(
 )
 _KEEP_PENDING = text("UPDATE credential SET note = :sealed WHERE id = :id")
 _PENDING = text("SELECT note FROM credential WHERE id = :id")
+_SPENT = text("DELETE FROM credential WHERE id = :id")
 _SECRET = text("UPDATE account SET totp_secret = :sealed, totp_step = :step WHERE id = :id")
 
 
 class SignInRefusedError(SignInNeededError):
     """The name or the password is wrong, or the account is locked or closed: nobody is told which."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Person:
+    """Whose account it is that somebody signs in to."""
+
+    id: UUID
+    name: str
+    must_change_password: bool
+    roles: tuple[str, ...]
+    privileged: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +132,20 @@ class SignIn:
         assert row is not None
         rehashed = await self.passwords.hash(password) if self.passwords.outdated(row.password_hash) else None
         async with self._engine.begin() as connection:
-            probe, probe_id = await credentials.issue(
-                connection, row.id, CredentialKind.SECOND, address=address, agent=agent
-            )
-            identity = await credentials.find_identity(connection, probe, CredentialKind.SECOND)
-            assert identity is not None
-            if identity.grants.privileged or row.totp_secret is not None:
+            person = await _person(connection, row)
+            if person.privileged or row.totp_secret is not None:
+                step, step_id = await credentials.issue(
+                    connection, row.id, CredentialKind.SECOND, address=address, agent=agent
+                )
                 enrolment = None
                 if row.totp_secret is None:
                     made = make_secret()
                     sealed = self._sealer.seal(made, _place(row.id)).hex()
-                    await connection.execute(_KEEP_PENDING, {"id": probe_id, "sealed": sealed})
+                    await connection.execute(_KEEP_PENDING, {"id": step_id, "sealed": sealed})
                     enrolment = enrolment_uri(made, row.name)
-                return SecondStep(probe, enrolment)
+                return SecondStep(step, enrolment)
             await connection.execute(_WORKED, {"id": row.id, "rehashed": rehashed})
-            return await self._session(connection, identity, probe_id, address, agent)
+            return await self._session(connection, person, address, agent)
 
     async def by_code(self, secret: str, code: str, address: str, agent: str | None) -> SignedIn:
         """Take the code of an authenticator after the password.
@@ -169,9 +182,10 @@ class SignIn:
                         fresh = taken.first() is not None  # of two who bring one code, one is too late
                     if fresh:
                         await connection.execute(_WORKED, {"id": identity.account_id, "rehashed": None})
-                        return await self._session(
-                            connection, identity, identity.credential_id, address, agent
-                        )
+                        # The secret of the first step must not open a second session.
+                        await connection.execute(_SPENT, {"id": identity.credential_id})
+                        person = await _person(connection, row)
+                        return await self._session(connection, person, address, agent)
         actor = Actor(
             identity.name if identity else "?", identity.account_id if identity else None, (), address
         )
@@ -199,11 +213,8 @@ class SignIn:
         async with self._engine.begin() as connection:
             row = (await connection.execute(_OF_PROVIDER, {"issuer": issuer, "subject": subject})).first()
             if row is not None:
-                probe, probe_id = await credentials.issue(connection, row.id, CredentialKind.SECOND)
-                identity = await credentials.find_identity(connection, probe, CredentialKind.SECOND)
-                if identity is not None:
-                    await connection.execute(_WORKED, {"id": row.id, "rehashed": None})
-                    return await self._session(connection, identity, probe_id, address, agent)
+                await connection.execute(_WORKED, {"id": row.id, "rehashed": None})
+                return await self._session(connection, await _person(connection, row), address, agent)
         await self._refuse(Actor(f"{subject[:64]}", None, (), address), None, "provider")
         raise AssertionError
 
@@ -215,16 +226,14 @@ class SignIn:
             await write(connection, actor, Entry("session.ended", f"account/{identity.name}"))
 
     async def _session(
-        self, connection: AsyncConnection, identity: Identity, spent: UUID, address: str, agent: str | None
+        self, connection: AsyncConnection, person: _Person, address: str, agent: str | None
     ) -> SignedIn:
-        # The secret of the first step must not open a second session.
-        await connection.execute(text("DELETE FROM credential WHERE id = :id"), {"id": spent})
         secret, _ = await credentials.issue(
-            connection, identity.account_id, CredentialKind.SESSION, address=address, agent=agent
+            connection, person.id, CredentialKind.SESSION, address=address, agent=agent
         )
-        actor = Actor(identity.name, identity.account_id, identity.grants.roles, address)
-        await write(connection, actor, Entry("session.begun", f"account/{identity.name}"))
-        return SignedIn(secret, identity.account_id, identity.must_change_password)
+        actor = Actor(person.name, person.id, person.roles, address)
+        await write(connection, actor, Entry("session.begun", f"account/{person.name}"))
+        return SignedIn(secret, person.id, person.must_change_password)
 
     async def _refuse(self, actor: Actor, account_id: UUID | None, what: str) -> None:
         async with self._engine.begin() as connection:
@@ -239,6 +248,11 @@ class SignIn:
             "the name, the password or the code is wrong",
             hint=f"after {MOST_FAILURES} wrong tries an account is closed for {LOCKED_MINUTES} minutes",
         )
+
+
+async def _person(connection: AsyncConnection, row: Row[tuple[Any, ...]]) -> _Person:
+    grants = await credentials.grants_of_account(connection, row.id)
+    return _Person(row.id, row.name, row.must_change_password, grants.roles, grants.privileged)
 
 
 def _place(account_id: UUID) -> str:

@@ -99,10 +99,56 @@ async def test_answer_of_another_browser_or_sign_in_is_refused(staff):
     async with httpx.AsyncClient(base_url=str(browser.base_url)) as another:
         assert (await another.get(path, params={"code": code, "state": state})).status_code == 401
     assert (await browser.get(path, params={"code": code, "state": "forged"})).status_code == 401
-    assert (await browser.get(path, params={"code": code})).status_code == 422
+    assert (await browser.get(path, params={"code": code})).status_code == 401
+    assert (await browser.get(path, params={"code": code, "state": "王"})).status_code == 401
     assert (await browser.get(path, params={"code": code, "state": state})).status_code == 303
     # The code is spent at the provider, whoever brings it again.
     assert (await browser.get(path, params={"code": code, "state": state})).status_code == 401
+
+
+PAGE = {"accept": "text/html,application/xhtml+xml"}
+
+
+async def told(browser: httpx.AsyncClient, **query: str) -> tuple[str, dict[str, list[str]]]:
+    """Bring a browser back to us; return the page it is sent to, and with what."""
+    answer = await browser.get("/api/sign-in/oidc/callback", params=query, headers=PAGE)
+    assert answer.status_code == 303, answer.text
+    parts = urlsplit(answer.headers["location"])
+    return parts.path, parse_qs(parts.query)
+
+
+async def test_browser_is_told_on_the_page_of_sign_in_what_is_wrong(staff, issuer, served):
+    browser, owner = staff
+
+    async def leave() -> dict[str, str]:
+        left = await browser.get("/api/sign-in/oidc", params={"after": "/wall?lang=zh"})
+        back = await asyncio.to_thread(httpx.get, left.headers["location"])
+        query = parse_qs(urlsplit(back.headers["location"]).query)
+        return {name: values[0] for name, values in query.items()}
+
+    back = await leave()
+    no = await told(browser, state=back["state"], error="access_denied", error_description="x")
+    assert no == ("/sign-in", {"problem": ["cancelled"], "next": ["/wall?lang=zh"]})
+    assert await told(browser, **back) == ("/sign-in", {"problem": ["expired"]}), "the cookie is spent"
+    back = await leave()
+    assert (await told(browser, state="another", code=back["code"]))[1]["problem"] == ["expired"]
+    back = await leave()
+    assert (await told(browser, state=back["state"], error="server_error"))[1]["problem"] == ["refused"]
+    await asyncio.to_thread(httpx.post, f"{issuer}/lie/expired")
+    assert (await told(browser, **await leave()))[1]["problem"] == ["refused"]
+    await asyncio.to_thread(httpx.post, f"{issuer}/lie/no")
+    async with owner.begin() as connection:
+        await accounts.unlink(connection, COMMAND_LINE, "zhang.min")
+    assert (await told(browser, **await leave()))[1]["problem"] == ["unknown"]
+    assert (await browser.get("/api/account")).status_code == 401
+    away = f"http://127.0.0.1:{free_tcp_port()}"
+    served.runtime.provider = Provider(away, "gridtwin-test", "secret", served.runtime.sealer)
+    answer = await browser.get("/api/sign-in/oidc?after=/wall", headers=PAGE)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?problem=away&next=%2Fwall")
+    assert (await browser.get("/api/sign-in/oidc")).status_code == 503, "a program is told as a program"
+    served.runtime.provider = None
+    answer = await browser.get("/api/sign-in/oidc", headers=PAGE)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?problem=none")
 
 
 async def test_person_without_an_account_is_refused(staff):

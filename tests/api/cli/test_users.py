@@ -221,3 +221,33 @@ def test_the_record_is_pruned_not_before_its_time_and_that_is_recorded(cli, fres
         rows = connection.execute("SELECT seq, action, actor, detail FROM audit ORDER BY seq").fetchall()
     assert rows[-1][1:] == ("record.pruned", "command line", {"days": 185, "rows": 1})
     assert [row[0] for row in rows] == [2, 3]
+
+
+def test_an_account_is_linked_to_a_person_of_the_provider_and_unlinked(cli, fresh):
+    for name in ("li.na", "wang.wu"):
+        cli("user", "add", name, "--role", "operator")
+    where = ("--issuer", "https://login.example/", "--subject", "person-1")
+    cli("user", "link", "li.na", *where)
+    with pytest.raises(ConflictError, match="another account"):
+        cli("user", "link", "wang.wu", *where)
+    with pytest.raises(InvalidError, match="issuer and a subject"):
+        cli("user", "link", "wang.wu", "--subject", "person-2")
+    with pytest.raises(NotFoundError):
+        cli("user", "link", "nobody", *where)
+    cli("user", "unlink", "li.na")
+    with pytest.raises(NotFoundError):
+        cli("user", "unlink", "li.na")
+    cli("user", "link", "wang.wu", *where)
+    with psycopg.connect(fresh.url.replace("+psycopg", "")) as connection:
+        linked = connection.execute(
+            "SELECT name, oidc_issuer, oidc_subject FROM account WHERE oidc_issuer IS NOT NULL"
+        ).fetchall()
+        acts = connection.execute(
+            "SELECT action, object FROM audit WHERE action LIKE '%linked' ORDER BY seq"
+        ).fetchall()
+    assert linked == [("wang.wu", "https://login.example", "person-1")]
+    assert acts == [
+        ("account.linked", "account/li.na"),
+        ("account.unlinked", "account/li.na"),
+        ("account.linked", "account/wang.wu"),
+    ]

@@ -16,9 +16,21 @@ export interface Account {
   kind: 'person' | 'kiosk' | 'program';
   demo: boolean;
   must_change_password: boolean;
+  /** The account of a grid worker, who has a duty and a track. */
+  is_worker: boolean;
   roles: { role: string; title: Names }[];
   reads: string[];
   acts: string[];
+}
+
+/** One look at the own track. */
+export interface Look {
+  at: string;
+  account: string;
+  roles: Names[];
+  reason: string;
+  /** How far back was looked. */
+  minutes: number | null;
 }
 
 export interface HeldRole {

@@ -27,6 +27,22 @@ export function afterRefusal(step: Step, problem: unknown, nowMs: number): Step 
   return { ...step, error: reason(step.at, status, problem) };
 }
 
+const PROVIDER_PROBLEMS: Record<string, Key> = {
+  unknown: 'providerUnknown',
+  cancelled: 'providerCancelled',
+  expired: 'providerExpired',
+  refused: 'providerRefused',
+  away: 'providerAway',
+  none: 'providerNone',
+};
+
+/** Why signing in by the identity provider came to nothing, as the server says in the address of this page. */
+export function providerProblem(search: string): Key | undefined {
+  const code = new URLSearchParams(search).get('problem');
+  if (code === null) return undefined;
+  return Object.hasOwn(PROVIDER_PROBLEMS, code) ? PROVIDER_PROBLEMS[code] : 'signInFailed';
+}
+
 function reason(at: Step['at'], status: number, problem: unknown): Key {
   if (status === 0) return 'signInNoAnswer';
   if (status === 429) return 'signInTooOften';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ApiError } from '../../src/api/client.ts';
 import type { SignInAnswer } from '../../src/api/access_schema.ts';
-import { afterAnswer, afterRefusal, CODE_WITHIN_MS, passwordRules, secretOf, type Step } from '../../src/state/sign_in.ts';
+import { afterAnswer, afterRefusal, CODE_WITHIN_MS, passwordRules, providerProblem, secretOf, type Step } from '../../src/state/sign_in.ts';
 
 const answer = (part: Partial<SignInAnswer>): SignInAnswer => ({ state: 'signed_in', must_change_password: false, step: null, enrolment: null, ...part });
 const refused = (status: number, detail = '') => new ApiError({ title: '', status, detail });
@@ -10,6 +10,15 @@ describe('the steps of signing in', () => {
   it('is done, or goes on to a new password', () => {
     expect(afterAnswer(answer({}), 0)).toEqual({ at: 'done' });
     expect(afterAnswer(answer({ must_change_password: true }), 0)).toEqual({ at: 'new_password' });
+  });
+
+  it('says why the identity provider let nobody in, each reason in its own words', () => {
+    const codes = ['unknown', 'cancelled', 'expired', 'refused', 'away', 'none'];
+    const said = codes.map((code) => providerProblem(`?problem=${code}&next=%2Fwall`));
+    expect(new Set(said).size).toBe(codes.length);
+    expect(said).not.toContain('signInFailed');
+    expect(providerProblem('?problem=toString')).toBe('signInFailed');
+    expect(providerProblem('?next=%2Fwall')).toBeUndefined();
   });
 
   it('asks for a code, with the authenticator to connect where there is none', () => {
