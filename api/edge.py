@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access.door import Door, is_same_origin
-from api.access.limits import Limits
+from api.access.limits import INGEST, Limits
 from api.access.permissions import IDENTITY_KEY, SENDER_KEY
 from api.access.publishers import PublisherDoor
 from api.errors import database_away, is_unreachable, problem
@@ -20,9 +20,6 @@ from api.tiles import PREFIX, Tile, TileStore
 from twin.access.credentials import Identity
 from twin.access.roles import DataClass
 from twin.errors import InvalidError, NotFoundError, UnavailableError
-
-INGEST: Final = "/ingest/"
-"""Where devices and gateways bring observations; accounts of people mean nothing there."""
 
 _GUARDED: Final = ("/api/", PREFIX, INGEST)
 """Paths behind which there is something to see; pages hold nothing, and say so themselves."""

@@ -122,6 +122,7 @@ def create_app(settings: Settings) -> FastAPI:
                 health=health,
                 feeds=feeds,
                 intake=Intake(twin),
+                publishers=publishers,
                 started_at=datetime.now(UTC),
             )
             for name, work in (

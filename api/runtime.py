@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.access.door import Door
 from api.access.oidc import Provider
+from api.access.publishers import PublisherDoor
 from api.access.reading import RecentReads
 from api.health import HealthReport
 from api.live.hub import Hub
@@ -49,6 +50,7 @@ class Runtime:
     health: HealthReport
     feeds: Mapping[str, Feed]
     intake: Intake
+    publishers: PublisherDoor
     started_at: datetime
 
 

@@ -24,6 +24,9 @@ REQUESTS_PER_MINUTE: Final = 6_000
 A wall that is moved about asks for some tens of tiles a second for moments.
 """
 
+INGEST: Final = "/ingest/"
+"""Where devices and gateways bring observations; accounts of people mean nothing there."""
+
 _UNKNOWN_PER_MINUTE: Final = 600
 _SIGN_IN_PATHS: Final = ("/api/sign-in", "/api/kiosk/enrol", "/api/account/password")
 
@@ -45,6 +48,8 @@ class Limits:
             return self._taken(self._known, "account", str(identity.account_id))
         if sender is not None:
             return self._taken(self._known, "publisher", sender.name)
+        if scope["path"].startswith(INGEST):  # many phones come from one address of a mobile network
+            return self._taken(self._known, "ingest", address_of(scope))
         return self._taken(self._unknown, "address", address_of(scope))
 
     def _taken(self, limit: RateLimitItem, *who: str) -> int | None:

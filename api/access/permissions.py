@@ -9,10 +9,12 @@ from typing import Any, Final
 from fastapi import Depends
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 
 from api.access.caller import Caller
 from api.access.door import address_of
+from ingest.decoders.envelope import Envelope
+from ingest.decoders.osmand import named_in
 from ingest.intake import Sender
 from twin.access.credentials import Identity
 from twin.access.roles import Act, DataClass
@@ -109,6 +111,28 @@ class _SenderCheck(_Check):
                 hint="send the user name and password that “gridtwin device token” or “gateway add” printed",
             )
         return sender
+
+
+class _TrackerCheck(_SenderCheck):
+    """The dependency of routes for apps that send no header: what they call their device is the secret."""
+
+    async def __call__(self, request: Request) -> Sender:  # type: ignore[override]
+        if request.scope.get(SENDER_KEY) is None:
+            content_type = content_type_of(request)
+            named = named_in(Envelope(await request.body(), None, request.query_params, content_type))
+            found = await request.app.state.runtime.publishers.find(named) if named else None
+            request.scope[SENDER_KEY] = found
+        return await super().__call__(request)
+
+
+def needs_tracker() -> Any:
+    """Return the dependency that takes the id of a tracker for its secret, where no header names one."""
+    return Depends(_TrackerCheck(BY_SENDER))
+
+
+def content_type_of(request: Request) -> str:
+    """Return the type of a request's body, in small letters and without parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def needs_sender() -> Any:

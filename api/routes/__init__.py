@@ -29,6 +29,7 @@ from api.routes import (
     stats,
     tiles,
     timeline,
+    trackers,
     trails,
     workers,
 )
@@ -60,4 +61,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     tiles.router,
     manual.router,
     observations.router,
+    trackers.router,
 )

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
-from api.access.permissions import needs_sender
+from api.access.permissions import content_type_of, needs_sender
 from api.runtime import Running
 from ingest.decoders.envelope import Envelope
 from ingest.feeds import Feed
@@ -57,8 +57,7 @@ async def take(running: Running, request: Request, feed: Feed, sender: Sender, u
     UnavailableError
         The database is away; the message may be sent again.
     """
-    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    message = Envelope(await request.body(), uid, request.query_params, content_type)
+    message = Envelope(await request.body(), uid, request.query_params, content_type_of(request))
     receipt = await running.intake.take(feed, message, sender, f"{feed.name} {sender.name}")
     if receipt.told and not receipt.stored and not receipt.duplicate:
         first = receipt.told[0]

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ingest.decoders import mapped, observations
+from ingest.decoders import mapped, observations, osmand, owntracks
 from ingest.decoders.envelope import Envelope
 from ingest.decoders.readings import Readings
 
@@ -18,6 +18,8 @@ FORMATS: Final[Mapping[str, Decode]] = MappingProxyType(
     {
         "device_schema": observations.decode,
         "mapped": mapped.decode,
+        "owntracks": owntracks.decode,
+        "osmand": osmand.decode,
     }
 )
 """Every payload format, by its name in ``data/feeds.toml``."""

@@ -26,6 +26,8 @@ class Envelope:
         As the sender says, lower case, without parameters; "" where it says nothing.
     mapping
         Where the fields lie, for the format ``mapped``.
+    received_us
+        When it came, Unix µs, for formats that may leave the time out.
     """
 
     payload: bytes
@@ -33,3 +35,4 @@ class Envelope:
     parameters: Mapping[str, str] = field(default_factory=lambda: _NOTHING)
     content_type: str = ""
     mapping: object = None
+    received_us: int = 0

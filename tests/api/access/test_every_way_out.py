@@ -71,7 +71,12 @@ POSTED = {
     "/api/accounts/{name}/credential", "/api/alarms/acknowledge", "/api/workers/{id}/reveal",
     "/api/duty/begin", "/api/duty/end", "/api/workers/{id}/duty/end",
 }  # fmt: skip
-BROUGHT = {"/ingest/v1/devices/{uid}/observations", "/ingest/v1/gateways/{name}/observations"}
+BROUGHT = {
+    "/ingest/v1/devices/{uid}/observations",
+    "/ingest/v1/gateways/{name}/observations",
+    "/ingest/v1/owntracks",
+    "/ingest/v1/osmand",
+}
 """Where devices and gateways bring something; nothing of the twin comes out there."""
 TILES = "/tiles/{layers}/{z}/{x}/{y}.mvt"
 QUERIES = {
@@ -94,7 +99,7 @@ def test_every_route_is_in_this_test_and_declares_what_it_asks():
         (method, route.path) for router in ROUTERS for route in router.routes for method in route.methods
     }
     expected = {("GET", path) for path in (*OPEN, *ANYBODY, *ITEMS, *LISTS, *DUTIES, *OF_A_WORKER, TILES)}
-    expected |= {("POST", path) for path in POSTED | BROUGHT}
+    expected |= {("POST", path) for path in POSTED | BROUGHT} | {("GET", "/ingest/v1/osmand")}
     assert {f for f in found if f[0] != "HEAD"} == expected
     for router in ROUTERS:
         for route in router.routes:

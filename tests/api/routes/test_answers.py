@@ -98,7 +98,9 @@ async def test_a_worker_who_went_off_duty_is_near_nothing_and_left_no_trail(serv
     async with asyncio.timeout(5.0):
         while await shown() != (False, 0):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
-    await served.run_sql("UPDATE duty SET ends_at = NULL")
+    await served.run_sql(
+        "INSERT INTO duty (worker_id, starts_at, consent_at) SELECT worker_id, now(), now() FROM duty"
+    )
     await asyncio.sleep(0.5)
     assert await shown() == (False, 0), "nobody is shown before they are seen again"
     await observe(served, "worker-0001", [4.2], 10.0, [104.0606], [30.6602])
