@@ -28,6 +28,7 @@ from twin.errors import (
     SetupError,
     SignInNeededError,
     TooLargeError,
+    TooManyError,
     TwinError,
     UnavailableError,
 )
@@ -43,6 +44,7 @@ STATUS_OF_ERROR: Final[tuple[tuple[type[TwinError], int, str], ...]] = (
     (ConflictError, 409, "conflict"),
     (TooLargeError, 413, "too-large"),
     (InvalidError, 422, "invalid"),
+    (TooManyError, 429, "too-many"),
     (UnavailableError, 503, "unavailable"),
     (SetupError, 500, "setup"),
 )
@@ -76,6 +78,9 @@ COMMON_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
 NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {
     404: {**PROBLEM_CONTENT, "description": "There is no such thing."}
 }
+TOO_MANY: Final[dict[int | str, dict[str, Any]]] = {
+    429: {**PROBLEM_CONTENT, "description": "The account did this too often in the last hour."}
+}
 
 
 def problem(
@@ -105,6 +110,8 @@ def _twin_error(_: Request, error: Exception) -> Response:
     for kind, status, name in STATUS_OF_ERROR:
         if isinstance(error, kind):
             headers = {"Retry-After": "2"} if status == 503 else None
+            if isinstance(error, TooManyError):
+                headers = {"Retry-After": str(error.wait_s)}
             return problem(status, error.what, kind=name, where=error.where, hint=error.hint, headers=headers)
     return problem(500, error.what, kind="internal", where=error.where, hint=error.hint)
 

@@ -20,6 +20,7 @@ from api.access.oidc import Provider
 from api.access.permissions import IDENTITY_KEY, require_declared
 from api.access.publishers import PublisherDoor
 from api.access.reading import RecentReads
+from api.access.retention import expire_persons
 from api.access.watch import watch_sessions
 from api.edge import Edge
 from api.health import HealthReport
@@ -132,6 +133,7 @@ def create_app(settings: Settings) -> FastAPI:
                 ("ingest", ingest.run()),
                 ("publishers", follow(accounts, PUBLISHERS_CHANNEL, publishers.forget)),
                 ("sessions", watch_sessions(accounts, hub)),
+                ("persons", expire_persons(own, settings.persons_days)),
                 ("record", HeadKeeper(reading, settings.secrets_dir, sealer).run()),
             ):
                 parts.push_async_callback(_stop, asyncio.create_task(_watched(name, work), name=name))

@@ -51,6 +51,10 @@ class Settings(BaseSettings):
     """Days after which what trackers of workers observed is deleted."""
     duty_hours: float = Field(default=12.0, gt=0, le=24, allow_inf_nan=False)
     """Hours after which a worker's duty ends by itself, if not sooner."""
+    persons_days: float = Field(default=180.0, gt=0, le=3650, allow_inf_nan=False)
+    """Days after the last case of a person was closed, after which who they are is erased.
+
+    The handling of a case may go to court for six months (行政诉讼法 46)."""
     allowed_hosts: str = ""
     """Further names, parted by commas, a server that listens on this machine only may be called by."""
     oidc_issuer: str = ""

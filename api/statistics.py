@@ -11,7 +11,7 @@ import numpy as np
 
 from api.access.caller import Caller
 from api.counting import Counting
-from api.routes.answers import device_names, finite, moment, state_name
+from api.routes.answers import case_title, device_names, finite, moment, state_name
 from api.rows import Row
 from twin.access.masking import mask_name
 from twin.access.roles import DataClass
@@ -289,7 +289,7 @@ def _case_rows(condition: str) -> Callable[[Caller, int], Awaitable[Listed]]:
         )
         total = found[0]["total"] if found else 0
         for row in found:
-            row["title"] = {"zh": row.pop("zh"), "en": row.pop("en")}
+            row["title"] = case_title(row.pop("zh"), row.pop("en")).model_dump()
             del row["total"]
         return _CASE_COLUMNS, found, total
 

@@ -63,6 +63,14 @@ class TooLargeError(InvalidError):
     """The input is larger than the documented limit."""
 
 
+class TooManyError(TwinError):
+    """Somebody did something more often than is allowed; ``wait_s`` says when to come back."""
+
+    def __init__(self, what: str, *, wait_s: int, where: str = "", hint: str = "") -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.wait_s = wait_s
+
+
 class UnavailableError(TwinError):
     """A part that is needed (database, broker, disk, network) is not there now."""
 

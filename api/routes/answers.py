@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Path
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.rows import Row
-from twin.access.masking import mask_name
+from twin.access.masking import mask_name, mask_text
 from twin.catalog import Catalog, DeviceKind, ObservedProperty
 from twin.live.board import WORKERS
 from twin.states import State
@@ -25,6 +25,14 @@ class Names(BaseModel):
 
     zh: str | None
     en: str | None
+
+
+class RevealRequest(BaseModel):
+    """Why somebody must be known; the reason goes on the record."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = Field(min_length=1, max_length=500, pattern="^[^\\x00]*$")
 
 
 class LimitAnswer(BaseModel):
@@ -79,6 +87,11 @@ def device_names(
     zh = name or f"{row.zh if row else kind} {short}"
     en = name_en or (name if name and name.isascii() else None) or f"{row.en if row else kind} {short}"
     return Names(zh=zh, en=en)
+
+
+def case_title(zh: str | None, en: str | None) -> Names:
+    """Return the title of a case; numbers of persons that somebody wrote into it are masked."""
+    return Names(zh=mask_text(zh), en=mask_text(en))
 
 
 def area_columns(table: str, prefix: str) -> str:

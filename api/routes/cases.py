@@ -1,22 +1,29 @@
-"""List the open cases."""
+"""List cases; who reported one is masked until it is revealed for a reason."""
 
 from __future__ import annotations
 
+import dataclasses
 from datetime import datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import text
 
 from api.access.caller import Caller
-from api.access.permissions import needs, reads
-from api.routes.answers import AreaRef, Names, area_columns, area_ref
+from api.access.permissions import does, needs, reads
+from api.errors import NOT_FOUND, TOO_MANY
+from api.routes.answers import AreaRef, Names, RevealRequest, RowId, area_columns, area_ref, case_title
 from api.rows import Row
-from twin.access.roles import DataClass
+from twin.access import persons
+from twin.access.masking import mask_address, mask_text
+from twin.access.roles import Act, DataClass
+from twin.errors import NotFoundError
 
 router = APIRouter(tags=["cases"])
 
 Reader = Annotated[Caller, needs(reads(DataClass.CASE))]
+Revealer = Annotated[Caller, needs(does(Act.REVEAL_PERSON))]
 
 STAGE_NAMES_ZH: Final = {
     "collected": "信息收集",
@@ -28,10 +35,21 @@ STAGE_NAMES_ZH: Final = {
     "rated": "综合评价",
 }
 DUE_SOON_H: Final = 2
+MOST_OF_A_PHONE: Final = 200
+"""Newest cases that one phone is told to have reported."""
+
+
+class ReporterAnswer(BaseModel):
+    """Who reported a case, masked; null where it was not told."""
+
+    name: str | None
+    phone: str | None
+    identity_number: str | None
+    address: str | None
 
 
 class CaseAnswer(BaseModel):
-    """One case."""
+    """One case; ``reporter`` is null where nobody is behind it, or who it was is erased."""
 
     id: int
     number: str
@@ -49,6 +67,7 @@ class CaseAnswer(BaseModel):
     closed_at: datetime | None
     simulated: bool
     area: AreaRef | None
+    reporter: ReporterAnswer | None
 
 
 class CasesAnswer(BaseModel):
@@ -60,13 +79,20 @@ class CasesAnswer(BaseModel):
     overdue: int
 
 
-_CASES: Final = f"""
+_SELECT: Final = f"""
     SELECT c.id, c.number, c.title, c.title_en, c.category_code AS category, c.stage, c.source, c.priority,
            ST_X(c.geom) AS lon, ST_Y(c.geom) AS lat, c.address, c.opened_at, c.due_at, c.closed_at,
-           c.simulated, {area_columns("a", "area")}
+           c.simulated, {area_columns("a", "area")}, p.id AS reporter_id,
+           {", ".join(f"p.{item}_masked AS reporter_{item}" for item in persons.ITEMS)}
     FROM case_file AS c LEFT JOIN area AS a ON a.id = coalesce(c.responsibility_grid_id, c.unit_grid_id)
+    LEFT JOIN person AS p ON p.id = c.reporter_id"""
+
+_CASES: Final = f"""{_SELECT}
     WHERE (c.closed_at IS NULL) = :open
     ORDER BY c.due_at NULLS LAST, c.priority, c.id LIMIT :limit"""
+
+_SOME_CASES: Final = f"""{_SELECT}
+    WHERE c.id = ANY(:ids) ORDER BY c.opened_at DESC, c.id DESC LIMIT {MOST_OF_A_PHONE}"""
 
 _COUNTS: Final = f"""
     SELECT count(*) AS open,
@@ -89,12 +115,86 @@ async def list_cases(
 
 
 def _case(row: Row) -> CaseAnswer:
+    made = {"title", "stage_zh", "address", "area", "reporter"}
+    reporter = None
+    if row["reporter_id"] is not None:
+        reporter = ReporterAnswer(**{item: row[f"reporter_{item}"] for item in persons.ITEMS})
     return CaseAnswer(
-        **{key: row[key] for key in CaseAnswer.model_fields if key not in {"title", "stage_zh", "area"}},
-        title=Names(zh=row["title"], en=row["title_en"]),
+        **{key: row[key] for key in CaseAnswer.model_fields if key not in made},
+        title=case_title(row["title"], row["title_en"]),
         stage_zh=STAGE_NAMES_ZH[row["stage"]],
+        address=_shown(row["address"]),
         area=area_ref(row, "area"),
+        reporter=reporter,
     )
+
+
+def _shown(address: str | None) -> str | None:
+    # Whoever wrote it may have put the room there, or a number to call.
+    return mask_text(mask_address(address))
+
+
+class PhoneRequest(BaseModel):
+    """A whole phone number."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    phone: str = Field(min_length=1, max_length=40, pattern="^[^\\x00]*$")
+
+
+# In a body: an address is kept in the history of browsers and in the logs of proxies.
+@router.post("/api/cases/by-phone", responses=TOO_MANY)
+async def find_cases_by_phone(caller: Revealer, body: PhoneRequest) -> list[CaseAnswer]:
+    """Return the cases that this phone reported, the newest first; that it was asked is on the record.
+
+    Only the whole number finds them, and only where the caller may reveal persons.
+    """
+    async with caller.transaction() as connection:
+        found = await persons.find_cases(connection, caller.running.sealer, caller.actor, body.phone)
+    return [_case(row) for row in await caller.fetch(_SOME_CASES, ids=found.told())]
+
+
+class CaseRevealAnswer(ReporterAnswer):
+    """Who reported a case, in clear, and the whole address of the case."""
+
+    case_id: int
+    case_address: str | None
+
+
+# The database shows cases where they may be read; here they must lie where persons may be revealed too.
+_REVEAL: Final = text(
+    f"""
+    SELECT c.id, c.address AS case_address, c.reporter_id,
+           {", ".join(f"p.{item}_masked AS {item}" for item in persons.ITEMS)}
+    FROM case_file AS c LEFT JOIN person AS p ON p.id = c.reporter_id
+    WHERE c.id = :id AND c.scope_code <@ (SELECT gt_scope('may_person_reveal'))
+    """
+)
+
+
+@router.post("/api/cases/{id}/reveal", responses={**NOT_FOUND, **TOO_MANY})
+async def reveal_reporter(caller: Revealer, case_id: RowId, body: RevealRequest) -> CaseRevealAnswer:
+    """Return who reported a case, and the room in its address, and put that on the record."""
+    async with caller.transaction() as connection:
+        case = (await connection.execute(_REVEAL, {"id": case_id})).mappings().first()
+        if case is None:
+            raise NotFoundError(f"there is no case {case_id} whose persons you may reveal", where="id")
+        items = [item for item in persons.ITEMS if case[item] is not None]
+        if case["case_address"] != _shown(case["case_address"]):
+            items.append("case_address")
+        if not items:
+            raise NotFoundError(f"nobody is kept who reported case {case_id}", where="id")
+        revealed = await persons.reveal(
+            connection,
+            caller.running.sealer,
+            caller.actor,
+            case["reporter_id"],
+            about=f"case/{case_id}",
+            items=items,
+            reason=body.reason,
+        )
+    person = revealed.told()
+    return CaseRevealAnswer(case_id=case_id, case_address=case["case_address"], **dataclasses.asdict(person))
 
 
 class CasePoint(BaseModel):

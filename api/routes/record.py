@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from api.access.caller import Caller
 from api.access.permissions import needs, reads
+from twin.access.masking import mask_text
 from twin.access.record import Entry, write
 from twin.access.roles import DataClass
 
@@ -59,4 +60,4 @@ async def list_record(
             caller.actor,
             Entry("record.read", "audit", detail={"actor": actor, "object": about, "limit": limit}),
         )
-    return RecordAnswer(entries=[RecordEntry(**row) for row in found])
+    return RecordAnswer(entries=[RecordEntry(**{**row, "reason": mask_text(row["reason"])}) for row in found])

@@ -1,18 +1,23 @@
-"""Open a few simulated cases, so that the list of cases has rows; their workflow is not played."""
+"""Open a few simulated cases with who reported them; their workflow is not played."""
 
 from __future__ import annotations
 
 from sqlalchemy import Connection, text
 
-from ingest.simulate.parameters import Parameters
+from ingest.simulate.parameters import Parameters, WorkerRule
+from ingest.simulate.persons import identity_number_of, phone_of, store_person
 from ingest.simulate.sites import rank
+from ingest.simulate.staff import worker_name
+from twin.access.persons import Person
+from twin.access.sealing import Sealer
+from twin.model.case import REPORTED_SOURCES
 
 _STAGES = ("filed", "dispatched", "handling", "handling", "feedback", "collected")
 _STREET_STAGES = ("dispatched", "handling", "feedback")
 
 _DEVICES = text(
     """
-    SELECT id, uid FROM device
+    SELECT id, uid, address, address_en FROM device
     WHERE simulated AND valid_to IS NULL AND kind = :kind AND responsibility_grid_id IS NOT NULL
     """
 )
@@ -33,10 +38,18 @@ _STORE = text(
       AND c.due_at < now() - interval '24 hours'
     """
 )
+_REPORTED = text(
+    """
+    UPDATE case_file SET reporter_id = :person
+    WHERE number = :number AND simulated AND version = 1 AND closed_at IS NULL AND source = :source
+    """
+)
 _COUNT = text("SELECT count(*) FROM case_file WHERE simulated AND closed_at IS NULL")
 
 
-def site_cases(connection: Connection, parameters: Parameters, seed: int) -> int:
+def site_cases(
+    connection: Connection, sealer: Sealer, parameters: Parameters, seed: int, *, chinese: bool
+) -> int:
     """Open the cases of ``[siting.cases]`` beside devices of their kind and return how many are open.
 
     A case keeps its number; one that nobody touched and that is a day overdue is dated anew, so that a
@@ -72,4 +85,23 @@ def site_cases(connection: Connection, parameters: Parameters, seed: int) -> int
                 "device": device.id,
             },
         )
+        if template.source in REPORTED_SOURCES:
+            home = device.address if chinese else device.address_en
+            reporter = _reporter(parameters.siting.workers, seed, n, home or "", chinese=chinese)
+            person = store_person(connection, sealer, f"case/{number}", reporter)
+            connection.execute(_REPORTED, {"person": person, "number": number, "source": template.source})
     return int(connection.execute(_COUNT).scalar_one())
+
+
+def _reporter(rule: WorkerRule, seed: int, number: int, home: str, *, chinese: bool) -> Person:
+    """Invent who reported a case."""
+    surnames, given = (rule.surnames_zh, rule.given_zh) if chinese else (rule.surnames_en, rule.given_en)
+    # From the end: the first names are those of workers.
+    name, _ = worker_name(rule, seed, len(surnames) * len(given) - 1 - number, chinese=chinese)
+    room = 101 + 100 * (number % 6) + number % 4
+    return Person(
+        name=name,
+        phone=phone_of(number),
+        identity_number=identity_number_of(number) if number % 2 else None,
+        address=f"{home}{1 + number % 3}单元{room}室" if chinese else f"{home}, Apt. {room}",
+    )

@@ -18,6 +18,7 @@ from ingest.simulate.placements import PLACEMENTS
 from ingest.simulate.register import DeviceRow, ensure_dataset, speak_for_cameras, store_devices
 from ingest.simulate.sites import Site
 from ingest.simulate.staff import site_workers
+from twin.access.sealing import Sealer
 from twin.catalog import Catalog, load_catalog
 from twin.errors import InvalidError
 from twin.sight import update_sight
@@ -57,6 +58,7 @@ class SitingSummary:
 
 def site_devices(
     connection: Connection,
+    sealer: Sealer,
     *,
     total: int | None = None,
     seed: int = DEFAULT_SEED,
@@ -70,6 +72,8 @@ def site_devices(
 
     Parameters
     ----------
+    sealer
+        Seals the made-up phones of workers and who reported a case, as of real ones.
     total
         How many devices (workers come on top); None follows from the size of the city.
     seed
@@ -98,7 +102,7 @@ def site_devices(
     dataset_id = ensure_dataset(connection)
     people = site_workers(connection, city, parameters, seed)
     counts = store_devices(connection, dataset_id, rows + people.trackers)
-    people.link(connection)
+    people.link(connection, sealer)
     # Nobody else reports for them in a demonstration; with no simulated device there is none.
     speak_for_cameras(connection, speak=wanted > 0)
     summary.by_kind = {kind: len(sites) for kind, sites in plan.items()}
@@ -111,7 +115,7 @@ def site_devices(
         counts.closed,
     )
     summary.outside_every_grid = counts.outside_every_grid
-    summary.cases = site_cases(connection, parameters, seed)
+    summary.cases = site_cases(connection, sealer, parameters, seed, chinese=city.chinese)
     if summary.by_kind.get("camera"):
         update_sight(connection)
     if summary.sited < wanted:

@@ -12,8 +12,11 @@ from sqlalchemy import Connection, text
 from ingest.simulate.city import City
 from ingest.simulate.footpaths import build_footpaths
 from ingest.simulate.parameters import Parameters, WorkerRule
+from ingest.simulate.persons import phone_of, store_person
 from ingest.simulate.register import DeviceRow
 from ingest.simulate.sites import rank
+from twin.access.persons import Person
+from twin.access.sealing import Sealer
 
 TRACKER_HEIGHT_M = 1.5
 """Height above ground of a phone on a belt or in a hand."""
@@ -37,14 +40,15 @@ _ORGANISATION = text(
 )
 _WORKER = text(
     """
-    INSERT INTO worker (code, name, name_en, role, organisation_id, responsibility_grid_id, device_id, skills,
-                        on_duty, simulated, base_point)
-    SELECT :code, :name, :name_en, :role, :organisation, :grid, d.id, :skills ::jsonb, true, true, d.geom
+    INSERT INTO worker (code, name, name_en, role, organisation_id, responsibility_grid_id, device_id,
+                        person_id, skills, on_duty, simulated, base_point)
+    SELECT :code, :name, :name_en, :role, :organisation, :grid, d.id, :person, :skills ::jsonb, true, true,
+           d.geom
     FROM device d WHERE d.uid = :uid
     ON CONFLICT (code) DO UPDATE SET name = excluded.name, name_en = excluded.name_en, role = excluded.role,
         organisation_id = excluded.organisation_id, responsibility_grid_id = excluded.responsibility_grid_id,
-        device_id = excluded.device_id, skills = excluded.skills, on_duty = true,
-        base_point = excluded.base_point
+        device_id = excluded.device_id, person_id = excluded.person_id, skills = excluded.skills,
+        on_duty = true, base_point = excluded.base_point
     """
 )
 # Whoever is invented is on duty day and night, and so is their consent.
@@ -79,14 +83,17 @@ class Staff:
     trackers: list[DeviceRow] = field(default_factory=list)
     workers: list[dict[str, Any]] = field(default_factory=list)
 
-    def link(self, connection: Connection) -> None:
-        """Store the workers; their trackers must be in table ``device`` by now."""
+    def link(self, connection: Connection, sealer: Sealer) -> None:
+        """Store the workers and their phones; their trackers must be in table ``device`` by now."""
         # First free the trackers: a tracker may change hands, and one tracker has one worker.
         codes = {"codes": [w["code"] for w in self.workers]}
         connection.execute(_END_DUTY, codes)
         connection.execute(_DISMISS, codes)
-        for worker in self.workers:
-            connection.execute(_WORKER, worker)
+        for number, worker in enumerate(self.workers):
+            # From the end: the first numbers are those of who reports.
+            phone = Person(phone=phone_of(-1 - number))
+            person = store_person(connection, sealer, f"worker/{worker['code']}", phone)
+            connection.execute(_WORKER, {**worker, "person": person})
         connection.execute(_DUTY, codes)
 
 

@@ -41,6 +41,8 @@ def inside(code: int, area: str, level: str) -> bool:
 def data_class(table: str, kind: str) -> str:
     if table in ("device", "device_state", "observation", "feature_history") and kind == "worker":
         return "worker"
+    if table == "person":
+        return kind
     if table == "journal":
         return kind.split(".", maxsplit=1)[0]
     return {"alarm": "alarm", "case_file": "case", "worker": "worker"}.get(table, "place")

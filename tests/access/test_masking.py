@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from twin.access.masking import mask_address, mask_identity_number, mask_name, mask_phone
+from twin.access.masking import mask_address, mask_identity_number, mask_name, mask_phone, mask_text
 
 
 @pytest.mark.parametrize(
@@ -77,3 +77,46 @@ def test_an_identity_number_hides_the_day_of_birth(number, masked) -> None:
 )
 def test_an_address_keeps_the_house_and_leaves_out_the_room(address, masked) -> None:
     assert mask_address(address) == masked
+
+
+@pytest.mark.parametrize(
+    ("written", "masked"),
+    [
+        ("漏水，请回电13812341234", "漏水，请回电138****1234"),
+        ("来电 138-1234-1234（女士）", "来电 138****1234（女士）"),
+        ("call +86 138 1234 1234 back", "call 138****1234 back"),
+        ("电话:008613812341234。", "电话:138****1234。"),
+        ("两个号码13812341234、15900001111", "两个号码138****1234、159****1111"),
+        ("身份证51010419900101123X", "身份证510***********123X"),
+        ("证件 510104196001011234 老人", "证件 510***********1234 老人"),
+        ("a child: 990000202001010003", "a child: 990***********0003"),
+        (None, None),
+        ("", ""),
+    ],
+)
+def test_numbers_of_persons_in_a_free_text_are_masked(written, masked) -> None:
+    assert mask_text(written) == masked
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "SIM-0001",
+        "见案件 CD202611220001381",
+        "见案件 2026112200013812341234",
+        "案件 510104202611220001",
+        "案件 510104202601010002",
+        "网格 510104021001013",
+        "编号 sim-door-13812341234",
+        "设备 51010413812341234567",
+        "C_13812341234",
+        "部件 5101040103012345",
+        "12345",
+        "028-86665555",
+        "金额 12812341234 元",
+        "身份证 510104186001011234",
+        "日期 510104199013011234",
+    ],
+)
+def test_other_numbers_in_a_free_text_stay(written) -> None:
+    assert mask_text(written) == written

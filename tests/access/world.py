@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from uuid import UUID, uuid4
 
 import psycopg
+
+from twin.access.persons import COLUMNS, Person, sealed_row
+from twin.access.sealing import Sealer
 
 LON, LAT, STEP = 104.0, 30.0, 0.001
 SIBLINGS = (1, 2, 3)
 LEVELS = ("city", "district", "street", "community", "responsibility_grid")
 MOMENT = datetime.now(UTC)
+KEY = b"k" * 32
+"""Seals the persons of the world."""
+
+ROOM = "7 栋 2 单元 1501 室"
 
 
 @dataclass
@@ -25,6 +33,22 @@ class World:
     def put(self, table: str, key: object, code: int, kind: str = "") -> None:
         self.rows.setdefault(table, {})[key] = code
         self.kinds.setdefault(table, {})[key] = kind
+
+
+def phone_of(code: str, kind: str) -> str:
+    """A number for the reporter of a case and for the worker of each grid."""
+    number = [grid for grid, *_rest in grids()].index(code)
+    return f"154{1 if kind == 'case' else 2}000{number:04d}"
+
+
+def identity_number_of(code: str) -> str:
+    """18 signs with a day of birth; the check sign is not looked at for somebody as old as that."""
+    return f"99000019600101{[grid for grid, *_rest in grids()].index(code):04d}"
+
+
+def secrets_of(code: str) -> list[str]:
+    """What no answer may hold of the persons of a grid."""
+    return [phone_of(code, "case"), phone_of(code, "worker"), identity_number_of(code), f"报案人{code}"]
 
 
 def grids() -> list[tuple[str, int, int, int, int]]:
@@ -106,6 +130,14 @@ def _areas(connection: psycopg.Connection, world: World) -> None:
         unit = f"{code[:12]}{500 + int(code[12:]):03d}"
         key = _area(connection, dataset, "unit_grid", unit, box(number, number), centre(number))
         world.put("area", key, int(code), "unit_grid")
+
+
+def _person(connection: psycopg.Connection, person: Person) -> UUID:
+    row = sealed_row(Sealer(KEY), uuid4(), person, simulated=True)
+    columns, values = ", ".join(COLUMNS), ", ".join(f"%({column})s" for column in COLUMNS)
+    connection.execute(f"INSERT INTO person ({columns}) VALUES ({values})", row)
+    made: UUID = row["id"]
+    return made
 
 
 def _area(connection: psycopg.Connection, dataset: int, level: str, code: str, geom: str, label: str) -> int:
@@ -197,11 +229,13 @@ def _things(connection: psycopg.Connection, world: World, code: str, number: int
         )
         world.put("observation", devices[kind], scope, kind)
     grid = _one(connection, "SELECT id FROM area WHERE code = %s AND level = 'responsibility_grid'", code)
+    called = _person(connection, Person(phone=phone_of(code, "worker")))
+    world.put("person", called, scope, "worker")
     worker = _one(
         connection,
-        "INSERT INTO worker (code, name, responsibility_grid_id, device_id) VALUES (%s, %s, %s, %s) "
-        "RETURNING id",
-        code, f"工作 {code}", grid, devices["worker"],
+        "INSERT INTO worker (code, name, responsibility_grid_id, device_id, person_id) "
+        "VALUES (%s, %s, %s, %s, %s) RETURNING id",
+        code, f"工作 {code}", grid, devices["worker"], called,
     )  # fmt: skip
     duty = _one(
         connection,
@@ -218,11 +252,14 @@ def _things(connection: psycopg.Connection, world: World, code: str, number: int
         devices["water_level"], MOMENT, MOMENT,
     )  # fmt: skip
     world.put("alarm", alarm, scope)
+    phone, identity_number = phone_of(code, "case"), identity_number_of(code)
+    reporter = _person(connection, Person(f"报案人{code}", phone, identity_number, f"{code} 号 {ROOM}"))
+    world.put("person", reporter, scope, "case")
     case = _one(
         connection,
-        f"INSERT INTO case_file (number, title, category_code, source, geom) "
-        f"VALUES (%s, '测试', '01101', 'sensor', {point}) RETURNING id",
-        f"C-{code}", at,
+        f"INSERT INTO case_file (number, title, category_code, source, geom, address, reporter_id) "
+        f"VALUES (%s, %s, '01101', 'hotline', {point}, %s, %s) RETURNING id",
+        f"C-{code}", f"漏水，来电 {phone}，证件 {identity_number}", at, f"{code} 号 {ROOM}", reporter,
     )  # fmt: skip
     world.put("case_file", case, scope)
     for kind in ("alarm.raised", "case.filed"):

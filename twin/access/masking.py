@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Final
 
 HIDDEN: Final = "*"
@@ -22,6 +23,19 @@ _ROOM: Final = re.compile(
     r"|(?:\b(?:room|rm|apt|apartment|flat|suite)\b\.?|#)\s*[0-9A-Za-z-]+).*$",
     re.IGNORECASE | re.DOTALL,
 )
+
+# Neither may be a part of a longer number, code or name: those are cases and devices.
+_MOBILE: Final = re.compile(
+    r"(?<![0-9A-Za-z_])(?<![0-9A-Za-z]-)(?:(?:\+|00)?86[ -]?)?"
+    r"(1[3-9][0-9])([ -]?)[0-9]{4}\2([0-9]{4})(?![0-9A-Za-z_])"
+)
+_IDENTITY: Final = re.compile(
+    r"(?<![0-9A-Za-z_-])([1-9][0-9]{5})([0-9]{8})([0-9]{3}[0-9Xx])(?![0-9A-Za-z_-])"
+)
+_WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
+_CHECK_SIGNS: Final = "10X98765432"
+_LEAST_YEARS: Final = 12
+_MOST_YEARS: Final = 130
 
 
 def mask_name(name: str | None) -> str | None:
@@ -48,6 +62,37 @@ def mask_identity_number(number: str | None) -> str | None:
 def mask_address(address: str | None) -> str | None:
     """Leave out the room: 陕西街 1 号 3 栋 2 单元 1501 室 becomes 陕西街 1 号 3 栋 2 单元."""
     return None if address is None else _ROOM.sub("", address).rstrip(" ,，、-")
+
+
+def mask_text(free: str | None) -> str | None:
+    """Mask the mobile and identity numbers that somebody wrote into a free text; other numbers stay.
+
+    18 digits are an identity number where they hold a day of birth and either the check sign is right
+    (GB 11643) or the year is that of nobody younger than twelve: numbers of cases hold recent days.
+    """
+    if free is None:
+        return None
+    return _IDENTITY.sub(_mask_if_identity, _MOBILE.sub(rf"\1{HIDDEN * 4}\3", free))
+
+
+def check_sign(digits: str) -> str:
+    """Return the last sign of an identity number by its first 17 digits (GB 11643, ISO 7064 mod 11-2)."""
+    total = sum(int(digit) * weight for digit, weight in zip(digits, _WEIGHTS, strict=True))
+    return _CHECK_SIGNS[total % 11]
+
+
+def _mask_if_identity(found: re.Match[str]) -> str:
+    number = found.group(0)
+    try:
+        born = datetime.strptime(found.group(2), "%Y%m%d").replace(tzinfo=UTC)
+    except ValueError:
+        return number
+    now = datetime.now(UTC)
+    right = check_sign(number[:17]) == number[17].upper()
+    old = born.year <= now.year - _LEAST_YEARS
+    if now.year - born.year > _MOST_YEARS or born > now or not (right or old):
+        return number
+    return mask_identity_number(number) or number
 
 
 def _keep_ends(value: str, ends: tuple[int, int], least: int) -> str:

@@ -48,6 +48,16 @@ class Actor:
     address: str = ""
 
 
+def of_actor(actor: Actor) -> dict[str, Any]:
+    """Return an actor as the parameters that the functions of the record take."""
+    return {
+        "actor": actor.name,
+        "account_id": actor.account_id,
+        "roles": " ".join(actor.roles),
+        "address": actor.address,
+    }
+
+
 COMMAND_LINE: Final = Actor("command line")
 """Whoever may start programs on the server itself."""
 
@@ -75,10 +85,7 @@ async def write(connection: AsyncConnection, actor: Actor, entry: Entry) -> int:
     row = await connection.execute(
         _APPEND,
         {
-            "actor": actor.name,
-            "account_id": actor.account_id,
-            "roles": " ".join(actor.roles),
-            "address": actor.address,
+            **of_actor(actor),
             "action": entry.action,
             "object": entry.object,
             "result": entry.result,

@@ -10,6 +10,7 @@ from twin.model.dataset import Dataset, FeatureHistory, ImportReject, ImportRun
 from twin.model.device import Device, DeviceState
 from twin.model.ground import GroundCover, Road
 from twin.model.observation import Observation, Quarantine
+from twin.model.person import Person
 from twin.model.place import Component, ServicePoint
 from twin.model.publisher import Publisher, PublisherSecret
 from twin.model.worker import Duty, Organisation, Worker
@@ -51,6 +52,7 @@ __all__ = [
     "Observation",
     "Organisation",
     "PasswordHistory",
+    "Person",
     "Publisher",
     "PublisherSecret",
     "Quarantine",

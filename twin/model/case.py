@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index, Integer, SmallInteger, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -13,11 +14,17 @@ from twin.model.base import Base, Key, Now, Scoped, geometry, spatial_index
 STAGES = ("collected", "filed", "dispatched", "handling", "feedback", "checking", "rated")
 """信息收集, 案卷建立, 任务派遣, 任务处理, 处理反馈, 核查结案, 综合评价."""
 
+REPORTED_SOURCES = ("resident", "hotline")
+"""Sources behind which a person stands who can be called back."""
+
 SOURCES = ("sensor", "patrol", "camera", "resident", "hotline", "superior", "department")
 
 
 class Case(Base, Scoped):
-    """A case (案件). Its workflow is not in this build; the table and its invariants are."""
+    """A case (案件). Its workflow is not in this build; the table and its invariants are.
+
+    ``reporter_id`` is empty again once the person was erased; the case stays.
+    """
 
     __tablename__ = "case_file"
 
@@ -34,6 +41,7 @@ class Case(Base, Scoped):
     unit_grid_id: Mapped[int | None] = mapped_column(ForeignKey("area.id"), index=True)
     responsibility_grid_id: Mapped[int | None] = mapped_column(ForeignKey("area.id"), index=True)
     worker_id: Mapped[int | None] = mapped_column(ForeignKey("worker.id"), index=True)
+    reporter_id: Mapped[UUID | None] = mapped_column(ForeignKey("person.id", ondelete="SET NULL"), index=True)
     opened_at: Mapped[Now]
     due_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
@@ -43,6 +51,7 @@ class Case(Base, Scoped):
     __table_args__ = (
         CheckConstraint(f"stage IN {STAGES}", name="stage"),
         CheckConstraint(f"source IN {SOURCES}", name="source"),
+        CheckConstraint(f"reporter_id IS NULL OR source IN {REPORTED_SOURCES}", name="reporter"),
         CheckConstraint("priority BETWEEN 1 AND 4", name="priority"),
         CheckConstraint("category_code ~ '^[0-9]{5}$'", name="category_code"),
         CheckConstraint("closed_at IS NULL OR closed_at >= opened_at", name="closed_after_opened"),

@@ -38,7 +38,8 @@ class Worker(Base, Scoped):
 
     ``on_duty`` follows from the table ``duty``, which is what decides. ``device_since`` is set by the
     database when the tracker changes hands: what it observed before is another's track. It is empty for who
-    carried their tracker before this was noted.
+    carried their tracker before this was noted. The name is in clear, and masked in every answer; the phone is
+    sealed in the row of ``person_id``.
     """
 
     __tablename__ = "worker"
@@ -52,6 +53,7 @@ class Worker(Base, Scoped):
     responsibility_grid_id: Mapped[int | None] = mapped_column(ForeignKey("area.id"), index=True)
     device_id: Mapped[int | None] = mapped_column(Integer, ForeignKey("device.id"), unique=True)
     device_since: Mapped[datetime | None]
+    person_id: Mapped[UUID | None] = mapped_column(ForeignKey("person.id", ondelete="SET NULL"), index=True)
     skills: Mapped[list[str] | None]
     on_duty: Mapped[bool] = mapped_column(server_default=text("false"))
     simulated: Mapped[bool] = mapped_column(server_default=text("false"))

@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from twin.access.masking import mask_text
+
 CHANNEL = "journal"
 """PostgreSQL notification channel; the payload is the newest number."""
 
@@ -55,6 +57,20 @@ class Event:
     at: datetime | None = None
 
 
+def _told(event: Event) -> str:
+    """Return the data as JSON; what is told of a case goes out to many, without the numbers of persons."""
+    data = _masked(event.data) if event.kind.startswith("case.") else event.data
+    return json.dumps(data, ensure_ascii=False, allow_nan=False)
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return mask_text(value)
+    if isinstance(value, dict):
+        return {key: _masked(inner) for key, inner in value.items()}
+    return [_masked(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
 async def append(conn: AsyncConnection, events: Sequence[Event]) -> int:
     """Append events in the caller's transaction; return the number of the last one.
 
@@ -71,7 +87,7 @@ async def append(conn: AsyncConnection, events: Sequence[Event]) -> int:
             "subjects": [e.subject for e in events],
             "area_codes": [e.area_code for e in events],
             "actors": [e.actor for e in events],
-            "data": [json.dumps(e.data, ensure_ascii=False, allow_nan=False) for e in events],
+            "data": [_told(e) for e in events],
         },
     )
     return int(row.scalar_one())

@@ -63,7 +63,9 @@ READS: Final[dict[str, str]] = {
     "import_reject": _SYSTEM,
     "audit": "(SELECT NOT isempty(gt_scope('audit')))",
 }
-"""Which rows of a table a request reads, by table. A table that is not here is closed to requests."""
+"""Which rows of a table a request reads, by table, of the tables of that time; later ones bring their own.
+
+A table without a policy is closed to requests."""
 
 WRITES: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
     "alarm": (("UPDATE", "UPDATE (acknowledged_at, acknowledged_by)", _MAY.format("alarm_acknowledge")),),

@@ -21,7 +21,7 @@ from api.access.permissions import permission_of
 from api.live.frames import BlockKind, decode_frame
 from api.routes import ROUTERS
 from tests.access import oracle
-from tests.access.world import LAT, LEVELS, LON, STEP, World, make
+from tests.access.world import LAT, LEVELS, LON, ROOM, STEP, World, grids, make, phone_of, secrets_of
 from tests.api.conftest import serving
 from twin.access.credentials import CredentialKind
 
@@ -70,6 +70,7 @@ POSTED = {
     "/api/accounts/{name}/roles", "/api/accounts/roles/{id}/withdraw", "/api/accounts/{name}/password",
     "/api/accounts/{name}/credential", "/api/alarms/acknowledge", "/api/workers/{id}/reveal",
     "/api/duty/begin", "/api/duty/end", "/api/workers/{id}/duty/end",
+    "/api/cases/{id}/reveal", "/api/cases/by-phone",
 }  # fmt: skip
 BROUGHT = {
     "/ingest/v1/devices/{uid}/observations",
@@ -79,8 +80,19 @@ BROUGHT = {
 }
 """Where devices and gateways bring something; nothing of the twin comes out there."""
 TILES = "/tiles/{layers}/{z}/{x}/{y}.mvt"
+PERSONS = re.compile("|".join(secret for code, *_rest in grids() for secret in secrets_of(code)) + "|" + ROOM)
+"""Names, phones, identity numbers and rooms of all persons of the world: none may come out anywhere."""
+
 QUERIES = {
-    "/api/search": ["?q=water", "?q=510103003003", "?q=C-5101", "?q=工作", "?q=号"],
+    "/api/search": [
+        "?q=water",
+        "?q=510103003003",
+        "?q=C-5101",
+        "?q=工作",
+        "?q=号",
+        "?q=报案人",
+        f"?q={phone_of(grids()[0][0], 'case')}",
+    ],
     "/api/groups/{name}/list": ["water"],
     "/api/stats/{key}/list": [
         "online_devices",
@@ -150,6 +162,8 @@ class Asker:
             for code in sorted(set(CODE.findall(answer.text))):
                 if not may_come_out(self.world, code, self.area, self.level):
                     self.wrong.append(f"{path} tells of {code}")
+        for person in PERSONS.findall(answer.text):
+            self.wrong.append(f"{path} tells of the person {person}")
         return answer
 
     def expect(self, path: str, got: object, wanted: object) -> None:
@@ -224,6 +238,8 @@ class Asker:
                 for code in sorted(set(CODE.findall(text))):
                     if "place" not in self.reads or not may_come_out(self.world, code, self.area, self.level):
                         self.wrong.append(f"tile {layers} {z}/{x}/{y} tells of {code}")
+                if PERSONS.search(answer.content.decode("utf-8", "replace")):
+                    self.wrong.append(f"tile {layers} {z}/{x}/{y} tells of a person")
 
 
 def tile_of(lon: float, lat: float, z: int) -> tuple[int, int]:
@@ -258,6 +274,7 @@ async def test_live_rooms_and_journal_tell_nothing_of_another_area(made, tmp_pat
             assert counted == len(seen), (role, area, level)
             for code in set(CODE.findall(texts)):
                 assert may_come_out(world, code, area, level), (role, area, level, code)
+            assert not PERSONS.search(texts), (role, area, level)
 
 
 async def look(url: str, token: str) -> tuple[set[int], str, int]:

@@ -23,10 +23,12 @@ from ingest.simulate.run import SimulateOptions, SimulateReport, run
 from ingest.simulate.siting import site_devices
 from ingest.transports.admission import Admission
 from ingest.transports.broker import Broker
+from twin.access.sealing import Sealer
 from twin.catalog import Catalog
 from twin.errors import InvalidError, NotFoundError, UnavailableError
 
 Messages = list[tuple[str, bytes, bool]]
+SEALER = Sealer(b"k" * 32)
 
 
 @asynccontextmanager
@@ -79,7 +81,7 @@ async def test_all_devices_speak_the_public_schema_within_their_physical_range(
     town: Engine, broker: Broker, catalog: Catalog, city: City, quick: Path
 ) -> None:
     with town.begin() as connection:
-        summary = site_devices(connection, total=500, seed=7)
+        summary = site_devices(connection, SEALER, total=500, seed=7)
         kinds = {r.uid: r.kind for r in connection.execute(text("SELECT uid, kind FROM device"))}
     reports: list[SimulateReport] = []
     async with listening(broker, "ear-1") as heard:
@@ -127,7 +129,7 @@ async def test_all_devices_speak_the_public_schema_within_their_physical_range(
 @pytest.mark.usefixtures("admitting")
 async def test_single_devices_say_when_they_come_and_go(town: Engine, broker: Broker, quick: Path) -> None:
     with town.begin() as connection:
-        site_devices(connection, total=200, seed=7)
+        site_devices(connection, SEALER, total=200, seed=7)
     async with listening(broker, "ear-2") as heard:
         heard.clear()
         await run(options(town, broker, duration_s=2.5, parameters_file=quick))
@@ -146,7 +148,7 @@ async def test_single_devices_say_when_they_come_and_go(town: Engine, broker: Br
 @pytest.mark.usefixtures("admitting")
 async def test_the_simulator_gives_signs_of_life_and_says_goodbye(town: Engine, broker: Broker) -> None:
     with town.begin() as connection:
-        site_devices(connection, total=200, seed=7)
+        site_devices(connection, SEALER, total=200, seed=7)
     async with listening(broker, "ear-heart") as heard:
         await run(options(town, broker, duration_s=7.0))
         await asyncio.sleep(0.3)
@@ -175,7 +177,7 @@ async def test_a_stopped_process_says_farewell_and_a_killed_one_has_its_last_wil
     town: Engine, broker: Broker, quick: Path, how: signal.Signals
 ) -> None:
     with town.begin() as connection:
-        site_devices(connection, total=100, seed=7)
+        site_devices(connection, SEALER, total=100, seed=7)
     url = town.url.render_as_string(hide_password=False)
     arguments = [url, broker.host, str(broker.port), broker.username, broker.password, str(quick)]
     arguments.append(str(broker.data_dir / f"{town.url.database}.json"))
@@ -212,7 +214,7 @@ async def test_a_stopped_process_says_farewell_and_a_killed_one_has_its_last_wil
 @pytest.mark.postgis
 async def test_it_outlives_the_broker_and_loses_nothing(town: Engine, server_dir: Path, quick: Path) -> None:
     with town.begin() as connection:
-        site_devices(connection, total=300, seed=7)
+        site_devices(connection, SEALER, total=300, seed=7)
     reports: list[SimulateReport] = []
     stop = asyncio.Event()
     broker = Broker(server_dir / "broker-outage", port=0)
@@ -243,7 +245,7 @@ async def test_it_outlives_the_broker_and_loses_nothing(town: Engine, server_dir
 @pytest.mark.broker
 async def test_a_wrong_password_ends_it_with_words(town: Engine, broker: Broker) -> None:
     with town.begin() as connection:
-        site_devices(connection, total=50, seed=7)
+        site_devices(connection, SEALER, total=50, seed=7)
     # Nothing tells this broker of the accounts: to it the passwords are wrong.
     with pytest.raises(UnavailableError, match="refuses"):
         await asyncio.wait_for(run(options(town, broker, duration_s=15.0)), 20.0)
@@ -269,7 +271,7 @@ async def test_a_silly_rate_is_refused(town: Engine, broker: Broker, rate: float
 @pytest.mark.usefixtures("admitting")
 async def test_the_rate_is_what_was_asked_for(town: Engine, broker: Broker, parameters: Parameters) -> None:
     with town.begin() as connection:
-        site_devices(connection, total=1000, seed=7)
+        site_devices(connection, SEALER, total=1000, seed=7)
     reports: list[SimulateReport] = []
     seconds = 12.0
     await run(options(town, broker, rate=1500.0, duration_s=seconds, on_report=reports.append))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import re
 
 import numpy as np
 import pytest
@@ -14,11 +15,13 @@ from ingest.simulate.city import City
 from ingest.simulate.parameters import Parameters
 from ingest.simulate.sites import Site
 from ingest.simulate.siting import default_total, device_uid, plan_devices, share_out, site_devices
+from twin.access.sealing import Sealer
 from twin.catalog import Catalog
 from twin.errors import InvalidError, NotFoundError
 from twin.store.engine import create_engine
 
 Plan = dict[str, list[Site]]
+SEALER = Sealer(b"k" * 32)
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +190,7 @@ def test_sharing_out_adds_up_and_respects_room(
 @pytest.mark.postgis
 def test_siting_twice_changes_nothing_and_links_everything(town: Engine, parameters: Parameters) -> None:
     with town.begin() as connection:
-        first = site_devices(connection, total=600, seed=7)
+        first = site_devices(connection, SEALER, total=600, seed=7)
     assert first.sited == 600
     assert first.inserted == first.sited + first.workers
     assert first.workers == 8
@@ -197,7 +200,7 @@ def test_siting_twice_changes_nothing_and_links_everything(town: Engine, paramet
     assert first.outside_every_grid == 0
     with town.begin() as connection:
         before = connection.execute(text("SELECT max(id), count(*) FROM feature_history")).one()
-        second = site_devices(connection, total=600, seed=7)
+        second = site_devices(connection, SEALER, total=600, seed=7)
         after = connection.execute(text("SELECT max(id), count(*) FROM feature_history")).one()
     assert not second.changed
     assert second.unchanged == 608
@@ -236,20 +239,36 @@ def test_siting_twice_changes_nothing_and_links_everything(town: Engine, paramet
         ).all()
         assert len(cases) == first.cases
         assert all(c.simulated and c.ok and c.title.endswith("（模拟）") for c in cases)
+        # The second siting sealed them anew, in the same rows.
+        persons = connection.execute(
+            text(
+                "SELECT p.*, c.source, w.code FROM person p LEFT JOIN case_file c ON c.reporter_id = p.id"
+                " LEFT JOIN worker w ON w.person_id = p.id"
+            )
+        ).all()
+        reported = [p for p in persons if p.source]
+        assert {p.source for p in reported} == {"resident", "hotline"}
+        assert all(p.name_sealed and p.phone_sealed and p.address_sealed for p in reported)
+        assert any(p.identity_number_sealed for p in reported)
+        assert len(persons) == len(reported) + 8
+        assert all(p.simulated and p.phone_masked.startswith("154****") for p in persons)
+        assert len({p.phone_index for p in persons}) == len(persons)
+        open_phones = [SEALER.open(p.phone_sealed, f"person.phone/{p.id}") for p in persons]
+        assert all(re.fullmatch("1540000[0-9]{4}", phone) for phone in open_phones)
 
 
 @pytest.mark.postgis
 def test_fewer_devices_close_the_others_and_more_open_them_again(town: Engine) -> None:
     count = text("SELECT count(*) FROM device WHERE valid_to IS NULL AND kind <> 'worker'")
     with town.begin() as connection:
-        site_devices(connection, total=400, seed=7)
+        site_devices(connection, SEALER, total=400, seed=7)
         uids = set(connection.execute(text("SELECT uid FROM device")).scalars())
     with town.begin() as connection:
-        less = site_devices(connection, total=150, seed=7)
+        less = site_devices(connection, SEALER, total=150, seed=7)
         assert less.closed == 400 - 150
         assert connection.execute(count).scalar_one() == 150
     with town.begin() as connection:
-        site_devices(connection, total=400, seed=7)
+        site_devices(connection, SEALER, total=400, seed=7)
         assert connection.execute(count).scalar_one() == 400
         assert set(connection.execute(text("SELECT uid FROM device")).scalars()) == uids, (
             "none was made twice"
@@ -260,7 +279,7 @@ def test_fewer_devices_close_the_others_and_more_open_them_again(town: Engine) -
 def test_an_empty_database_is_told_to_import_first(database: object) -> None:
     engine = create_engine(database.fresh().url)  # type: ignore[attr-defined]
     with engine.begin() as connection, pytest.raises(NotFoundError, match="no city"):
-        site_devices(connection)
+        site_devices(connection, SEALER)
     engine.dispose()
 
 
@@ -269,13 +288,13 @@ def test_an_empty_database_is_told_to_import_first(database: object) -> None:
 def test_a_silly_number_is_refused_and_nothing_is_written(town: Engine, total: int) -> None:
     with town.begin() as connection:
         with pytest.raises(InvalidError):
-            site_devices(connection, total=total)
+            site_devices(connection, SEALER, total=total)
         assert connection.execute(text("SELECT count(*) FROM device")).scalar_one() == 0
 
 
 def test_things_of_two_datasets_may_have_the_same_number(town: Engine) -> None:
     with town.begin() as connection:
-        before = site_devices(connection, total=300).sited
+        before = site_devices(connection, SEALER, total=300).sited
         other = connection.execute(
             text(
                 "INSERT INTO dataset (name, kind, declared_crs) "
@@ -294,6 +313,6 @@ def test_things_of_two_datasets_may_have_the_same_number(town: Engine) -> None:
             connection.execute(
                 text(f"INSERT INTO {table} (dataset_id, {columns}) SELECT {other}, {columns} FROM {table}")
             )
-        again = site_devices(connection, total=300)
+        again = site_devices(connection, SEALER, total=300)
         assert again.sited == before
-        assert not site_devices(connection, total=300).changed
+        assert not site_devices(connection, SEALER, total=300).changed

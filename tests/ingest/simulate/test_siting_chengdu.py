@@ -13,10 +13,13 @@ from ingest.simulate.fleet import read_fleet
 from ingest.simulate.parameters import Parameters
 from ingest.simulate.siting import SitingSummary, site_devices
 from ingest.vector.osm import import_osm
+from twin.access.sealing import Sealer
 from twin.catalog import Catalog
 from twin.store.engine import create_engine
 
 FILE = Path(__file__).parents[4] / "shared/data/chengdu_tianfu/chengdu_tianfu_nometa.osm.pbf"
+
+SEALER = Sealer(b"k" * 32)
 
 pytestmark = [
     pytest.mark.postgis,
@@ -29,7 +32,7 @@ def chengdu(database: object) -> Iterator[tuple[Engine, SitingSummary]]:
     engine = create_engine(database.fresh().url)  # type: ignore[attr-defined]
     import_osm(engine, FILE)
     with engine.begin() as connection:
-        summary = site_devices(connection)
+        summary = site_devices(connection, SEALER)
     yield engine, summary
     engine.dispose()
 
@@ -49,7 +52,7 @@ def test_the_second_siting_writes_nothing(chengdu: tuple[Engine, SitingSummary])
     stamp = text("SELECT md5(string_agg(d::text, '|' ORDER BY id)) FROM device d")
     with engine.begin() as connection:
         before = connection.execute(stamp).scalar_one()
-        again = site_devices(connection)
+        again = site_devices(connection, SEALER)
         assert not again.changed
         assert again.unchanged == first.sited + first.workers
         assert connection.execute(stamp).scalar_one() == before
@@ -138,10 +141,10 @@ def test_the_simulator_speaks_for_real_cameras_only_where_that_is_marked(
 
         marked = text("SELECT readings_simulated FROM device WHERE uid = 'osm-node-1'")
         assert not spoken_for()
-        site_devices(connection, total=50)
+        site_devices(connection, SEALER, total=50)
         assert connection.execute(marked).scalar_one()
         assert spoken_for()
-        site_devices(connection, total=0)
+        site_devices(connection, SEALER, total=0)
         assert not connection.execute(marked).scalar_one()
         assert not spoken_for()
         connection.rollback()
