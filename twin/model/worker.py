@@ -38,8 +38,8 @@ class Worker(Base, Scoped):
 
     ``on_duty`` follows from the table ``duty``, which is what decides. ``device_since`` is set by the
     database when the tracker changes hands: what it observed before is another's track. It is empty for who
-    carried their tracker before this was noted. The name is in clear, and masked in every answer; the phone is
-    sealed in the row of ``person_id``.
+    carried their tracker before this was noted. The name is in clear and masked in every answer; the phone
+    is sealed in the row of ``person_id``.
     """
 
     __tablename__ = "worker"
