@@ -23,6 +23,7 @@ from api.access.reading import RecentReads
 from api.access.retention import expire_persons
 from api.access.watch import watch_sessions
 from api.edge import Edge
+from api.exports.desk import ExportDesk
 from api.health import HealthReport
 from api.ingest import Ingest
 from api.live.hub import Hub
@@ -97,6 +98,8 @@ def create_app(settings: Settings) -> FastAPI:
             )
             parts.push_async_callback(reading.dispose)
             parts.push_async_callback(tiles.close)
+            exports = ExportDesk(dsn, settings.export_rows)
+            parts.push_async_callback(exports.close)
             twin = await Twin.open(own, tracks_days=settings.tracks_days)
             parts.push_async_callback(twin.close)
             ingest = Ingest(settings, twin)
@@ -119,6 +122,7 @@ def create_app(settings: Settings) -> FastAPI:
                 twin=twin,
                 hub=hub,
                 tiles=tiles,
+                exports=exports,
                 sampler=sampler,
                 health=health,
                 feeds=feeds,

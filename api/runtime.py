@@ -14,6 +14,7 @@ from api.access.door import Door
 from api.access.oidc import Provider
 from api.access.publishers import PublisherDoor
 from api.access.reading import RecentReads
+from api.exports.desk import ExportDesk
 from api.health import HealthReport
 from api.live.hub import Hub
 from api.sampler import Sampler
@@ -46,6 +47,7 @@ class Runtime:
     twin: Twin
     hub: Hub
     tiles: TileStore
+    exports: ExportDesk
     sampler: Sampler
     health: HealthReport
     feeds: Mapping[str, Feed]

@@ -55,6 +55,8 @@ class Settings(BaseSettings):
     """Days after the last case of a person was closed, after which who they are is erased.
 
     The handling of a case may go to court for six months (行政诉讼法 46)."""
+    export_rows: int = Field(default=50_000, ge=1, le=1_000_000)
+    """Most rows of one export; a larger one is refused, never cut."""
     allowed_hosts: str = ""
     """Further names, parted by commas, a server that listens on this machine only may be called by."""
     oidc_issuer: str = ""

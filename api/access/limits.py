@@ -26,8 +26,11 @@ A wall that is moved about asks for some tens of tiles a second for moments.
 
 INGEST: Final = "/ingest/"
 """Where devices and gateways bring observations; accounts of people mean nothing there."""
+EXPORTS_PER_MINUTE: Final = 30
+"""Of one account; each is a file that leaves the system."""
 
 _UNKNOWN_PER_MINUTE: Final = 600
+_EXPORT_PATH: Final = "/api/exports/"
 _SIGN_IN_PATHS: Final = ("/api/sign-in", "/api/kiosk/enrol", "/api/account/password")
 
 
@@ -38,12 +41,15 @@ class Limits:
         self._counter = SlidingWindowCounterRateLimiter(MemoryStorage())
         self._sign_in = RateLimitItemPerMinute(SIGN_INS_PER_MINUTE)
         self._known = RateLimitItemPerMinute(REQUESTS_PER_MINUTE)
+        self._export = RateLimitItemPerMinute(EXPORTS_PER_MINUTE)
         self._unknown = RateLimitItemPerMinute(_UNKNOWN_PER_MINUTE)
 
     def wait_s(self, scope: Scope, identity: Identity | None, sender: Sender | None = None) -> int | None:
         """Count a request; return after how many seconds to come back when it was too many."""
         if scope["method"] == "POST" and scope["path"].startswith(_SIGN_IN_PATHS):
             return self._taken(self._sign_in, "sign-in", address_of(scope))
+        if identity is not None and scope["path"].startswith(_EXPORT_PATH):
+            return self._taken(self._export, "export", str(identity.account_id))
         if identity is not None:
             return self._taken(self._known, "account", str(identity.account_id))
         if sender is not None:

@@ -31,6 +31,8 @@ SENDER_KEY: Final = "gridtwin.sender"
 class Permission:
     """What a route asks: nothing, to be signed in, to be a worker, to read one of some classes, or an act.
 
+    An act with classes is to be done where rows of one of them are read.
+
     Where in the tree the caller may do it is not asked here: the database shows and takes only that.
     """
 
@@ -48,7 +50,8 @@ class Permission:
         if self.as_worker:
             return grants.worker_id is not None
         if self.act is not None:
-            return bool(grants.where(self.act))
+            where = grants.where(self.act)
+            return bool(where) and (not self.reads or any(grants.scope(data) & where for data in self.reads))
         if not self.reads:
             return True
         return any(grants.scope(data) or (self.counts and grants.counts.get(data)) for data in self.reads)
@@ -68,9 +71,10 @@ def reads(*classes: DataClass, counts: bool = False) -> Permission:
     return Permission("reads " + " or ".join(classes), reads=frozenset(classes), counts=counts)
 
 
-def does(act: Act) -> Permission:
-    """Ask that the caller may do an act somewhere."""
-    return Permission(f"does {act.value}", act=act)
+def does(act: Act, *classes: DataClass) -> Permission:
+    """Ask that the caller may do an act somewhere, and reads rows of one of these classes there."""
+    about = f" with {' or '.join(classes)}" if classes else ""
+    return Permission(f"does {act.value}{about}", reads=frozenset(classes), act=act)
 
 
 class _Check:

@@ -42,6 +42,11 @@ class Grants:
         """Return where an act may be done."""
         return self.acts.get(act, NOTHING)
 
+    def within(self, scope: Scope) -> Grants:
+        """Return what is left of reading inside a scope; no act, and nothing of one's own elsewhere."""
+        reads = {data: held & scope for data, held in self.reads.items()}
+        return Grants({data: held for data, held in reads.items() if held}, roles=self.roles)
+
     @property
     def key(self) -> tuple[object, ...]:
         """Equal for callers that may read the same: they share what is made for them."""

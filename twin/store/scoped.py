@@ -23,6 +23,11 @@ def set_scope_sql(grants: Grants) -> str:
     return "SELECT " + ", ".join(f"set_config('gridtwin.{name}', '{value}', true)" for name, value in values)
 
 
+async def set_scope(connection: AsyncConnection, grants: Grants) -> None:
+    """Let the rest of this transaction see and write what the grants allow."""
+    await connection.execute(_SET_SCOPE, grants.settings())
+
+
 @contextlib.asynccontextmanager
 async def scoped(engine: AsyncEngine, grants: Grants) -> AsyncIterator[AsyncConnection]:
     """Open a transaction that sees and writes what the grants allow, and commit it at the end.
@@ -36,5 +41,5 @@ async def scoped(engine: AsyncEngine, grants: Grants) -> AsyncIterator[AsyncConn
         to its pool carries nothing over; without them the policies show nothing.
     """
     async with engine.begin() as connection:
-        await connection.execute(_SET_SCOPE, grants.settings())
+        await set_scope(connection, grants)
         yield connection

@@ -64,6 +64,16 @@ DUTIES = {
 }
 OF_A_WORKER = {"/api/duty", "/api/account/track", "/api/account/looks"}
 """Asked by the account of a worker about that worker; of nobody else's account."""
+EXPORTS = {
+    "/api/exports/devices.{format}": ("place", "device"),
+    "/api/exports/readings.{format}": ("place", "observation"),
+    "/api/exports/buildings.{format}": ("place", "building"),
+    "/api/exports/areas.{format}": ("place", "area"),
+    "/api/exports/alarms.{format}": ("alarm", "alarm"),
+    "/api/exports/cases.{format}": ("case", "case_file"),
+    "/api/exports/workers.{format}": ("worker", "worker"),
+}
+MAY_EXPORT = {"manager", "planner"}
 POSTED = {
     "/api/sign-in", "/api/sign-in/code", "/api/sign-out", "/api/account/password", "/api/kiosk/enrol",
     "/api/live/ticket", "/api/accounts", "/api/accounts/{name}/disable", "/api/accounts/{name}/enable",
@@ -110,7 +120,8 @@ def test_every_route_is_in_this_test_and_declares_what_it_asks():
     found = {
         (method, route.path) for router in ROUTERS for route in router.routes for method in route.methods
     }
-    expected = {("GET", path) for path in (*OPEN, *ANYBODY, *ITEMS, *LISTS, *DUTIES, *OF_A_WORKER, TILES)}
+    asked = (*OPEN, *ANYBODY, *ITEMS, *LISTS, *DUTIES, *OF_A_WORKER, *EXPORTS, "/api/exports", TILES)
+    expected = {("GET", path) for path in asked}
     expected |= {("POST", path) for path in POSTED | BROUGHT} | {("GET", "/ingest/v1/osmand")}
     assert {f for f in found if f[0] != "HEAD"} == expected
     for router in ROUTERS:
@@ -179,6 +190,7 @@ class Asker:
         await self.items()
         await self.lists()
         await self.tiles()
+        await self.exports()
         return [f"{self.role} at {self.level} {self.area}: {what}" for what in self.wrong]
 
     async def items(self) -> None:
@@ -218,6 +230,32 @@ class Asker:
                 if self.world.kinds["device"][k] != "worker"
             ]
             self.expect("/api/groups", sum(group["devices"] for group in groups), len(devices))
+
+    async def exports(self) -> None:
+        """Take out each table: all rows of the own area are in it, and no others."""
+        for path, (data, table) in EXPORTS.items():
+            allowed = self.role in MAY_EXPORT and data in self.reads
+            seen = oracle.visible(self.world, table, self.role, self.area, self.level)
+            if table == "observation":
+                things = [k for k, kind in self.world.kinds[table].items() if kind != "worker"]
+                ask = {k: 200 if k in seen else 404 for k in (*things[:2], *things[40:42], *things[-1:])}
+                for key, status in ask.items():
+                    answer = await self.ask(f"{path.replace('{format}', 'csv')}?device={key}")
+                    self.expect(f"{path} of {key}", answer.status_code, status if allowed else 403)
+                continue
+            answer = await self.ask(path.replace("{format}", "csv"))
+            self.expect(path, answer.status_code, 200 if allowed else 403)
+            if not allowed:
+                continue
+            own = [k for k in seen if self.world.kinds[table][k] != "worker"]
+            if table == "area":
+                codes, kinds = self.world.rows[table], self.world.kinds[table]
+                own = [k for k in own if not oracle.above(codes[k], kinds[k], self.area, self.level)]
+                own += [k for k in seen - set(own) if kinds[k] == self.level and codes[k] == int(self.area)]
+            self.expect(path, answer.text.count("\r\n"), 1 + len(own))
+            if table != "worker":
+                located = await self.ask(path.replace("{format}", "geojson"))
+                self.expect(path, len(located.json()["features"]), len(own))
 
     def all_codes(self, table: str) -> set[str]:
         seen = oracle.visible(self.world, table, self.role, self.area, self.level)

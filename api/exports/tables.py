@@ -1,0 +1,11 @@
+"""List the tables that can be taken out."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from api.exports.places import AREAS, BUILDINGS, DEVICES, READINGS
+from api.exports.table import Table
+from api.exports.work import ALARMS, CASES, WORKERS
+
+TABLES: Final[tuple[Table, ...]] = (DEVICES, READINGS, BUILDINGS, AREAS, ALARMS, CASES, WORKERS)

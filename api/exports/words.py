@@ -1,0 +1,52 @@
+"""Name the codes of exported columns in both languages."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from api.routes.cases import STAGE_NAMES_ZH
+from api.routes.catalog import SOURCE_NAMES
+from twin.states import STATE_NAMES_ZH, State
+
+Language = Literal["zh", "en"]
+Words = dict[str, tuple[str, str]]
+"""Chinese and English of each code."""
+
+STATES: Final[Words] = {s.name.lower(): (STATE_NAMES_ZH[s], s.name.capitalize()) for s in State}
+STAGES: Final[Words] = {code: (zh, code.capitalize()) for code, zh in STAGE_NAMES_ZH.items()}
+SOURCES: Final[Words] = SOURCE_NAMES
+LEVELS: Final[Words] = {
+    "city": ("城市", "City"),
+    "district": ("区县", "District"),
+    "street": ("街道", "Street"),
+    "community": ("社区", "Community"),
+    "responsibility_grid": ("责任网格", "Responsibility grid"),
+    "unit_grid": ("单元网格", "Unit grid"),
+}
+WORKER_ROLES: Final[Words] = {
+    "grid_worker": ("网格员", "Grid worker"),
+    "grid_leader": ("网格长", "Grid leader"),
+    "repair": ("维修", "Repair"),
+    "security": ("安保", "Security"),
+    "volunteer": ("志愿者", "Volunteer"),
+}
+HEIGHT_SOURCES: Final[Words] = {
+    "measured": ("实测", "Measured"),
+    "levels": ("按层数推算", "From levels"),
+    "estimated": ("估计", "Estimated"),
+}
+HOUSEHOLD_SOURCES: Final[Words] = {"counted": ("统计", "Counted"), "estimated": ("估计", "Estimated")}
+CODE_SOURCES: Final[Words] = {"official": ("正式", "Official"), "provisional": ("暂编", "Provisional")}
+
+
+def word(words: Words, code: str | None, lang: Language) -> str | None:
+    """Return the name of a code; a code that has none stands for itself."""
+    if code is None or code not in words:
+        return code
+    zh, en = words[code]
+    return en if lang == "en" else zh
+
+
+def name(zh: str | None, en: str | None, lang: Language) -> str | None:
+    """Return a name in a language, in the other one where it has none."""
+    return (en or zh) if lang == "en" else (zh or en)
