@@ -15,6 +15,7 @@ from api.access.limits import INGEST, Limits
 from api.access.permissions import IDENTITY_KEY, SENDER_KEY
 from api.access.publishers import PublisherDoor
 from api.errors import database_away, is_unreachable, problem
+from api.photographs import terms as photographs
 from api.policy import POLICY
 from api.tiles import PREFIX, Tile, TileStore
 from twin.access.credentials import Identity
@@ -27,10 +28,10 @@ _GUARDED: Final = ("/api/", PREFIX, INGEST)
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 MAX_BODY_BYTES: Final = 1 << 20
-"""Most bytes a request may carry. No route takes a file: imports are done by the command line."""
+"""Most bytes a request may carry, but for photographs: imports are done by the command line."""
 
 BODY_S: Final = 30.0
-"""Longest time a request's body may take to arrive."""
+"""Longest time a request's body may take to arrive, but for photographs."""
 
 SECURITY_HEADERS: Final[tuple[tuple[str, str], ...]] = (
     ("content-security-policy", POLICY),
@@ -178,13 +179,13 @@ class Edge:
             _harden(message, stored=not scope["path"].startswith("/api/"))
             await send(message)
 
-        length = _content_length(scope)
-        if length > self._max_body_bytes:
-            await self._too_large(scope, receive, send_with_headers)
+        most_bytes, most_s = self._body_bounds(scope)
+        if _content_length(scope) > most_bytes:
+            await self._too_large(most_bytes, scope, receive, send_with_headers)
             return
         read = 0
         whole = False
-        deadline = asyncio.get_running_loop().time() + BODY_S
+        deadline = asyncio.get_running_loop().time() + most_s
 
         async def receive_bounded() -> Message:
             nonlocal read, answered, whole
@@ -193,15 +194,15 @@ class Edge:
                 async with asyncio.timeout_at(None if whole else deadline):
                     message = await receive()
             except TimeoutError:
-                await self._too_slow(scope, receive, send_with_headers)
+                await self._too_slow(most_s, scope, receive, send_with_headers)
                 answered = True
                 return {"type": "http.disconnect"}
             if message["type"] == "http.request":
                 whole = not message.get("more_body", False)
                 read += len(message.get("body", b""))
-                if read > self._max_body_bytes:
+                if read > most_bytes:
                     # Answered here: the routes would turn the broken read into an error of their own.
-                    await self._too_large(scope, receive, send_with_headers)
+                    await self._too_large(most_bytes, scope, receive, send_with_headers)
                     answered = True
                     return {"type": "http.disconnect"}
             return message
@@ -220,22 +221,28 @@ class Edge:
         )
         await answer(scope, receive, send)
 
-    async def _too_slow(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def _body_bounds(self, scope: Scope) -> tuple[int, float]:
+        """Return how many bytes a request's body may have and how many seconds it may take."""
+        if scope["method"] == "POST" and photographs.UPLOAD_PATH.fullmatch(scope["path"]):
+            return photographs.MAX_BODY_BYTES, photographs.BODY_S
+        return self._max_body_bytes, BODY_S
+
+    async def _too_slow(self, most_s: float, scope: Scope, receive: Receive, send: Send) -> None:
         answer = problem(
             408,
-            f"the body did not arrive within {BODY_S:g} s",
+            f"the body did not arrive within {most_s:g} s",
             where=scope["path"][:200],
             hint="send it again",
             headers={"connection": "close"},
         )
         await answer(scope, receive, send)
 
-    async def _too_large(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _too_large(self, most_bytes: int, scope: Scope, receive: Receive, send: Send) -> None:
         answer = problem(
             413,
-            f"the body is larger than {self._max_body_bytes} bytes",
+            f"the body is larger than {most_bytes} bytes",
             where=scope["path"][:200],
-            hint="files are imported with `gridtwin import`",
+            hint="files are imported with `gridtwin import`, photographs are sent smaller · 照片请压缩后上传",
             headers={"connection": "close"},
         )
         await answer(scope, receive, send)

@@ -29,6 +29,8 @@ from api.ingest import Ingest
 from api.live.hub import Hub
 from api.live.socket import serve_live
 from api.notices import NoticeListener
+from api.photographs.darkroom import Darkroom
+from api.photographs.receiving import Reception
 from api.routes import ROUTERS
 from api.rows import TIMEOUT_S
 from api.runtime import Runtime
@@ -107,6 +109,8 @@ def create_app(settings: Settings) -> FastAPI:
             hub = Hub(twin.board, health.brief)
             parts.callback(hub.close_all, _RESTART_CODE, "the server restarts")
             sampler = Sampler(twin, own)
+            darkroom = Darkroom()
+            parts.push_async_callback(darkroom.close)
             listener = NoticeListener(own_dsn, own, hub, tiles, door)
             await listener.start_journal()
             app.state.runtime = Runtime(
@@ -124,6 +128,8 @@ def create_app(settings: Settings) -> FastAPI:
                 tiles=tiles,
                 exports=exports,
                 sampler=sampler,
+                reception=Reception(),
+                darkroom=darkroom,
                 health=health,
                 feeds=feeds,
                 intake=Intake(twin),

@@ -17,6 +17,8 @@ from api.access.reading import RecentReads
 from api.exports.desk import ExportDesk
 from api.health import HealthReport
 from api.live.hub import Hub
+from api.photographs.darkroom import Darkroom
+from api.photographs.receiving import Reception
 from api.sampler import Sampler
 from api.settings import Settings
 from api.tiles import TileStore
@@ -49,6 +51,8 @@ class Runtime:
     tiles: TileStore
     exports: ExportDesk
     sampler: Sampler
+    reception: Reception
+    darkroom: Darkroom
     health: HealthReport
     feeds: Mapping[str, Feed]
     intake: Intake

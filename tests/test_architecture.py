@@ -23,6 +23,7 @@ ONLY_IN = {
     "starlette": "api/",
     "typer": "api/cli/",
     "pydeck": "layers/",
+    "PIL": "api/photographs/developing.py",
 }
 
 # Package -> (its table, the name that a module has when it belongs in the table).

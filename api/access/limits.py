@@ -12,6 +12,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 from starlette.types import Scope
 
 from api.access.door import address_of
+from api.photographs.terms import UPLOAD_PATH, UPLOADS_PER_MINUTE
 from ingest.intake import Sender
 from twin.access.credentials import Identity
 
@@ -42,6 +43,7 @@ class Limits:
         self._sign_in = RateLimitItemPerMinute(SIGN_INS_PER_MINUTE)
         self._known = RateLimitItemPerMinute(REQUESTS_PER_MINUTE)
         self._export = RateLimitItemPerMinute(EXPORTS_PER_MINUTE)
+        self._uploads = RateLimitItemPerMinute(UPLOADS_PER_MINUTE)
         self._unknown = RateLimitItemPerMinute(_UNKNOWN_PER_MINUTE)
 
     def wait_s(self, scope: Scope, identity: Identity | None, sender: Sender | None = None) -> int | None:
@@ -50,6 +52,8 @@ class Limits:
             return self._taken(self._sign_in, "sign-in", address_of(scope))
         if identity is not None and scope["path"].startswith(_EXPORT_PATH):
             return self._taken(self._export, "export", str(identity.account_id))
+        if identity is not None and scope["method"] == "POST" and UPLOAD_PATH.fullmatch(scope["path"]):
+            return self._taken(self._uploads, "uploads", str(identity.account_id))
         if identity is not None:
             return self._taken(self._known, "account", str(identity.account_id))
         if sender is not None:

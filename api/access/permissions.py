@@ -47,11 +47,13 @@ class Permission:
     def holds(self, identity: Identity) -> bool:
         """Say whether somebody has it."""
         grants = identity.grants
-        if self.as_worker:
-            return grants.worker_id is not None
+        if self.as_worker and grants.worker_id is not None:
+            return True
         if self.act is not None:
             where = grants.where(self.act)
             return bool(where) and (not self.reads or any(grants.scope(data) & where for data in self.reads))
+        if self.as_worker:
+            return False
         if not self.reads:
             return True
         return any(grants.scope(data) or (self.counts and grants.counts.get(data)) for data in self.reads)
@@ -71,10 +73,14 @@ def reads(*classes: DataClass, counts: bool = False) -> Permission:
     return Permission("reads " + " or ".join(classes), reads=frozenset(classes), counts=counts)
 
 
-def does(act: Act, *classes: DataClass) -> Permission:
-    """Ask that the caller may do an act somewhere, and reads rows of one of these classes there."""
+def does(act: Act, *classes: DataClass, or_own: bool = False) -> Permission:
+    """Ask that the caller may do an act somewhere, and reads rows of one of these classes there.
+
+    With ``or_own`` the account of a worker passes too: it may do it to what is that worker's.
+    """
     about = f" with {' or '.join(classes)}" if classes else ""
-    return Permission(f"does {act.value}{about}", reads=frozenset(classes), act=act)
+    own = " or is a worker" if or_own else ""
+    return Permission(f"does {act.value}{about}{own}", reads=frozenset(classes), act=act, as_worker=or_own)
 
 
 class _Check:
@@ -92,7 +98,7 @@ class _Check:
         if identity.must_change_password and not self.permission.before_password_change:
             raise ForbiddenError("a new password must be set first", hint="POST /api/account/password")
         if not self.permission.holds(identity):
-            if self.permission.as_worker:
+            if self.permission.as_worker and self.permission.act is None:
                 raise ForbiddenError(
                     "this is not the account of a worker",
                     hint="gridtwin user add NAME --worker CODE makes one",

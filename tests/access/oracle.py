@@ -45,7 +45,9 @@ def data_class(table: str, kind: str) -> str:
         return kind
     if table == "journal":
         return kind.split(".", maxsplit=1)[0]
-    return {"alarm": "alarm", "case_file": "case", "worker": "worker"}.get(table, "place")
+    return {"alarm": "alarm", "case_file": "case", "photograph": "case", "worker": "worker"}.get(
+        table, "place"
+    )
 
 
 def visible(world: World, table: str, role: str, area: str, level: str) -> set[object]:

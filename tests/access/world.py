@@ -262,6 +262,17 @@ def _things(connection: psycopg.Connection, world: World, code: str, number: int
         f"C-{code}", f"漏水，来电 {phone}，证件 {identity_number}", at, f"{code} 号 {ROOM}", reporter,
     )  # fmt: skip
     world.put("case_file", case, scope)
+    photograph = _one(
+        connection,
+        "INSERT INTO photograph (case_id, client_id, moment, sent_type, sent_sha256, picture, thumbnail, "
+        "width_px, height_px, flags) VALUES (%s, gen_random_uuid(), 'before', 'image/jpeg', sha256('x'), "
+        "%s, %s, 1, 1, '[]') RETURNING id",
+        case, f"picture {code}".encode(), f"thumbnail {code}".encode(),
+    )  # fmt: skip
+    world.put("photograph", photograph, scope)
+    # The database told the journal of it.
+    told = _one(connection, "SELECT max(seq) FROM journal WHERE kind = 'case.photographed'")
+    world.put("journal", told, scope, "case.photographed")
     for kind in ("alarm.raised", "case.filed"):
         seq = _one(
             connection,

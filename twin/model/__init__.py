@@ -11,6 +11,7 @@ from twin.model.device import Device, DeviceState
 from twin.model.ground import GroundCover, Road
 from twin.model.observation import Observation, Quarantine
 from twin.model.person import Person
+from twin.model.photograph import Photograph
 from twin.model.place import Component, ServicePoint
 from twin.model.publisher import Publisher, PublisherSecret
 from twin.model.worker import Duty, Organisation, Worker
@@ -53,6 +54,7 @@ __all__ = [
     "Organisation",
     "PasswordHistory",
     "Person",
+    "Photograph",
     "Publisher",
     "PublisherSecret",
     "Quarantine",

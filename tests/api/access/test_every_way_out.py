@@ -41,7 +41,15 @@ ITEMS = {
     "/api/buildings/{id}": ("building", ""),
     "/api/areas/{id}": ("area", ""),
     "/api/workers/{id}": ("device", "worker"),
+    "/api/cases/{id}/photographs": ("case_file", ""),
+    "/api/photographs/{id}/{size}": ("photograph", ""),
 }
+ITEM_CLASSES = {
+    EVENTS: {"alarm", "case"},
+    "/api/cases/{id}/photographs": {"case"},
+    "/api/photographs/{id}/{size}": {"case"},
+}
+"""What is asked for single things; of the others, places."""
 LISTS = {
     "/api/scene": ("place",),
     "/api/alarms": ("alarm",),
@@ -81,6 +89,7 @@ POSTED = {
     "/api/accounts/{name}/credential", "/api/alarms/acknowledge", "/api/workers/{id}/reveal",
     "/api/duty/begin", "/api/duty/end", "/api/workers/{id}/duty/end",
     "/api/cases/{id}/reveal", "/api/cases/by-phone",
+    "/api/cases/{id}/photographs",
 }  # fmt: skip
 BROUGHT = {
     "/ingest/v1/devices/{uid}/observations",
@@ -201,10 +210,8 @@ class Asker:
             own = [k for k in things if k in seen]
             foreign = [k for k in things if k not in seen]
             for key in (*own[:2], *own[-1:], *foreign[:2], *foreign[-1:]):
-                answer = await self.ask(path.replace("{id}", str(key)))
-                allowed = "place" in self.reads
-                if path == EVENTS:
-                    allowed = bool({"alarm", "case"} & set(self.reads))
+                answer = await self.ask(path.replace("{id}", str(key)).replace("{size}", "original"))
+                allowed = bool(ITEM_CLASSES.get(path, {"place"}) & set(self.reads))
                 wanted = 403 if not allowed else 200 if key in seen else 404
                 self.expect(f"{path} of {key}", answer.status_code, wanted)
 

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from api.photographs.claims import Claim, claim_of_file, claim_of_sender, distance_m, judge
+from twin.errors import InvalidError
+
+SHANGHAI = ZoneInfo("Asia/Shanghai")
+PLACE = 104.06, 30.66
+OPENED = datetime(2026, 11, 20, 1, 0, tzinfo=UTC)
+NOW = OPENED + timedelta(hours=3)
+
+
+def flags(of_file: Claim, of_sender: Claim | None = None) -> tuple[str, ...]:
+    verdict = judge(of_file, of_sender or Claim(), place=PLACE, opened_at=OPENED, now=NOW)
+    return verdict.flags
+
+
+def test_distance_is_that_of_the_sphere():
+    """One degree of latitude is 111.195 km; of longitude at 60 degrees half of it."""
+    assert distance_m((0, 0), (0, 1)) == pytest.approx(111_195, abs=1)
+    assert distance_m((10, 60), (11, 60)) == pytest.approx(55_595, abs=10)
+    assert distance_m((179.5, 0), (-179.5, 0)) == pytest.approx(111_195, abs=1)
+
+
+def test_a_photograph_at_the_place_and_time_of_its_case_has_no_flag():
+    assert flags(Claim(NOW, PLACE)) == ()
+    assert flags(Claim(), Claim(NOW, PLACE)) == ()
+    assert flags(Claim(OPENED - timedelta(hours=23), PLACE), Claim()) == ()
+
+
+@pytest.mark.parametrize(
+    ("of_file", "of_sender", "wanted"),
+    [
+        (Claim(), Claim(), ("no_place", "no_time")),
+        (Claim(NOW, (104.06, 30.6625)), Claim(), ("far_away",)),
+        (Claim(NOW, PLACE), Claim(NOW, (104.0, 30.66)), ("far_away", "claims_differ")),
+        (Claim(NOW + timedelta(minutes=6), PLACE), Claim(), ("in_the_future",)),
+        (Claim(OPENED - timedelta(hours=25), PLACE), Claim(), ("long_before_case",)),
+        (Claim(NOW, PLACE), Claim(NOW - timedelta(minutes=11), PLACE), ("claims_differ",)),
+    ],
+)
+def test_what_does_not_fit_is_flagged(of_file, of_sender, wanted):
+    assert flags(of_file, of_sender) == wanted
+
+
+def test_distance_is_of_whoever_claims_to_be_farthest():
+    verdict = judge(Claim(None, PLACE), Claim(None, (104.06, 30.661)), place=PLACE, opened_at=OPENED, now=NOW)
+    assert verdict.distance_m == pytest.approx(111.2, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("local", "offset", "wanted"),
+    [
+        ("2026:11:20 09:30:00", "+08:00", datetime(2026, 11, 20, 1, 30, tzinfo=UTC)),
+        ("2026:11:20 09:30:00", "+02:00", datetime(2026, 11, 20, 7, 30, tzinfo=UTC)),
+        ("2026:11:20 09:30:00", None, datetime(2026, 11, 20, 1, 30, tzinfo=UTC)),
+        ("2026:11:20 09:30:00", "rubbish", None),
+        ("0000:00:00 00:00:00", None, None),
+        ("1970:01:01 00:00:00", None, None),
+        ("0001:01:01 00:00:00", "+14:00", None),
+        (None, None, None),
+        (7, [], None),
+    ],
+)
+def test_time_of_a_file_is_read_by_its_offset_or_else_by_the_zone_of_the_case(local, offset, wanted):
+    assert claim_of_file({"local_time": local, "offset": offset}, SHANGHAI).at == wanted
+
+
+@pytest.mark.parametrize(
+    ("lon", "lat", "wanted"),
+    [
+        (104.06, 30.66, PLACE),
+        (0.0, 30.66, (0.0, 30.66)),
+        (0.0, 0.0, None),
+        (float("nan"), 30.0, None),
+        (181.0, 30.0, None),
+        (104.0, -91.0, None),
+        (None, 30.0, None),
+        ("104", "30", None),
+    ],
+)
+def test_place_of_a_file_is_taken_only_when_it_can_be_one(lon, lat, wanted):
+    assert claim_of_file({"lon": lon, "lat": lat}, SHANGHAI).place == wanted
+
+
+def test_half_a_claim_of_the_sender_is_refused():
+    with pytest.raises(InvalidError, match="lon and lat"):
+        claim_of_sender(None, 104.0, None)
+    with pytest.raises(InvalidError, match="offset"):
+        claim_of_sender(datetime(2026, 11, 20), None, None)  # noqa: DTZ001 (that is the case)
