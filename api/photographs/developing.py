@@ -61,7 +61,6 @@ def develop(body: bytes, terms: dict[str, Any]) -> Developed:
     MemoryError
         It needs more memory than there is.
     """
-    Image.MAX_IMAGE_PIXELS = terms["max_pixels"]
     try:
         with (
             warnings.catch_warnings(action="error", category=Image.DecompressionBombWarning),
