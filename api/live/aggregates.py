@@ -77,7 +77,7 @@ class Aggregates:
         wanted: NDArray[np.bool_],
         held: NDArray[np.bool_] | None,
         since: int,
-    ) -> bytes:
+    ) -> list[bytes]:
         """Return a block for each layer of what a client must hear.
 
         Parameters
@@ -106,7 +106,7 @@ class Aggregates:
                 rows = np.flatnonzero(news | gone | (wanted & ~held & (total > 0)))
             if len(rows):
                 out.append(self._encode(layer, rows, counts[rows], gone[rows]))
-        return b"".join(out)
+        return out
 
     def _encode(
         self, layer: int, rows: NDArray[np.intp], counts: NDArray[np.int64], gone: NDArray[np.bool_]

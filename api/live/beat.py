@@ -8,9 +8,12 @@ from collections.abc import Collection
 import numpy as np
 
 from api.live.audience import Audience
-from api.live.encoder import Encoded, Encoder
+from api.live.encoder import Blocks, Encoder
 from api.live.frames import encode_frame_header
 from api.live.ledger import Keys, Ledger
+from api.live.news import News
+from api.live.onlookers import Onlookers
+from api.live.parcels import Parcels
 from api.live.viewer import Mask, View, Viewer
 from api.live.wire import BINARY, websocket_frame
 
@@ -20,55 +23,76 @@ class Beat:
 
     Parameters
     ----------
-    ledger, encoder
+    ledger, parcels, encoder, onlookers
         Of the hub.
-    everyone
-        The audience that sees everything: its blocks are shared.
     viewers
         Who may be brought to this tick.
     """
 
     def __init__(
-        self, ledger: Ledger, encoder: Encoder, everyone: Audience, viewers: Collection[Viewer]
+        self,
+        ledger: Ledger,
+        parcels: Parcels,
+        encoder: Encoder,
+        onlookers: Onlookers,
+        viewers: Collection[Viewer],
     ) -> None:
         self._ledger = ledger
         self._encoder = encoder
+        self._onlookers = onlookers
         self.before = ledger.tick
-        self._step = ledger.advance()
+        step = ledger.advance()
         self.tick = ledger.tick
-        self._shared = None if self._step is None else encoder.step(everyone.told(self._step))
-        self._viewers = viewers
-        self._own: dict[Audience, Encoded] = {}
-        self._looks: dict[Audience, Mask] | None = None
+        self._news: News | None = None
+        if step is not None:
+            onlookers.arrange(viewers)
+            self._news = News(ledger, parcels, encoder, onlookers, step)
+            self._gone = step.departures
+        self._left: dict[Audience, Blocks] = {}
         self._frames: dict[tuple[object, ...], bytes] = {}
         self._server_time_s = time.time()
 
     @property
     def changed(self) -> bool:
         """Whether there is anything new."""
-        return self._step is not None
+        return self._news is not None
 
     def frame(self, viewer: Viewer) -> bytes:
         """Return the frame, for the wire, that brings a viewer to this tick; empty when it has all."""
-        view = viewer.view
+        view, held = viewer.view, viewer.held
         assert view is not None
+        if held is view and viewer.synced == self.before and view.aggregates is None:
+            return self._next_frame(viewer)
         # Views of the same cells that hold the same get the same bytes, framed once.
         key = (viewer.audience, viewer.epoch, viewer.synced, _from_tick(viewer), *self._signature(view))
-        if viewer.held is not view:
-            key += ("from", *self._signature(viewer.held))
+        if held is not view:
+            key += ("from", *self._signature(held))
         framed = self._frames.get(key)
         if framed is None:
-            body = self._body(viewer.audience, view, viewer.held, viewer.synced)
-            framed = self._frames[key] = self._framed(viewer, body) if body else b""
+            framed = self._frames[key] = self._framed(viewer, self._blocks(viewer))
+        return framed
+
+    def _next_frame(self, viewer: Viewer) -> bytes:
+        """Return the frame of this tick alone, for who looks at the same points as before."""
+        if self._news is None:
+            return b""
+        onlooker = self._onlookers.number(viewer)
+        key = (onlooker, viewer.epoch, viewer.sent_tick)
+        framed = self._frames.get(key)
+        if framed is None:
+            blocks = self._departed(viewer) + self._news.of(onlooker)
+            framed = self._frames[key] = self._framed(viewer, blocks)
         return framed
 
     def empty_frame(self, viewer: Viewer) -> bytes:
         """Return a frame, for the wire, that says only that all is as it was."""
-        return self._framed(viewer, b"")
+        return websocket_frame(self._header(viewer), BINARY)
 
-    def _framed(self, viewer: Viewer, body: bytes) -> bytes:
-        header = encode_frame_header(viewer.epoch, _from_tick(viewer), self.tick, self._server_time_s)
-        return websocket_frame(header + body, BINARY)
+    def _framed(self, viewer: Viewer, blocks: list[bytes]) -> bytes:
+        return websocket_frame(b"".join([self._header(viewer), *blocks]), BINARY) if blocks else b""
+
+    def _header(self, viewer: Viewer) -> bytes:
+        return encode_frame_header(viewer.epoch, _from_tick(viewer), self.tick, self._server_time_s)
 
     def _signature(self, view: View | None) -> tuple[object, ...]:
         if view is None:
@@ -76,8 +100,27 @@ class Beat:
         view.cell_mask(self._ledger.rooms if view.aggregates is None else view.aggregates.cells)
         return view.signature
 
-    def _body(self, audience: Audience, view: View, held: View | None, synced: int) -> bytes:
+    def _departed(self, viewer: Viewer) -> list[bytes]:
+        """Return the departures of this tick, made for each audience apart.
+
+        That a room is full now does not say that who left it was seen.
+        """
+        assert viewer.view is not None
+        if not len(self._gone.ids):
+            return []
+        wanted = viewer.view.key_mask(self._ledger.rooms)
+        if not wanted[self._gone.keys].any():
+            return []
+        left = self._left.get(viewer.audience)
+        if left is None:
+            told = viewer.audience.told_of_departures(self._gone)
+            left = self._left[viewer.audience] = self._encoder.departures(told)
+        return left.chosen(wanted)
+
+    def _blocks(self, viewer: Viewer) -> list[bytes]:
         """Return the blocks that turn what is held as of a tick into the view of now."""
+        audience, view, held, synced = viewer.audience, viewer.view, viewer.held, viewer.synced
+        assert view is not None
         if view.aggregates is not None:
             cells = view.aggregates.cells
             had = None if held is None else held.cell_mask(cells)
@@ -87,50 +130,21 @@ class Beat:
             return self._encoder.snapshots(_numbers(wanted & audience.occupied()), audience)
         if held is not view:
             return self._turned(audience, wanted, held.key_mask(self._ledger.rooms), synced)
-        if synced < self.before:
-            step = self._ledger.since(synced, wanted, wanted)
-            encoded = self._encoder.step(audience.told(step))
-            return encoded.left.all() + encoded.rest.all()
-        return self._news(audience, wanted)
+        return self._encoder.step(audience.told(self._ledger.since(synced, wanted, wanted)))
 
-    def _turned(self, audience: Audience, wanted: Mask, had: Mask, synced: int) -> bytes:
+    def _turned(self, audience: Audience, wanted: Mask, had: Mask, synced: int) -> list[bytes]:
         """Return the blocks for who looked elsewhere before.
 
         Departures of all rooms that were looked at are told: what is held of those that are looked at no
         more is then just what is in them now, and a room where nothing is seen need not be named.
         """
         step = self._ledger.since(synced, wanted & had, had)
-        encoded = self._encoder.step(audience.told(step))
         occupied = audience.occupied()
-        came = self._encoder.snapshots(_numbers(wanted & ~had & occupied), audience)
-        went = self._encoder.emptied(_numbers(had & ~wanted & occupied))
-        return encoded.left.all() + encoded.rest.all() + came + went
-
-    def _news(self, audience: Audience, wanted: Mask) -> bytes:
-        """Return the blocks of this tick alone."""
-        if self._step is None or self._shared is None:
-            return b""
-        if audience.whole:
-            return self._shared.left.chosen(wanted) + self._shared.rest.chosen(wanted)
-        own = self._own.get(audience)
-        if own is None:
-            step = audience.own(self._step, self._looked(audience))
-            own = self._own[audience] = self._encoder.step(step)
-        shared = self._shared.rest.chosen(wanted & audience.full())
-        return own.left.chosen(wanted) + shared + own.rest.chosen(wanted)
-
-    def _looked(self, audience: Audience) -> Mask:
-        """Return which keys anybody of an audience looks at as points."""
-        if self._looks is None:
-            self._looks = {}
-            for viewer in self._viewers:
-                view = viewer.view
-                if view is None or view.aggregates is not None or viewer.audience.whole:
-                    continue
-                mask = view.key_mask(self._ledger.rooms)
-                known = self._looks.get(viewer.audience)
-                self._looks[viewer.audience] = mask if known is None else known | mask
-        return self._looks[audience]
+        return [
+            *self._encoder.step(audience.told(step)),
+            *self._encoder.snapshots(_numbers(wanted & ~had & occupied), audience),
+            *self._encoder.emptied(_numbers(had & ~wanted & occupied)),
+        ]
 
 
 def _from_tick(viewer: Viewer) -> int:

@@ -1,4 +1,4 @@
-"""Encode rows of the board as blocks, each once for all who see the same of a room."""
+"""Encode rows of the board as blocks, many in one pass."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.live.audience import Audience
-from api.live.frames import BlockKind, Columns, encode_block
+from api.live.frames import BlockKind, Columns, encode_blocks
 from api.live.ledger import Departures, Keys, Ledger, Rows, Step
 
 
@@ -20,23 +20,9 @@ class Blocks:
     keys: Keys
     data: list[bytes]
 
-    def chosen(self, wanted: NDArray[np.bool_]) -> bytes:
-        """Return the blocks whose keys are wanted, joined."""
-        if not self.data:
-            return b""
-        return b"".join([self.data[i] for i in np.flatnonzero(wanted[self.keys])])
-
-    def all(self) -> bytes:
-        """Return all blocks, joined."""
-        return b"".join(self.data)
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """The blocks of one step: departures, which come first in a frame, and the rest."""
-
-    left: Blocks
-    rest: Blocks
+    def chosen(self, wanted: NDArray[np.bool_]) -> list[bytes]:
+        """Return the blocks whose keys are wanted."""
+        return [self.data[i] for i in np.flatnonzero(wanted[self.keys]).tolist()]
 
 
 class Encoder:
@@ -47,34 +33,50 @@ class Encoder:
         self._snapshots: dict[int, tuple[int, bytes]] = {}
         self.encoded_blocks = 0
 
-    def step(self, step: Step) -> Encoded:
-        """Encode what changed: departures of all rooms; arrivals, then changes in place."""
-        data: list[bytes] = []
-        keys: list[int] = []
-        self._departures(step.departures, keys, data)
-        left = Blocks(np.array(keys, np.int32), data)
-        data, keys = [], []
-        self._runs(BlockKind.MOVED, step.moved, keys, data)
-        self._runs(BlockKind.DELTA, step.updated, keys, data)
-        return Encoded(left, Blocks(np.array(keys, np.int32), data))
+    def step(self, step: Step) -> list[bytes]:
+        """Encode what changed, a block a room: departures, arrivals, changes in place."""
+        blocks = self.departures(step.departures).data
+        for kind, changed in ((BlockKind.MOVED, step.moved), (BlockKind.DELTA, step.updated)):
+            rows = changed[np.argsort(self._ledger.key[changed], kind="stable")]
+            blocks = blocks + self.runs(kind, rows, run_starts(self._ledger.key[rows]))
+        return blocks
 
-    def snapshots(self, keys: Keys, audience: Audience) -> bytes:
-        """Return snapshot blocks of what an audience sees of these rooms, empty ones included, joined."""
+    def departures(self, departures: Departures) -> Blocks:
+        """Encode what left, a block a room."""
+        order = np.argsort(departures.keys, kind="stable")
+        keys, ids = departures.keys[order], departures.ids[order].astype("<u4")
+        starts = run_starts(keys)
+        data = self._encode(BlockKind.LEFT, keys[starts], np.diff(starts, append=len(ids)), {"id": ids})
+        return Blocks(keys[starts], data)
+
+    def runs(self, kind: BlockKind, rows: Rows, starts: NDArray[np.intp]) -> list[bytes]:
+        """Encode runs of rows that are in the same room and layer, a block each.
+
+        Parameters
+        ----------
+        kind
+            `MOVED`, `DELTA` or `SNAPSHOT`.
+        rows
+            Shape (n,).
+        starts
+            Where each run begins in ``rows``; it ends where the next one begins.
+        """
+        columns = self._changed(rows) if kind is BlockKind.DELTA else self._full(rows)
+        keys = self._ledger.key[rows[starts]]
+        return self._encode(kind, keys, np.diff(starts, append=len(rows)), columns)
+
+    def snapshots(self, keys: Keys, audience: Audience) -> list[bytes]:
+        """Return snapshot blocks of what an audience sees of these rooms, empty ones included."""
         full = audience.full()[keys]
-        return b"".join(
-            [
-                self._snapshot(key, None if shared else audience)
-                for key, shared in zip(keys.tolist(), full.tolist(), strict=True)
-            ]
-        )
+        return [
+            self._snapshot(key, None if shared else audience)
+            for key, shared in zip(keys.tolist(), full.tolist(), strict=True)
+        ]
 
-    def emptied(self, keys: Keys) -> bytes:
-        """Return blocks that take all things of these rooms from the client, joined."""
+    def emptied(self, keys: Keys) -> list[bytes]:
+        """Return blocks that take all things of these rooms from the client."""
         none = self._full(np.empty(0, np.int32))
-        self.encoded_blocks += len(keys)
-        return b"".join(
-            [encode_block(BlockKind.SNAPSHOT, self._cell(int(key)), int(key) & 1, none) for key in keys]
-        )
+        return self._encode(BlockKind.SNAPSHOT, keys, np.zeros(len(keys), np.int64), none)
 
     def _snapshot(self, key: int, audience: Audience | None) -> bytes:
         """Return the snapshot of a key for one audience, or with all that is in it for None."""
@@ -86,13 +88,15 @@ class Encoder:
         rows = self._ledger.rows_of(key)
         if audience is not None:
             rows = rows[audience.sees(rows)]
-        data = encode_block(BlockKind.SNAPSHOT, self._cell(key), key & 1, self._full(rows))
-        self.encoded_blocks += 1
+        (data,) = self._encode(BlockKind.SNAPSHOT, np.array([key]), np.array([len(rows)]), self._full(rows))
         snapshots[key] = (changed_at, data)
         return data
 
-    def _cell(self, key: int) -> int:
-        return int(self._ledger.rooms.cells[key >> 1])
+    def _encode(
+        self, kind: BlockKind, keys: NDArray[Any], counts: NDArray[Any], columns: Columns
+    ) -> list[bytes]:
+        self.encoded_blocks += len(keys)
+        return encode_blocks(kind, self._ledger.rooms.cells[keys >> 1], keys & 1, counts, columns)
 
     def _full(self, rows: Rows) -> Columns:
         board = self._ledger.board
@@ -115,32 +119,9 @@ class Encoder:
             "state": board.state[rows].astype("u1"),
         }
 
-    def _runs(self, kind: BlockKind, rows: Rows, keys: list[int], data: list[bytes]) -> None:
-        if not len(rows):
-            return
-        row_keys = self._ledger.key[rows]
-        order = np.argsort(row_keys, kind="stable")
-        rows = rows[order]
-        columns = self._changed(rows) if kind is BlockKind.DELTA else self._full(rows)
-        self._cut(kind, row_keys[order], columns, keys, data)
 
-    def _departures(self, departures: Departures, keys: list[int], data: list[bytes]) -> None:
-        if len(departures.ids):
-            order = np.argsort(departures.keys, kind="stable")
-            ids = departures.ids[order].astype("<u4")
-            self._cut(BlockKind.LEFT, departures.keys[order], {"id": ids}, keys, data)
-
-    def _cut(
-        self,
-        kind: BlockKind,
-        sorted_keys: NDArray[Any],
-        columns: Columns,
-        keys: list[int],
-        data: list[bytes],
-    ) -> None:
-        starts = np.flatnonzero(np.r_[True, sorted_keys[1:] != sorted_keys[:-1]]).tolist()
-        for start, stop in zip(starts, [*starts[1:], len(sorted_keys)], strict=True):
-            key = int(sorted_keys[start])
-            keys.append(key)
-            data.append(encode_block(kind, self._cell(key), key & 1, columns, start, stop))
-        self.encoded_blocks += len(starts)
+def run_starts(keys: NDArray[Any]) -> NDArray[np.intp]:
+    """Return where runs of equal keys begin, shape (number of runs,)."""
+    if not len(keys):
+        return np.empty(0, np.intp)
+    return np.concatenate([[0], np.flatnonzero(keys[1:] != keys[:-1]) + 1])

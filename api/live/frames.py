@@ -61,8 +61,6 @@ COLUMNS: Final[dict[BlockKind, tuple[Column, ...]]] = {
 
 Columns = dict[str, NDArray[Any]]
 
-_PADDING: Final = (b"", b"\0" * 7, b"\0" * 6, b"\0" * 5, b"\0" * 4, b"\0" * 3, b"\0" * 2, b"\0")
-
 
 @dataclass(frozen=True, slots=True)
 class Block:
@@ -95,32 +93,54 @@ def encode_frame_header(epoch: int, from_tick: int, tick: int, server_time_s: fl
     return FRAME_HEADER.pack(MAGIC, epoch, from_tick, tick, server_time_s)
 
 
-def encode_block(
-    kind: BlockKind, cell: int, layer: int, columns: Columns, start: int = 0, stop: int | None = None
-) -> bytes:
-    """Return one block of the rows ``start:stop`` of columns that already have the types of the wire.
+def encode_blocks(
+    kind: BlockKind,
+    cells: NDArray[np.uint64],
+    layers: NDArray[Any],
+    counts: NDArray[np.int64],
+    columns: Columns,
+) -> list[bytes]:
+    """Return n blocks of one kind, all written in one pass.
 
     Parameters
     ----------
-    kind, cell, layer
-        As in the block header.
+    kind
+        What the blocks do.
+    cells, layers
+        As in the block header, shape (n,).
+    counts
+        How many rows each block takes, in order, shape (n,).
     columns
-        Arrays by name; they must be contiguous and of the types in `COLUMNS`.
-    start, stop
-        Rows to take.
+        Arrays by name, shape (sum of counts,), of the types in `COLUMNS`.
     """
-    end = len(columns[COLUMNS[kind][0][0]]) if stop is None else stop
-    parts = [b""]
-    size = 0
-    for name, dtype in COLUMNS[kind]:
-        data = columns[name][start:end].tobytes()
-        padding = _PADDING[len(data) & 7]
-        parts.append(data)
-        parts.append(padding)
-        size += len(data) + len(padding)
+    sizes = np.full(len(counts), BLOCK_HEADER.size)
+    begins = []
+    for _, dtype in COLUMNS[kind]:
+        begins.append(sizes)
+        sizes = sizes + (counts * dtype.itemsize + 7 & ~7)
+    ends = np.cumsum(sizes)
+    starts = ends - sizes
+    words = np.zeros(int(sizes.sum()) // 8, "<u8")
+    head = starts // 8
+    words[head] = cells
+    words[head + 1] = int(kind) | layers.astype(np.uint64) << 8 | counts.astype(np.uint64) << 32
+    words[head + 2] = sizes - BLOCK_HEADER.size
+    # Row i of a block that begins with row f lies i - f items behind the start of the column.
+    rows = np.arange(counts.sum())
+    first = np.cumsum(counts) - counts
+    for (name, dtype), begin in zip(COLUMNS[kind], begins, strict=True):
         assert columns[name].dtype == dtype, (name, columns[name].dtype)
-    parts[0] = BLOCK_HEADER.pack(cell, kind, layer, 0, end - start, size)
-    return b"".join(parts)
+        places = np.repeat((starts + begin) // dtype.itemsize - first, counts) + rows
+        words.view(dtype)[places] = columns[name]
+    data = words.tobytes()
+    return [data[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+
+
+def encode_block(kind: BlockKind, cell: int, layer: int, columns: Columns) -> bytes:
+    """Return one block of all rows of columns; see `encode_blocks`."""
+    counts = np.array([len(columns[COLUMNS[kind][0][0]])])
+    (block,) = encode_blocks(kind, np.array([cell], np.uint64), np.array([layer]), counts, columns)
+    return block
 
 
 def decode_frame(data: bytes) -> Frame:

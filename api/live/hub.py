@@ -19,13 +19,14 @@ from api.live.encoder import Encoder
 from api.live.journal import JournalFeed
 from api.live.ledger import KEPT_TICKS, Ledger
 from api.live.messages import Pong, Subscribe
+from api.live.onlookers import Onlookers
+from api.live.parcels import Parcels
 from api.live.viewer import Connection, Viewer
 from api.live.views import Views
 from api.live.wire import TEXT, websocket_frame
 from layers.tiles import TILE_LAYERS
 from twin.access.grants import Grants
 from twin.access.roles import DataClass
-from twin.access.scope import EVERYWHERE
 from twin.errors import InvalidError, TwinError, UnavailableError
 from twin.live.board import Board
 from twin.store.journal import Event
@@ -64,9 +65,6 @@ _WORLD: Final[Bbox] = (-180.0, -90.0, 180.0, 90.0)
 _OPEN_LAYERS: Final = {layer.name for layer in TILE_LAYERS if layer.public}
 """Tile layers that everyone may see everywhere."""
 
-_EVERYTHING: Final = Grants(reads={DataClass.PLACE: EVERYWHERE, DataClass.WORKER: EVERYWHERE})
-"""Sees all of the board: nobody's grants, but those of the blocks that are made once for all."""
-
 
 class Hub:
     """All live sockets of this process.
@@ -90,7 +88,8 @@ class Hub:
         self._parts = parts
         self._feed = JournalFeed(KEPT_EVENTS)
         self._views = Views(self.ledger)
-        self._everyone = Audience(self.ledger, _EVERYTHING)
+        self._parcels = Parcels(self.ledger)
+        self._onlookers = Onlookers(self.ledger, self._parcels)
         self._audiences: dict[tuple[object, ...], Audience] = {}
         self._wake = asyncio.Event()
 
@@ -149,7 +148,7 @@ class Hub:
         seen = sight(grants)
         audience = self._audiences.get(seen)
         if audience is None:
-            audience = self._audiences[seen] = Audience(self.ledger, grants)
+            audience = self._audiences[seen] = Audience(self.ledger, self._parcels, grants)
         return audience
 
     def _epoch(self, grants: Grants) -> int:
@@ -262,7 +261,7 @@ class Hub:
 
     def beat(self) -> None:
         """Take what changed as one tick and bring every client that can take it to the present."""
-        beat = Beat(self.ledger, self.encoder, self._everyone, self.viewers)
+        beat = Beat(self.ledger, self._parcels, self.encoder, self._onlookers, self.viewers)
         if beat.changed:
             self._views.recount()
         now = time.monotonic()

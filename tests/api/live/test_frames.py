@@ -12,6 +12,7 @@ from api.live.frames import (
     BlockKind,
     decode_frame,
     encode_block,
+    encode_blocks,
     encode_frame_header,
 )
 from twin.errors import InvalidError
@@ -48,6 +49,26 @@ def test_what_is_encoded_is_what_is_decoded(blocks) -> None:
         )
         for name, column in columns.items():
             assert block.columns[name].tobytes() == column.tobytes()
+
+
+@given(
+    kind=st.sampled_from(list(BlockKind)),
+    counts=st.lists(st.integers(0, 20), max_size=12),
+    seed=st.integers(0, 99),
+)
+def test_many_blocks_are_as_written_one_by_one(kind: BlockKind, counts: list[int], seed: int) -> None:
+    random = np.random.default_rng(seed)
+    columns = some_columns(kind, sum(counts), seed)
+    cells = random.integers(0, 2**63, len(counts), np.uint64)
+    layers = random.integers(0, 2, len(counts))
+    wanted = []
+    first = 0
+    for cell, layer, count in zip(cells.tolist(), layers.tolist(), counts, strict=True):
+        parts = [columns[name][first : first + count].tobytes() for name, _ in COLUMNS[kind]]
+        body = b"".join(part + bytes(-len(part) % 8) for part in parts)
+        wanted.append(BLOCK_HEADER.pack(cell, kind, layer, 0, count, len(body)) + body)
+        first += count
+    assert encode_blocks(kind, cells, layers, np.array(counts, np.int64), columns) == wanted
 
 
 @given(n=st.integers(0, 50), kind=st.sampled_from(list(BlockKind)))
