@@ -26,26 +26,36 @@ export function onSignedOut(then: () => void): void {
   signedOut = then;
 }
 
+/** Ask, and fail with what the server says when it does not answer what was asked. */
+async function answer(path: string, init: RequestInit): Promise<Response> {
+  const response = await fetch(path, { ...init, credentials: 'same-origin' });
+  if (response.ok) return response;
+  let problem: Partial<Problem> = {};
+  try {
+    problem = (await response.json()) as Partial<Problem>;
+  } catch {
+    // not a problem document: the status line has to do
+  }
+  if (response.status === 401) signedOut();
+  throw new ApiError({ ...problem, title: problem.title ?? response.statusText, status: response.status } as Problem);
+}
+
 async function request<T>(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<T> {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
-  const response = await fetch(path, {
+  const response = await answer(path, {
     method,
     headers: body === undefined ? { accept: 'application/json' } : { accept: 'application/json', 'content-type': 'application/json' },
     body: body === undefined ? undefined : JSON.stringify(body),
     signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
-    credentials: 'same-origin',
   });
-  if (!response.ok) {
-    let problem: Partial<Problem> = {};
-    try {
-      problem = (await response.json()) as Partial<Problem>;
-    } catch {
-      // not a problem document: the status line has to do
-    }
-    if (response.status === 401) signedOut();
-    throw new ApiError({ ...problem, title: problem.title ?? response.statusText, status: response.status } as Problem);
-  }
   return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
+}
+
+/** Read a whole file with the name the server gives it; fails where it breaks off. */
+export async function getFile(path: string, signal: AbortSignal): Promise<{ name: string; content: Blob }> {
+  const response = await answer(path, { signal });
+  const name = /filename="([^"]+)"/.exec(response.headers.get('content-disposition') ?? '')?.[1];
+  return { name: name ?? path.split('/').at(-1)!.split('?')[0], content: await response.blob() };
 }
 
 export function get<T>(path: string, signal?: AbortSignal): Promise<T> {

@@ -195,6 +195,7 @@ export const accessEn: AccessWords = {
   act_account_linked: 'account linked',
   act_person_revealed: 'person revealed',
   act_record_pruned: 'old acts deleted',
+  act_data_exported: 'data exported',
   act_track_read: 'trails read',
   act_duty_begun: 'duty begun',
   act_duty_ended: 'duty ended',

@@ -193,6 +193,7 @@ export const accessZh = {
   act_account_linked: '绑定统一身份',
   act_person_revealed: '查看个人信息',
   act_record_pruned: '清理到期记录',
+  act_data_exported: '导出数据',
   act_track_read: '查看人员轨迹',
   act_duty_begun: '开始值勤',
   act_duty_ended: '结束值勤',

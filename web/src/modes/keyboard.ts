@@ -2,7 +2,7 @@
 import type { Wall } from '../state/wall.svelte.ts';
 
 /** Keys in the order in which the help lists them: caps and what they do. */
-const KEYS: { caps: string[]; key: 'key_move' | 'key_enter' | 'key_esc' | 'key_g' | 'key_a' | 'key_e' | 'key_find' | 'key_h' | 'key_f' | 'key_b' | 'key_l' | 'key_u' | 'key_help' }[] = [
+const KEYS: { caps: string[]; key: 'key_move' | 'key_enter' | 'key_esc' | 'key_g' | 'key_a' | 'key_e' | 'key_find' | 'key_h' | 'key_f' | 'key_b' | 'key_l' | 'key_x' | 'key_u' | 'key_help' }[] = [
   { caps: ['J', 'K'], key: 'key_move' },
   { caps: ['Enter'], key: 'key_enter' },
   { caps: ['Esc'], key: 'key_esc' },
@@ -13,6 +13,7 @@ const KEYS: { caps: string[]; key: 'key_move' | 'key_enter' | 'key_esc' | 'key_g
   { caps: ['H'], key: 'key_h' },
   { caps: ['F'], key: 'key_f' },
   { caps: ['B'], key: 'key_b' },
+  { caps: ['X'], key: 'key_x' },
   { caps: ['L'], key: 'key_l' },
   { caps: ['U'], key: 'key_u' },
   { caps: ['?'], key: 'key_help' },
@@ -25,7 +26,7 @@ export function isTyping(target: EventTarget | null): boolean {
 
 /** The keys that do something for whoever looks: who may not act is not offered the act. */
 export function keysOf(wall: Wall): typeof KEYS {
-  const away = [wall.mayAcknowledge ? '' : 'key_a', wall.session.kiosk ? 'key_u' : ''];
+  const away = [wall.mayAcknowledge ? '' : 'key_a', wall.mayExport ? '' : 'key_x', wall.session.kiosk ? 'key_u' : ''];
   return KEYS.filter((k) => !away.includes(k.key));
 }
 
@@ -36,7 +37,8 @@ export function press(wall: Wall, event: KeyboardEvent): boolean {
     wall.close();
     return true;
   }
-  if (isTyping(event.target)) return false;
+  // a dialog that asks something keeps the keys
+  if (isTyping(event.target) || wall.exporting) return false;
   // on the map itself the arrows move the map
   if (event.key.startsWith('Arrow') && (event.target as HTMLElement | null)?.closest('.maplibregl-canvas')) return false;
   switch (event.key.length === 1 ? event.key.toLowerCase() : event.key) {
@@ -75,6 +77,10 @@ export function press(wall: Wall, event: KeyboardEvent): boolean {
       // a screen nobody sits at has no account to manage
       if (!wall.session.account || wall.session.kiosk) return false;
       wall.menuOpen = !wall.menuOpen;
+      return true;
+    case 'x':
+      if (!wall.mayExport) return false;
+      wall.openExport();
       return true;
     case 'h':
       wall.toggle('heat');

@@ -5,6 +5,7 @@ import '@fontsource/noto-emoji/400.css';
 import 'maplibre-gl/dist/maplibre-gl.css';
 import '../look/tokens.css';
 import '../look/base.css';
+import '../look/forms.css';
 import '../look/marks.css';
 import { mount } from 'svelte';
 import Wall from './Wall.svelte';

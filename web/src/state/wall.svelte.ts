@@ -25,6 +25,7 @@ import type {
 } from '../api/schema.ts';
 import { failure, langOf, say, type Key, type Lang } from '../i18n/index.ts';
 import { stateCode } from '../look/palette.ts';
+import { presetOf, type Preset } from './exporting.ts';
 import { focusProperty } from './groups.ts';
 import { LiveBoard, type Commit } from './live.ts';
 import { Resource } from './resource.svelte.ts';
@@ -90,6 +91,8 @@ export class Wall {
   sheet = $state.raw<{ key: string; title: Names; list: StatList | null; error: string | null } | null>(null);
   helpOpen = $state(false);
   searchOpen = $state(false);
+  /** The dialog of exports is open, with what was looked at when it was opened. */
+  exporting = $state.raw<Preset | null>(null);
   note = $state('');
   problems = $state.raw<string[]>([]);
   contextLost = $state(false);
@@ -253,6 +256,7 @@ export class Wall {
       this.select(null);
       this.sheet = null;
       this.searchOpen = false;
+      this.exporting = null;
       this.knownGroups = null;
       for (const resource of this.resources) resource.forget();
       this.refreshAll();
@@ -268,6 +272,16 @@ export class Wall {
 
   get mayAcknowledge(): boolean {
     return this.signedOutAt === null && this.session.may('alarm.acknowledge');
+  }
+
+  get mayExport(): boolean {
+    return this.signedOutAt === null && this.session.may('data.export');
+  }
+
+  openExport(): void {
+    const { device } = this.detail;
+    const shown = this.selection?.type === 'device' && device ? { id: device.id, name: device.name ?? device.uid } : null;
+    this.exporting = presetOf(this.sheet, shown);
   }
 
   // ---- live -----------------------------------------------------------------------------------
@@ -508,6 +522,7 @@ export class Wall {
 
   close(): void {
     if (this.menuOpen) this.menuOpen = false;
+    else if (this.exporting) this.exporting = null;
     else if (this.helpOpen) this.helpOpen = false;
     else if (this.searchOpen) this.searchOpen = false;
     else if (this.sheet) this.closeSheet();

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { ApiError, get, onSignedOut, post } from '../../src/api/client.ts';
+import { ApiError, get, getFile, onSignedOut, post } from '../../src/api/client.ts';
 
 const answers = (status: number, body?: unknown) =>
   vi.stubGlobal('fetch', vi.fn(() => Promise.resolve(new Response(body === undefined ? null : JSON.stringify(body), { status, headers: { 'content-type': 'application/problem+json' } }))));
@@ -29,5 +29,15 @@ describe('asking the API', () => {
   it('takes an answer without content', async () => {
     answers(204);
     await expect(post('/api/sign-out')).resolves.toBeUndefined();
+  });
+
+  it('takes a file by the name the server gives it, and none that breaks off', async () => {
+    const headers = { 'content-disposition': 'attachment; filename="gridtwin-devices-GT-7.csv"' };
+    vi.stubGlobal('fetch', vi.fn(() => Promise.resolve(new Response('a,b', { headers }))));
+    const file = await getFile('/api/exports/devices.csv?lang=zh', new AbortController().signal);
+    expect([file.name, await file.content.text()]).toEqual(['gridtwin-devices-GT-7.csv', 'a,b']);
+    const broken = new ReadableStream({ pull: (stream) => stream.error(new TypeError('network error')) });
+    vi.stubGlobal('fetch', vi.fn(() => Promise.resolve(new Response(broken, { headers }))));
+    await expect(getFile('/x', new AbortController().signal)).rejects.toThrow('network error');
   });
 });
