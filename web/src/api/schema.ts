@@ -253,6 +253,26 @@ export interface CaseRow {
   address?: string | null;
 }
 
+/** `flags`: what of its claims does not fit the case; none when time and place do. */
+export interface Photograph {
+  id: number;
+  case_id: number;
+  moment: 'before' | 'during' | 'after' | 'evidence';
+  added_at: string;
+  taken_at: string | null;
+  distance_m: number | null;
+  flags: ('no_place' | 'far_away' | 'no_time' | 'in_the_future' | 'long_before_case' | 'claims_differ')[];
+  width_px: number;
+  height_px: number;
+  bytes: number;
+  simulated: boolean;
+}
+
+export interface Photographs {
+  photographs: Photograph[];
+  may_add: boolean;
+}
+
 export interface Cases {
   cases: CaseRow[];
   open: number;

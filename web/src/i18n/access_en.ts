@@ -197,6 +197,8 @@ export const accessEn: AccessWords = {
   act_record_pruned: 'old acts deleted',
   act_data_exported: 'data exported',
   act_track_read: 'trails read',
+  act_photograph_added: 'photograph added',
+  act_photograph_read: 'photographs of a case looked at',
   act_duty_begun: 'duty begun',
   act_duty_ended: 'duty ended',
   act_account_unlinked: 'account unlinked',

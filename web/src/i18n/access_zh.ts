@@ -195,6 +195,8 @@ export const accessZh = {
   act_record_pruned: '清理到期记录',
   act_data_exported: '导出数据',
   act_track_read: '查看人员轨迹',
+  act_photograph_added: '添加案件照片',
+  act_photograph_read: '查看案件照片',
   act_duty_begun: '开始值勤',
   act_duty_ended: '结束值勤',
   act_account_unlinked: '解除统一身份',

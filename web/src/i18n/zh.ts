@@ -222,6 +222,22 @@ export const zh = {
   exportTooOften: '导出过于频繁，请一分钟后再试。',
   exportTooLong: '导出用时过长。请缩小区域、类型或时间后再试。',
   key_x: '导出数据',
+  photographs: '照片',
+  photoAlt: '案件照片 {0}/{1}：{2}，{3}',
+  photoBefore: '上一张',
+  photoAfter: '下一张',
+  photoFits: '时间地点相符',
+  photoDistance: '距案件 {0} m',
+  moment_before: '处置前',
+  moment_during: '处置中',
+  moment_after: '处置后',
+  moment_evidence: '取证',
+  flag_no_place: '无位置',
+  flag_far_away: '位置偏远',
+  flag_no_time: '无拍摄时间',
+  flag_in_the_future: '时间超前',
+  flag_long_before_case: '早于立案一天以上',
+  flag_claims_differ: '照片与上报不一致',
 };
 
 export type Words = typeof zh;
