@@ -16,7 +16,14 @@ from api.policy import policy_with_style
 router = APIRouter(include_in_schema=False)
 
 _DOCS: Final = Path(__file__).resolve().parents[2] / "docs"
-_PAPERS: Final = ("http-api.md", "live-protocol.md", "asyncapi.yaml", "architecture.md", "device-schema.md")
+_PAPERS: Final = (
+    "http-api.md",
+    "live-protocol.md",
+    "asyncapi.yaml",
+    "architecture.md",
+    "device-schema.md",
+    "photographs.md",
+)
 
 _STYLE: Final = """body{font:16px/1.6 system-ui,"Noto Sans SC",sans-serif;background:#12161b;color:#e8ebee;
 max-width:64rem;margin:2rem auto;padding:0 1.5rem}a{color:#56b4e9}code{background:#202832;padding:.1em .4em;
