@@ -19,7 +19,7 @@ from api.exports.table import (
 )
 from api.exports.words import SOURCES, STAGES, STATES, WORKER_ROLES, name, word
 from api.routes.answers import finite, state_name
-from twin.access.masking import mask_address, mask_name
+from twin.access.masking import mask_address, mask_name, mask_text
 from twin.access.roles import DataClass
 
 
@@ -92,12 +92,12 @@ ALARMS: Final = Table(
 def _case(row: Found, view: View) -> tuple[Cell, ...]:
     return (
         row["number"],
-        name(row["title"], row["title_en"], view.lang),
+        mask_text(name(row["title"], row["title_en"], view.lang)),
         row["category_code"],
         word(SOURCES, row["source"], view.lang),
         word(STAGES, row["stage"], view.lang),
         row["priority"],
-        mask_address(row["address"]),
+        mask_text(mask_address(row["address"])),
         row["opened_at"],
         row["due_at"],
         row["closed_at"],
