@@ -10,7 +10,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from api.access.door import Door, is_same_origin
+from api.access.door import SAFE_METHODS, Door, is_same_origin
 from api.access.limits import INGEST, Limits
 from api.access.permissions import IDENTITY_KEY, SENDER_KEY
 from api.access.publishers import PublisherDoor
@@ -24,8 +24,6 @@ from twin.errors import InvalidError, NotFoundError, UnavailableError
 
 _GUARDED: Final = ("/api/", PREFIX, INGEST)
 """Paths behind which there is something to see; pages hold nothing, and say so themselves."""
-
-_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 MAX_BODY_BYTES: Final = 1 << 20
 """Most bytes a request may carry, but for photographs: imports are done by the command line."""
@@ -114,7 +112,7 @@ class Edge:
 
     async def _admitted(self, scope: Scope) -> Response | None:
         """Find out who asks; give the answer of one who is not let in."""
-        if scope["method"] not in _SAFE_METHODS and not is_same_origin(scope):
+        if scope["method"] not in SAFE_METHODS and not is_same_origin(scope):
             return problem(
                 403,
                 "this request comes from a page of another origin",

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Coroutine
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -81,7 +81,7 @@ def create_app(settings: Settings) -> FastAPI:
         pool_size=_ACCOUNT_POOL,
         statement_timeout_s=TIMEOUT_S,
     )
-    door = Door(accounts)
+    door = Door(accounts, timedelta(minutes=settings.session_idle_min))
     publishers = PublisherDoor(accounts)
     feeds = load_feeds()
     sealer = Sealer(read_or_make_key(settings.secrets_dir / KEY_FILE))
@@ -142,7 +142,7 @@ def create_app(settings: Settings) -> FastAPI:
                 ("sampler", sampler.run()),
                 ("ingest", ingest.run()),
                 ("publishers", follow(accounts, PUBLISHERS_CHANNEL, publishers.forget)),
-                ("sessions", watch_sessions(accounts, hub)),
+                ("sessions", watch_sessions(door, hub)),
                 ("persons", expire_persons(own, settings.persons_days)),
                 ("record", HeadKeeper(reading, settings.secrets_dir, sealer).run()),
             ):

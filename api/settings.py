@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     The handling of a case may go to court for six months (行政诉讼法 46)."""
     export_rows: int = Field(default=50_000, ge=1, le=1_000_000)
     """Most rows of one export; a larger one is refused, never cut."""
+    session_idle_min: float = Field(default=30.0, gt=0, le=720, allow_inf_nan=False)
+    """Minutes in which no person does anything after which a session is over."""
     allowed_hosts: str = ""
     """Further names, parted by commas, a server that listens on this machine only may be called by."""
     oidc_issuer: str = ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from datetime import UTC, datetime, timedelta
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import parse_qs
@@ -22,6 +23,11 @@ SECURE_COOKIE: Final = "__Host-gridtwin_session"
 REMEMBERED_S: Final = 10.0
 """An identity is asked for anew this often even where no notice of a change came."""
 
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_BY_ITSELF: Final = frozenset({"/api/live/ticket"})
+"""What a page asks for without a person, though it is no plain read."""
+
 _MOST_REMEMBERED: Final = 20_000
 _LONGEST_SECRET: Final = 200
 _BROWSER_KINDS: Final = (CredentialKind.SESSION, CredentialKind.KIOSK)
@@ -34,10 +40,13 @@ class Door:
     ----------
     engine
         Signed in as the role that sees accounts.
+    idle
+        After how long in which no person did anything a session is over.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, idle: timedelta = credentials.IDLE) -> None:
         self.engine = engine
+        self.idle = idle
         self._known: OrderedDict[bytes, tuple[Identity | None, float]] = OrderedDict()
         self._of_account: dict[UUID, set[bytes]] = {}
 
@@ -49,16 +58,22 @@ class Door:
         token, cookie = secrets_of(scope)
         if token is not None:
             return await self._identity(token, (CredentialKind.TOKEN,))
-        return None if cookie is None else await self._identity(cookie, _BROWSER_KINDS)
+        if cookie is None:
+            return None
+        return await self._identity(cookie, _BROWSER_KINDS, by_person=is_act(scope))
 
-    async def _identity(self, secret: str, kinds: tuple[CredentialKind, ...]) -> Identity | None:
+    async def _identity(
+        self, secret: str, kinds: tuple[CredentialKind, ...], *, by_person: bool = False
+    ) -> Identity | None:
         key = credentials.digest(secret) + kinds[0].value.encode()
         kept = self._known.get(key)
         now = time.monotonic()
-        if kept is not None and kept[1] > now:
+        if kept is not None and kept[1] > now and _holds(kept[0], by_person):
             return kept[0]
         async with self.engine.begin() as connection:
-            identity = await credentials.find_identity(connection, secret, *kinds)
+            identity = await credentials.find_identity(
+                connection, secret, *kinds, by_person=by_person, idle=self.idle
+            )
         self._remember(key, identity, now)
         return identity
 
@@ -75,7 +90,7 @@ class Door:
         if not given:
             return None
         async with self.engine.begin() as connection:
-            return await credentials.consume(connection, given, CredentialKind.TICKET)
+            return await credentials.consume(connection, given, CredentialKind.TICKET, self.idle)
 
     def _remember(self, key: bytes, identity: Identity | None, now: float) -> None:
         self._known[key] = identity, now + REMEMBERED_S
@@ -96,6 +111,24 @@ class Door:
         """Forget everything, for when notices may have been missed."""
         self._known.clear()
         self._of_account.clear()
+
+
+def _holds(identity: Identity | None, by_person: bool) -> bool:
+    """Say whether what is remembered of somebody will do: it is not over, and an act need not be told on."""
+    if identity is None:
+        return True
+    if by_person and identity.kind is CredentialKind.SESSION:
+        return False
+    return identity.ends_at > datetime.now(UTC)
+
+
+def is_act(scope: Scope) -> bool:
+    """Say whether a request of a page shows that a person did something; that keeps a session.
+
+    What only reads does not: a page that nobody sits at reads on and on. A page whose person only looks and
+    moves about says so itself (`POST /api/account/active`).
+    """
+    return scope["method"] not in SAFE_METHODS and scope["path"] not in _BY_ITSELF
 
 
 def secrets_of(scope: Scope) -> tuple[str | None, str | None]:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field
 
 from api.access.caller import Caller
-from api.access.permissions import OWN_ACCOUNT, needs
+from api.access.permissions import IDENTITY_KEY, OWN_ACCOUNT, PUBLIC, needs
 from api.routes.answers import Names
 from api.runtime import Running
 from twin.access import accounts
+from twin.access.credentials import Identity
 from twin.access.roles import ROLE_BY_NAME
 from twin.access.sign_in import SignInRefusedError
 from twin.errors import ForbiddenError
@@ -46,7 +48,11 @@ class AccountAnswer(BaseModel):
 @router.get("/api/account")
 async def get_account(caller: Annotated[Caller, needs(OWN_ACCOUNT)]) -> AccountAnswer:
     """Return who is signed in."""
-    identity = caller.identity
+    return _account(caller.identity)
+
+
+def _account(identity: Identity) -> AccountAnswer:
+    grants = identity.grants
     return AccountAnswer(
         id=identity.account_id,
         name=identity.name,
@@ -57,11 +63,48 @@ async def get_account(caller: Annotated[Caller, needs(OWN_ACCOUNT)]) -> AccountA
         is_worker=caller.grants.worker_id is not None,
         roles=[
             HeldRole(role=name, title=Names(zh=ROLE_BY_NAME[name].zh, en=ROLE_BY_NAME[name].en))
-            for name in caller.grants.roles
+            for name in grants.roles
         ],
-        reads=sorted(data.value for data, scope in caller.grants.reads.items() if scope),
-        acts=sorted(act.value for act, scope in caller.grants.acts.items() if scope),
+        reads=sorted(data.value for data, scope in grants.reads.items() if scope),
+        acts=sorted(act.value for act, scope in grants.acts.items() if scope),
     )
+
+
+class Remaining(BaseModel):
+    """How long a session still lasts, s: in all, and if nobody does anything (null: that does not end it)."""
+
+    ends_s: float
+    idle_s: float | None
+
+
+def _remaining(identity: Identity) -> Remaining:
+    now = datetime.now(UTC)
+    return Remaining(
+        ends_s=(identity.expires_at - now).total_seconds(),
+        idle_s=None if identity.idle_at is None else (identity.idle_at - now).total_seconds(),
+    )
+
+
+class SessionAnswer(BaseModel):
+    """Who is signed in in this browser and for how long; both null where nobody is."""
+
+    account: AccountAnswer | None
+    remaining: Remaining | None
+
+
+@router.get("/api/session", dependencies=[needs(PUBLIC)])
+async def get_session(request: Request) -> SessionAnswer:
+    """Return who is signed in here, if anybody is; to ask does not keep a session."""
+    identity: Identity | None = request.scope[IDENTITY_KEY]
+    if identity is None:
+        return SessionAnswer(account=None, remaining=None)
+    return SessionAnswer(account=_account(identity), remaining=_remaining(identity))
+
+
+@router.post("/api/account/active")
+async def stay_signed_in(caller: Annotated[Caller, needs(OWN_ACCOUNT)]) -> Remaining:
+    """Say that a person is at work at a page: like all that is no plain read, this keeps the session."""
+    return _remaining(caller.identity)
 
 
 class PasswordRequest(BaseModel):

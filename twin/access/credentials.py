@@ -40,13 +40,14 @@ LIFETIMES: Final[dict[CredentialKind, timedelta]] = {
     CredentialKind.ENROLMENT: timedelta(minutes=15),
     CredentialKind.SECOND: timedelta(minutes=5),
 }
-IDLE_LIFETIMES: Final[dict[CredentialKind, timedelta]] = {CredentialKind.SESSION: timedelta(minutes=30)}
-"""A secret that was not used for this long is dead, whatever its lifetime."""
+IDLE: Final = timedelta(minutes=30)
+"""A session in which no person did anything for this long is over, whatever its lifetime."""
 
 UNUSED_ACCOUNT: Final = timedelta(days=90)
 """An account nobody used for this long is closed until somebody opens it again."""
 
-_SEEN_EVERY: Final = "30 seconds"
+_SEEN_SHARE: Final = 60
+"""When somebody did something is written down to this part of the idle time, not with each request."""
 
 _CLEAR: Final = "ABCDEFGHJKMNPQRSTUVWXYZ23456789"
 
@@ -70,12 +71,17 @@ _FIND = text(
     FROM credential AS c JOIN account AS a ON a.id = c.account_id
     LEFT JOIN credential AS parent ON parent.id = c.parent_id
     WHERE c.secret_hash = :hash AND c.kind = ANY(:kinds) AND c.revoked_at IS NULL AND c.expires_at > now()
-      AND (parent.id IS NULL OR (parent.revoked_at IS NULL AND parent.expires_at > now()))
+      AND (c.kind <> 'session' OR c.seen_at > now() - CAST(:idle AS interval))
+      AND (parent.id IS NULL OR (parent.revoked_at IS NULL AND parent.expires_at > now()
+           AND (parent.kind <> 'session' OR parent.seen_at > now() - CAST(:idle AS interval))))
       AND a.disabled_at IS NULL
     """
 )
 _TOUCH = text(
-    f"UPDATE credential SET seen_at = now() WHERE id = :id AND seen_at < now() - interval '{_SEEN_EVERY}'"
+    """
+    UPDATE credential SET seen_at = now() WHERE id = :id AND seen_at < now() - CAST(:every AS interval)
+    RETURNING seen_at
+    """
 )
 _CONSUME = text("DELETE FROM credential WHERE id = :id RETURNING id")
 _REVOKE = text(
@@ -95,6 +101,7 @@ _STILL_GOOD = text(
     """
     SELECT c.id FROM credential AS c JOIN account AS a ON a.id = c.account_id
     WHERE c.id = ANY(:ids) AND c.revoked_at IS NULL AND c.expires_at > now() AND a.disabled_at IS NULL
+      AND (c.kind <> 'session' OR c.seen_at > now() - CAST(:idle AS interval))
     """
 )
 _SWEEP = text("DELETE FROM credential WHERE expires_at < now() - interval '1 day'")
@@ -102,7 +109,10 @@ _SWEEP = text("DELETE FROM credential WHERE expires_at < now() - interval '1 day
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom a secret belongs to, and what that account may see and do now."""
+    """Whom a secret belongs to, and what that account may see and do now.
+
+    ``idle_at`` is when a session ends should nobody do anything; None for what idleness does not end.
+    """
 
     credential_id: UUID
     kind: CredentialKind
@@ -115,6 +125,12 @@ class Identity:
     must_change_password: bool
     demo: bool
     grants: Grants
+    idle_at: datetime | None = None
+
+    @property
+    def ends_at(self) -> datetime:
+        """When the secret is of no use any more, as things stand."""
+        return self.expires_at if self.idle_at is None else min(self.expires_at, self.idle_at)
 
 
 def _typed_secret() -> str:
@@ -161,20 +177,40 @@ async def issue(
 
 
 async def find_identity(
-    connection: AsyncConnection, secret: str, *kinds: CredentialKind, touch: bool = True
+    connection: AsyncConnection,
+    secret: str,
+    *kinds: CredentialKind,
+    touch: bool = True,
+    by_person: bool = True,
+    idle: timedelta = IDLE,
 ) -> Identity | None:
-    """Return whom a secret belongs to; None when it is unknown, expired, idle, revoked or of another kind."""
-    row = (
-        await connection.execute(_FIND, {"hash": digest(secret), "kinds": [kind.value for kind in kinds]})
-    ).first()
+    """Return whom a secret belongs to; None when it is unknown, expired, idle, revoked or of another kind.
+
+    Parameters
+    ----------
+    connection
+        Signed in as the role that sees accounts.
+    secret
+        As it was brought.
+    *kinds
+        What it may be.
+    touch
+        Write down that it was used.
+    by_person
+        Somebody did something. What a page asks by itself does not keep a session.
+    idle
+        After how long without that a session is over.
+    """
+    asked = {"hash": digest(secret), "kinds": [kind.value for kind in kinds], "idle": idle}
+    row = (await connection.execute(_FIND, asked)).first()
     if row is None:
         return None
     kind = CredentialKind(row.kind)
-    idle = IDLE_LIFETIMES.get(kind)
-    if idle is not None and row.seen_at < datetime.now(UTC) - idle:
-        return None
-    if touch:
-        await connection.execute(_TOUCH, {"id": row.id})
+    is_session = kind is CredentialKind.SESSION
+    seen_at = row.seen_at
+    if touch and (by_person or not is_session):
+        touched = await connection.execute(_TOUCH, {"id": row.id, "every": idle / _SEEN_SHARE})
+        seen_at = touched.scalar_one_or_none() or seen_at
     return Identity(
         credential_id=row.id,
         kind=kind,
@@ -187,6 +223,7 @@ async def find_identity(
         must_change_password=row.must_change_password,
         demo=row.demo,
         grants=_grants(row),
+        idle_at=seen_at + idle if is_session else None,
     )
 
 
@@ -200,9 +237,11 @@ def _grants(row: Row[tuple[Any, ...]]) -> Grants:
     return grants_of(held, row.worker_id, row.tracker_id)
 
 
-async def consume(connection: AsyncConnection, secret: str, kind: CredentialKind) -> Identity | None:
+async def consume(
+    connection: AsyncConnection, secret: str, kind: CredentialKind, idle: timedelta = IDLE
+) -> Identity | None:
     """Return whom a secret of one use belongs to, and make it useless; None when it was used before."""
-    identity = await find_identity(connection, secret, kind, touch=False)
+    identity = await find_identity(connection, secret, kind, touch=False, idle=idle)
     if identity is None:
         return None
     # Of two who bring the same secret at once, one deletes the row and the other finds none.
@@ -230,9 +269,11 @@ async def announce(connection: AsyncConnection, account_id: UUID) -> None:
     await connection.execute(_NOTIFY, {"account_id": str(account_id)})
 
 
-async def still_good(connection: AsyncConnection, credential_ids: Sequence[UUID]) -> set[UUID]:
+async def still_good(
+    connection: AsyncConnection, credential_ids: Sequence[UUID], idle: timedelta = IDLE
+) -> set[UUID]:
     """Return those of some credentials that open their door now."""
-    found = await connection.execute(_STILL_GOOD, {"ids": list(credential_ids)})
+    found = await connection.execute(_STILL_GOOD, {"ids": list(credential_ids), "idle": idle})
     return set(found.scalars())
 
 

@@ -30,7 +30,14 @@ pytestmark = [pytest.mark.postgis, pytest.mark.timeout(600)]
 CODE = re.compile(r"(?<![0-9])(?:water_level-|worker-)?(5101[0-9]{11})(?![0-9])")
 BUSINESS = ("place", "alarm", "case", "worker")
 
-OPEN = {"/api/health", "/docs", "/docs/{name}", "/api/sign-in/oidc", "/api/sign-in/oidc/callback"}
+OPEN = {
+    "/api/health",
+    "/api/session",
+    "/docs",
+    "/docs/{name}",
+    "/api/sign-in/oidc",
+    "/api/sign-in/oidc/callback",
+}
 ANYBODY = {"/api/account", "/api/catalog", "/api/layers"}
 EVENTS = "/api/devices/{id}/events"
 ITEMS = {
@@ -83,7 +90,8 @@ EXPORTS = {
 }
 MAY_EXPORT = {"manager", "planner"}
 POSTED = {
-    "/api/sign-in", "/api/sign-in/code", "/api/sign-out", "/api/account/password", "/api/kiosk/enrol",
+    "/api/sign-in", "/api/sign-in/code", "/api/sign-out", "/api/account/active", "/api/account/password",
+    "/api/kiosk/enrol",
     "/api/live/ticket", "/api/accounts", "/api/accounts/{name}/disable", "/api/accounts/{name}/enable",
     "/api/accounts/{name}/roles", "/api/accounts/roles/{id}/withdraw", "/api/accounts/{name}/password",
     "/api/accounts/{name}/credential", "/api/alarms/acknowledge", "/api/workers/{id}/reveal",
