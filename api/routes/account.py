@@ -60,7 +60,7 @@ def _account(identity: Identity) -> AccountAnswer:
         kind=identity.account_kind,
         demo=identity.demo,
         must_change_password=identity.must_change_password,
-        is_worker=caller.grants.worker_id is not None,
+        is_worker=grants.worker_id is not None,
         roles=[
             HeldRole(role=name, title=Names(zh=ROLE_BY_NAME[name].zh, en=ROLE_BY_NAME[name].en))
             for name in grants.roles

@@ -287,7 +287,9 @@ async def grant(
         ).first()
         if found is None:
             raise InvalidError(
-                f"there is no present area {area_code}", where="area", hint="GET /api/areas lists their codes"
+                f"there is no present area {area_code}",
+                where="area",
+                hint="GET /api/accounts/areas lists their codes",
             )
         level = found.level
     elif role == "worker":

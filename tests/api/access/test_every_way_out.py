@@ -75,6 +75,7 @@ LISTS = {
 DUTIES = {
     "/api/health/detail": ("system",),
     "/api/accounts": ("account",),
+    "/api/accounts/areas": ("account",),
     "/api/record": ("audit",),
 }
 OF_A_WORKER = {"/api/duty", "/api/account/track", "/api/account/looks"}

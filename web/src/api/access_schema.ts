@@ -33,12 +33,32 @@ export interface Look {
   minutes: number | null;
 }
 
+/** How long a session still lasts, s: in all, and should nobody do anything (null: that does not end it). */
+export interface Remaining {
+  ends_s: number;
+  idle_s: number | null;
+}
+
+export interface SessionAnswer {
+  account: Account | null;
+  remaining: Remaining | null;
+}
+
 export interface HeldRole {
   id: number;
   role: string;
   area_code: string;
   area_level: string;
   area_name: string | null;
+}
+
+/** An area a role can be held at: what it lies in, from the whole to the part, and how many lie in it. */
+export interface AreaChoice {
+  code: string;
+  level: string;
+  name: Names;
+  above: Names[];
+  inside: number;
 }
 
 export interface AccountRow {

@@ -135,6 +135,8 @@ export const en: Words = {
   failed: 'Could not read: {0}',
   noAnswer: 'the server does not answer',
   stale: 'The data below is {0} old',
+  mapStuck: 'The graphics failed and the map did not come back by itself. All other data go on.',
+  reload: 'Reload the page',
   contextLost: 'Graphics interrupted, recovering',
   pageError: 'One part of the page failed, the rest goes on: {0}',
   webgl: 'This browser cannot show the 3D map (WebGL 2 is needed)',

@@ -33,6 +33,11 @@ export function nameOf(lang: Lang, name: string | Names | null | undefined): str
   return (lang === 'zh' ? (name.zh ?? name.en) : (name.en ?? name.zh)) ?? '';
 }
 
+/** The language a name is in, where that is not the page's: it is shown as it is, and read out rightly. */
+export function foreign(lang: Lang, name: string): 'zh-CN' | undefined {
+  return lang === 'en' && /\p{Script=Han}/u.test(name) && !/\p{Script=Latin}/u.test(name) ? 'zh-CN' : undefined;
+}
+
 /** Digits grouped by thin spaces; a minus sign that is one; an em dash for nothing. */
 export function number(value: number | null | undefined, decimals?: number): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return '—';

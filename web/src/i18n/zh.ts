@@ -133,6 +133,8 @@ export const zh = {
   failed: '读取失败：{0}',
   noAnswer: '服务器无应答',
   stale: '以下为 {0} 前的数据',
+  mapStuck: '图形中断，地图未能自行恢复。其余数据照常更新。',
+  reload: '重新载入页面',
   contextLost: '图形中断，正在恢复',
   pageError: '页面有一处出错，其余照常：{0}',
   webgl: '此浏览器不能显示三维地图（需要 WebGL 2）',

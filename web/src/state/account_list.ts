@@ -39,13 +39,6 @@ export function factor(row: AccountRow, roles: Role[]): 'factorOn' | 'factorDue'
   return row.held.some((held) => roles.find((role) => role.name === held.role)?.privileged) ? 'factorDue' : 'factorNone';
 }
 
-/** Areas that are held by somebody, by name: those an administrator has dealt with before. */
-export function knownAreas(rows: AccountRow[]): { code: string; name: string }[] {
-  const names = new Map<string, string>();
-  for (const row of rows) for (const held of row.held) if (held.area_code !== WHOLE_CODE && held.area_name) names.set(held.area_code, held.area_name);
-  return [...names].map(([code, name]) => ({ code, name })).sort((a, b) => a.code.localeCompare(b.code));
-}
-
 /** Why an act was refused, where the page has words for it. */
 export function refusal(problem: unknown): Key | null {
   if (!(problem instanceof ApiError)) return null;

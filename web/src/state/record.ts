@@ -1,5 +1,7 @@
 /** Page through the record of acts, the newest first: pure. */
 import type { RecordEntry } from '../api/access_schema.ts';
+import { isKey, say, type Lang } from '../i18n/index.ts';
+import { spacedCode, WHOLE_CODE } from './area_code.ts';
 
 export const PAGE = 100;
 
@@ -23,11 +25,24 @@ export function withOlder(held: RecordEntry[], older: RecordEntry[]): RecordEntr
 }
 
 /** What an act was about beyond its object, in one line. */
-export function detailLine(entry: RecordEntry): string {
+export function detailLine(lang: Lang, entry: RecordEntry): string {
   const parts = Object.entries(entry.detail)
     .filter(([, value]) => value !== null && value !== '' && value !== false)
-    .map(([key, value]) => `${key} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`);
+    .map(([key, value]) => [word(lang, `detail_${key}`, key), valueOf(lang, key, value)].filter(Boolean).join(' '));
   return [entry.reason, ...parts].filter(Boolean).join(' · ');
+}
+
+function word(lang: Lang, key: string, name: string): string {
+  return isKey(key) ? say(lang, key) : name;
+}
+
+function valueOf(lang: Lang, key: string, value: unknown): string {
+  if (value === true) return '';
+  if (Array.isArray(value)) return value.map(String).join(', ');
+  if (typeof value === 'object') return JSON.stringify(value);
+  const text = String(value);
+  if (key === 'area') return text === WHOLE_CODE ? say(lang, 'whole') : spacedCode(text);
+  return word(lang, `${key}_${text}`, text);
 }
 
 /** When, in the time zone of this machine: the day is told where it changes. */

@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { RecordEntry } from '../../src/api/access_schema.ts';
+import { say, type Key } from '../../src/i18n/index.ts';
 import { dayAndTime, detailLine, recordPath, withOlder } from '../../src/state/record.ts';
 
 const entry = (seq: number, part: Partial<RecordEntry> = {}): RecordEntry => ({ seq, at: '2026-11-22T01:02:03Z', actor: 'li', roles: 'operator', address: '', action: 'session.begun', object: 'account/li', result: 'done', reason: '', detail: {}, ...part });
@@ -16,7 +18,15 @@ describe('the record of acts', () => {
   });
 
   it('tells the reason and what the detail says, and nothing of what it does not', () => {
-    expect(detailLine(entry(1, { reason: '离职', detail: { role: 'operator', area: '5', demo: false, ids: [1, 2], note: null } }))).toBe('离职 · role operator · area 5 · ids [1,2]');
+    const made = entry(1, { reason: '离职', detail: { role: 'operator', area: '510104021000000', demo: false, locked: true, ids: [1, 2], note: null } });
+    expect(detailLine('zh', made)).toBe('离职 · 角色 值班员 · 区域 510104 021 000 000 · 账号已锁定 · ids 1, 2');
+    expect(detailLine('en', entry(1, { detail: { area: '000000000000000', step: 'code', kind: 'of tomorrow' } }))).toBe('area Whole installation · step code · kind of tomorrow');
+  });
+
+  it('names roles as the server does', () => {
+    const rows = [...readFileSync('../twin/access/roles.py', 'utf8').matchAll(/\bRole\(\s*"(\w+)",\s*"(.+?)",\s*"(.+?)"/g)];
+    expect(rows.length).toBeGreaterThan(8);
+    for (const [, name, zh, en] of rows) expect([say('zh', `role_${name}` as Key), say('en', `role_${name}` as Key)], name).toEqual([zh, en]);
   });
 
   it('tells times of this machine', () => {
