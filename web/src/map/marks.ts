@@ -1,4 +1,5 @@
 /** Draw marks on stems, clusters and place names as HTML over the map; one element per thing, moved by transform. */
+import { foreign } from '../i18n/index.ts';
 import { shapeSvg } from '../look/shapes.ts';
 import { inside, pin, place, type Box, type Candidate } from './labels.ts';
 
@@ -152,7 +153,10 @@ export class Marks {
     if (active) {
       element.dataset.key = mark.key;
       element.setAttribute('tabindex', '-1');
-      element.setAttribute('aria-label', mark.title ?? mark.text ?? '');
+      const name = document.createElement('i');
+      name.className = 'sr';
+      name.textContent = mark.title ?? mark.text ?? '';
+      element.append(name);
     }
     const part = (className: string, html = '') => {
       const p = document.createElement('span');
@@ -177,9 +181,12 @@ export class Marks {
     if (active) part('shape', shapeSvg(mark.shape ?? 'unknown')).style.bottom = mark.kind === 'mark' ? `${mark.stem ?? 2}rem` : '0';
     if (mark.text) {
       const words = part('words');
+      if (active) words.setAttribute('aria-hidden', 'true'); // its name says more
       if (mark.kind === 'mark') words.style.bottom = `${(mark.stem ?? 2) + (mark.callout ? 0.4 : 0.02)}rem`;
       const title = document.createElement('b');
       title.textContent = mark.text;
+      const lang = foreign(document.documentElement.lang === 'en' ? 'en' : 'zh', mark.text);
+      if (lang) title.lang = lang;
       words.append(title);
       if (mark.note) {
         const note = document.createElement('small');

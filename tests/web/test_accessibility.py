@@ -1,0 +1,190 @@
+"""Ask axe about every page and dialog, in both languages and themes: no fault by WCAG 2.2 A and AA.
+
+It sees no canvas: the contrast of what is drawn on the map is reckoned in web/tests/look.
+"""
+
+from __future__ import annotations
+
+import pyotp
+import pytest
+from playwright.sync_api import Browser, Page
+from running import ROOT, SHOWN, RunningCity
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.postgis,
+    pytest.mark.broker,
+    pytest.mark.parametrize("city", ["helsinki"], indirect=True),
+]
+
+AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+DESK, PHONE = (1440, 900), (390, 844)
+ON_PHONE = {"has_touch": True, "is_mobile": True}
+PASSWORD = "Regen-Schirm-27"
+
+_RUN = """async (tags) => (await axe.run(document, { runOnly: tags, resultTypes: ['violations'] })).violations
+    .flatMap(({ id, nodes }) => nodes.map((n) => `${id}: ${n.target.join(' ')}: ${n.failureSummary}`))"""
+
+
+class Looks:
+    """What axe found on the pages it was shown, by where."""
+
+    def __init__(self) -> None:
+        self.faults: list[str] = []
+        self.seen = 0
+
+    def at(self, page: Page, where: str) -> None:
+        """Ask about the page as it is now."""
+        page.wait_for_timeout(200)  # colours change within 120 ms; half way they are none of ours
+        if not page.evaluate("() => 'axe' in window"):
+            page.evaluate(AXE.read_text(encoding="utf-8"))
+        self.faults += [f"{where}: {fault}" for fault in page.evaluate(_RUN, RULES)]
+        wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
+        if wide > 0:
+            self.faults.append(f"{where}: {wide} px wider than the screen")
+        self.seen += 1
+
+    def in_both_themes(self, page: Page, where: str) -> None:
+        """Ask about the page in the dark and in the light."""
+        for theme in ("dark", "light"):
+            page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
+            self.at(page, f"{where}, {theme}")
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_the_pages_before_the_door(
+    city: RunningCity, browser: Browser, size: tuple[int, int], lang: str
+) -> None:
+    looks = Looks()
+    name = city.make_person("dispatcher", PASSWORD, must_change=True)
+    page = city.open_page(browser, *size, role=None, **(ON_PHONE if size is PHONE else {}))
+    page.goto(f"{city.url}/kiosk?lang={lang}")
+    looks.in_both_themes(page, "kiosk")
+    page.goto(f"{city.url}/sign-in?lang={lang}")
+    page.wait_for_selector("form[aria-busy=false]")
+    looks.in_both_themes(page, "sign-in")
+    page.fill("[name=username]", name)
+    page.fill("[name=password]", "Wrong-Words-11")
+    page.keyboard.press("Enter")
+    page.get_by_test_id("error").wait_for()
+    looks.at(page, "sign-in refused")
+    page.fill("[name=password]", PASSWORD)
+    page.keyboard.press("Enter")
+    secret = page.get_by_test_id("secret").inner_text().replace(" ", "")
+    looks.in_both_themes(page, "second factor")
+    page.fill("[name=code]", pyotp.TOTP(secret).now())
+    page.wait_for_selector("[data-step=new_password]")
+    page.locator("[autocomplete=new-password]").first.fill("abcDEF")
+    looks.in_both_themes(page, "new password")
+    page.context.close()
+    assert looks.faults == []
+    assert looks.seen == 9
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("size", [DESK, PHONE], ids=["desk", "phone"])
+def test_the_pages_of_administrators(
+    city: RunningCity, browser: Browser, size: tuple[int, int], lang: str
+) -> None:
+    looks = Looks()
+    more = ON_PHONE if size is PHONE else {}
+    page = city.open_page(browser, *size, role="security_admin", **more)
+    page.goto(f"{city.url}/?lang={lang}")
+    page.locator("a.wall").first.wait_for()
+    looks.in_both_themes(page, "start page")
+    page.goto(f"{city.url}/admin/accounts?lang={lang}")
+    page.wait_for_selector("[data-row]")
+    looks.in_both_themes(page, "accounts")
+    page.locator("main .btn.main").first.click()
+    looks.at(page, "new account")
+    account = f"li.{lang}.{size[0]}"
+    page.fill("[name=name]", account)
+    page.locator("[role=dialog] .btn.main").click()
+    page.get_by_test_id("secret").wait_for()
+    looks.at(page, "secret shown once")
+    page.locator("[role=dialog] .btn.main").click()
+
+    # The area is chosen by name: down the tree by keys, then by words.
+    page.locator("select").select_option("operator")
+    rows = page.locator("[data-testid=areas] [role=treeitem]")
+    rows.first.wait_for()
+    rows.first.focus()
+    page.keyboard.press("End")
+    last = page.evaluate("() => document.activeElement.dataset.code")
+    assert rows.last.get_attribute("data-code") == last
+    page.keyboard.press("Enter")
+    assert page.locator("[role=treeitem][aria-selected=true]").get_attribute("data-code") == last
+    looks.in_both_themes(page, "account, area chosen in the tree")
+    page.fill("[name=area]", last[:6])
+    page.wait_for_function(
+        "code => document.querySelector('[role=treeitem]')?.dataset.code.startsWith(code)", arg=last[:6]
+    )
+    page.keyboard.press("Enter")
+    looks.at(page, "account, area found by words")
+    page.locator("[data-testid=give-role] > .btn.main").click()
+    page.locator("[data-testid=account] .it").first.wait_for()
+    page.locator("[data-testid=account] .acts .btn").first.click()
+    looks.at(page, "question")
+    page.keyboard.press("Escape")
+    page.get_by_test_id("who").click()
+    looks.at(page, "menu of the account")
+    page.context.close()
+
+    page = city.open_page(browser, *size, role="auditor", **more)
+    page.goto(f"{city.url}/admin/record?lang={lang}")
+    page.wait_for_selector("tr[data-seq]")
+    looks.in_both_themes(page, "record")
+    page.context.close()
+    assert looks.faults == []
+    assert looks.seen == 14
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_wall(city: RunningCity, browser: Browser, lang: str) -> None:
+    looks = Looks()
+    name = city.make_person("dispatcher")
+    page = city.open_page(browser, *DESK, role=None)
+    city.sign_in(page.context, name)
+    page.goto(f"{city.url}/wall?lang={lang}")
+    page.wait_for_function(SHOWN, timeout=120_000)
+    page.get_by_test_id("alarm").first.wait_for(timeout=60_000)
+    looks.at(page, "wall")
+    page.get_by_test_id("alarm").first.click()
+    page.locator("[data-testid=details] .nb").first.wait_for(timeout=30_000)
+    looks.at(page, "details")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    looks.at(page, "help")
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    page.keyboard.type("1")
+    page.locator("[role=dialog] li").first.wait_for()
+    looks.at(page, "search")
+    page.keyboard.press("Escape")
+    page.locator("[data-testid=today] button:not(:disabled)").first.click()
+    looks.at(page, "list behind a number")
+    page.keyboard.press("Escape")
+    page.keyboard.press("u")
+    looks.at(page, "menu of the account")
+    page.keyboard.press("Escape")
+
+    page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+    tabs = page.locator("nav.tabs button")
+    for at in range(3):
+        tabs.nth(at).click()
+        looks.at(page, f"phone, tab {at}")
+    tabs.nth(1).click()
+    page.get_by_test_id("alarm").first.click()
+    page.locator("[data-testid=details]").wait_for()
+    looks.at(page, "phone, details")
+
+    city.age_sessions(name, 3600)
+    page.get_by_test_id("signed-out").wait_for()
+    looks.at(page, "phone, signed out")
+    page.set_viewport_size({"width": DESK[0], "height": DESK[1]})
+    looks.at(page, "signed out")
+    page.context.close()
+    assert looks.faults == []
+    assert looks.seen == 12
