@@ -64,9 +64,9 @@ def _up(name: str, folder: Path, city: list[str]) -> Iterator[RunningCity]:
     assert process.returncode == 0, log.read_text(errors="replace")[-2000:]
 
 
-@pytest.fixture(scope="module", params=["helsinki", "chengdu"])
+@pytest.fixture(scope="session", params=["helsinki", "chengdu"])
 def city(request: pytest.FixtureRequest, server_dir: Path) -> Iterator[RunningCity]:
-    """The product, up with the default city or with Chengdu."""
+    """The product, up with the default city or with Chengdu; one for all tests of a city."""
     name = request.param
     if name == "chengdu" and not CHENGDU.exists():
         pytest.skip("the Chengdu extract is not beside this checkout")
@@ -75,7 +75,7 @@ def city(request: pytest.FixtureRequest, server_dir: Path) -> Iterator[RunningCi
     yield from _up(name, server_dir / name, ["--city", str(CHENGDU)] if name == "chengdu" else [])
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     """A headless Chromium of the distribution."""
     path = next((p for n in ("chromium", "google-chrome") if (p := shutil.which(n))), None)

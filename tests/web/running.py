@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,16 +20,28 @@ import gmqtt
 import httpx
 from gmqtt.mqtt.handler import MQTTConnectError
 from gmqtt.storage import PersistentStorage
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, BrowserContext, Page
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from bench.accounts import make_cookie, make_tokens
+from api.access.door import COOKIE
+from bench.accounts import make_tokens
 from ingest.transports.broker import BrokerAddress, read_address
 from ingest.transports.topics import observations_of
+from twin.access import accounts, credentials
 from twin.access.credentials import CredentialKind
+from twin.access.passwords import Passwords
+from twin.access.record import COMMAND_LINE
 from twin.store.cluster import PrivateCluster
+from twin.store.engine import create_async_engine
 
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
+_numbers = itertools.count(1)
+
+SHOWN = """() => typeof window.__gridtwin === 'object' && window.__gridtwin.size().devices > 100
+    && window.__gridtwin.idle()"""
+"""A wall holds its devices and has drawn its map."""
 
 
 @dataclass(frozen=True)
@@ -59,13 +73,76 @@ class RunningCity:
         answer = httpx.get(f"{self.url}{path}", params=parameters, headers=headers)
         return answer.raise_for_status().json()
 
-    def open_page(self, browser: Browser, width: int, height: int) -> Page:
-        """Open an empty page of this size, an operator signed in; the caller closes its context."""
-        context = browser.new_context(viewport={"width": width, "height": height})
-        context.add_cookies(
-            [in_thread(lambda: make_cookie(self._database_url, self.url, CredentialKind.SESSION))]
+    def open_page(
+        self, browser: Browser, width: int, height: int, role: str | None = "operator", **context: Any
+    ) -> Page:
+        """Open an empty page of this size, somebody of this role signed in; the caller closes its context.
+
+        What the page asks for, and what it says is wrong, is kept on it as ``asked`` and ``said``.
+        """
+        opened = browser.new_context(viewport={"width": width, "height": height}, **context)
+        if role is not None:
+            self.sign_in(opened, self.make_person(role))
+        page = opened.new_page()
+        page.asked, page.said = [], []
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.on("websocket", lambda socket: page.asked.append(socket.url))
+        page.on(
+            "console", lambda message: page.said.append(message.text) if message.type == "error" else None
         )
-        return context.new_page()
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        return page
+
+    def sign_in(self, context: BrowserContext, name: str) -> None:
+        """Let a browser hold a session of an account."""
+
+        async def issue(connection: AsyncConnection) -> str:
+            account_id = await accounts.get_id(connection, name)
+            return (await credentials.issue(connection, account_id, CredentialKind.SESSION))[0]
+
+        context.add_cookies([{"name": COOKIE, "value": self._do(issue), "url": self.url}])
+
+    def make_person(self, role: str, password: str | None = None, *, must_change: bool = False) -> str:
+        """Make a person of a role; return the name of the account."""
+        name = f"test-{next(_numbers)}"
+
+        async def make(connection: AsyncConnection) -> None:
+            made = await accounts.create(connection, COMMAND_LINE, name, "演示")
+            await accounts.grant(connection, COMMAND_LINE, made, role)
+            if password is not None:
+                await accounts.set_password(
+                    connection, COMMAND_LINE, made, password, Passwords(), must_change=must_change
+                )
+
+        self._do(make)
+        return name
+
+    def age_sessions(self, name: str, seconds: float) -> None:
+        """Let the sessions of an account be without a person for so much longer, as its clock sees it."""
+
+        async def age(connection: AsyncConnection) -> None:
+            account_id = await accounts.get_id(connection, name)
+            await connection.execute(
+                text("UPDATE credential SET seen_at = seen_at - CAST(:by AS interval) WHERE account_id = :id"),
+                {"by": timedelta(seconds=seconds), "id": account_id},
+            )
+            # The server remembers for some seconds; it is told as of any change to an account.
+            await credentials.announce(connection, account_id)
+
+        self._do(age)
+
+    def _do(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """Do something in the database as its owner, in one transaction."""
+
+        async def run() -> T:
+            engine = create_async_engine(self._database_url, pool_size=1)
+            try:
+                async with engine.begin() as connection:
+                    return await work(connection)
+            finally:
+                await engine.dispose()
+
+        return in_thread(lambda: asyncio.run(run()))
 
     @cached_property
     def _token(self) -> str:

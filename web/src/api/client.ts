@@ -19,15 +19,31 @@ export class ApiError extends Error {
 
 const TIMEOUT_MS = 15_000;
 
+/** What may be asked with nobody signed in, and what answers 401 to a wrong password rather than to nobody. */
+const DOOR = /^\/api\/(session|sign-in|sign-out|kiosk|health|account\/password)(\/|\?|$)/;
+
 let signedOut: () => void = () => undefined;
+/** Nobody is signed in: but for signing in nothing more is sent, until the page is loaded anew. */
+let over = false;
 
 /** Say what a page does when the server no longer knows who asks. Each page says it once, before it asks. */
 export function onSignedOut(then: () => void): void {
   signedOut = then;
+  over = false;
+}
+
+/** Nobody is signed in any more: the page is told, and the error for who asked is given back. */
+export function nobody(detail = ''): ApiError {
+  if (!over) {
+    over = true;
+    signedOut();
+  }
+  return new ApiError({ title: 'Unauthorized', detail, status: 401 });
 }
 
 /** Ask, and fail with what the server says when it does not answer what was asked. */
 async function answer(path: string, init: RequestInit): Promise<Response> {
+  if (over && !DOOR.test(path)) throw nobody();
   const response = await fetch(path, { ...init, credentials: 'same-origin' });
   if (response.ok) return response;
   let problem: Partial<Problem> = {};
@@ -36,7 +52,7 @@ async function answer(path: string, init: RequestInit): Promise<Response> {
   } catch {
     // not a problem document: the status line has to do
   }
-  if (response.status === 401) signedOut();
+  if (response.status === 401 && !DOOR.test(path)) throw nobody(problem.detail);
   throw new ApiError({ ...problem, title: problem.title ?? response.statusText, status: response.status } as Problem);
 }
 

@@ -1,5 +1,4 @@
 /** Keep one live socket open: ticket, hello, subscribe, resume, back off, notice gaps. */
-import { ApiError } from './client.ts';
 import { parseFrame, type Frame } from './frames.ts';
 
 export type Connection = 'connecting' | 'live' | 'waiting' | 'closed';
@@ -66,6 +65,8 @@ export interface LiveHandlers {
   ages?(ages: Ages): void;
   tiles?(change: TilesChanged): void;
   error?(detail: string): void;
+  /** The server ended the session that this socket was opened with. */
+  signedOut?(): void;
   /** What the account may see has changed: nothing that is held counts any more. */
   rightsChanged?(): void;
 }
@@ -99,6 +100,8 @@ export interface LiveOptions {
 const SUPPORTED_PROTOCOL = 1;
 /** The server could not read what we asked: asking again at once will not help. */
 const BAD_REQUEST = 4000;
+/** The session is over: there is no ticket to be had. */
+const SIGNED_OUT = 4401;
 /** The account may see other things than before: come back with a new ticket. */
 const RIGHTS_CHANGED = 4403;
 
@@ -191,8 +194,7 @@ export class LiveSocket {
       },
       (problem: unknown) => {
         if (this.stopped || number !== this.trying) return;
-        // signed out: asking goes on, slowly, since somebody may sign in again
-        this.retry(problem instanceof Error ? problem.message : String(problem), problem instanceof ApiError && problem.status === 401);
+        this.retry(problem instanceof Error ? problem.message : String(problem));
       },
     );
   }
@@ -236,6 +238,11 @@ export class LiveSocket {
     this.fresh = false;
     if (this.stopped) return;
     if (code === BAD_REQUEST) this.badRequests += 1;
+    if (code === SIGNED_OUT) {
+      this.stop();
+      this.handlers.signedOut?.();
+      return;
+    }
     if (code === RIGHTS_CHANGED) {
       // what was seen may be hidden now: the next answer is a snapshot, not what changed since
       this.held = null;
@@ -244,10 +251,10 @@ export class LiveSocket {
     this.retry(reason || String(code));
   }
 
-  private retry(why: string, slowly = false): void {
+  private retry(why: string): void {
     this.busy = false;
     this.handlers.connection?.('waiting', why);
-    const delay = slowly ? (this.options.maxDelayMs ?? 15_000) : this.delayMs();
+    const delay = this.delayMs();
     this.attempt += 1;
     this.retryTimer = setTimeout(() => this.connect(), delay);
   }

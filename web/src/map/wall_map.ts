@@ -35,6 +35,8 @@ export interface WallMapHandlers {
   /** Names of places in view, found in the tiles. */
   places(names: PlaceName[]): void;
   problem(detail: string): void;
+  /** All that is in view has been drawn for the first time. */
+  drawn(): void;
   /** A WebGL context is gone: make a new map where this one stands. */
   contextLost(): void;
 }
@@ -110,6 +112,7 @@ export class WallMap {
       fadeDuration: 0,
       keyboard: false,
       refreshExpiredTiles: false,
+      trackResize: false, // the page says when
       canvasContextAttributes: { antialias: true, preserveDrawingBuffer: false },
     });
     this.map.setPadding(padding);
@@ -148,6 +151,7 @@ export class WallMap {
   private listen(): void {
     const { map, handlers } = this;
     map.on('load', () => this.addGroundOverlay());
+    void map.once('idle').then(() => this.removed || handlers.drawn());
     map.on('render', () => this.marks.move());
     map.on('moveend', () => {
       this.marks.arrange();

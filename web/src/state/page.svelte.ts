@@ -14,6 +14,8 @@ export class Page {
   /** Why who is signed in could not be read. */
   error = $state('');
 
+  private stopIdle: (() => void) | undefined;
+
   t = (key: Key, ...args: (string | number)[]): string => say(this.lang, key, ...args);
 
   failed = (problem: unknown): string => failure(this.lang, problem instanceof Error ? problem.message : String(problem));
@@ -27,6 +29,7 @@ export class Page {
     onSignedOut(toSignIn);
     try {
       const account = await this.session.read();
+      this.stopIdle ??= this.session.idle.start();
       this.demo = account.demo || !!(await get<Health>('/api/health')).demo;
       this.error = '';
       return !account.must_change_password;

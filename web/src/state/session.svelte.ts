@@ -1,7 +1,8 @@
 /** Hold who is signed in, for every page. */
-import { ApiError, get, post } from '../api/client.ts';
-import type { Account } from '../api/access_schema.ts';
+import { ApiError, get, nobody, post } from '../api/client.ts';
+import type { Account, SessionAnswer } from '../api/access_schema.ts';
 import { signInPath } from '../api/next_path.ts';
+import { Idle } from './idle.svelte.ts';
 
 /** A browser that was made a wall screen stays on the wall when its session ends, to go on when it may. */
 const SCREEN = 'screen';
@@ -15,19 +16,44 @@ export function setScreen(kiosk: boolean): void {
   else localStorage.removeItem(SCREEN);
 }
 
+const SIGNED_IN = 'signed-in';
+
+/** Tell the other pages of this browser that somebody signed in. */
+export function tellSignedIn(): void {
+  localStorage.setItem(SIGNED_IN, String(Date.now()));
+}
+
+/** Hear when somebody signs in at another page of this browser; gives back what ends the hearing. */
+export function onSignedIn(then: () => void): () => void {
+  const heard = (event: StorageEvent) => {
+    if (event.key === SIGNED_IN) then();
+  };
+  window.addEventListener('storage', heard);
+  return () => window.removeEventListener('storage', heard);
+}
+
 export function toSignIn(): void {
   location.replace(signInPath(location));
 }
 
 export class Session {
   account = $state.raw<Account | null>(null);
+  readonly idle = new Idle(() => this.ask());
 
   /** Read who is signed in; whoever must set a new password first is sent there. Fails as any question does. */
   async read(): Promise<Account> {
-    const account = await get<Account>('/api/account');
+    const account = (await this.ask()).account!;
     if (account.must_change_password) toSignIn();
     this.account = account;
     return account;
+  }
+
+  /** Ask who is signed in and for how long; with nobody the page is told, and it fails. */
+  private async ask(): Promise<SessionAnswer> {
+    const answer = await get<SessionAnswer>('/api/session');
+    if (!answer.account) throw nobody();
+    this.idle.know(answer.remaining);
+    return answer;
   }
 
   may(act: string): boolean {

@@ -29,7 +29,7 @@ import { presetOf, type Preset } from './exporting.ts';
 import { focusProperty } from './groups.ts';
 import { LiveBoard, type Commit } from './live.ts';
 import { Resource } from './resource.svelte.ts';
-import { isScreen, Session, toSignIn } from './session.svelte.ts';
+import { isScreen, onSignedIn, Session, toSignIn } from './session.svelte.ts';
 import { freshness, LOST_AFTER_S, type LayerFreshness } from './staleness.ts';
 
 export interface Selection {
@@ -53,6 +53,8 @@ const EMPTY_DETAIL: Detail = { device: null, building: null, history: null, neig
 const EVERY_S = { alarms: 30, cases: 30, stats: 10, timeline: 60, detail: 5, recent: 30, groups: 5 };
 /** A question that failed is asked again so soon, s. */
 const RETRY_S = 5;
+/** A screen without a person asks so often whether it may go on, s. */
+const SCREEN_ASKS_S = 15;
 const EVENT_DEBOUNCE_MS = 250;
 
 export class Wall {
@@ -96,6 +98,8 @@ export class Wall {
   note = $state('');
   problems = $state.raw<string[]>([]);
   contextLost = $state(false);
+  /** The map did not come back by itself. */
+  mapStuck = $state(false);
   demo = $state(false);
   tab = $state<'map' | 'alarms' | 'cases' | 'today' | 'details'>('map');
   /** Keys of groups that have become critical since the page opened. */
@@ -113,6 +117,7 @@ export class Wall {
   readonly board: LiveBoard;
   private socket: LiveSocket | null = null;
   private readonly timers: ReturnType<typeof setInterval>[] = [];
+  private readonly ends: (() => void)[] = [];
   private noteTimer: ReturnType<typeof setTimeout> | undefined;
   private eventTimer: ReturnType<typeof setTimeout> | undefined;
   private detailNumber = 0;
@@ -149,6 +154,7 @@ export class Wall {
     for (let attempt = 0; ; attempt++) {
       try {
         await this.session.read();
+        if (this.signedOutAt !== null) return location.reload();
         const [scene, catalog, layers, health] = await Promise.all([get<Scene>('/api/scene'), get<Catalog>('/api/catalog'), get<LayerSpec>('/api/layers'), get<Health>('/api/health')]);
         this.demo = !!health.demo || this.session.account!.demo;
         this.scene = scene;
@@ -158,6 +164,7 @@ export class Wall {
         break;
       } catch (problem) {
         const over = problem instanceof ApiError && problem.status === 401;
+        if (over && !isScreen()) return; // on the way to sign in
         this.refused = problem instanceof ApiError && problem.status === 403;
         if (this.refused) return;
         this.startError = over ? null : problem instanceof Error ? problem.message : String(problem);
@@ -165,11 +172,13 @@ export class Wall {
       }
     }
     this.signedOutAt = null;
+    this.ends.push(this.session.idle.start(), onSignedIn(() => void (this.signedOutAt !== null && location.reload())));
     this.refreshAll();
     const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
     this.socket = new LiveSocket(
       { url: `${scheme}//${location.host}${this.scene.live.path}`, layers: ['devices', 'workers'], ticket: async () => (await post<{ ticket: string }>('/api/live/ticket')).ticket },
       {
+        signedOut: () => void this.ended(),
         rightsChanged: () => void this.rightsChanged(),
         connection: (state, detail) => this.connected(state, detail),
         subscribed: (answer) => {
@@ -195,6 +204,7 @@ export class Wall {
 
   stop(): void {
     for (const timer of this.timers) clearInterval(timer);
+    for (const end of this.ends) end();
     clearTimeout(this.noteTimer);
     clearTimeout(this.eventTimer);
     window.removeEventListener('online', this.hurry);
@@ -212,9 +222,14 @@ export class Wall {
   private seconds = 0;
 
   private tick(): void {
-    this.now = Date.now() + this.board.clockOffsetS * 1000;
-    if (!this.scene || document.hidden || this.signedOutAt !== null) return;
+    if (this.signedOutAt === null) this.now = Date.now() + this.board.clockOffsetS * 1000;
+    if (!this.scene || document.hidden) return;
     this.seconds += 1;
+    if (this.signedOutAt !== null) {
+      if (isScreen() && this.seconds % SCREEN_ASKS_S === 0) void this.session.read().then(() => location.reload(), () => undefined);
+      return;
+    }
+    if (this.session.idle.leftS === 0) return; // over by our clock: the server is being asked
     if (this.rightsDue && this.connection === 'live' && this.seconds % RETRY_S === 0) void this.rightsChanged();
     for (const resource of this.resources)
       if (resource.error && !resource.refused && this.seconds % RETRY_S === 0) void resource.refresh();
@@ -238,12 +253,23 @@ export class Wall {
 
   // ---- who looks ------------------------------------------------------------------------------
 
-  /** People who open the wall signed out go to sign in; a wall that was on goes on showing what it has, and says so. */
+  /** People who open the wall signed out go to sign in; a wall that was on stands still behind the door, and says so. */
   private signedOut(): void {
     if (!this.scene && !isScreen()) toSignIn();
     else if (this.signedOutAt === null) {
       this.signedOutAt = Date.now();
-      this.socket?.suspect();
+      this.menuOpen = this.helpOpen = this.searchOpen = false;
+      this.socket?.stop();
+    }
+  }
+
+  /** The server closed the door of the live socket: find out whether somebody is signed in yet, or again. */
+  private async ended(): Promise<void> {
+    try {
+      await this.session.read();
+      location.reload();
+    } catch (problem) {
+      if (!(problem instanceof ApiError && problem.status === 401)) setTimeout(() => void this.ended(), RETRY_S * 1000);
     }
   }
 
@@ -294,8 +320,6 @@ export class Wall {
     this.connection = state;
     this.connectionDetail = detail;
     if (state === 'live') {
-      // signed in again, perhaps as another: begin anew, with what that account may see
-      if (this.signedOutAt !== null) location.reload();
       if (this.lostAt !== null) this.refreshEvents();
       this.lostAt = null;
     } else this.lostAt ??= Date.now();
@@ -309,11 +333,6 @@ export class Wall {
   /** The connection has been lost for so long, or nobody is signed in: nothing on screen may look live. */
   get lost(): boolean {
     return this.signedOutAt !== null || this.lostS > LOST_AFTER_S;
-  }
-
-  get signedOutS(): number {
-    void this.now;
-    return this.signedOutAt === null ? 0 : (Date.now() - this.signedOutAt) / 1000;
   }
 
   layer(name: string): LayerFreshness {

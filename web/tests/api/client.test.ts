@@ -10,12 +10,33 @@ describe('asking the API', () => {
     onSignedOut(() => undefined);
   });
 
-  it('tells the page once for each answer that nobody is signed in, and fails', async () => {
+  it('tells the page that nobody is signed in, and fails', async () => {
     const out = vi.fn();
     onSignedOut(out);
     answers(401, { title: 'Unauthorized', detail: 'nobody is signed in', status: 401 });
     await expect(get('/api/scene')).rejects.toMatchObject({ status: 401, detail: 'nobody is signed in' });
     expect(out).toHaveBeenCalledTimes(1);
+  });
+
+  it('sends nothing more but what signs in, once nobody is signed in', async () => {
+    const out = vi.fn();
+    onSignedOut(out);
+    answers(401, { title: 'Unauthorized', status: 401 });
+    await expect(get('/api/alarms')).rejects.toMatchObject({ status: 401 });
+    answers(200, {});
+    for (const path of ['/api/alarms', '/api/account/active', '/api/live/ticket', '/api/sessions']) await expect(post(path)).rejects.toMatchObject({ status: 401 });
+    expect(fetch).not.toHaveBeenCalled();
+    for (const path of ['/api/session', '/api/sign-in', '/api/sign-in/code', '/api/kiosk/enrol', '/api/health']) await post(path);
+    expect(fetch).toHaveBeenCalledTimes(5);
+    expect(out).toHaveBeenCalledTimes(1);
+  });
+
+  it('takes a wrong password for no missing session', async () => {
+    const out = vi.fn();
+    onSignedOut(out);
+    answers(401, { title: 'Unauthorized', detail: 'the password that holds is another one', status: 401 });
+    await expect(post('/api/account/password', {})).rejects.toMatchObject({ status: 401, detail: 'the password that holds is another one' });
+    expect(out).not.toHaveBeenCalled();
   });
 
   it('does not take a refusal for a missing session', async () => {

@@ -1,5 +1,4 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { ApiError } from '../../src/api/client.ts';
 import { LiveSocket, type LiveHandlers, type Wire } from '../../src/api/socket.ts';
 import { ROOM_A, delta, frame, full } from '../bytes.ts';
 
@@ -196,7 +195,7 @@ describe('LiveSocket', () => {
   it('fetches a ticket before each socket', async () => {
     synchronised();
     expect(wires[0].url).toBe('ws://x/live?ticket=t1');
-    wires[0].drop(4401);
+    wires[0].drop(1006);
     await vi.advanceTimersByTimeAsync(1_000);
     expect(wires.map((wire) => wire.url)).toEqual(['ws://x/live?ticket=t1', 'ws://x/live?ticket=t2']);
   });
@@ -212,20 +211,13 @@ describe('LiveSocket', () => {
     expect(wires[1].sent[0]).toMatchObject({ resume: { epoch: 0, tick: 0, journal: 40 } });
   });
 
-  it('asks on slowly while nobody is signed in, and opens as soon as somebody is', async () => {
+  it('asks for nothing more when its session is over, and says so', async () => {
     synchronised();
-    let asked = 0;
-    ticket = () => {
-      asked += 1;
-      return Promise.reject(new ApiError({ title: 'Unauthorized', status: 401 }));
-    };
     wires[0].drop(4401);
-    await vi.advanceTimersByTimeAsync(46_000);
-    expect(asked).toBe(4); // soon after the close, then each 15 s
+    await vi.advanceTimersByTimeAsync(120_000);
+    expect(heard.filter((h) => h[0] === 'signedOut')).toHaveLength(1);
+    expect(tickets).toBe(1);
     expect(wires).toHaveLength(1);
-    ticket = () => Promise.resolve('later');
-    await vi.advanceTimersByTimeAsync(15_000);
-    expect(wires[1].url).toContain('later');
   });
 
   it('backs off when no ticket can be had, and opens one socket only', async () => {
