@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from api.access.caller import Caller
 from api.access.permissions import IDENTITY_KEY, OWN_ACCOUNT, PUBLIC, needs
 from api.routes.answers import Names
-from api.runtime import Running
+from api.runtime import Running, Runtime
 from twin.access import accounts
 from twin.access.credentials import Identity
 from twin.access.roles import ROLE_BY_NAME
@@ -71,17 +71,22 @@ def _account(identity: Identity) -> AccountAnswer:
 
 
 class Remaining(BaseModel):
-    """How long a session still lasts, s: in all, and if nobody does anything (null: that does not end it)."""
+    """How long a session still lasts, s: in all, and if nobody does anything (null: that does not end it).
+
+    ``idle_after_s`` is how long it lasts from each act on.
+    """
 
     ends_s: float
     idle_s: float | None
+    idle_after_s: float
 
 
-def _remaining(identity: Identity) -> Remaining:
+def _remaining(running: Runtime, identity: Identity) -> Remaining:
     now = datetime.now(UTC)
     return Remaining(
         ends_s=(identity.expires_at - now).total_seconds(),
         idle_s=None if identity.idle_at is None else (identity.idle_at - now).total_seconds(),
+        idle_after_s=running.door.idle.total_seconds(),
     )
 
 
@@ -93,18 +98,18 @@ class SessionAnswer(BaseModel):
 
 
 @router.get("/api/session", dependencies=[needs(PUBLIC)])
-async def get_session(request: Request) -> SessionAnswer:
+async def get_session(running: Running, request: Request) -> SessionAnswer:
     """Return who is signed in here, if anybody is; to ask does not keep a session."""
     identity: Identity | None = request.scope[IDENTITY_KEY]
     if identity is None:
         return SessionAnswer(account=None, remaining=None)
-    return SessionAnswer(account=_account(identity), remaining=_remaining(identity))
+    return SessionAnswer(account=_account(identity), remaining=_remaining(running, identity))
 
 
 @router.post("/api/account/active")
-async def stay_signed_in(caller: Annotated[Caller, needs(OWN_ACCOUNT)]) -> Remaining:
+async def stay_signed_in(running: Running, caller: Annotated[Caller, needs(OWN_ACCOUNT)]) -> Remaining:
     """Say that a person is at work at a page: like all that is no plain read, this keeps the session."""
-    return _remaining(caller.identity)
+    return _remaining(running, caller.identity)
 
 
 class PasswordRequest(BaseModel):

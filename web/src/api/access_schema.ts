@@ -37,6 +37,8 @@ export interface Look {
 export interface Remaining {
   ends_s: number;
   idle_s: number | null;
+  /** How long it lasts from each act on. */
+  idle_after_s: number;
 }
 
 export interface SessionAnswer {

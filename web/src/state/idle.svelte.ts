@@ -28,7 +28,7 @@ export class Idle {
   canStay = $state(true);
   private endsAt = Infinity;
   private idleAt = Infinity;
-  /** How long a session lasts without a person, as far as seen, s. */
+  /** How long a session lasts without a person, s. */
   private whole = 0;
   private actedAt = -Infinity;
   private toldAt = -Infinity;
@@ -62,7 +62,7 @@ export class Idle {
     const now = this.now();
     this.endsAt = remaining ? now + remaining.ends_s : Infinity;
     this.idleAt = remaining?.idle_s == null ? Infinity : now + remaining.idle_s;
-    if (remaining?.idle_s != null) this.whole = Math.max(this.whole, remaining.idle_s);
+    this.whole = remaining?.idle_after_s ?? 0;
     this.askedAt = now;
     this.show();
   }

@@ -10,7 +10,7 @@ class Server {
   asked = 0;
   told: number[] = [];
 
-  remaining = () => ({ ends_s: this.endsAt - this.now, idle_s: this.idleAt - this.now });
+  remaining = () => ({ ends_s: this.endsAt - this.now, idle_s: this.idleAt - this.now, idle_after_s: 1800 });
 }
 
 describe('a session that nobody uses', () => {
@@ -55,6 +55,12 @@ describe('a session that nobody uses', () => {
     expect(idle.leftS).toBe(59);
     expect(server.asked).toBeLessThanOrEqual(13);
     expect(server.told).toEqual([]);
+  });
+
+  it('speaks at once of an end that is near when the page is opened', () => {
+    server.idleAt = server.now + 50;
+    idle.know(server.remaining());
+    expect(idle.leftS).toBe(50);
   });
 
   it('ends without a further question once the server said so', async () => {
@@ -106,7 +112,7 @@ describe('a session that nobody uses', () => {
   });
 
   it('lets screens be', async () => {
-    idle.know({ ends_s: 60, idle_s: null });
+    idle.know({ ends_s: 60, idle_s: null, idle_after_s: 1800 });
     idle.acted();
     await pass(50);
     expect([idle.leftS, server.asked, server.told.length]).toEqual([null, 0, 0]);
