@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlencode
 
 from api.exports.cells import stamp
 from twin.access.scope import Scope
@@ -60,8 +61,11 @@ class Mark:
 
     @property
     def line(self) -> str:
-        """The mark in one cell, parts by semicolons: `GT-7;by=li;at=...;scope=...;filter=...;rows=12`."""
-        chosen = "&".join(f"{key}={value}" for key, value in self.chosen.items()) or "none"
+        """The mark in one cell, parts by semicolons: `GT-7;by=li;at=...;scope=...;filter=...;rows=12`.
+
+        The filter is written as in an address, so that no value of it can pass for a part.
+        """
+        chosen = urlencode(self.chosen, safe=":") or "none"
         return (
             f"{self.number};by={self.by};at={stamp(self.at)};scope={areas_of(self.scope)};"
             f"filter={chosen};rows={self.rows}"

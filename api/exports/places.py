@@ -25,8 +25,7 @@ from api.exports.words import (
     name,
     word,
 )
-from api.routes.answers import device_names, finite, moment, state_name
-from twin.access.masking import mask_address
+from api.routes.answers import device_names, finite, moment, shown_address, state_name
 from twin.access.roles import DataClass
 from twin.catalog import ObservedProperty
 
@@ -79,7 +78,7 @@ def _device(row: Found, view: View) -> tuple[Cell, ...]:
         None if at is None else moment(int(board.heard_us[at])),
         *area_cells(row, view),
         name(row["building"], row["building_en"], view.lang),
-        mask_address(name(row["address"], row["address_en"], view.lang)),
+        shown_address(name(row["address"], row["address_en"], view.lang)),
         row["lon"],
         row["lat"],
         row["height_m"],

@@ -18,8 +18,8 @@ from api.exports.table import (
     View,
 )
 from api.exports.words import SOURCES, STAGES, STATES, WORKER_ROLES, name, word
-from api.routes.answers import finite, state_name
-from twin.access.masking import mask_address, mask_name, mask_text
+from api.routes.answers import case_title, finite, shown_address, state_name
+from twin.access.masking import mask_name
 from twin.access.roles import DataClass
 
 
@@ -90,14 +90,15 @@ ALARMS: Final = Table(
 
 
 def _case(row: Found, view: View) -> tuple[Cell, ...]:
+    title = case_title(row["title"], row["title_en"])
     return (
         row["number"],
-        mask_text(name(row["title"], row["title_en"], view.lang)),
+        name(title.zh, title.en, view.lang),
         row["category_code"],
         word(SOURCES, row["source"], view.lang),
         word(STAGES, row["stage"], view.lang),
         row["priority"],
-        mask_text(mask_address(row["address"])),
+        shown_address(row["address"]),
         row["opened_at"],
         row["due_at"],
         row["closed_at"],

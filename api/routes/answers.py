@@ -9,7 +9,7 @@ from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.rows import Row
-from twin.access.masking import mask_name, mask_text
+from twin.access.masking import mask_address, mask_name, mask_text
 from twin.catalog import Catalog, DeviceKind, ObservedProperty
 from twin.live.board import WORKERS
 from twin.states import State
@@ -92,6 +92,11 @@ def device_names(
 def case_title(zh: str | None, en: str | None) -> Names:
     """Return the title of a case; numbers of persons that somebody wrote into it are masked."""
     return Names(zh=mask_text(zh), en=mask_text(en))
+
+
+def shown_address(address: str | None) -> str | None:
+    """Return an address without its room and without numbers to call, which its writer may have put there."""
+    return mask_text(mask_address(address))
 
 
 def area_columns(table: str, prefix: str) -> str:

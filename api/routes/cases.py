@@ -13,10 +13,18 @@ from sqlalchemy import text
 from api.access.caller import Caller
 from api.access.permissions import does, needs, reads
 from api.errors import NOT_FOUND, TOO_MANY
-from api.routes.answers import AreaRef, Names, RevealRequest, RowId, area_columns, area_ref, case_title
+from api.routes.answers import (
+    AreaRef,
+    Names,
+    RevealRequest,
+    RowId,
+    area_columns,
+    area_ref,
+    case_title,
+    shown_address,
+)
 from api.rows import Row
 from twin.access import persons
-from twin.access.masking import mask_address, mask_text
 from twin.access.roles import Act, DataClass
 from twin.errors import NotFoundError
 
@@ -123,15 +131,10 @@ def _case(row: Row) -> CaseAnswer:
         **{key: row[key] for key in CaseAnswer.model_fields if key not in made},
         title=case_title(row["title"], row["title_en"]),
         stage_zh=STAGE_NAMES_ZH[row["stage"]],
-        address=_shown(row["address"]),
+        address=shown_address(row["address"]),
         area=area_ref(row, "area"),
         reporter=reporter,
     )
-
-
-def _shown(address: str | None) -> str | None:
-    # Whoever wrote it may have put the room there, or a number to call.
-    return mask_text(mask_address(address))
 
 
 class PhoneRequest(BaseModel):
@@ -180,7 +183,7 @@ async def reveal_reporter(caller: Revealer, case_id: RowId, body: RevealRequest)
         if case is None:
             raise NotFoundError(f"there is no case {case_id} whose persons you may reveal", where="id")
         items = [item for item in persons.ITEMS if case[item] is not None]
-        if case["case_address"] != _shown(case["case_address"]):
+        if case["case_address"] != shown_address(case["case_address"]):
             items.append("case_address")
         if not items:
             raise NotFoundError(f"nobody is kept who reported case {case_id}", where="id")

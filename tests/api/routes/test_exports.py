@@ -153,6 +153,13 @@ async def test_workers_come_without_names_and_places(client) -> None:
     assert (await client.get("/api/exports/workers.geojson")).status_code == 422
 
 
+async def test_cases_come_without_who_reported_them(served, client) -> None:
+    wrote = "积水，电话 13812345678", "人民南路 1 号 3 栋 1501 室"
+    served.sql("UPDATE case_file SET title = %s, address = %s WHERE number = 'HERE-1'", *wrote)
+    case = next(r for r in read(await client.get("/api/exports/cases.csv")) if r["案件编号"] == "HERE-1")
+    assert (case["标题"], case["地点"]) == ("积水，电话 138****5678", "人民南路 1 号 3 栋")
+
+
 async def test_readings_of_one_device_over_a_time(served, client, signed_in) -> None:
     await observe(served, "water-0009", [1.0, 1.5, 2.0], step_s=60.0)
     await observe(served, "worker-0009", [4.0])
