@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.tally import Tally
 from twin.access.grants import Grants
 from twin.access.roles import DataClass
-from twin.live.board import WORKERS
+from twin.live.sight import WORKERS
 from twin.states import State
 from twin.twin import Twin
 

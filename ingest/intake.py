@@ -19,7 +19,8 @@ from ingest.feeds import Feed
 from ingest.transports.counters import FeedCounters
 from twin.access.scope import EVERYWHERE
 from twin.errors import TwinError, UnavailableError
-from twin.live.board import WORKERS, Board
+from twin.live.board import Board
+from twin.live.sight import WORKERS
 from twin.store.quarantine import WHAT_TO_DO, Refused
 from twin.twin import ObservationBatch, ObserveResult, Refusal, Twin
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.live.board import Rows
+from twin.live.rooms import Rows
 
 
 @dataclass(slots=True)

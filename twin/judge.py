@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from twin.batch import ObservationBatch, ObserveResult, Refusal
 from twin.catalog import SLOTS
-from twin.live.board import WORKERS, Board
+from twin.live.board import Board
 from twin.live.duties import Duties
 from twin.live.fold import Observations
+from twin.live.sight import WORKERS
 from twin.rules.limits import LimitTable
 from twin.store.quarantine import QuarantineWriter, Refused
 

@@ -22,11 +22,13 @@ from twin.catalog import Catalog, load_catalog
 from twin.duty import note_ends
 from twin.errors import TwinError, UnavailableError
 from twin.judge import Judge
-from twin.live.board import WORKERS, Board, Rows
+from twin.live.board import Board
 from twin.live.duties import CHANNEL as DUTY_CHANNEL
 from twin.live.duties import Duties, leave
 from twin.live.fold import OBSERVATION_COLUMNS, Observations, Transition, fold
 from twin.live.installed import Installed, load_states
+from twin.live.rooms import Rows
+from twin.live.sight import WORKERS
 from twin.rules.alarms import record
 from twin.rules.limits import LimitTable, ripe
 from twin.states import State

@@ -9,7 +9,7 @@ from api.live.ledger import Departures, Keys, Ledger, Rows, Step
 from api.live.parcels import Parcels
 from twin.access.grants import Grants
 from twin.access.roles import DataClass
-from twin.live.board import WORKERS, in_scope
+from twin.live.sight import WORKERS, in_scope
 
 Mask = NDArray[np.bool_]
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from api.live.cells import CellIndex
-from twin.live.board import WORKERS, Board
+from twin.live.board import Board
+from twin.live.sight import WORKERS
 
 KEPT_TICKS: Final = 600
 """Departures are remembered this many ticks (a minute of steady change); older ones need a snapshot."""

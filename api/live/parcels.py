@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from api.live.ledger import Keys, Ledger, Rows
 from twin.access.grants import Grants
-from twin.live.board import WORKERS, in_scope
+from twin.live.sight import WORKERS, in_scope
 
 Mask = NDArray[np.bool_]
 Numbers = NDArray[np.int32]

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.rows import Row
 from twin.access.masking import mask_address, mask_name, mask_text
 from twin.catalog import Catalog, DeviceKind, ObservedProperty
-from twin.live.board import WORKERS
+from twin.live.sight import WORKERS
 from twin.states import State
 
 DeviceId = Annotated[

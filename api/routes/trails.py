@@ -18,7 +18,7 @@ from api.access.reading import REMEMBERED_S
 from api.rows import Row
 from twin.access.record import Entry, write
 from twin.access.roles import DataClass
-from twin.live.board import WORKERS
+from twin.live.sight import WORKERS
 
 router = APIRouter(tags=["workers"])
 

@@ -17,7 +17,7 @@ from twin.access import persons
 from twin.access.masking import mask_name
 from twin.access.roles import Act, DataClass
 from twin.errors import NotFoundError
-from twin.live.board import WORKERS
+from twin.live.sight import WORKERS
 
 router = APIRouter(tags=["workers"], responses=NOT_FOUND)
 

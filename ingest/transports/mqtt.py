@@ -27,7 +27,7 @@ from ingest.transports.late_ack import LateAckClient
 from ingest.transports.topics import ROOT
 from ingest.transports.window import Window
 from twin.errors import TwinError, UnavailableError
-from twin.live.board import WORKERS
+from twin.live.sight import WORKERS
 from twin.store.news import follow
 from twin.store.quarantine import Refused
 from twin.twin import ObservationBatch, ObserveResult, Refusal, Twin

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -39,6 +39,24 @@ class LayerAge:
     state: Literal["live", "late", "dead"]
 
 
+@dataclass(slots=True)
+class Lag:
+    """Running mean of received minus phenomenon time per layer, seconds."""
+
+    mean_s: dict[int, float] = field(default_factory=dict)
+
+    def measure(
+        self, layer: NDArray[np.uint8], time_us: NDArray[np.int64], received_us: NDArray[np.int64]
+    ) -> None:
+        """Take over the n observations of one commit, shape (n,) each, times in Unix µs."""
+        lag_s = (received_us - time_us) * 1e-6
+        for code in np.unique(layer).tolist():
+            # Late deliveries are history, not lag: the median of a commit ignores a few of them.
+            median_s = float(np.median(lag_s[layer == code]))
+            before = self.mean_s.get(code)
+            self.mean_s[code] = median_s if before is None else before + 0.1 * (median_s - before)
+
+
 def layer_ages(
     *,
     layer: NDArray[np.uint8],
@@ -59,17 +77,21 @@ def layer_ages(
     ages: dict[str, LayerAge] = {}
     for code, name in enumerate(LAYERS):
         mine = layer == code
-        count, stale = int(mine.sum()), int(silent[mine].sum())
+        count = int(mine.sum())
+        if not count:
+            ages[name] = LayerAge(None, None, 0, 0, 0.0, "live")
+            continue
+        stale = int(silent[mine].sum())
         heard = int(heard_us[mine].max(initial=0))
-        expected = float(np.median(expected_s[mine])) if count else 0.0
+        expected = float(np.median(expected_s[mine]))
         newest = max(0.0, (now_us - heard) * 1e-6) if heard else None
         state: Literal["live", "late", "dead"] = "live"
         late_s, dead_s = _patience(heard_us[mine], expected)
-        if count and (newest is None or newest > dead_s):
+        if newest is None or newest > dead_s:
             state = "dead"
-        elif count and newest is not None and (newest > late_s or stale * 2 > count):
+        elif newest > late_s or stale * 2 > count:
             state = "late"
-        ages[name] = LayerAge(newest, lag_s.get(code) if count else None, count, stale, expected, state)
+        ages[name] = LayerAge(newest, lag_s.get(code), count, stale, expected, state)
     return ages
 
 
@@ -79,10 +101,10 @@ def _patience(heard_us: NDArray[np.int64], expected_s: float) -> tuple[float, fl
     # Each device's last message within one interval before the newest; who spoke again since is missing, so
     # the pauses found are rather too long than too short. An outage is forgotten after one interval.
     since_us = heard_us.max(initial=0) - int(expected_s * 1e6)
-    times_us = np.unique(heard_us[heard_us > max(0, since_us)])
-    if len(times_us) < LEAST_ARRIVALS:
+    pauses_us = np.diff(np.sort(heard_us[heard_us > max(0, since_us)]))
+    if np.count_nonzero(pauses_us) + 1 < LEAST_ARRIVALS:
         return late_s, dead_s
-    pause_s = float(np.diff(times_us).max()) * 1e-6
+    pause_s = float(pauses_us.max()) * 1e-6
     return (
         min(late_s, max(LEAST_LATE_S, LATE_GAPS * pause_s)),
         min(dead_s, max(LEAST_DEAD_S, DEAD_GAPS * pause_s)),

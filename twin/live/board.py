@@ -10,14 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.access.grants import Grants
-from twin.access.roles import DataClass
 from twin.catalog import SLOTS, Catalog
-from twin.live.ages import LayerAge, layer_ages
-from twin.live.rooms import RoomCircles, RoomIndex, rooms_of, surely_inside
+from twin.live.ages import Lag, LayerAge, layer_ages
+from twin.live.rooms import RoomCircles, RoomIndex, Rows, rooms_of, surely_inside
+from twin.live.shown import Changes, Shown
+from twin.live.sight import in_scope
 from twin.states import State
-
-WORKERS = 1
-"""Layer of what moves with a person."""
 
 FLAG_SIMULATED = 1
 FLAG_POSITION_ESTIMATED = 2
@@ -26,8 +24,6 @@ FLAG_READINGS_SIMULATED = 8
 
 SILENT_INTERVALS = 3.0
 """A device silent for this many of its expected intervals is offline."""
-
-Rows = NDArray[np.int32]
 
 _COLUMNS: dict[str, tuple[Any, tuple[int, ...], Any]] = {
     # name: dtype, shape of one row, value of an empty row
@@ -53,11 +49,6 @@ _COLUMNS: dict[str, tuple[Any, tuple[int, ...], Any]] = {
     "position_us": (np.int64, (), 0),
     "expected_s": (np.float32, (), 0.0),
     "link_down": (np.bool_, (), False),
-    "_shown_room": (np.uint64, (), 0),
-    "_shown_layer": (np.uint8, (), 0),
-    "_shown_code": (np.int64, (), 0),
-    "_updated": (np.bool_, (), False),
-    "_moved": (np.bool_, (), False),
     "_circle_lon": (np.float64, (), 0.0),
     "_circle_lat": (np.float64, (), 0.0),
     "_circle_m2": (np.float64, (), -1.0),
@@ -78,26 +69,6 @@ class Placement:
     height_m: float
     expected_s: float
     scope_code: int = 0
-
-
-@dataclass(slots=True)
-class Changes:
-    """What changed since the last call.
-
-    ``updated``: rows whose value or state changed where they stand. ``moved``: rows that moved, are new, or
-    have new metadata. ``left_*``: things that are no longer as they were shown, by id and row, with the room,
-    layer and scope code they were shown in; one that is in another room, layer or scope now is also in
-    ``moved``. ``hidden``: rows that are in no room any more (`Board.hide`).
-    """
-
-    updated: Rows
-    moved: Rows
-    left_id: NDArray[np.uint32]
-    left_room: NDArray[np.uint64]
-    left_layer: NDArray[np.uint8]
-    left_code: NDArray[np.int64]
-    left_row: Rows
-    hidden: Rows
 
 
 @dataclass(slots=True)
@@ -124,32 +95,6 @@ class Newest:
     moved_lat: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     heard_row: Rows = field(default_factory=lambda: np.zeros(0, np.int32))
     heard_us: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-
-
-@dataclass(slots=True)
-class _Lag:
-    """Running mean of received minus phenomenon time per layer, seconds."""
-
-    mean_s: dict[int, float] = field(default_factory=dict)
-
-    def add(self, layer: int, lag_s: float) -> None:
-        before = self.mean_s.get(layer)
-        self.mean_s[layer] = lag_s if before is None else before + 0.1 * (lag_s - before)
-
-
-def in_scope(
-    grants: Grants, device_id: NDArray[Any], layer: NDArray[Any], scope_code: NDArray[np.int64]
-) -> NDArray[np.bool_]:
-    """Say for n things, shape (n,) each, which ones grants let their holder see.
-
-    The same rule as the policy of the table ``device``: what is installed by the class of places, workers
-    by their own class, and always the own tracker.
-    """
-    workers = np.asarray(layer == WORKERS)
-    of_worker = grants.scope(DataClass.WORKER).contains(scope_code)
-    if grants.tracker_id is not None:
-        of_worker |= device_id == grants.tracker_id
-    return np.where(workers, of_worker, grants.scope(DataClass.PLACE).contains(scope_code))
 
 
 class Board:
@@ -182,11 +127,6 @@ class Board:
     link_down: NDArray[np.bool_]
     _base_lon: NDArray[np.float64]
     _base_lat: NDArray[np.float64]
-    _shown_room: NDArray[np.uint64]
-    _shown_layer: NDArray[np.uint8]
-    _shown_code: NDArray[np.int64]
-    _updated: NDArray[np.bool_]
-    _moved: NDArray[np.bool_]
     _circle_lon: NDArray[np.float64]
     _circle_lat: NDArray[np.float64]
     _circle_m2: NDArray[np.float64]
@@ -201,9 +141,9 @@ class Board:
         self._circles = RoomCircles()
         self.placements = 0
         """Grows with every change of what is installed: who sees what may be another then."""
-        self._removed: list[tuple[int, int, int, int, int]] = []
-        self._lag = _Lag()
+        self._lag = Lag()
         self.capacity = capacity
+        self._shown = Shown(capacity)
         for name, (dtype, shape, empty) in _COLUMNS.items():
             setattr(self, name, np.full((capacity, *shape), empty, dtype))
 
@@ -246,7 +186,7 @@ class Board:
         # A thing that has reported where it is stays there; its installation record is only a first guess.
         still = self.position_us[rows] == 0
         self._settle(rows[still], lon[still], lat[still])
-        self._moved[rows] = True
+        self._shown.move(rows)
         return rows
 
     def _add(self, placement: Placement) -> int:
@@ -276,9 +216,7 @@ class Board:
                 del self.row_of_uid[self.uid[row]]
             if self.room[row]:
                 self._index.remove(row, int(self.room[row]))
-            if self._shown_room[row]:
-                room, layer, code = self._shown_room[row], self._shown_layer[row], self._shown_code[row]
-                self._removed.append((device_id, row, int(room), int(layer), int(code)))
+            self._shown.remove(row, device_id)
             for name, (_, _, empty) in _COLUMNS.items():
                 getattr(self, name)[row] = empty
             self.uid[row] = ""
@@ -292,6 +230,7 @@ class Board:
             grown = np.full((self.capacity, *shape), empty, dtype)
             grown[: self.count] = getattr(self, name)[: self.count]
             setattr(self, name, grown)
+        self._shown.grow(self.capacity)
 
     # what is observed
 
@@ -305,16 +244,16 @@ class Board:
         self.beyond_us[row, slot] = newest.beyond_us[fresh]
         first = slot == 0
         shown = newest.value[fresh][first].astype(np.float32)
-        self._updated[row[first][self.value[row[first]] != shown]] = True
+        self._shown.update(row[first][self.value[row[first]] != shown])
         self.value[row[first]] = shown
         self.hear(newest.heard_row, newest.heard_us)
         self.show(newest.heard_row)
-        self._measure_lag(newest)
+        self._lag.measure(self.layer[newest.row], newest.time_us, newest.received_us)
         newer = newest.moved_us > self.position_us[newest.moved_row]
         moved = newest.moved_row[newer]
         self.position_us[moved] = newest.moved_us[newer]
         self._settle(moved, newest.moved_lon[newer], newest.moved_lat[newer])
-        self._moved[moved] = True
+        self._shown.move(moved)
 
     def restore(
         self,
@@ -338,7 +277,7 @@ class Board:
         self.lon[row[going]], self.lat[row[going]] = lon[going], lat[going]
         moved = np.unique(row[going])
         self._settle(moved, self.lon[moved], self.lat[moved])
-        self._moved[moved] = True
+        self._shown.move(moved)
         self.show(np.unique(row))
 
     def hear(self, rows: Rows, received_us: NDArray[np.int64]) -> None:
@@ -373,7 +312,7 @@ class Board:
         worst = np.where(self.link_down[rows], np.maximum(worst, State.OFFLINE), worst).astype(np.uint8)
         changed = worst != self.state[rows]
         self.state[rows] = worst
-        self._updated[rows[changed]] = True
+        self._shown.update(rows[changed])
 
     def sweep(self, now_us: int) -> Rows:
         """Mark as offline what fell silent; return the rows that just did, shape (n,)."""
@@ -416,7 +355,7 @@ class Board:
         self.room[rows], self.position_us[rows] = 0, 0
         self.lon[rows], self.lat[rows] = self._base_lon[rows], self._base_lat[rows]
         self._circle_m2[rows] = -1.0
-        self._moved[rows] = True
+        self._shown.move(rows)
 
     def rows_in_room(self, room: int) -> Rows:
         """Return the rows in an H3 room, shape (n,), in no order; read only."""
@@ -431,32 +370,7 @@ class Board:
     def take_changes(self) -> Changes:
         """Return everything that changed since the last call, and begin anew."""
         n = self.count
-        moved = np.flatnonzero(self._moved[:n]).astype(np.int32)
-        updated = np.flatnonzero(self._updated[:n] & ~self._moved[:n] & (self.room[:n] != 0)).astype(np.int32)
-        self._moved[moved] = False
-        self._updated[:n] = False
-        shown = self._shown_room[moved]
-        elsewhere = (
-            (shown != self.room[moved])
-            | (self._shown_layer[moved] != self.layer[moved])
-            | (self._shown_code[moved] != self.scope_code[moved])
-        )
-        row = moved[elsewhere & (shown != 0)]
-        ids, rooms = self.device_id[row].astype(np.uint32), self._shown_room[row]
-        layers, codes = self._shown_layer[row], self._shown_code[row]
-        self._shown_room[moved] = self.room[moved]
-        self._shown_layer[moved] = self.layer[moved]
-        self._shown_code[moved] = self.scope_code[moved]
-        if self._removed:
-            gone_ids, gone_rows, gone_rooms, gone_layers, gone_codes = zip(*self._removed, strict=True)
-            ids = np.concatenate([ids, np.array(gone_ids, np.uint32)])
-            row = np.concatenate([row, np.array(gone_rows, np.int32)])
-            rooms = np.concatenate([rooms, np.array(gone_rooms, np.uint64)])
-            layers = np.concatenate([layers, np.array(gone_layers, np.uint8)])
-            codes = np.concatenate([codes, np.array(gone_codes, np.int64)])
-            self._removed.clear()
-        nowhere = (self.room[moved] == 0) & (self.device_id[moved] != 0)
-        return Changes(updated, moved[~nowhere], ids, rooms, layers, codes, row, moved[nowhere])
+        return self._shown.take(self.device_id[:n], self.room[:n], self.layer[:n], self.scope_code[:n])
 
     def ages(self, now_us: int, rows: Rows | None = None) -> dict[str, LayerAge]:
         """Return how old the data of each layer is at a time in Unix µs, of these n rows or of all."""
@@ -470,10 +384,3 @@ class Board:
             lag_s=self._lag.mean_s,
             now_us=now_us,
         )
-
-    def _measure_lag(self, newest: Newest) -> None:
-        lag_s = (newest.received_us - newest.time_us) * 1e-6
-        layer = self.layer[newest.row]
-        for code in np.unique(layer).tolist():
-            # Late deliveries are history, not lag: the median of a commit ignores a few of them.
-            self._lag.add(code, float(np.median(lag_s[layer == code])))

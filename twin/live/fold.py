@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.catalog import SLOTS
-from twin.live.board import Board, Newest, Rows
+from twin.live.board import Board, Newest
+from twin.live.rooms import Rows
 from twin.rules.limits import LimitTable, next_states
 
 

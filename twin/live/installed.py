@@ -19,8 +19,8 @@ from twin.live.board import (
     FLAG_SIMULATED,
     Board,
     Placement,
-    Rows,
 )
+from twin.live.rooms import Rows
 from twin.rules.limits import LimitTable
 from twin.store import pgcopy
 
