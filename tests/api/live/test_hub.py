@@ -2,32 +2,11 @@ import asyncio
 import socket
 import time
 
-import numpy as np
-import pytest
-from tests_live import HERE, LAT, LON, Stage, looking, staged
-from websockets.exceptions import ConnectionClosed
+from stirring import closed_with, fill, shake
+from tests_live import HERE, LAT, LON, looking, staged
 
 from api.live import hub as hub_module
 from api.live.client import LiveClient
-from twin.store.journal import Event
-
-
-def fill(stage: Stage, n: int, seed: int = 0, spread: float = 0.004) -> np.ndarray:
-    random = np.random.default_rng(seed)
-    first = stage.board.count + 1
-    stage.place(
-        list(range(first, first + n)), LON + random.normal(0, spread, n), LAT + random.normal(0, spread, n)
-    )
-    return stage.live_rows()
-
-
-def shake(stage: Stage, rows: np.ndarray, seed: int) -> None:
-    random = np.random.default_rng(seed)
-    stage.observe(rows, random.normal(0, 10, len(rows)), random.integers(0, 6, len(rows)))
-
-
-def events(first: int, last: int) -> list[Event]:
-    return [Event("alarm.raised", "device/1", {"n": n}, seq=n) for n in range(first, last + 1)]
 
 
 async def frames_in(client: LiveClient, seconds: float) -> int:
@@ -39,15 +18,6 @@ async def frames_in(client: LiveClient, seconds: float) -> int:
         except TimeoutError:
             break
     return client.measures.frames - count
-
-
-async def closed_with(client: LiveClient, timeout_s: float = 10.0) -> int:
-    async with asyncio.timeout(timeout_s):
-        while True:
-            try:
-                await client.receive()
-            except ConnectionClosed as error:
-                return error.rcvd.code if error.rcvd else 1006
 
 
 async def test_greeting_says_what_a_client_must_know() -> None:
@@ -214,107 +184,6 @@ class _Full:
         return hub_module.SKIP_BYTES + 1
 
 
-async def test_a_restarted_server_is_noticed_and_answers_with_a_snapshot() -> None:
-    async with staged() as first:
-        fill(first, 30)
-        client = await looking(first)
-        await client.until(lambda: len(client.state) == 30)
-        await client.close()
-    async with staged() as second:
-        fill(second, 20, seed=5)
-        client.url = second.url
-        client.subscribed = None
-        await client.connect()
-        await client.look(HERE, 16.0)
-        await client.until(lambda: client.subscribed is not None)
-        assert client.subscribed["resumed"] is False
-        await client.until(lambda: len(client.state) == 20)
-        await client.close()
-
-
-async def test_resume_without_the_place_held_is_answered_with_a_snapshot() -> None:
-    async with staged() as stage:
-        fill(stage, 10)
-        client = await looking(stage)
-        await client.until(lambda: len(client.state) == 10)
-        await client.close()
-        await client.connect()
-        client.subscribed = None
-        resume = {"epoch": client.epoch, "tick": client.tick, "journal": 0}
-        client._asked.append((HERE, 16.0))
-        await client.send({"op": "subscribe", "bbox": list(HERE), "zoom": 16, "resume": resume})
-        await client.until(lambda: client.subscribed is not None)
-        assert client.subscribed["resumed"] is False
-        await client.until(lambda: len(client.state) == 10)
-        await client.close()
-
-
-# the journal
-
-
-async def test_events_come_in_order_and_resume_leaves_none_out() -> None:
-    async with staged() as stage:
-        client = await looking(stage)
-        stage.hub.publish(events(1, 5))
-        await client.until(lambda: len(client.events) == 5)
-        client.abort()
-        while stage.hub.viewers:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
-        stage.hub.publish(events(6, 200))
-        await client.connect()
-        stage.hub.publish(events(201, 210))  # between the greeting and the subscription
-        await client.look(HERE, 16.0)
-        await client.until(lambda: len(client.events) >= 210)
-        stage.hub.publish(events(211, 212))
-        await client.until(lambda: client.journal == 212)
-        assert [event["journal"] for event in client.events] == list(range(1, 213))
-        assert client.gaps == []
-        await client.close()
-
-
-async def test_more_missed_events_than_are_kept_is_a_gap() -> None:
-    async with staged() as stage:
-        stage.hub.publish(events(1, 10))
-        client = await looking(stage)
-        client.abort()
-        while stage.hub.viewers:  # noqa: ASYNC110
-            await asyncio.sleep(0.005)
-        stage.hub.publish(events(11, 400))
-        await client.connect()
-        await client.look(HERE, 16.0)
-        await client.until(lambda: client.gaps)
-        assert client.gaps == [400]
-        stage.hub.publish(events(401, 401))
-        await client.until(lambda: client.events)
-        assert [event["journal"] for event in client.events] == [401]
-        await client.close()
-
-
-async def test_exactly_as_many_as_are_kept_is_no_gap() -> None:
-    async with staged() as stage:
-        stage.hub.publish(events(1, 1))
-        client = await looking(stage)
-        client.abort()
-        stage.hub.publish(events(2, 301))
-        await client.connect()
-        await client.look(HERE, 16.0)
-        await client.until(lambda: len(client.events) == 300)
-        assert client.gaps == []
-        await client.close()
-
-
-async def test_a_journal_number_from_the_future_is_a_gap() -> None:
-    async with staged() as stage:
-        stage.hub.publish(events(1, 3))
-        client = LiveClient(stage.url)
-        client.journal = 99
-        await client.connect()
-        await client.look(HERE, 16.0)
-        await client.until(lambda: client.gaps)
-        assert client.gaps == [3]
-        await client.close()
-
-
 # each second
 
 
@@ -363,83 +232,3 @@ async def test_tiles_are_announced_to_everyone() -> None:
             {"type": "tiles", "layer": "building", "version": 17, "bbox": [1.0, 2.0, 3.0, 4.0]}
         ]
         await client.close()
-
-
-# bad input
-
-
-@pytest.mark.parametrize(
-    ("message", "what"),
-    [
-        ("{", "not JSON"),
-        ("[]", "JSON object"),
-        ('{"op":"drop"}', "no request"),
-        ('{"op":"subscribe"}', "zoom"),
-        ('{"op":"subscribe","zoom":1e999,"bbox":[0,0,1,1]}', "JSON"),
-        ('{"op":"subscribe","zoom":NaN,"bbox":[0,0,1,1]}', "JSON"),
-        ('{"op":"subscribe","zoom":15,"bbox":[0,0,1]}', "four numbers"),
-        ('{"op":"subscribe","zoom":15,"bbox":[0,0,"1",1]}', "finite"),
-        ('{"op":"subscribe","zoom":15,"bbox":[0,50,1,40]}', "south"),
-        ('{"op":"subscribe","zoom":15,"bbox":[2,0,1,1]}', "west"),
-        ('{"op":"subscribe","zoom":15,"bbox":[0,0,1,91]}', "±90"),
-        ('{"op":"subscribe","zoom":99,"bbox":[0,0,1,1]}', "zoom"),
-        ('{"op":"subscribe","zoom":15,"bbox":[0,0,1,1],"layers":["secret"]}', "layer"),
-        ('{"op":"subscribe","zoom":15,"bbox":[0,0,1,1],"layers":7}', "layer"),
-        ('{"op":"subscribe","zoom":15,"bbox":[0,0,1,1],"resume":[]}', "resume"),
-        ('{"op":"subscribe","zoom":15,"bbox":[0,0,1,1],"resume":{"epoch":-1,"tick":0}}', "epoch"),
-        ('{"op":"subscribe","zoom":15,"bbox":[0,0,1,1],"resume":{"epoch":1,"tick":1e3}}', "tick"),
-        ('{"op":"subscribe","zoom":true,"bbox":[0,0,1,1]}', "zoom"),
-        ('{"op":"pong"}', "finite"),
-    ],
-)
-async def test_a_bad_request_is_told_what_is_wrong_and_the_socket_stays(message: str, what: str) -> None:
-    async with staged() as stage:
-        client = LiveClient(stage.url)
-        await client.connect()
-        await client._connection.send(message)
-        await client.until(lambda: client.errors)
-        assert what in client.errors[0], client.errors
-        await client.look(HERE, 16.0)
-        await client.until(lambda: client.subscribed is not None)
-        await client.close()
-
-
-async def test_ten_bad_requests_close_the_socket() -> None:
-    async with staged() as stage:
-        client = LiveClient(stage.url)
-        await client.connect()
-        for _ in range(10):
-            await client.send({"op": "nonsense"})
-        assert await closed_with(client) == 4000
-        assert not stage.hub.viewers
-
-
-async def test_a_flood_of_requests_closes_the_socket() -> None:
-    async with staged() as stage:
-        client = LiveClient(stage.url)
-        await client.connect()
-        while time.time() % 1.0 > 0.3:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)
-        for _ in range(200):
-            await client.send({"op": "pong", "t": 1})
-        assert await closed_with(client) == 4029
-
-
-async def test_a_huge_message_and_bytes_are_refused() -> None:
-    async with staged() as stage:
-        client = LiveClient(stage.url)
-        await client.connect()
-        await client._connection.send(b"\x00\x01")
-        await client.until(lambda: client.errors)
-        await client._connection.send("x" * 70_000)
-        assert await closed_with(client) == 1009
-
-
-async def test_text_that_is_no_utf_8_closes_the_socket_and_fills_no_log(caplog) -> None:
-    async with staged() as stage:
-        client = LiveClient(stage.url)
-        await client.connect()
-        await client._connection.send(b"\xff\xfe", text=True)
-        assert await closed_with(client) == 1007
-    assert "Traceback" not in caplog.text
-    assert not [record for record in caplog.records if record.exc_info]
