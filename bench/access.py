@@ -2,39 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import UUID
 
 import numpy as np
 import psycopg
-from numpy.typing import NDArray
 
-from api.live.hub import Hub
+from api.live.hub import MAX_VIEWERS
 from bench import city
+from bench.fan_out import measure_ticks
+from bench.fan_out_sockets import measure_sockets
+from bench.grids import grid_codes
 from bench.live.database import connect
-from bench.live.plan import Viewer, make_plan, place_viewers
 from bench.report import Table, show
 from bench.workplace import CommonOptions, option, workplace
-from twin.access.grants import Grants, grants_of
+from twin.access.grants import grants_of
 from twin.access.scope import EVERYWHERE, Scope
-from twin.catalog import load_catalog
 from twin.errors import InvalidError
-from twin.live.board import Board, Newest, Placement
-from twin.states import State
 from twin.store.cluster import PrivateCluster
 from twin.store.migrations.runner import upgrade
 from twin.store.roles import APP, role_url
-
-_COLUMNS, _ROWS = 48, 27
-"""Responsibility grids of a third of a kilometre each over the whole synthetic city."""
-
-_WHOLE = grants_of([("operator", EVERYWHERE)])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +39,8 @@ class Options(CommonOptions):
     ticks: int = option(60, "ticks that are measured for each kind of viewers")
     viewers: int = option(100, "viewers of the live stream")
     walls: int = option(10, "of them, walls that show the whole city to whom may see it")
+    workers: int = option(1_000, "grid workers, each of whom sees one grid; 0 leaves them out")
+    turns: int = option(6, "turns of two seconds that each server has to send to real sockets; 0: none")
 
     def __post_init__(self) -> None:
         for name in ("buildings", "rounds", "devices", "changes", "ticks", "viewers"):
@@ -55,6 +48,10 @@ class Options(CommonOptions):
                 raise InvalidError(f"--{name} must be at least 1")
         if not 0 <= self.walls <= self.viewers:
             raise InvalidError("--walls must be between 0 and --viewers")
+        if not 0 <= self.workers <= MAX_VIEWERS:
+            raise InvalidError(f"--workers must be between 0 and {MAX_VIEWERS}")
+        if self.turns < 0:
+            raise InvalidError("--turns must not be negative")
 
 
 def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
@@ -68,7 +65,27 @@ def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
             progress(f"access: {options.buildings:,} buildings into a database of its own")
             _insert_buildings(cluster.url, options.buildings)
             queries = _ask_all(cluster.url, options.rounds, progress)
-    return {"queries": queries, "fan_out": _fan_out(options, progress)}
+        sockets = {}
+        if options.turns:
+            sockets = measure_sockets(
+                devices=options.devices,
+                changes=options.changes,
+                viewers=options.viewers,
+                walls=options.walls,
+                turns=options.turns,
+                folder=own,
+                progress=progress,
+            )
+    ticks = measure_ticks(
+        devices=options.devices,
+        changes=options.changes,
+        ticks=options.ticks,
+        viewers=options.viewers,
+        walls=options.walls,
+        workers=options.workers,
+        progress=progress,
+    )
+    return {"queries": queries, "fan_out": ticks, "sockets": sockets}
 
 
 def tables(result: Mapping[str, Any]) -> list[Table]:
@@ -96,40 +113,49 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
         ),
         Table(
             "One tick to all viewers, in the server's process",
-            ("viewers", "ms a tick", "times", "blocks encoded a tick", "kB a tick"),
+            ("viewers", "ms a tick", "worst", "times", "blocks encoded a tick", "kB a tick"),
             [
                 (
                     name,
                     show(found["ms"], 2),
+                    show(found["worst_ms"], 1),
                     f"{found['times']:.2f}×",
                     show(found["blocks"], 0),
                     show(found["kilobytes"], 1),
                 )
                 for name, found in result["fan_out"].items()
             ],
+            ("“times”: the median over ticks, each by the same tick to those who see everything.",),
         ),
+        *([_sockets_table(result["sockets"])] if result["sockets"] else []),
     ]
+
+
+def _sockets_table(sockets: Mapping[str, Any]) -> Table:
+    return Table(
+        "The same to real sockets: a server each, in turns",
+        ("viewers", "server's CPU, ms a tick", "times", "delay p50, ms", "p99", "p50, times"),
+        [
+            (
+                name,
+                show(found["cpu_ms"], 2),
+                f"{found['cpu_times']:.2f}×",
+                show(found["delay"]["p50_ms"], 2),
+                show(found["delay"]["p99_ms"], 2),
+                f"{found['delay_times']:.2f}×",
+            )
+            for name, found in sockets.items()
+        ],
+        ("“times”: the median over turns. Delay: from the beginning of a tick to its frame at the client.",),
+    )
 
 
 # what the database answers
 
 
-def _grid_codes(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the codes of made-up grids: 4 districts, 12 streets, 108 communities, 1,296 grids."""
-    west, south, east, north = city.bounds()
-    column = np.clip(((lon - west) / (east - west) * _COLUMNS).astype(np.int64), 0, _COLUMNS - 1)
-    row = np.clip(((lat - south) / (north - south) * _ROWS).astype(np.int64), 0, _ROWS - 1)
-    district = column // 12 + 1
-    street = row // 9 + 1
-    community = (column % 12) // 4 * 3 + (row % 9) // 3 + 1
-    grid = (column % 4) * 3 + row % 3 + 1
-    codes = 510_100_000_000_000 + district * 10**9 + street * 10**6 + community * 10**3 + grid
-    return np.asarray(codes, dtype=np.int64)
-
-
 def _insert_buildings(url: str, count: int) -> None:
     rings, height_m = city.site_buildings(count, seed=7)
-    codes = _grid_codes(rings[:, 0, 0], rings[:, 0, 1])
+    codes = grid_codes(rings[:, 0, 0], rings[:, 0, 1])
     with connect(url) as connection, connection.transaction():
         dataset = connection.execute(
             "INSERT INTO dataset (name, kind, declared_crs, simulated) "
@@ -172,7 +198,7 @@ QUESTIONS: dict[str, str] = {
 
 def _callers() -> dict[str, tuple[Scope, str]]:
     """Return scopes around the middle of the city, with the level each stands for."""
-    code = f"{int(_grid_codes(np.array([_LON]), np.array([_LAT]))[0]):015d}"
+    code = f"{int(grid_codes(np.array([_LON]), np.array([_LAT]))[0]):015d}"
     scopes = {
         "whole": EVERYWHERE,
         "city": Scope.of_area(code, "city"),
@@ -235,152 +261,3 @@ def _ask(
     if len(rows) == 1 and isinstance(rows[0][0], int):
         return taken_s, int(rows[0][0])
     return taken_s, len(rows)
-
-
-# what the live stream sends
-
-
-class _Sink:
-    """A client that takes everything at once, and counts it."""
-
-    def __init__(self) -> None:
-        self.taken = 0
-
-    def push_text(self, message: bytes) -> None:
-        self.taken += len(message)
-
-    def push_framed(self, framed: bytes) -> None:
-        self.taken += len(framed)
-
-    def waiting_bytes(self) -> int:
-        return 0
-
-    def close(self, code: int, reason: str) -> None:
-        raise InvalidError(f"a viewer was closed: {code} {reason}")
-
-
-def _fan_out(options: Options, progress: Callable[[str], None]) -> dict[str, dict[str, Any]]:
-    plan = make_plan(options.devices, 1, 1)
-    codes = _grid_codes(plan.lon, plan.lat)
-    viewers = place_viewers(plan, options.viewers, options.walls)
-    kinds = {
-        "all see everything": [_WHOLE] * len(viewers),
-        "desks see their street": _scoped(viewers, "street"),
-        "desks see their community": _scoped(viewers, "community"),
-        "walls too see a street each": _scoped(viewers, "street", walls=True),
-    }
-    found: dict[str, dict[str, Any]] = {}
-    stages = {name: _Stage(plan, codes, viewers, grants) for name, grants in kinds.items()}
-    random = np.random.default_rng(5)
-    progress(f"access: {options.ticks} ticks to each of {len(kinds)} kinds of viewers, in turns")
-    for tick in range(options.ticks + 5):
-        rows = np.sort(random.choice(plan.count, min(options.changes, plan.count), replace=False))
-        for stage in stages.values():
-            stage.tick(rows.astype(np.int32), measured=tick >= 5)
-    first = next(iter(stages.values()))
-    for name, stage in stages.items():
-        found[name] = {
-            "ms": round(statistics.median(stage.taken_s) * 1e3, 3),
-            "times": round(statistics.median(stage.taken_s) / statistics.median(first.taken_s), 3),
-            "blocks": round(stage.blocks / options.ticks),
-            "kilobytes": round(stage.bytes / options.ticks / 1e3, 1),
-        }
-    return found
-
-
-def _scoped(viewers: Sequence[Viewer], level: str, *, walls: bool = False) -> list[Grants]:
-    """Give each desk the area its middle lies in, at a level; walls keep the whole unless they are asked."""
-    grants = []
-    for number, viewer in enumerate(viewers):
-        west, south, east, north = viewer.bbox
-        if viewer.wall and not walls:
-            grants.append(_WHOLE)
-            continue
-        share = number / max(1, len(viewers)) if viewer.wall else 0.5
-        middle = _grid_codes(
-            np.array([west + (east - west) * share]), np.array([south + (north - south) * share])
-        )
-        grants.append(grants_of([("operator", Scope.of_area(f"{int(middle[0]):015d}", level))]))
-    return grants
-
-
-class _Stage:
-    """A board and a hub with its viewers."""
-
-    def __init__(
-        self, plan: Any, codes: NDArray[np.int64], viewers: Sequence[Viewer], grants: Sequence[Grants]
-    ) -> None:
-        catalog = load_catalog()
-        self.board = Board(catalog, capacity=plan.count)
-        kinds = [catalog.by_name[name] for name in plan.kind.tolist()]
-        self.board.place(
-            [
-                Placement(
-                    device_id=number + 1,
-                    uid=uid,
-                    kind=kind.code,
-                    layer=kind.layer,
-                    flags=0,
-                    lon=lon,
-                    lat=lat,
-                    height_m=3.0,
-                    expected_s=kind.expected_interval_s,
-                    scope_code=code,
-                )
-                for number, (uid, kind, lon, lat, code) in enumerate(
-                    zip(
-                        plan.uid.tolist(),
-                        kinds,
-                        plan.lon.tolist(),
-                        plan.lat.tolist(),
-                        codes.tolist(),
-                        strict=True,
-                    )
-                )
-            ]
-        )
-        self.hub = Hub(self.board)
-        self.sinks = [_Sink() for _ in viewers]
-        self.taken_s: list[float] = []
-        self.now_us = time.time_ns() // 1000
-        self.blocks = 0
-        self.bytes = 0
-        for number, (sink, viewer, given) in enumerate(zip(self.sinks, viewers, grants, strict=True)):
-            joined = self.hub.join(sink, given, UUID(int=number + 1), UUID(int=number + 1))
-            asked = {"op": "subscribe", "bbox": viewer.bbox, "zoom": 15.0}
-            self.hub.receive(joined, json.dumps(asked))
-        self.hub.beat()
-
-    def tick(self, rows: NDArray[np.int32], *, measured: bool) -> None:
-        """Change rows and send them; the changing is not timed."""
-        self._change(rows)
-        before = self.hub.encoder.encoded_blocks, sum(sink.taken for sink in self.sinks)
-        begun = time.perf_counter()
-        self.hub.beat()
-        taken_s = time.perf_counter() - begun
-        if measured:
-            self.taken_s.append(taken_s)
-            self.blocks += self.hub.encoder.encoded_blocks - before[0]
-            self.bytes += sum(sink.taken for sink in self.sinks) - before[1]
-
-    def _change(self, rows: NDArray[np.int32]) -> None:
-        """Give rows a new value of their first property, as a commit would."""
-        n = len(rows)
-        self.now_us += 100_000
-        at = np.full(n, self.now_us, np.int64)
-        nowhere = np.full(n, np.nan)
-        self.board.apply(
-            Newest(
-                row=rows,
-                slot=np.zeros(n, np.int64),
-                time_us=at,
-                value=np.full(n, float(self.now_us % 1_000_003)),
-                state=np.full(n, State.NORMAL, np.uint8),
-                beyond_us=np.zeros((n, 3), np.int64),
-                lon=nowhere,
-                lat=nowhere,
-                received_us=at,
-                heard_row=rows,
-                heard_us=at,
-            )
-        )

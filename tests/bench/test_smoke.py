@@ -174,7 +174,8 @@ def test_front(folder: Path) -> None:
 @pytest.mark.postgis
 def test_access(folder: Path) -> None:
     result = _run(
-        "access", buildings=400, rounds=1, devices=300, changes=50, ticks=3, viewers=6, walls=2,
+        "access", buildings=400, rounds=1, devices=300, changes=50, ticks=3, viewers=6, walls=2, workers=4,
+        turns=1,
         data_dir=str(folder),
     )  # fmt: skip
     for by_caller in result["queries"].values():
@@ -182,6 +183,12 @@ def test_access(folder: Path) -> None:
         assert by_caller["whole"]["rows"] >= by_caller["street"]["rows"] >= by_caller["grid"]["rows"]
     sizes = {name: found["kilobytes"] for name, found in result["fan_out"].items()}
     assert sizes["all see everything"] >= sizes["desks see their street"] > 0
+    assert sizes["4 workers see everything"] > sizes["each the own grid"]
+    assert len(result["sockets"]) == 3
+    for found in result["sockets"].values():
+        assert found["cpu_ms"] > 0
+        assert found["delay"]["count"] > 20
+    _check_nothing_runs(folder)
 
 
 def test_import_and_partition(folder: Path) -> None:
