@@ -1,14 +1,13 @@
 """Make a clean JPEG and a thumbnail of a picture nobody vouches for; as a program, under limits.
 
 The program gets no environment to speak of, and once it has begun it can open no file, no socket and no
-program. It reads pictures from its standard input until that ends and answers each on its standard output
-(see `api.photographs.framing`). Whoever started it kills it when it takes too long.
+program (`api.photographs.seclusion`). It reads pictures from its standard input until that ends and answers
+each on its standard output (`api.photographs.framing`). Whoever started it kills it when it takes too long.
 """
 
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import io
 import json
 import math
@@ -22,12 +21,12 @@ from typing import Any, BinaryIO, Final
 from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin
 
 from api.photographs.framing import ANSWERED, ASKED, READY
+from api.photographs.seclusion import seclude
 
 _PLUGINS: Final = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin)
 """Loaded at the start: later no file can be opened."""
 
 _NOBODY: Final = 65534
-_NO_NEW_PRIVILEGES: Final = 38  # PR_SET_NO_NEW_PRIVS of linux/prctl.h
 
 
 class RefusedError(Exception):
@@ -190,8 +189,6 @@ def _give_up_rights() -> None:
         os.setgroups([])
         os.setresgid(_NOBODY, _NOBODY, _NOBODY)
         os.setresuid(_NOBODY, _NOBODY, _NOBODY)
-    with contextlib.suppress(OSError, AttributeError):  # Linux only; the limits below hold everywhere
-        ctypes.CDLL(None).prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0)
     for limit, most in (
         (resource.RLIMIT_NOFILE, 3),  # the three there are
         (resource.RLIMIT_FSIZE, 0),
@@ -199,6 +196,7 @@ def _give_up_rights() -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(limit, (most, most))
+    seclude()  # where the kernel cannot, the limits above hold
 
 
 def _limit(memory_bytes: int, cpu_s: int) -> None:

@@ -50,7 +50,9 @@ async def test_process_has_no_rights_it_does_not_need(darkroom):
     assert set(process.environ()) <= {"PYTHONPATH", "LC_CTYPE"}
     if os.geteuid() == 0:
         assert set(process.uids()) == {65534}
-    assert "NoNewPrivs:\t1" in read(darkroom, "status")
+    status = read(darkroom, "status")
+    assert "NoNewPrivs:\t1" in status
+    assert "Seccomp:\t2" in status
 
 
 async def test_bombs_are_refused_and_take_little_memory(darkroom):
@@ -87,7 +89,7 @@ async def test_the_largest_pictures_that_are_taken_fit(darkroom):
 
 async def test_what_takes_too_long_is_killed_and_the_loop_goes_on():
     """The picture itself is harmless: the process is stopped, as one that never ends."""
-    darkroom = Darkroom(Terms(wall_s=0.5))
+    darkroom = Darkroom(Terms(wall_s=2.0))
     try:
         await darkroom.develop(picture(), JPEG)
         stuck = darkroom.pid
@@ -101,8 +103,8 @@ async def test_what_takes_too_long_is_killed_and_the_loop_goes_on():
             late = max(late, time.monotonic() - before - 0.01)
         with pytest.raises(TooLargeError, match="时间"):
             await work
-        assert time.monotonic() - begun < 3
-        assert late < 0.3
+        assert time.monotonic() - begun < 10
+        assert late < 1.5, "the loop waited for the process"
         assert not psutil.pid_exists(stuck)
         assert (await darkroom.develop(picture(), JPEG)).facts["width"] == 400
     finally:
