@@ -127,8 +127,8 @@ def _site(settings: Settings, seed: int, as_json: bool) -> None:
     from ingest.simulate.siting import site_devices  # noqa: PLC0415
     from twin.access.sealing import Sealer, read_or_make_key  # noqa: PLC0415
 
-    sealer = Sealer(read_or_make_key(settings.secrets_dir / KEY_FILE))
     with opened_database(settings, say, create=False) as engine, engine.begin() as connection:
+        sealer = Sealer(read_or_make_key(settings.secrets_dir / KEY_FILE))
         summary = site_devices(connection, sealer, total=settings.devices, seed=seed)
     if as_json:
         sys.stdout.write(json.dumps(summary.to_dict(), ensure_ascii=False, indent=2) + "\n")

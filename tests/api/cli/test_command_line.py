@@ -21,7 +21,7 @@ from twin.store.sockets import free_tcp_port
 
 ROOT = Path(__file__).parents[3]
 LONG_RUNNING = ("up", "serve")
-GROUPS = ("import", "user", "device", "gateway", "audit")
+GROUPS = ("import", "user", "duty", "device", "gateway", "audit", "person")
 
 
 def run(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
@@ -60,7 +60,7 @@ def test_every_import_takes_a_data_dir_and_answers_json(group, name):
     assert {"--data-dir", "--json", "--database-url"} <= options_of(group, "import", name)
 
 
-@pytest.mark.parametrize("group_name", ["user", "audit"])
+@pytest.mark.parametrize("group_name", ["user", "duty", "audit", "person"])
 def test_every_act_on_accounts_and_the_record_takes_a_data_dir_and_answers_json(group, group_name):
     commands = group.commands[group_name].commands
     assert commands
@@ -111,6 +111,7 @@ def test_version_is_told_and_light():
         ("user", "list", "--json"),
         ("audit", "verify"),
         ("audit", "prune", "--days", "200"),
+        ("person", "erase", "--case", "A-1", "--reason", "asked for"),
     ],
 )
 def test_a_mistyped_data_dir_is_refused_and_nothing_is_made(tmp_path, command):

@@ -123,8 +123,11 @@ export interface DeviceDetail {
   readings_simulated?: boolean;
   last_seen?: string | null;
   expected_interval_s?: number | null;
+  worker_id?: number | null;
   role?: string | null;
   on_duty?: boolean | null;
+  /** Masked. */
+  phone?: string | null;
   organisation?: string | Names | null;
 }
 
@@ -236,6 +239,13 @@ export interface Alarms {
   load_per_10_min: number;
 }
 
+export interface Reporter {
+  name: string | null;
+  phone: string | null;
+  identity_number: string | null;
+  address: string | null;
+}
+
 export interface CaseRow {
   id: number;
   number: string;
@@ -248,9 +258,12 @@ export interface CaseRow {
   lat?: number | null;
   opened_at: string;
   due_at: string | null;
+  closed_at?: string | null;
   simulated?: boolean;
   area?: AreaRef | null;
   address?: string | null;
+  /** Masked; null where nobody is behind the case, or who it was is erased. */
+  reporter?: Reporter | null;
 }
 
 /** `flags`: what of its claims does not fit the case; none when time and place do. */

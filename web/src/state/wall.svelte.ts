@@ -310,6 +310,10 @@ export class Wall {
     this.exporting = presetOf(this.sheet, shown);
   }
 
+  get mayReveal(): boolean {
+    return this.signedOutAt === null && this.session.may('person.reveal');
+  }
+
   // ---- live -----------------------------------------------------------------------------------
 
   private connected(state: Connection, detail: string): void {
