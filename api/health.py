@@ -1,11 +1,11 @@
-"""Say how every part does: database, broker, ingest, board, simulator, disk."""
+"""Say how every part does: database, broker, ingest, sources, board, simulator, disk."""
 
 from __future__ import annotations
 
 import asyncio
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from api.settings import Settings
+from ingest.flood import Notice
 from twin.twin import Twin
 
 _DATABASE_S: Final = 2.0
@@ -22,6 +23,7 @@ _SIMULATOR_STARTS_S: Final = 60.0
 _SIMULATOR_FORGOTTEN_S: Final = 300.0  # one that a person started beside the server, and killed
 _LEAST_FREE_BYTES: Final = 512 << 20
 _LEAST_FREE_SHARE: Final = 0.05
+_MOST_FLOODS: Final = 20
 
 Part = dict[str, Any]
 
@@ -42,6 +44,8 @@ class IngestState:
         Whether messages are read now; not while those that came wait to be stored.
     simulator_silent_s
         Seconds since the last word of a simulated gateway; None where none has spoken or all said goodbye.
+    floods
+        Who sends more than they may.
     """
 
     connected: bool
@@ -49,6 +53,7 @@ class IngestState:
     counts: dict[str, int]
     listening: bool = False
     simulator_silent_s: float | None = None
+    floods: Sequence[Notice] = ()
 
 
 class HealthReport:
@@ -93,6 +98,7 @@ class HealthReport:
             "database": await self._database(),
             "broker": {"state": "ok" if ingest.connected else "down", "detail": ingest.detail},
             "ingest": self._ingest_part(ingest),
+            "sources": _sources(ingest.floods),
             "board": self._board(),
             "simulator": self._simulator(ingest),
             "disk": await asyncio.to_thread(self._disk),
@@ -163,6 +169,22 @@ class HealthReport:
             "detail": f"{usage.free / 2**30:.1f} GiB free",
             "free_bytes": usage.free,
         }
+
+
+def _sources(floods: Sequence[Notice]) -> Part:
+    """Tell who sends more than they may; what others send is not delayed by it."""
+    if not floods:
+        return {"state": "ok", "detail": "nobody sends more than they may"}
+    worst = max(floods, key=lambda notice: notice.refused)
+    return {
+        "state": "flood",
+        "detail": f"{len(floods)} send more than they may, most of all {worst.sender}: "
+        f"{worst.refused} readings refused since {worst.since:%H:%M} UTC",
+        "floods": [
+            {"sender": one.sender, "since": one.since, "limit_per_s": one.limit_per_s, "refused": one.refused}
+            for one in sorted(floods, key=lambda notice: -notice.refused)[:_MOST_FLOODS]
+        ],
+    }
 
 
 def overall(parts: dict[str, Part]) -> str:

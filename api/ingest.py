@@ -48,6 +48,7 @@ class Ingest:
             connected=counters.connected and counters.answering,
             detail=detail,
             listening=counters.connected and counters.answering and not counters.paused,
+            floods=self._transport.flood.notices(),
             simulator_silent_s=counters.gateway_silent_s(SIMULATED_GATEWAY),
             counts={
                 "messages": counters.messages,
@@ -61,7 +62,9 @@ class Ingest:
         pause_s = _RETRY_FIRST_S
         while self._transport is None:
             try:
-                transport = MqttTransport(self._twin, self._settings.broker)
+                transport = MqttTransport(
+                    self._twin, self._settings.broker, publisher_rate=self._settings.publisher_rate
+                )
                 await transport.start()
                 self._transport = transport
             except TwinError as error:

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ingest.flood import PUBLISHER_RATE
 from ingest.transports.broker import BrokerAddress, read_address
 from twin.errors import InvalidError
 from twin.store.cluster import PrivateCluster
@@ -59,6 +60,8 @@ class Settings(BaseSettings):
     """Most rows of one export; a larger one is refused, never cut."""
     session_idle_min: float = Field(default=30.0, gt=0, le=720, allow_inf_nan=False)
     """Minutes in which no person does anything after which a session is over."""
+    publisher_rate: float = Field(default=PUBLISHER_RATE, ge=1, le=1e9, allow_inf_nan=False)
+    """Readings a second that one gateway may send for long; what is beyond is refused."""
     allowed_hosts: str = ""
     """Further names, parted by commas, a server that listens on this machine only may be called by."""
     oidc_issuer: str = ""

@@ -43,6 +43,13 @@ class ObservationBatch:
             columns["origin"] = self.origin[begin:end]
         return replace(self, **columns)
 
+    def only(self, keep: NDArray[np.bool_]) -> ObservationBatch:
+        """Return the observations that a mask of shape (n,) holds."""
+        columns = {name: getattr(self, name)[keep] for name in _BATCH_COLUMNS}
+        if self.origin is not None:
+            columns["origin"] = self.origin[keep]
+        return replace(self, **columns)
+
     def came_from(self, index: int) -> tuple[str, str]:
         """Return the source of one observation and its place in the message, "" where that is not known."""
         if self.trace is None or self.origin is None:

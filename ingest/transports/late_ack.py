@@ -11,8 +11,9 @@ import gmqtt
 import numpy as np
 from gmqtt.mqtt.constants import MQTTCommands, MQTTv50
 
-Publish = Callable[[bytes, bytes, int, object], None]
-"""Called with topic, payload, packet number (0 at QoS 0) and the connection it came over."""
+Publish = Callable[[bytes, bytes, int, object, bool], None]
+"""Called with topic, payload, packet number (0 at QoS 0), the connection it came over, and whether the broker
+was to keep it (retain)."""
 
 _PUBACK = np.dtype([("command", "u1"), ("length", "u1"), ("packet", ">u2")])
 
@@ -50,7 +51,8 @@ class LateAckClient(gmqtt.Client):  # type: ignore[misc]
             if length >= 0x80:
                 length, at = _long_length(length, packet, at)
             at += length
-        self._on_publish(topic, packet[at:], number, self._package_handler.current_connection)
+        connection = self._package_handler.current_connection
+        self._on_publish(topic, packet[at:], number, connection, bool(command & 0x01))
 
     def acknowledge(self, connection: Any, packets: Sequence[int]) -> bool:
         """Acknowledge packets of a connection in one write.

@@ -5,21 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import re
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
 from gmqtt import Subscription
 
-from ingest.decoders.observations import decode_device, decode_gateway
-from ingest.decoders.readings import DecodeError, RefusedReading
 from ingest.decoders.resolve import Resolver
-from ingest.decoders.status import decode_status
+from ingest.flood import PUBLISHER_RATE, Flood, Mask
 from ingest.transports.accounts import CHANNEL
+from ingest.transports.arrivals import Arrivals
 from ingest.transports.broker import BrokerAddress
 from ingest.transports.counters import FeedCounters
 from ingest.transports.gateways import Codes, Gateways
@@ -27,7 +24,6 @@ from ingest.transports.late_ack import LateAckClient
 from ingest.transports.topics import ROOT
 from ingest.transports.window import Window
 from twin.errors import TwinError, UnavailableError
-from twin.live.sight import WORKERS
 from twin.store.news import follow
 from twin.store.quarantine import Refused
 from twin.twin import ObservationBatch, ObserveResult, Refusal, Twin
@@ -44,9 +40,6 @@ _WINDOW_ROWS = 10_000
 _PAUSE_BYTES = 64 * 1024 * 1024
 _PAUSE_READINGS = 1_000_000
 _RETRY_FIRST_S, _RETRY_MOST_S = 0.1, 2.0
-_ROUTES_KEPT = 500_000
-# A place in JSON, and an escape that may hide one.
-_PLACE = re.compile(rb"lon|lat|\\u00", re.IGNORECASE)
 
 
 class MqttTransport:
@@ -62,6 +55,8 @@ class MqttTransport:
         Name of our session, which the broker keeps while we are away; two servers must not share one.
     session_expiry_s
         For how long it keeps it.
+    publisher_rate
+        Readings a second that one gateway may send.
     """
 
     def __init__(
@@ -72,6 +67,7 @@ class MqttTransport:
         client_id: str = "gridtwin-server",
         session_expiry_s: int = 604_800,
         window_s: float = WINDOW_S,
+        publisher_rate: float = PUBLISHER_RATE,
     ) -> None:
         self.counters = FeedCounters()
         self.client_id = client_id
@@ -85,15 +81,23 @@ class MqttTransport:
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
         self._subscriptions = [
-            # 2: what was kept of observations is old news; only a status is meant to be kept.
-            Subscription(f"{ROOT}/devices/+/observations", qos=1, retain_handling_options=2),
-            Subscription(f"{ROOT}/gateways/+/observations", qos=1, retain_handling_options=2),
+            # 2: what was kept of observations is old news; only a status is meant to be kept. Published: so
+            # that we see that somebody tries, which the broker cannot forbid for a topic.
+            *(
+                Subscription(
+                    f"{ROOT}/{senders}/+/observations",
+                    qos=1,
+                    retain_handling_options=2,
+                    retain_as_published=True,
+                )
+                for senders in ("devices", "gateways")
+            ),
             Subscription(f"{ROOT}/devices/+/status", qos=1),
             Subscription(f"{ROOT}/gateways/+/status", qos=1),
         ]
         self._gateways = Gateways(twin.engine)
-        self._routes: dict[bytes, tuple[str, str]] = {}
-        self._window = Window()
+        self.flood = Flood(twin.board, publisher_rate)
+        self._arrivals = Arrivals(twin, self.counters, self.flood)
         self._arrived = asyncio.Event()
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -183,50 +187,12 @@ class MqttTransport:
                 counters.answering = answering
                 log.warning("the broker answers again" if answering else "the broker does not answer")
 
-    def _on_publish(self, topic: bytes, payload: bytes, number: int, connection: object) -> None:
+    def _on_publish(
+        self, topic: bytes, payload: bytes, number: int, connection: object, retained: bool
+    ) -> None:
         """Take one message off the wire; nothing here waits."""
-        counters, window = self.counters, self._window
-        counters.messages += 1
-        route = self._routes.get(topic)
-        if route is None:
-            route = self._route(topic)
-        form, uid = route
-        readings = window.readings
-        begin, refused = len(readings.uid), len(readings.refused)
-        index = len(window.messages)
-        window.messages.append((connection, number, len(payload), topic))
-        window.begins.append(begin)
-        window.senders.append(uid if form == "gateways" else "")
-        try:
-            if form == "devices":
-                decode_device(uid, payload, readings)
-            elif form == "gateways":
-                counters.hear_gateway(uid)
-                decode_gateway(payload, readings)
-            elif form == "status":
-                self._take_status(uid, payload)
-            elif form == "gateway_status":
-                self._take_gateway_status(uid, payload)
-            else:
-                raise DecodeError("wrong_topic", "not a topic of the device schema")
-        except DecodeError as error:
-            counters.readings += 1
-            wrong = RefusedReading(error.reason, error.what, payload, _sender(route), error.hint)
-            self._quarantine(window, index, self._without_place(form, uid, wrong))
-        except Exception:  # a fault of ours must not stop the feed: the message is kept for replay
-            log.exception("a message on %s could not be decoded", topic[:200])
-            readings.cut(begin, refused)
-            counters.readings += 1
-            what = "the message could not be decoded; the log of the server says more"
-            wrong = RefusedReading("decoder_failed", what, payload, _sender(route))
-            self._quarantine(window, index, self._without_place(form, uid, wrong))
-        else:
-            for reading in readings.refused[refused:]:
-                self._quarantine(window, index, self._without_place(form, uid, reading))
-            counters.readings += len(readings.uid) - begin + len(readings.refused) - refused
-        del readings.refused[refused:]
-        counters.waiting += len(readings.uid) - begin
-        counters.waiting_bytes += len(payload)
+        counters = self.counters
+        self._arrivals.take(topic, payload, number, connection, retained)
         if not self._arrived.is_set():
             counters.last_message_at = time.time()
             self._arrived.set()
@@ -236,71 +202,17 @@ class MqttTransport:
             counters.paused = True
             self._client.pause()
 
-    def _route(self, topic: bytes) -> tuple[str, str]:
-        """Return the form of a topic and whom it names."""
-        parts = topic.decode("utf-8", "replace").split("/")
-        form = "none"
-        if len(parts) == 5 and parts[:2] == ROOT.split("/"):
-            if parts[4] == "observations" and parts[2] in ("devices", "gateways"):
-                form = parts[2]
-            elif parts[4] == "status" and parts[2] in ("devices", "gateways"):
-                form = "status" if parts[2] == "devices" else "gateway_status"
-        if len(self._routes) >= _ROUTES_KEPT:
-            self._routes.clear()
-        route = self._routes[topic] = (form, parts[3] if form != "none" else "")
-        return route
-
-    def _take_status(self, uid: str, payload: bytes) -> None:
-        if not payload:
-            return  # a retained status that was deleted
-        online = decode_status(payload)
-        row = self._twin.board.row_of_uid.get(uid)
-        if row is None:
-            raise DecodeError("unknown_device", f"no device “{uid[:64]}” is installed")
-        self.counters.statuses += 1
-        rows = np.array([row], np.int32)
-        if online:
-            self._twin.connection_found(rows)
-        else:
-            self._twin.connection_lost(rows)
-
-    def _take_gateway_status(self, name: str, payload: bytes) -> None:
-        if not payload:
-            return
-        if decode_status(payload):
-            self.counters.hear_gateway(name)
-        else:
-            self.counters.gateways.pop(name, None)
-
-    def _without_place(self, form: str, uid: str, wrong: RefusedReading) -> RefusedReading:
-        """Take the bytes out of what may say where a worker is: nobody knows whether they are on duty."""
-        board = self._twin.board
-        row = board.row_of_uid.get(uid) if form == "devices" else None
-        carried = row is not None and board.layer[row] == WORKERS
-        if carried or (form == "gateways" and _PLACE.search(wrong.payload)):
-            return replace(wrong, what=f"{wrong.what}; not kept, it may say where a person is", payload=b"")
-        return wrong
-
-    def _quarantine(self, window: Window, index: int, wrong: RefusedReading) -> None:
-        """Keep what is wrong of one message of the window, with its topic."""
-        self.counters.refused[wrong.reason] += 1
-        written = self._twin.quarantine.put(
-            Refused(window.topic(index), wrong.reason, wrong.what, wrong.payload, wrong.where, wrong.hint)
-        )
-        if written is not None:
-            window.refused[index].append(written)
-
     # batches
 
     async def _collect(self) -> None:
         """Close a window every 20 ms while something comes, and send it on its way."""
         while True:
             await self._arrived.wait()
-            if len(self._window.readings.uid) < _WINDOW_ROWS:
+            if len(self._arrivals.window.readings) < _WINDOW_ROWS:
                 await asyncio.sleep(self._window_s)
             await self._slots.acquire()
             self._arrived.clear()
-            window, self._window = self._window, Window()
+            window = self._arrivals.close_window()
             task = asyncio.create_task(self._deliver(window), name="mqtt.deliver")
             self._tasks.add(task)
             task.add_done_callback(self._delivered)
@@ -315,8 +227,9 @@ class MqttTransport:
         counters = self.counters
         total = len(window.readings.uid)
         try:
+            over = self._arrivals.over_messages(window)
             if total:
-                await self._store(window)
+                await self._store(window, over)
             self._acknowledge(window)
         finally:
             counters.waiting -= total
@@ -327,13 +240,14 @@ class MqttTransport:
                 counters.paused = False
                 self._client.resume()
 
-    async def _store(self, window: Window) -> None:
+    async def _store(self, window: Window, over: Mask | None) -> None:
         counters = self.counters
         limits = await self._limits(window)
         received_us = time.time_ns() // 1000
         batch, kept, refused = self._resolver.resolve(window.readings, received_us, window.trace, limits)
         for i, reading in refused:
-            self._quarantine(window, window.message_of(i), reading)
+            self._arrivals.quarantine(window, window.message_of(i), reading)
+        batch, kept = self._arrivals.hold_back(window, batch, kept, over)
         if not len(batch):
             return
         result = await self._observe(batch)
@@ -399,18 +313,6 @@ class MqttTransport:
         """Acknowledge one message."""
         if self._client.acknowledge(connection, [number]):
             self.counters.acknowledged += 1
-
-
-def _sender(route: tuple[str, str]) -> str:
-    """Say who a message came from, as far as its topic tells."""
-    form, uid = route
-    who = {
-        "devices": "device",
-        "status": "device",
-        "gateways": "gateway",
-        "gateway_status": "gateway",
-    }.get(form)
-    return f"{who} {uid[:64]}" if who else ""
 
 
 def _when_all(futures: list[asyncio.Future[None]], act: Callable[[], None]) -> None:

@@ -25,6 +25,8 @@ class Window:
     begins: list[int] = field(default_factory=list)
     senders: list[str] = field(default_factory=list)
     """Gateway each message came from; "" where a device speaks for itself."""
+    publishers: list[int] = field(default_factory=list)
+    """Number of who published each message, 0 where its readings were not read."""
     refused: dict[int, list[asyncio.Future[None]]] = field(default_factory=lambda: defaultdict(list))
 
     def message_of(self, reading: int) -> int:

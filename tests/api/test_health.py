@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from api import health
+from ingest.flood import Flood
 from twin.twin import ObservationBatch
 
 pytestmark = pytest.mark.postgis
@@ -48,6 +49,23 @@ async def test_a_commit_that_hangs_is_told_on_the_wall(served, client, monkeypat
     runtime.twin.totals.commit_begun = time.perf_counter() - health._COMMIT_S - 1
     assert runtime.health.brief()["database"] == "down"
     assert (await client.get("/api/health")).json()["parts"]["ingest"]["state"] == "down"
+
+
+async def test_who_sends_too_much_is_named_to_who_runs_the_installation(
+    served, signed_in, monkeypatch
+) -> None:
+    guard, report = Flood(served.runtime.twin.board), served.runtime.health
+    monkeypatch.setattr(report, "_ingest", lambda: health.IngestState(True, "", {}, floods=guard.notices()))
+    administrator = await signed_in("system_admin")
+    assert (await administrator.get("/api/health")).json()["parts"]["sources"] == {"state": "ok"}
+    for sender, n in (("device level-1", 7), ("gateway gw-1", 90), ("device level-1", 1)):
+        guard.note(sender, n, lambda: 5.0)
+    part = (await administrator.get("/api/health/detail")).json()["parts"]["sources"]
+    assert "2 send more than they may, most of all gateway gw-1: 90 readings refused" in part["detail"]
+    told = [(one["sender"], one["limit_per_s"], one["refused"]) for one in part["floods"]]
+    assert told == [("gateway gw-1", 5.0, 90), ("device level-1", 5.0, 8)]
+    public = (await administrator.get("/api/health")).json()
+    assert (public["parts"]["sources"], public["status"]) == ({"state": "flood"}, "degraded")
 
 
 @pytest.mark.parametrize(

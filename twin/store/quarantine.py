@@ -46,6 +46,8 @@ WHAT_TO_DO = {
     "too_old": "set the device's clock; what is older than the retention cannot be taken",
     "does_not_move": "leave lon and lat out; where it is installed is corrected in the list of devices",
     "off_duty": "begin a duty of the worker who carries it; of the time between duties nothing is taken",
+    "retained": "publish observations without the retain flag; only a status is to be kept",
+    "too_fast": "send less often, or let the operator set a higher limit; what was saved up may come at once",
     "wrong_topic": "publish on one of the topics of docs/device-schema.md",
     "not_storable": "report it: this is a fault of GridTwin; the reading is kept and can be replayed",
     "decoder_failed": "report it: this is a fault of GridTwin; the message is kept and can be replayed",

@@ -38,10 +38,16 @@ class Transport:
 
 
 def publish(
-    topic: bytes, payload: bytes, *, qos: int, number: int = 0, properties: bytes = b"\0"
+    topic: bytes,
+    payload: bytes,
+    *,
+    qos: int,
+    number: int = 0,
+    properties: bytes = b"\0",
+    retain: bool = False,
 ) -> tuple[int, bytes]:
     head = struct.pack("!H", len(topic)) + topic + (struct.pack("!H", number) if qos else b"")
-    return 0x30 | qos << 1, head + properties + payload
+    return 0x30 | qos << 1 | retain, head + properties + payload
 
 
 @pytest.fixture
@@ -64,7 +70,7 @@ def test_publish_is_read_whatever_its_properties(taken, properties: bytes, qos: 
         "gt/v1/设备".encode(), b"\x01payload", qos=qos, number=number, properties=properties
     )
     client._package_handler._handle_packet(command, packet)
-    assert got == [("gt/v1/设备".encode(), b"\x01payload", number, wire)]
+    assert got == [("gt/v1/设备".encode(), b"\x01payload", number, wire, False)]
     assert wire.sent == b""  # nothing is acknowledged by itself
 
 

@@ -2,8 +2,8 @@
 import { number, say, type Key, type Lang } from '../i18n/index.ts';
 import type { HealthPart } from '../api/schema.ts';
 
-const PARTS = ['database', 'broker', 'ingest', 'board', 'simulator', 'disk'] as const;
-const STATES = ['ok', 'down', 'off', 'low', 'unknown'] as const;
+const PARTS = ['database', 'broker', 'ingest', 'sources', 'board', 'simulator', 'disk'] as const;
+const STATES = ['ok', 'down', 'off', 'low', 'flood', 'unknown'] as const;
 
 export interface PartLine {
   name: string;

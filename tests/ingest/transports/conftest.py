@@ -1,0 +1,127 @@
+"""Give tests of the way in senders that are admitted to a real broker, and a twin that listens to it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import gmqtt
+import psycopg
+import pytest
+
+from ingest.transports.accounts import mqtt_hash
+from ingest.transports.broker import Admitted, Broker
+from ingest.transports.mqtt import MqttTransport
+from twin.store.engine import create_async_engine
+from twin.twin import Twin
+
+
+async def until(holds: Callable[[], bool], seconds: float = 20) -> None:
+    for _ in range(int(seconds / 0.02)):
+        if holds():
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("it did not come about in time")
+
+
+def rows(database, query: str, *parameters) -> list[tuple]:
+    with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
+        return connection.execute(query, parameters).fetchall()
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+GATEWAYS = ("gw-1", "gw-area", "sim-gw-001", "sim-gw-002")
+DEVICES = (*(f"level-{i:02d}" for i in range(20)), "wg-0001", "cam-0001", "nobody-1")
+
+
+def admit_all(broker: Broker) -> None:
+    """Let every sender of these tests in; the password of each is its name."""
+    names = [(name, "gateway") for name in GATEWAYS] + [(name, "device") for name in DEVICES]
+    broker.admit([Admitted(name, name, kind, mqtt_hash(name)) for name, kind in names])
+
+
+class Sender:
+    """Gateways and devices: publish at QoS 1 and know when the broker has taken everything."""
+
+    def __init__(self) -> None:
+        self.clients = {name: gmqtt.Client(name) for name in (*GATEWAYS, *DEVICES)}
+
+    async def connect(self, broker) -> Sender:
+        for name, client in self.clients.items():
+            client.set_auth_credentials(name, name)
+            await client.connect(broker.host, broker.port)
+        return self
+
+    def send(self, topic: str, payload: object, qos: int = 1) -> None:
+        if not isinstance(payload, bytes):
+            payload = json.dumps(payload).encode()
+        self.clients[topic.split("/")[1]].publish(f"gt/v1/{topic}", payload, qos=qos)
+
+    async def drained(self) -> None:
+        await until(lambda: all(c._persistent_storage.is_empty for c in self.clients.values()))
+
+    async def disconnect(self) -> None:
+        for client in self.clients.values():
+            await client.disconnect()
+
+
+async def forget_session(broker) -> None:
+    """End the session the broker keeps for the server's account: the one before was another test's."""
+    client = gmqtt.Client("", clean_session=True)
+    client.set_auth_credentials(broker.username, broker.password)
+    await client.connect(broker.host, broker.port)
+    await client.disconnect()
+
+
+def allow_gateways(database) -> None:
+    with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
+        connection.execute(
+            "INSERT INTO publisher (name, kind, low, high) SELECT name, 'gateway', 0, 999999999999999 "
+            "FROM unnest(%s::text[]) AS name",
+            [[name for name in GATEWAYS if name != "gw-area"]],
+        )
+        connection.execute(
+            "INSERT INTO publisher VALUES ('gw-area', 'gateway', 510104021000000, 510104021999999)"
+        )
+
+
+@pytest.fixture(scope="module")
+def broker(server_dir: Path, request: pytest.FixtureRequest) -> Iterator[Broker]:
+    """A broker of a file's own: another's would bring the retained messages of other tests."""
+    with Broker(server_dir / f"broker-of-{Path(request.path).stem}", port=0) as running:
+        admit_all(running)
+        yield running
+
+
+@pytest.fixture
+async def sender(broker):
+    made = await Sender().connect(broker)
+    yield made
+    await made.disconnect()
+
+
+@pytest.fixture
+async def feed(database, broker, install_devices):
+    """A twin with its MQTT transport on a fresh database and a session of its own."""
+    fresh = database.fresh()
+    install_devices(fresh, {f"level-{i:02d}": "water_level" for i in range(20)})
+    install_devices(fresh, {"wg-0001": "worker", "cam-0001": "camera"})
+    allow_gateways(fresh)
+    await forget_session(broker)
+    engine = create_async_engine(fresh.async_url)
+    twin = await Twin.open(engine)
+    transport = MqttTransport(twin, broker, client_id=f"test-{uuid.uuid4().hex[:8]}", session_expiry_s=60)
+    await transport.start()
+    await until(lambda: transport.counters.connected)
+    await asyncio.sleep(0.2)  # the subscription is on its way
+    yield twin, transport, fresh
+    await transport.stop()
+    await twin.close()
+    await engine.dispose()
