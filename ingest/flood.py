@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from twin.judge import FUTURE_S
-from twin.live.board import Board, Rows
+from twin.live.board import Board
+from twin.live.rooms import Rows
 
 log = logging.getLogger(__name__)
 
