@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,14 +14,15 @@ from api.cli.options import DatabaseUrl, DataDir, Json
 from api.cli.transaction import in_transaction
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from ingest.transports.accounts import Token
+    from ingest.transports.accounts import Kind, PublisherRow, Token
 
 Uid = Annotated[
     str, typer.Argument(metavar="UID", help="The device, as in the list of devices.", show_default=False)
+]
+Publisher = Annotated[
+    str, typer.Argument(metavar="NAME", help="Uid of the device, or name of the gateway.", show_default=False)
 ]
 Name = Annotated[
     str, typer.Argument(metavar="NAME", help="What the gateway calls itself.", show_default=False)
@@ -39,6 +42,7 @@ def register(app: typer.Typer) -> None:
     """Add the command and its parts."""
     device = typer.Typer(no_args_is_help=True, help="Let devices sign in to the broker.")
     device.command("token")(device_token)
+    register_both(device, "device")
     app.add_typer(device, name="device")
 
 
@@ -105,19 +109,56 @@ def gateway_token(
     _answer_token(in_transaction(_settings(data_dir, database_url), work), as_json)
 
 
-def disable(
-    name: Name, data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: Json = False
-) -> None:
-    """Close the account of a gateway: its connection ends and what it sends is not taken."""
+def register_both(group: typer.Typer, kind: Kind) -> None:
+    """Add the commands that devices and gateways have alike."""
 
+    @group.command("disable")
+    def disable(
+        name: Publisher, data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: Json = False
+    ) -> None:
+        """Close its account: its connection ends at once and what it sends is not taken."""
+        _change("disable", kind, name, data_dir, database_url)
+        _answer({"name": name, "disabled": True}, f"{name} is closed", as_json)
+
+    @group.command("enable")
+    def enable(
+        name: Publisher, data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: Json = False
+    ) -> None:
+        """Open its account again, with the secrets it had."""
+        _change("enable", kind, name, data_dir, database_url)
+        _answer({"name": name, "disabled": False}, f"{name} is open", as_json)
+
+    @group.command("list")
+    def list_(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
+        """List the accounts at the broker."""
+
+        async def work(connection: AsyncConnection) -> list[PublisherRow]:
+            from ingest.transports import accounts  # noqa: PLC0415
+
+            return await connection.run_sync(lambda c: accounts.list_publishers(c, kind))
+
+        rows = in_transaction(_settings(data_dir, database_url), work)
+        text = "\n".join(map(_line, rows)) or f"no {kind} has an account"
+        _answer({"publishers": [dataclasses.asdict(row) for row in rows]}, text, as_json)
+
+
+def _line(row: PublisherRow) -> str:
+    state = "closed" if row.disabled_at else f"open, {row.secrets} secret{'' if row.secrets == 1 else 's'}"
+    for_area = f", devices of {row.low:015d} to {row.high:015d}" if row.kind == "gateway" else ""
+    return f"{row.name:<24} {state}{for_area}"
+
+
+def _change(
+    what: Literal["disable", "enable"], kind: Kind, name: str, data_dir: Path | None, database_url: str | None
+) -> None:
     async def work(connection: AsyncConnection) -> None:
         from ingest.transports import accounts  # noqa: PLC0415
 
-        await connection.run_sync(lambda c: accounts.disable_publisher(c, name, "gateway"))
-        await _keep(connection, "publisher.disabled", name)
+        change = accounts.disable_publisher if what == "disable" else accounts.enable_publisher
+        await connection.run_sync(lambda c: change(c, name, kind))
+        await _keep(connection, f"publisher.{what}d", name)
 
     in_transaction(_settings(data_dir, database_url), work)
-    _answer({"name": name, "disabled": True}, f"{name} is closed", as_json)
 
 
 async def _scope(connection: AsyncConnection, area: str | None) -> Any:
@@ -163,4 +204,4 @@ def _answer_token(token: Token, as_json: bool) -> None:
 
 
 def _answer(answer: dict[str, Any], line: str, as_json: bool) -> None:
-    sys.stdout.write((json.dumps(answer, ensure_ascii=False) if as_json else line) + "\n")
+    sys.stdout.write((json.dumps(answer, ensure_ascii=False, default=str) if as_json else line) + "\n")

@@ -9,6 +9,7 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final, Literal
 
 from sqlalchemy import Connection, text
@@ -58,6 +59,34 @@ _DISABLE: Final = text(
     "UPDATE publisher SET disabled_at = now() WHERE name = :name AND kind = :kind AND disabled_at IS NULL "
     "RETURNING name"
 )
+_ENABLE: Final = text(
+    "UPDATE publisher SET disabled_at = NULL WHERE name = :name AND kind = :kind AND disabled_at IS NOT NULL "
+    "RETURNING name"
+)
+_LIST: Final = text(
+    """
+    SELECT p.name, p.kind, p.low, p.high, p.created_at, p.disabled_at,
+           count(s.slot) FILTER (WHERE s.valid_to IS NULL OR s.valid_to > now()) AS secrets
+    FROM publisher AS p LEFT JOIN publisher_secret AS s ON s.publisher = p.name
+    WHERE p.kind = :kind GROUP BY p.name ORDER BY p.name
+    """
+)
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherRow:
+    """An account at the broker: from when, whether it is closed, how many secrets open it.
+
+    A gateway reports for devices whose area codes lie from ``low`` to ``high``.
+    """
+
+    name: str
+    kind: Kind
+    low: int
+    high: int
+    created_at: datetime
+    disabled_at: datetime | None
+    secrets: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +170,23 @@ def disable_publisher(connection: Connection, name: str, kind: Kind) -> None:
     """
     if connection.execute(_DISABLE, {"name": name, "kind": kind}).first() is None:
         raise NotFoundError(f"there is no open account of a {kind} “{name[:64]}”", where="name")
+
+
+def enable_publisher(connection: Connection, name: str, kind: Kind) -> None:
+    """Open a closed account again; the secrets it had are good as far as they have not ended since.
+
+    Raises
+    ------
+    NotFoundError
+        There is no closed account of this name and kind.
+    """
+    if connection.execute(_ENABLE, {"name": name, "kind": kind}).first() is None:
+        raise NotFoundError(f"there is no closed account of a {kind} “{name[:64]}”", where="name")
+
+
+def list_publishers(connection: Connection, kind: Kind) -> list[PublisherRow]:
+    """Return all accounts of a kind, by name."""
+    return [PublisherRow(**row._mapping) for row in connection.execute(_LIST, {"kind": kind})]
 
 
 def ensure_publishers(

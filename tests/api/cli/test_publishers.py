@@ -62,6 +62,36 @@ def test_accounts_are_made_replaced_and_closed_on_the_record(cli, fresh) -> None
     assert not any(token["password"] in str(acts) for token in (first, second, gateway))
 
 
+def test_device_is_closed_listed_and_opened_again_with_the_secret_it_had(cli, fresh) -> None:
+    cli("device", "token", "level-1")
+    cli("gateway", "add", "street-gw", "--area", STREET)
+    with pytest.raises(NotFoundError, match="no closed account"):
+        cli("device", "enable", "level-1")
+    with pytest.raises(NotFoundError, match="no open account of a device"):
+        cli("device", "disable", "street-gw")
+    cli("device", "disable", "level-1")
+    with pytest.raises(NotFoundError):
+        cli("device", "disable", "level-1")
+    [closed] = cli("device", "list")["publishers"]
+    assert (closed["name"], closed["secrets"], closed["disabled_at"] is None) == ("level-1", 1, False)
+    cli("device", "enable", "level-1")
+    [opened] = cli("device", "list")["publishers"]
+    assert (opened["secrets"], opened["disabled_at"]) == (1, None)
+    [gateway] = cli("gateway", "list")["publishers"]
+    assert (gateway["name"], gateway["low"], gateway["high"]) == (
+        "street-gw",
+        510105001000000,
+        510105001999999,
+    )
+    with psycopg.connect(fresh.url.replace("+psycopg", "")) as connection:
+        acts = connection.execute("SELECT action FROM audit WHERE object = 'publisher/level-1' ORDER BY seq")
+        assert [action for (action,) in acts] == [
+            "publisher.created",
+            "publisher.disabled",
+            "publisher.enabled",
+        ]
+
+
 def test_what_cannot_be_is_said_and_leaves_nothing(cli, fresh) -> None:
     with pytest.raises(NotFoundError, match="no device"):
         cli("device", "token", "nobody-1")

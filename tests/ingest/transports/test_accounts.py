@@ -145,8 +145,13 @@ async def test_closed_account_is_thrown_out(engine, broker) -> None:
         with pytest.raises(NotFoundError):
             accounts.disable_publisher(connection, "gate-0001", "device")
         accounts.disable_publisher(connection, "gate-0001", "gateway")
-    await asyncio.wait_for(lost.wait(), 10)
+    await asyncio.wait_for(lost.wait(), 5)
     assert answers(broker, token.user_name, token.secret) == 5
+    with engine.begin() as connection:
+        accounts.enable_publisher(connection, "gate-0001", "gateway")
+    await until(lambda: answers(broker, token.user_name, token.secret) == 0)
+    with engine.begin() as connection:
+        accounts.disable_publisher(connection, "gate-0001", "gateway")
     with engine.begin() as connection, pytest.raises(NotFoundError):
         accounts.replace_secret(connection, "gate-0001")
 
