@@ -7,7 +7,7 @@ import itertools
 from typing import Final
 
 from api.access.door import COOKIE
-from twin.access import accounts, credentials
+from twin.access import account_list, accounts, credentials
 from twin.access.credentials import CredentialKind
 from twin.access.record import COMMAND_LINE
 from twin.store.engine import create_async_engine
@@ -37,7 +37,7 @@ async def _make(url: str, kind: CredentialKind, count: int) -> list[str]:
     secrets = []
     try:
         async with engine.begin() as connection:
-            existing = {row.name for row in await accounts.list_accounts(connection)}
+            existing = {row.name for row in await account_list.list_accounts(connection)}
             free = (name for number in _numbers if (name := f"bench-{number}") not in existing)
             for name in itertools.islice(free, count):
                 shown = "演示" if account_kind == "person" else name

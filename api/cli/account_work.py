@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from twin.access import accounts, credentials
-from twin.access.accounts import AccountRow
+from twin.access import account_list, accounts, credentials, linking
+from twin.access.account_list import AccountRow
 from twin.access.credentials import LIFETIMES, CredentialKind
 from twin.access.passwords import Passwords, make_password
 from twin.access.record import COMMAND_LINE, Entry, write
@@ -113,12 +113,12 @@ async def enable(connection: AsyncConnection, name: str) -> None:
 
 async def link(connection: AsyncConnection, name: str, issuer: str, subject: str) -> None:
     """Link an account to a person of an identity provider."""
-    await accounts.link(connection, COMMAND_LINE, name, issuer, subject)
+    await linking.link(connection, COMMAND_LINE, name, issuer, subject)
 
 
 async def unlink(connection: AsyncConnection, name: str) -> None:
     """Link an account to nobody."""
-    await accounts.unlink(connection, COMMAND_LINE, name)
+    await linking.unlink(connection, COMMAND_LINE, name)
 
 
 async def grant(connection: AsyncConnection, name: str, role: str, area_code: str | None) -> None:
@@ -136,7 +136,7 @@ async def revoke(connection: AsyncConnection, name: str, role: str, area_code: s
         There is no such account, or it does not hold that.
     """
     account_id = await accounts.get_id(connection, name)
-    row = next(one for one in await accounts.list_accounts(connection) if one.id == account_id)
+    row = next(one for one in await account_list.list_accounts(connection) if one.id == account_id)
     held = [one for one in row.held if one.role == role and area_code in (None, one.area_code)]
     if not held:
         raise NotFoundError(
@@ -150,4 +150,4 @@ async def revoke(connection: AsyncConnection, name: str, role: str, area_code: s
 
 async def list_accounts(connection: AsyncConnection) -> list[AccountRow]:
     """Return all accounts."""
-    return await accounts.list_accounts(connection)
+    return await account_list.list_accounts(connection)

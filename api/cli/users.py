@@ -15,7 +15,7 @@ from api.cli.options import DatabaseUrl, DataDir, Json
 from api.cli.transaction import in_transaction
 
 if TYPE_CHECKING:
-    from twin.access.accounts import AccountRow
+    from twin.access.account_list import AccountRow
 
 
 class Kind(enum.StrEnum):

@@ -13,7 +13,7 @@ from api.access.permissions import does, needs
 from api.errors import NOT_FOUND
 from api.routes.answers import Names
 from api.runtime import Running
-from twin.access import accounts, areas, credentials
+from twin.access import account_list, accounts, areas, credentials
 from twin.access.credentials import LIFETIMES, CredentialKind
 from twin.access.passwords import make_password
 from twin.access.record import Entry, write
@@ -74,7 +74,7 @@ class AccountsAnswer(BaseModel):
 async def list_accounts(running: Running, _caller: Manager) -> AccountsAnswer:
     """Return all accounts with the roles they hold."""
     async with running.accounts.connect() as connection:
-        found = await accounts.list_accounts(connection)
+        found = await account_list.list_accounts(connection)
     return AccountsAnswer(
         accounts=[
             AccountRowAnswer(

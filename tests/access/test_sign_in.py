@@ -8,7 +8,7 @@ import pyotp
 import pytest
 from sqlalchemy import text
 
-from twin.access import accounts, credentials
+from twin.access import accounts, credentials, linking
 from twin.access.credentials import CredentialKind
 from twin.access.record import COMMAND_LINE, verify
 from twin.access.sign_in import MOST_FAILURES, SecondStep, SignedIn, SignIn, SignInRefusedError
@@ -108,7 +108,7 @@ async def test_signing_in_without_a_second_step_makes_no_secret_but_the_session(
     monkeypatch.setattr(credentials, "issue", noted)
     await door.by_password("li.na", GOOD, "", None)
     async with auth.begin() as connection:
-        await accounts.link(connection, COMMAND_LINE, "li.na", "https://login.example/", "person-1")
+        await linking.link(connection, COMMAND_LINE, "li.na", "https://login.example/", "person-1")
     opened = await door.by_provider("https://login.example", "person-1", "", None)
     assert (opened.account_id, (await identity_of(auth, opened.secret)).name) == (made, "li.na")
     assert kinds == [CredentialKind.SESSION, CredentialKind.SESSION]
@@ -117,12 +117,12 @@ async def test_signing_in_without_a_second_step_makes_no_secret_but_the_session(
 async def test_unlinked_account_is_opened_by_nobody_of_the_provider(auth, passwords, door):
     await person(auth, passwords)
     async with auth.begin() as connection:
-        await accounts.link(connection, COMMAND_LINE, "li.na", "https://login.example", "person-1")
+        await linking.link(connection, COMMAND_LINE, "li.na", "https://login.example", "person-1")
     opened = await door.by_provider("https://login.example", "person-1", "", None)
     async with auth.begin() as connection:
-        await accounts.unlink(connection, COMMAND_LINE, "Li.Na")
+        await linking.unlink(connection, COMMAND_LINE, "Li.Na")
         with pytest.raises(NotFoundError):
-            await accounts.unlink(connection, COMMAND_LINE, "li.na")
+            await linking.unlink(connection, COMMAND_LINE, "li.na")
     assert await identity_of(auth, opened.secret) is None
     with pytest.raises(SignInRefusedError):
         await door.by_provider("https://login.example", "person-1", "", None)

@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from api.first_accounts import DEMO_FILE, ensure_accounts, how_to_sign_in, keep_demo_file
-from twin.access import accounts, credentials
+from twin.access import account_list, accounts, credentials
 from twin.access.credentials import CredentialKind
 from twin.access.passwords import Passwords
 from twin.access.record import COMMAND_LINE
@@ -31,7 +31,7 @@ DEMO = {
 def rows(database):
     async def work(engine):
         async with engine.connect() as connection:
-            return {row.name: row for row in await accounts.list_accounts(connection)}
+            return {row.name: row for row in await account_list.list_accounts(connection)}
 
     return ask(database, work)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
@@ -19,32 +18,6 @@ from twin.access.scope import WHOLE_CODE, Scope
 from twin.errors import ConflictError, InvalidError, NotFoundError
 
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{1,63}", re.ASCII)
-
-
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A role of an account at an area."""
-
-    id: int
-    role: str
-    area_code: str
-    area_level: str
-    area_name: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class AccountRow:
-    """An account as an administrator sees it."""
-
-    id: UUID
-    name: str
-    display_name: str
-    kind: str
-    demo: bool
-    disabled: bool
-    locked: bool
-    second_factor: bool
-    held: tuple[Held, ...]
 
 
 def check_name(name: str) -> str:
@@ -165,51 +138,6 @@ async def set_password(
     )
     await credentials.revoke_all(connection, account_id, keep_session)
     await write(connection, by, Entry("account.password_set", f"account/{name}"))
-
-
-async def link(connection: AsyncConnection, by: Actor, name: str, issuer: str, subject: str) -> None:
-    """Let a person whom an identity provider knows by this subject sign in as an account.
-
-    Raises
-    ------
-    NotFoundError
-        There is no such account.
-    ConflictError
-        Another account is linked to this person.
-    """
-    try:
-        await _changed(
-            connection,
-            "UPDATE account SET oidc_issuer = :issuer, oidc_subject = :subject "
-            "WHERE name = :name AND kind = 'person' RETURNING id",
-            name,
-            "there is no person’s account",
-            issuer=issuer.rstrip("/"),
-            subject=subject,
-        )
-    except IntegrityError as error:
-        raise ConflictError("another account is linked to this person", where="subject") from error
-    detail = {"issuer": issuer, "subject": subject}
-    await write(connection, by, Entry("account.linked", f"account/{name.strip().lower()}", detail=detail))
-
-
-async def unlink(connection: AsyncConnection, by: Actor, name: str) -> None:
-    """Let nobody sign in as an account by an identity provider any more; all its sessions end.
-
-    Raises
-    ------
-    NotFoundError
-        There is no such account, or it is not linked.
-    """
-    account_id = await _changed(
-        connection,
-        "UPDATE account SET oidc_issuer = NULL, oidc_subject = NULL "
-        "WHERE name = :name AND oidc_issuer IS NOT NULL RETURNING id",
-        name,
-        "nobody of an identity provider is linked to an account",
-    )
-    await credentials.revoke_all(connection, account_id)
-    await write(connection, by, Entry("account.unlinked", f"account/{name.strip().lower()}"))
 
 
 async def disable(connection: AsyncConnection, by: Actor, name: str, reason: str = "") -> None:
@@ -347,41 +275,6 @@ async def withdraw(connection: AsyncConnection, by: Actor, membership_id: int) -
     await credentials.announce(connection, row.account_id)
     detail: dict[str, Any] = {"role": row.role, "area": row.area_code}
     await write(connection, by, Entry("role.withdrawn", f"account/{row.name}", detail=detail))
-
-
-async def list_accounts(connection: AsyncConnection) -> list[AccountRow]:
-    """Return all accounts with the roles they hold now, by name."""
-    rows = (
-        await connection.execute(
-            text(
-                """
-                SELECT a.id, a.name, a.display_name, a.kind, a.demo, a.disabled_at IS NOT NULL AS disabled,
-                       coalesce(a.locked_until > now(), false) AS locked,
-                       a.totp_secret IS NOT NULL AS second_factor,
-                       coalesce((SELECT jsonb_agg(jsonb_build_array(m.id, m.role, m.area_code, m.area_level,
-                                        (SELECT name FROM area WHERE code = m.area_code
-                                         AND level = m.area_level AND valid_to IS NULL)) ORDER BY m.id)
-                                 FROM membership AS m WHERE m.account_id = a.id AND m.valid_to IS NULL),
-                                '[]') AS held
-                FROM account AS a ORDER BY a.name
-                """
-            )
-        )
-    ).all()
-    return [
-        AccountRow(
-            row.id,
-            row.name,
-            row.display_name,
-            row.kind,
-            row.demo,
-            row.disabled,
-            row.locked,
-            row.second_factor,
-            tuple(Held(*held) for held in row.held),
-        )
-        for row in rows
-    ]
 
 
 async def find_id(connection: AsyncConnection, name: str) -> UUID | None:

@@ -12,7 +12,7 @@ from sqlalchemy import text
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from api.access.door import COOKIE
-from twin.access import accounts, credentials
+from twin.access import account_list, accounts, credentials
 from twin.access.credentials import CredentialKind
 from twin.access.passwords import Passwords
 from twin.access.record import COMMAND_LINE
@@ -169,7 +169,7 @@ async def test_revocation_closes_sockets_within_five_seconds(served, owner, how)
                     if how == "disabled":
                         await accounts.disable(connection, COMMAND_LINE, name)
                     else:
-                        held = (await accounts.list_accounts(connection))[-1].held
+                        held = (await account_list.list_accounts(connection))[-1].held
                         await accounts.withdraw(connection, COMMAND_LINE, held[0].id)
             with pytest.raises(ConnectionClosed) as closed:
                 await asyncio.wait_for(listen(socket), 5.0)

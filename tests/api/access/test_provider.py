@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy import text
 
 from api.access.oidc import Provider
-from twin.access import accounts
+from twin.access import accounts, linking
 from twin.access.record import COMMAND_LINE
 from twin.access.sealing import Sealer
 from twin.errors import SetupError
@@ -55,7 +55,7 @@ async def staff(served, issuer):
     async with owner.begin() as connection:
         made = await accounts.create(connection, COMMAND_LINE, "zhang.min", "张敏")
         await accounts.grant(connection, COMMAND_LINE, made, "operator")
-        await accounts.link(connection, COMMAND_LINE, "zhang.min", issuer, "person-1")
+        await linking.link(connection, COMMAND_LINE, "zhang.min", issuer, "person-1")
     async with httpx.AsyncClient(base_url=served.url, timeout=20.0) as browser:
         yield browser, owner
     await owner.dispose()
@@ -138,7 +138,7 @@ async def test_browser_is_told_on_the_page_of_sign_in_what_is_wrong(staff, issue
     assert (await told(browser, **await leave()))[1]["problem"] == ["refused"]
     await asyncio.to_thread(httpx.post, f"{issuer}/lie/no")
     async with owner.begin() as connection:
-        await accounts.unlink(connection, COMMAND_LINE, "zhang.min")
+        await linking.unlink(connection, COMMAND_LINE, "zhang.min")
     assert (await told(browser, **await leave()))[1]["problem"] == ["unknown"]
     assert (await browser.get("/api/account")).status_code == 401
     away = f"http://127.0.0.1:{free_tcp_port()}"
