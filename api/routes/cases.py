@@ -87,20 +87,21 @@ class CasesAnswer(BaseModel):
     overdue: int
 
 
-_SELECT: Final = f"""
+def _cases(which: str, order: str, most: str) -> str:
+    """Return the question for cases: chosen first, so that areas and persons are asked for those only."""
+    return f"""
     SELECT c.id, c.number, c.title, c.title_en, c.category_code AS category, c.stage, c.source, c.priority,
            ST_X(c.geom) AS lon, ST_Y(c.geom) AS lat, c.address, c.opened_at, c.due_at, c.closed_at,
            c.simulated, {area_columns("a", "area")}, p.id AS reporter_id,
            {", ".join(f"p.{item}_masked AS reporter_{item}" for item in persons.ITEMS)}
-    FROM case_file AS c LEFT JOIN area AS a ON a.id = coalesce(c.responsibility_grid_id, c.unit_grid_id)
-    LEFT JOIN person AS p ON p.id = c.reporter_id"""
+    FROM (SELECT * FROM case_file AS c WHERE {which} ORDER BY {order} LIMIT {most}) AS c
+    LEFT JOIN area AS a ON a.id = coalesce(c.responsibility_grid_id, c.unit_grid_id)
+    LEFT JOIN person AS p ON p.id = c.reporter_id
+    ORDER BY {order}"""
 
-_CASES: Final = f"""{_SELECT}
-    WHERE (c.closed_at IS NULL) = :open
-    ORDER BY c.due_at NULLS LAST, c.priority, c.id LIMIT :limit"""
 
-_SOME_CASES: Final = f"""{_SELECT}
-    WHERE c.id = ANY(:ids) ORDER BY c.opened_at DESC, c.id DESC LIMIT {MOST_OF_A_PHONE}"""
+_LISTED: Final = _cases("(c.closed_at IS NULL) = :open", "c.due_at NULLS LAST, c.priority, c.id", ":limit")
+_FOUND: Final = _cases("c.id = ANY(:ids)", "c.opened_at DESC, c.id DESC", str(MOST_OF_A_PHONE))
 
 _COUNTS: Final = f"""
     SELECT count(*) AS open,
@@ -117,7 +118,7 @@ async def list_cases(
     limit: Annotated[int, Query(ge=1, le=1_000)] = 200,
 ) -> CasesAnswer:
     """Return open (or closed) cases; `due_soon` is due within two hours."""
-    rows = await caller.fetch(_CASES, open=is_open, limit=limit)
+    rows = await caller.fetch(_LISTED, open=is_open, limit=limit)
     counts = await caller.fetch_one(_COUNTS) or {}
     return CasesAnswer(cases=[_case(row) for row in rows], **counts)
 
@@ -154,7 +155,7 @@ async def find_cases_by_phone(caller: Revealer, body: PhoneRequest) -> list[Case
     """
     async with caller.transaction() as connection:
         found = await persons.find_cases(connection, caller.running.sealer, caller.actor, body.phone)
-    return [_case(row) for row in await caller.fetch(_SOME_CASES, ids=found.told())]
+    return [_case(row) for row in await caller.fetch(_FOUND, ids=found.told())]
 
 
 class CaseRevealAnswer(ReporterAnswer):
