@@ -53,3 +53,24 @@ def test_what_never_came_is_dead_and_what_is_not_there_is_live() -> None:
     )
     assert (never["devices"].state, never["devices"].newest_s) == ("dead", None)
     assert (never["workers"].state, never["workers"].count) == ("live", 0)
+
+
+@pytest.mark.parametrize("counts", [(1, 0), (4, 0), (5, 3), (0, 6), (2, 2)])
+def test_each_layer_is_judged_by_its_own_things_alone(counts: tuple[int, int]) -> None:
+    random = np.random.default_rng(sum(counts))
+    layer = random.permutation(np.repeat(np.arange(2, dtype=np.uint8), counts))
+    expected_s = random.choice(np.array([5, 30, 60, 600], np.float32), len(layer))
+    silent = random.random(len(layer)) < 0.5
+    heard_us = NOW_US - random.integers(0, 10**7, len(layer))
+    found = layer_ages(
+        layer=layer, heard_us=heard_us, expected_s=expected_s, silent=silent, lag_s={}, now_us=NOW_US
+    )
+    for code, name in enumerate(("devices", "workers")):
+        mine = layer == code
+        assert found[name].count == mine.sum()
+        assert found[name].stale == silent[mine].sum()
+        if mine.any():
+            assert found[name].expected_s == np.median(expected_s[mine])
+            assert found[name].newest_s == pytest.approx((NOW_US - heard_us[mine].max()) * 1e-6)
+        else:
+            assert (found[name].expected_s, found[name].newest_s, found[name].state) == (0.0, None, "live")
