@@ -12,7 +12,6 @@ import asyncpg
 import orjson
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -65,22 +64,19 @@ class Problem(BaseModel):
 PROBLEM_CONTENT: Final[dict[str, Any]] = {
     "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 }
-COMMON_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
-    400: {**PROBLEM_CONTENT, "description": "The request cannot be read."},
-    401: {**PROBLEM_CONTENT, "description": "Nobody is signed in."},
-    403: {**PROBLEM_CONTENT, "description": "The caller's roles do not allow it."},
-    413: {**PROBLEM_CONTENT, "description": "The body is larger than the limit."},
-    422: {**PROBLEM_CONTENT, "description": "A value is wrong."},
-    503: {**PROBLEM_CONTENT, "description": "A part that is needed is not there now."},
-}
-"""Answers every route may give."""
-
 NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {
     404: {**PROBLEM_CONTENT, "description": "There is no such thing."}
 }
 TOO_MANY: Final[dict[int | str, dict[str, Any]]] = {
     429: {**PROBLEM_CONTENT, "description": "The account did this too often in the last hour."}
 }
+CONFLICT: Final[dict[int | str, dict[str, Any]]] = {
+    409: {**PROBLEM_CONTENT, "description": "It does not fit what is there already."}
+}
+SIGN_IN_REFUSED: Final[dict[int | str, dict[str, Any]]] = {
+    401: {**PROBLEM_CONTENT, "description": "Not signed in; what is wrong is not said more closely."}
+}
+"""Refusals of single routes; those that every route may give are in `api.document`."""
 
 
 def problem(
@@ -207,24 +203,9 @@ def _unexpected(request: Request, error: Exception) -> Response:
     )
 
 
-def document(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document with `Problem` as the only form of errors."""
-    if app.openapi_schema is None:
-        made = get_openapi(
-            title=app.title, version=app.version, description=app.description, routes=app.routes
-        )
-        schemas = made["components"]["schemas"]
-        schemas["Problem"] = Problem.model_json_schema()
-        for unused in ("HTTPValidationError", "ValidationError"):
-            schemas.pop(unused, None)
-        app.openapi_schema = made
-    return app.openapi_schema
-
-
 def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     """Give the application the handlers of this module, and `routes` for the header ``Allow``."""
     app.state.answering_routes = routes
-    app.openapi = lambda: document(app)  # type: ignore[method-assign]  # as FastAPI's manual says
     app.add_exception_handler(TwinError, _twin_error)
     app.add_exception_handler(RequestValidationError, _validation_error)
     app.add_exception_handler(HTTPException, _http_error)

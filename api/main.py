@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.websockets import WebSocket
 
-from api import errors, pages
+from api import document, errors, pages
 from api.access.door import Door
 from api.access.heads import KEY_FILE, HeadKeeper
 from api.access.oidc import Provider
@@ -157,12 +157,13 @@ def create_app(settings: Settings) -> FastAPI:
         openapi_url="/api/openapi.json",
         docs_url=None,  # they would fetch scripts from a foreign host
         redoc_url=None,
-        responses=errors.COMMON_RESPONSES,
         generate_unique_id_function=_operation_id,
     )
-    errors.install(app, [route for router in ROUTERS for route in router.routes])
+    routes = [route for router in ROUTERS for route in router.routes]
+    require_declared(routes)
+    errors.install(app, routes)
+    document.install(app, routes)
     app.add_middleware(Edge, tiles=tiles, door=door, publishers=publishers, hosts=settings.host_names)
-    require_declared(route for router in ROUTERS for route in router.routes)
     for router in ROUTERS:
         app.include_router(router)
 

@@ -26,6 +26,7 @@ from twin.errors import InvalidError
 from twin.store.cluster import PrivateCluster
 from twin.store.migrations.runner import upgrade
 from twin.store.roles import APP, role_url
+from twin.store.scoped import set_scope_sql
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,9 +254,7 @@ def _ask(
     begun = time.perf_counter()
     with connection.transaction():
         if scope is not None:
-            values = grants_of([("operator", scope)]).settings()
-            made = ", ".join(f"set_config('gridtwin.{name}', %s, true)" for name in values)
-            connection.execute(f"SELECT {made}", list(values.values()))
+            connection.execute(set_scope_sql(grants_of([("operator", scope)])))
         rows = connection.execute(sql).fetchall()
     taken_s = time.perf_counter() - begun
     if len(rows) == 1 and isinstance(rows[0][0], int):

@@ -34,7 +34,7 @@ def workplace(options: CommonOptions) -> Iterator[Path]:
         yield folder
         return
     # Not below a private temporary folder: the database's own account must be able to enter.
-    folder = Path(tempfile.mkdtemp(prefix="gridtwin-bench-", dir="/var/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="gridtwin-bench-", dir="/var/tmp"))  # nosec B108  # made for us alone
     folder.chmod(0o755)
     try:
         yield folder

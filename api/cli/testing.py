@@ -20,6 +20,8 @@ from api.cli.options import DataDir, say
 
 ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "web"
+CHECKED = ("api", "twin", "layers", "ingest", "bench")
+"""What is looked through for insecure code: all Python but the tests."""
 
 All = Annotated[bool, typer.Option("--all", help="Run the slow tests too.")]
 
@@ -33,23 +35,31 @@ def register(app: typer.Typer) -> None:
 
 @dataclass(frozen=True)
 class Step:
-    """One program of the test run. `summary` finds the lines in which it may print its numbers."""
+    """One program of the test run. `summary` finds the lines in which it may print its numbers.
+
+    A program that ends with `skip_code` could not do its work here, and says why in its last line.
+    """
 
     name: str
     command: Sequence[str]
     folder: Path = ROOT
     summary: re.Pattern[str] | None = None
     environment: dict[str, str] = field(default_factory=dict)
+    skip_code: int | None = None
 
 
 @dataclass(frozen=True)
 class Result:
-    """How a step went: numbers of passed and failed tests (a step without tests counts as one)."""
+    """How a step went: numbers of passed and failed tests (a step without tests counts as one).
+
+    `skipped` is why it could not be done; it has then neither passed nor failed.
+    """
 
     name: str
     passed: int
     failed: int
     seconds: float
+    skipped: str = ""
 
 
 def run_tests(context: typer.Context, run_all: All = False, data_dir: DataDir = None) -> None:
@@ -58,14 +68,18 @@ def run_tests(context: typer.Context, run_all: All = False, data_dir: DataDir = 
     if importlib.util.find_spec("pytest") is None:
         say("gridtwin: the test packages are not installed · start the tests with ./gridtwin test")
         raise typer.Exit(1)
-    steps = python_steps(run_all, context.args) + ([] if context.args else web_steps())
+    steps = python_steps(run_all, context.args)
+    if not context.args:
+        steps += web_steps() + (asking_steps() if run_all else [])
     results = [_run(step) for step in steps]
     sys.stdout.write("\n")
     for result in results:
-        mark = "ok    " if result.failed == 0 else "FAILED"
-        sys.stdout.write(f"{mark}  {result.name:<28} {result.seconds:7.1f} s\n")
+        mark = "skipped" if result.skipped else "ok" if result.failed == 0 else "FAILED"
+        line = f"{mark:<8}{result.name:<28} {result.seconds:7.1f} s  {result.skipped}"
+        sys.stdout.write(f"{line.rstrip()}\n")
     passed, failed = sum(r.passed for r in results), sum(r.failed for r in results)
-    sys.stdout.write(f"{passed} passed, {failed} failed\n")
+    skipped = sum(bool(r.skipped) for r in results)
+    sys.stdout.write(f"{passed} passed, {failed} failed{f', {skipped} skipped' if skipped else ''}\n")
     raise typer.Exit(1 if failed else 0)
 
 
@@ -83,6 +97,7 @@ def python_steps(run_all: bool, arguments: Sequence[str]) -> list[Step]:
             "ruff check",
             [python, "-m", "ruff", "check", "--quiet", "--output-format", "concise", ".", "gridtwin"],
         ),
+        Step("bandit", [python, "-m", "bandit", "-q", "-c", "pyproject.toml", "-r", *CHECKED]),
         Step("mypy", [python, "-m", "mypy", "--no-error-summary"]),
         Step(
             "import-linter",
@@ -112,6 +127,11 @@ def web_steps() -> list[Step]:
     ]
 
 
+def asking_steps() -> list[Step]:
+    """List the steps that ask somebody in the Internet, who may be out of reach."""
+    return [Step("advisories", [sys.executable, "-P", str(ROOT / "tests" / "advisories.py")], skip_code=77)]
+
+
 def _run(step: Step) -> Result:
     say(f"── {step.name}")
     begun = time.monotonic()
@@ -134,6 +154,9 @@ def _run(step: Step) -> Result:
         sys.stdout.flush()
         printed.append(line)
     code = process.wait()
+    if step.skip_code is not None and code == step.skip_code:
+        reason = printed[-1].strip() if printed else f"exit {code}"
+        return Result(step.name, 0, 0, time.monotonic() - begun, reason)
     passed, failed = count_tests(step, "".join(printed[-200:]), code)
     return Result(step.name, passed, failed, time.monotonic() - begun)
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 
 from api.access.caller import Caller
 from api.access.permissions import does, needs
-from api.errors import NOT_FOUND
+from api.errors import CONFLICT, NOT_FOUND
 from api.routes.answers import Names
 from api.runtime import Running
 from twin.access import account_list, accounts, areas, credentials
@@ -166,7 +166,7 @@ class SecretAnswer(BaseModel):
     expires_s: float | None = None
 
 
-@router.post("/api/accounts", status_code=201)
+@router.post("/api/accounts", status_code=201, responses=CONFLICT)
 async def create_account(running: Running, caller: Manager, body: NewAccountRequest) -> SecretAnswer:
     """Make an account without a role; the first password must be changed at the first sign-in."""
     password = make_password() if body.kind == "person" else None
@@ -202,7 +202,7 @@ class GrantRequest(BaseModel):
     area_code: Annotated[str, Field(pattern="^[0-9]{15}$")] = WHOLE_CODE
 
 
-@router.post("/api/accounts/{name}/roles", status_code=204)
+@router.post("/api/accounts/{name}/roles", status_code=204, responses=CONFLICT)
 async def grant_role(running: Running, caller: Manager, name: Name, body: GrantRequest) -> None:
     """Let an account hold a role at an area and all below it."""
     if name == caller.identity.name:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.rows import Row
 from twin.access.masking import mask_address, mask_name, mask_text
@@ -166,6 +166,19 @@ def finite(value: Any) -> float | None:
         return None
     number = float(value)
     return number if number - number == 0.0 else None
+
+
+def _is_no_number(value: object) -> object:
+    # Pydantic takes a number, and text that is one, for seconds since 1970, which no schema says.
+    try:
+        float(value)  # type: ignore[arg-type]  # what it cannot take is no number
+    except (TypeError, ValueError):
+        return value
+    raise ValueError("write date, time and zone, as 2026-01-31T08:00:00Z")
+
+
+GivenMoment = Annotated[AwareDatetime, BeforeValidator(_is_no_number)]
+"""A moment that a caller sends: ISO 8601 with its zone."""
 
 
 def moment(us: int) -> datetime | None:

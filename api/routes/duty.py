@@ -7,13 +7,13 @@ from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import APIRouter
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
 from api.access.caller import Caller
 from api.access.permissions import OWN_WORKER, does, needs
 from api.errors import NOT_FOUND
-from api.routes.answers import DeviceId
+from api.routes.answers import DeviceId, GivenMoment
 from api.runtime import Running
 from twin import duty
 from twin.access.roles import Act
@@ -56,7 +56,7 @@ class BeginRequest(BaseModel):
     client_id: UUID
     consent: bool
     """The place of the own tracker may be known until this duty ends."""
-    planned_end_at: AwareDatetime | None = None
+    planned_end_at: GivenMoment | None = None
 
 
 class EndRequest(BaseModel):

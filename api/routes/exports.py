@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from sqlalchemy import text
 from starlette.responses import Response
 
@@ -19,7 +19,7 @@ from api.exports.table import Table
 from api.exports.tables import TABLES
 from api.exports.taking import export_scope, take
 from api.exports.words import Language
-from api.routes.answers import Names
+from api.routes.answers import GivenMoment, Names
 from twin.access.roles import Act, DataClass
 from twin.access.scope import WHOLE_CODE, Scope
 from twin.catalog import Catalog
@@ -33,7 +33,10 @@ _FILE: Final[dict[int | str, dict[str, Any]]] = {
     **NOT_FOUND,
     200: {
         "description": "The file; `Content-Disposition` names it. Without its last chunk it is not whole.",
-        "content": {media: {"schema": {"type": "string"}} for media in MEDIA_TYPES.values()},
+        "content": {
+            MEDIA_TYPES["csv"]: {"schema": {"type": "string"}},
+            MEDIA_TYPES["geojson"]: {"schema": {"type": "object"}},
+        },
     },
     429: {**PROBLEM_CONTENT, "description": "Too many exports at once, or in a minute."},
 }
@@ -48,8 +51,8 @@ Area = Annotated[
 ]
 Kind = Annotated[str, Query(max_length=64, description="a kind of device of /api/catalog")]
 Open = Annotated[bool | None, Query(alias="open", description="only what is open, or only what is over")]
-From = Annotated[AwareDatetime | None, Query(alias="from", description="not before this moment")]
-To = Annotated[AwareDatetime | None, Query(alias="to", description="before this moment")]
+From = Annotated[GivenMoment | None, Query(alias="from", description="not before this moment")]
+To = Annotated[GivenMoment | None, Query(alias="to", description="before this moment")]
 
 
 def _takes(data: DataClass) -> Any:

@@ -6,12 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from sqlalchemy import text
 
 from api.access.caller import Caller
 from api.access.permissions import OWN_WORKER, needs
-from api.routes.answers import Names
+from api.routes.answers import GivenMoment, Names
 from api.routes.trails import LEAST_GAP_S, MOST_POINTS, parts_between_gaps
 from twin.access.roles import ROLE_BY_NAME
 from twin.errors import InvalidError
@@ -69,9 +69,9 @@ class TrackAnswer(BaseModel):
 async def get_own_track(
     caller: Annotated[Caller, needs(OWN_WORKER)],
     since: Annotated[
-        AwareDatetime | None, Query(alias="from", description="default: a day before `to`")
+        GivenMoment | None, Query(alias="from", description="default: a day before `to`")
     ] = None,
-    until: Annotated[AwareDatetime | None, Query(alias="to", description="default: now")] = None,
+    until: Annotated[GivenMoment | None, Query(alias="to", description="default: now")] = None,
 ) -> TrackAnswer:
     """Return where the own tracker was while on duty, the last day where no times are given.
 

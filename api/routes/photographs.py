@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime, BaseModel
+from pydantic import BaseModel
 from sqlalchemy import text
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -24,7 +24,7 @@ from api.photographs import keeping
 from api.photographs.claims import Flag, claim_of_file, claim_of_sender, judge
 from api.photographs.receiving import declared_kind
 from api.photographs.terms import KINDS, require_kind
-from api.routes.answers import RowId
+from api.routes.answers import GivenMoment, RowId
 from api.routes.scene import timezone_of
 from twin.access.record import Entry, write
 from twin.access.roles import Act, DataClass
@@ -103,7 +103,7 @@ async def add_photograph(
     case_id: RowId,
     moment: Moment,
     client_id: Annotated[UUID, Query(description="chosen by the sender, once a photograph")],
-    taken_at: Annotated[AwareDatetime | None, Query(description="by the sender's clock")] = None,
+    taken_at: Annotated[GivenMoment | None, Query(description="by the sender's clock")] = None,
     lon: Annotated[float | None, Query(ge=-180, le=180, allow_inf_nan=False)] = None,
     lat: Annotated[float | None, Query(ge=-90, le=90, allow_inf_nan=False)] = None,
 ) -> PhotographAnswer:

@@ -15,6 +15,7 @@ from api.access.cookies import give_cookie, take_cookies
 from api.access.door import address_of, is_secure
 from api.access.oidc import FLOW_COOKIE, FLOW_S, Problem, Provider, ProviderRefusedError
 from api.access.permissions import OWN_ACCOUNT, PUBLIC, SIGNED_IN, needs
+from api.errors import NOT_FOUND, SIGN_IN_REFUSED
 from api.runtime import Running, Runtime
 from twin.access import credentials
 from twin.access.credentials import LIFETIMES, CredentialKind
@@ -53,7 +54,7 @@ class SignInAnswer(BaseModel):
     enrolment: str | None = None
 
 
-@router.post("/api/sign-in", dependencies=[needs(PUBLIC)])
+@router.post("/api/sign-in", dependencies=[needs(PUBLIC)], responses=SIGN_IN_REFUSED)
 async def sign_in(
     running: Running, request: Request, response: Response, body: SignInRequest
 ) -> SignInAnswer:
@@ -66,7 +67,7 @@ async def sign_in(
     return _opened(request, response, done)
 
 
-@router.post("/api/sign-in/code", dependencies=[needs(PUBLIC)])
+@router.post("/api/sign-in/code", dependencies=[needs(PUBLIC)], responses=SIGN_IN_REFUSED)
 async def sign_in_with_code(
     running: Running, request: Request, response: Response, body: CodeRequest
 ) -> SignInAnswer:
@@ -94,7 +95,13 @@ async def sign_out(
     take_cookies(response)
 
 
-@router.get("/api/sign-in/oidc", status_code=303, dependencies=[needs(PUBLIC)])
+@router.get(
+    "/api/sign-in/oidc",
+    status_code=303,
+    response_class=RedirectResponse,
+    dependencies=[needs(PUBLIC)],
+    responses=NOT_FOUND,
+)
 async def leave_for_provider(
     running: Running,
     request: Request,
@@ -120,7 +127,13 @@ async def leave_for_provider(
     return answer
 
 
-@router.get("/api/sign-in/oidc/callback", status_code=303, dependencies=[needs(PUBLIC)])
+@router.get(
+    "/api/sign-in/oidc/callback",
+    status_code=303,
+    response_class=RedirectResponse,
+    dependencies=[needs(PUBLIC)],
+    responses=SIGN_IN_REFUSED | NOT_FOUND,
+)
 async def return_from_provider(
     running: Running,
     request: Request,
@@ -180,7 +193,7 @@ class EnrolRequest(BaseModel):
     code: Text
 
 
-@router.post("/api/kiosk/enrol", status_code=204, dependencies=[needs(PUBLIC)])
+@router.post("/api/kiosk/enrol", status_code=204, dependencies=[needs(PUBLIC)], responses=SIGN_IN_REFUSED)
 async def enrol_kiosk(running: Running, request: Request, response: Response, body: EnrolRequest) -> None:
     """Make this browser a wall screen: it reads and does nothing, and stays signed in for a year."""
     address = address_of(request.scope)

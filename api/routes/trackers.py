@@ -37,7 +37,7 @@ async def take_of_owntracks(
     return []
 
 
-@router.get("/ingest/v1/osmand")
+@router.get("/ingest/v1/osmand", response_class=Response)
 async def take_of_query(
     running: Running, request: Request, sender: Annotated[Sender, needs_tracker()]
 ) -> Response:
@@ -45,7 +45,7 @@ async def take_of_query(
     return await _take_of_osmand(running, request, sender)
 
 
-@router.post("/ingest/v1/osmand")
+@router.post("/ingest/v1/osmand", response_class=Response)
 async def take_of_form(
     running: Running, request: Request, sender: Annotated[Sender, needs_tracker()]
 ) -> Response:

@@ -96,7 +96,7 @@ class Broker:
         self.port = port or free_tcp_port()
         self.websockets_port = free_tcp_port() if websockets_port == 0 else websockets_port
         self.username = USERNAME
-        self.password = ""
+        self.password = ""  # nosec B105  # made at the start
         self._admitted: tuple[Admitted, ...] = ()
         self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None

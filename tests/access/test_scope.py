@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -9,6 +11,7 @@ from twin.access.grants import grants_of
 from twin.access.roles import ROLES, Act, DataClass, Group
 from twin.access.scope import EVERYWHERE, HIGHEST_CODE, NOTHING, Scope
 from twin.errors import InvalidError
+from twin.store.scoped import set_scope_sql
 
 code = st.integers(0, 60)
 ranges = st.lists(st.tuples(code, code).map(lambda pair: (min(pair), max(pair))), max_size=5)
@@ -60,6 +63,16 @@ def test_text_for_postgresql():
     assert Scope.of([(1, 2), (3, 4), (9, 9)]).multirange == "{[1,4],[9,9]}"
     assert EVERYWHERE.whole
     assert not NOTHING
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([role.name for role in ROLES]), ranges.map(Scope.of)), max_size=4),
+    st.none() | code,
+)
+def test_the_statement_that_sets_a_scope_holds_words_and_ranges_of_numbers_only(held, worker_id):
+    statement = set_scope_sql(grants_of(held, worker_id))
+    setting = r"set_config\('gridtwin\.[a-z_]+', '(\{(\[\d+,\d+\],?)*\}|\d+|yes)?', true\)"
+    assert re.fullmatch(rf"SELECT {setting}(, {setting})*", statement)
 
 
 def test_no_role_reads_business_and_another_duty():

@@ -100,11 +100,15 @@ async def set_password(
     Raises
     ------
     InvalidError
-        Not good enough, or one of the account's last ones.
+        Not a person's account, not good enough, or one of the account's last ones.
     NotFoundError
         There is no such account.
     """
     name = await name_of(connection, account_id)
+    if await kind_of(connection, account_id) != "person":
+        raise InvalidError(
+            "only people have passwords", where="name", hint="a program has a token, a screen a code"
+        )
     check_password(password, name)
     old = (
         await connection.execute(

@@ -25,7 +25,7 @@ class CredentialKind(StrEnum):
     """What a secret is for."""
 
     SESSION = "session"
-    TOKEN = "token"  # noqa: S105  (a kind, no secret)
+    TOKEN = "token"  # noqa: S105 (a kind, no secret)  # nosec B105
     KIOSK = "kiosk"
     TICKET = "ticket"
     ENROLMENT = "enrolment"

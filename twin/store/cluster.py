@@ -77,7 +77,7 @@ class PrivateCluster:
         self._attach = attach
         self._tcp = tcp
         self._settings = dict(settings or {})
-        self._tcp_password = ""
+        self._tcp_password = ""  # nosec B105  # made at the start
         self._socket_dir: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = FolderLock(self.data_dir / "cluster.lock")

@@ -58,7 +58,7 @@ def server_settings(
 
 def _shared_memory_is_small() -> bool:
     try:
-        numbers = os.statvfs("/dev/shm")  # noqa: S108 (asked for its size, not written)
+        numbers = os.statvfs("/dev/shm")  # noqa: S108 (asked for its size, not written)  # nosec B108
     except OSError:
         return True
-    return numbers.f_blocks * numbers.f_frsize < _SMALL_SHM_BYTES or not os.access("/dev/shm", os.W_OK)  # noqa: S108
+    return numbers.f_blocks * numbers.f_frsize < _SMALL_SHM_BYTES or not os.access("/dev/shm", os.W_OK)  # noqa: S108  # nosec B108

@@ -37,7 +37,7 @@ def socket_folder(preferred: Path, account: Account) -> Path:
         digest = hashlib.sha256(text).hexdigest()[:16]
         folder = Path(tempfile.gettempdir()) / f"gridtwin-{account.uid}-{digest}"
         if len(os.fsencode(folder)) + _SOCKET_NAME_BYTES > _LONGEST_SOCKET_BYTES:
-            folder = Path("/tmp") / folder.name  # noqa: S108 (checked below)
+            folder = Path("/tmp") / folder.name  # noqa: S108 (checked below)  # nosec B108
     folder.mkdir(mode=0o700, exist_ok=True)
     account.own(folder)
     status = folder.lstat()

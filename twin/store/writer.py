@@ -156,7 +156,7 @@ class ObservationWriter:
                 await _copy(driver, "stage_state", _STATE, _states(board, folded.newest))
                 await driver.execute(_UPSERT)
             if extra is not None:
-                await extra(connection)
+                await extra(connection)  # nosec B610  # no Django here
         return Written(stored)
 
 

@@ -1,8 +1,16 @@
 from __future__ import annotations
 
-import pytest
+import http.server
+import json
+import sys
+import threading
 
-from api.cli.testing import Step, count_tests, python_steps, web_steps
+import pytest
+from typer.testing import CliRunner
+
+from api.cli import testing
+from api.cli.testing import Step, asking_steps, count_tests, python_steps, web_steps
+from tests import advisories
 
 PYTEST = next(step for step in python_steps(False, []) if step.name == "pytest")
 
@@ -49,3 +57,83 @@ def test_slow_tests_are_left_out_unless_asked_for():
 
 def test_arguments_for_pytest_run_only_pytest():
     assert [step.name for step in python_steps(False, ["tests/twin"])] == ["pytest"]
+
+
+def test_what_could_not_be_done_is_skipped_with_its_reason_and_has_not_passed(monkeypatch):
+    steps = [
+        Step("good", [sys.executable, "-c", ""]),
+        Step("away", [sys.executable, "-c", "print('nobody is there'); raise SystemExit(77)"], skip_code=77),
+    ]
+    printed, code = summary(monkeypatch, steps)
+    assert code == 0
+    assert "1 passed, 0 failed, 1 skipped" in printed
+    assert [line.split()[-3:] for line in printed.splitlines() if line.startswith("skipped")] == [
+        ["nobody", "is", "there"]
+    ]
+    printed, code = summary(monkeypatch, [Step("bad", [sys.executable, "-c", "raise SystemExit(77)"])])
+    assert code == 1
+    assert "0 passed, 1 failed" in printed
+
+
+def summary(monkeypatch, steps: list[Step]) -> tuple[str, int]:
+    monkeypatch.setattr(testing, "python_steps", lambda *_: steps)
+    monkeypatch.setattr(testing, "web_steps", list)
+    app = testing.typer.Typer()
+    testing.register(app)
+    done = CliRunner().invoke(app, [])
+    return done.output, done.exit_code
+
+
+class Osv(http.server.BaseHTTPRequestHandler):
+    """Answers as the manual of OSV says: names in the order of the questions, nothing where none is known."""
+
+    answers: dict[tuple[str, str], list[str]] = {}  # noqa: RUF012
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["content-length"])))["queries"]
+        found = [self.answers.get((q["package"]["ecosystem"], q["package"]["name"]), []) for q in asked]
+        results = [{"vulns": [{"id": name} for name in names]} if names else {} for names in found]
+        body = json.dumps({"results": results}).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_) -> None:
+        pass
+
+
+@pytest.fixture
+def osv(monkeypatch):
+    monkeypatch.setattr(Osv, "answers", {})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Osv) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_advisories_of_locked_packages_fail(osv, capsys):
+    assert advisories.main(osv) == 0
+    Osv.answers = {("PyPI", "starlette"): ["GHSA-1"], ("npm", "@deck.gl/core"): ["GHSA-2", "GHSA-3"]}
+    assert advisories.main(osv) == 1
+    printed = capsys.readouterr().out
+    assert "PyPI starlette" in printed
+    assert "npm @deck.gl/core" in printed
+    assert "GHSA-2, GHSA-3" in printed
+
+
+def test_advisories_that_nobody_could_be_asked_about_are_no_pass(capsys):
+    assert advisories.main("http://127.0.0.1:9") == asking_steps()[0].skip_code
+    assert "could not ask" in capsys.readouterr().out
+
+
+def test_every_locked_package_is_asked_about():
+    packages = advisories.locked(testing.ROOT)
+    names = {(ecosystem, name) for ecosystem, name, _ in packages}
+    assert {
+        ("PyPI", "fastapi"),
+        ("PyPI", "psycopg-binary"),
+        ("npm", "maplibre-gl"),
+        ("npm", "@deck.gl/core"),
+    } <= names
+    assert all(version[0].isdigit() for _, _, version in packages)

@@ -1,0 +1,118 @@
+"""Make the OpenAPI document: what each route asks of its caller and how it may refuse, read off the route."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.routing import APIRoute
+from starlette.routing import BaseRoute
+
+from api.access.door import COOKIE
+from api.access.permissions import BY_SENDER, Permission, permission_of
+from api.errors import PROBLEM_CONTENT, Problem
+
+_SECURITY: Final[dict[str, dict[str, str]]] = {
+    "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
+    "token": {"type": "http", "scheme": "bearer"},
+    "sender": {"type": "http", "scheme": "basic"},
+}
+"""A session is a browser's, a token a program's; devices and gateways send theirs with or without a name."""
+
+_RETRY: Final[dict[str, Any]] = {
+    "Retry-After": {
+        "description": "Seconds after which to come back.",
+        "required": True,
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """An answer that a route may give without having a word about it in its own file."""
+
+    status: int
+    description: str
+    applies: Callable[[Permission, dict[str, Any]], bool]
+    headers: dict[str, Any] | None = None
+
+
+def _always(_permission: Permission, _operation: dict[str, Any]) -> bool:
+    return True
+
+
+def _has_body(_permission: Permission, operation: dict[str, Any]) -> bool:
+    return "requestBody" in operation
+
+
+def _has_values(_permission: Permission, operation: dict[str, Any]) -> bool:
+    return bool(operation.get("parameters")) or "requestBody" in operation
+
+
+def _asks_or_changes(permission: Permission, operation: dict[str, Any]) -> bool:
+    return not permission.public or "requestBody" in operation
+
+
+def _asks(permission: Permission, _operation: dict[str, Any]) -> bool:
+    return not permission.public
+
+
+REFUSALS: Final[tuple[Refusal, ...]] = (
+    Refusal(400, "The body cannot be read.", _has_body),
+    Refusal(401, "Nobody is signed in.", _asks),
+    Refusal(403, "The caller's roles do not allow it, or the page is of another origin.", _asks_or_changes),
+    Refusal(408, "The body did not arrive in time.", _has_body),
+    Refusal(413, "The body is larger than the limit.", _has_body),
+    Refusal(421, "The server does not go by the name it was called by.", _always),
+    Refusal(422, "A value is wrong.", _has_values),
+    Refusal(429, "Too many requests.", _always, _RETRY),
+    Refusal(503, "A part that is needed is not there now.", _always, _RETRY),
+)
+"""What is refused before a route runs, or by what every route is made with; the rest stands at the routes."""
+
+
+def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
+    """Let the application answer with the document of these routes; it is made once, when first asked for."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            app.openapi_schema = _made(app, routes)
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]  # as FastAPI's manual says
+
+
+def _made(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
+    made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    schemas = made["components"]["schemas"]
+    schemas["Problem"] = Problem.model_json_schema()
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    made["components"]["securitySchemes"] = _SECURITY
+    for route in routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            permission = permission_of(route)
+            assert permission is not None, route.path  # `require_declared` lets no other start
+            for method in route.methods or ():
+                _complete(made["paths"][route.path_format][method.lower()], permission)
+    return made
+
+
+def _complete(operation: dict[str, Any], permission: Permission) -> None:
+    """Write into an operation who may ask and how it may refuse; what the route says itself stays."""
+    ways = ("sender", "token") if permission == BY_SENDER else ("session", "token")
+    operation["security"] = [] if permission.public else [{way: []} for way in ways]
+    responses = operation["responses"]
+    responses.pop("422", None)  # FastAPI's, in a form that is not ours
+    for refusal in REFUSALS:
+        if refusal.applies(permission, operation):
+            answer = responses.setdefault(
+                str(refusal.status), {**PROBLEM_CONTENT, "description": refusal.description}
+            )
+            if refusal.headers is not None:
+                answer["headers"] = refusal.headers
+    operation["responses"] = dict(sorted(responses.items()))

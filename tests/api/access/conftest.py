@@ -1,0 +1,77 @@
+"""Give tests a server on a city of siblings, without limits, and callers of every role."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+
+import pytest
+import pytest_asyncio
+
+from api.access import limits
+from api.access.heads import KEY_FILE
+from tests.access.world import KEY, grids, make
+from tests.api.conftest import serving
+from twin.access.credentials import CredentialKind
+from twin.access.scope import WHOLE_CODE
+
+GATEWAY = "contract-gateway"
+"""Stands for the device or gateway that brings observations, in place of a role."""
+
+
+class Ground:
+    """A server on a city of three siblings a level, and what the askers need to know about it."""
+
+    def __init__(self, served) -> None:
+        self.served = served
+
+    async def asker(self, role: str) -> tuple[str, str]:
+        """Make a program's account with a role; return its token and the number of its membership.
+
+        That of a worker is bound to one; a gateway is none, and holds nothing.
+        """
+        if role == GATEWAY:
+            return await self.gateway(), "0"
+        area_code, worker_id = (grids()[0][0], 1) if role == "worker" else (WHOLE_CODE, None)
+        token = await self.served.secret((role, area_code), kind=CredentialKind.TOKEN, worker_id=worker_id)
+        found = await self.served.run_sql("SELECT max(id) FROM membership")
+        return token, str(found[0][0])
+
+    async def gateway(self) -> str:
+        """Make a gateway for the whole city; return its secret."""
+        secret = secrets.token_urlsafe(32)
+        await self.served.run_sql(
+            "WITH made AS (INSERT INTO publisher (name, kind, low, high) "
+            "    VALUES (%s, 'gateway', 0, 999999999999999) ON CONFLICT DO NOTHING) "
+            "INSERT INTO publisher_secret (publisher, slot, secret_hash, mqtt_hash) "
+            "VALUES (%s, 1, %s, '$7$x') "
+            "ON CONFLICT (publisher, slot) DO UPDATE SET secret_hash = excluded.secret_hash",
+            GATEWAY, GATEWAY, hashlib.sha256(secret.encode()).digest(),
+        )  # fmt: skip
+        return secret
+
+
+@pytest.fixture(scope="module")
+def city_of_siblings(database):
+    fresh = database.fresh()
+    make(fresh.url)
+    return fresh
+
+
+@pytest_asyncio.fixture(loop_scope="module", scope="module")
+async def ground(city_of_siblings, tmp_path_factory):
+    """Serve without limits to tries and requests: these have tests, here they would hide the rest."""
+    with pytest.MonkeyPatch.context() as patched:
+        for name in list(vars(limits)):
+            if name.endswith("_PER_MINUTE"):
+                patched.setattr(limits, name, 10**9)
+        folder = tmp_path_factory.mktemp("contract")
+        (folder / "secrets").mkdir(mode=0o700)
+        (folder / "secrets" / KEY_FILE).write_bytes(KEY)
+        (folder / "secrets" / KEY_FILE).chmod(0o400)
+        (folder / "dist").mkdir()
+        (folder / "dist" / "index.html").write_text("<!doctype html>")
+        async with serving(city_of_siblings, folder) as served:
+            for kind in (CredentialKind.SESSION, CredentialKind.KIOSK, CredentialKind.TOKEN):
+                await served.secret(kind=kind)
+            yield Ground(served)
