@@ -20,7 +20,7 @@ from twin.store.sockets import free_tcp_port
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from running import ROOT, RunningCity
+from running import ROOT, SENSOR, RunningCity
 
 CHENGDU = ROOT.parent / "shared" / "data" / "chengdu_tianfu" / "chengdu_tianfu_nometa.osm.pbf"
 
@@ -73,6 +73,23 @@ def city(request: pytest.FixtureRequest, server_dir: Path) -> Iterator[RunningCi
     if not (ROOT / "web" / "dist" / "wall.html").is_file():
         pytest.skip("the web pages are not built; ./gridtwin test builds them")
     yield from _up(name, server_dir / name, ["--city", str(CHENGDU)] if name == "chengdu" else [])
+
+
+@pytest.fixture(scope="session")
+def sensor(city: RunningCity, server_dir: Path) -> int:
+    """Install a water level sensor in the middle of the city as an administrator would; its number."""
+    west, south, east, north = city.get("/api/scene")["bounds"]
+    lon, lat = city.get("/api/scene")["center"]
+    assert west < lon < east
+    assert south < lat < north
+    csv = server_dir / f"devices-{city.name}.csv"
+    csv.write_text(
+        f"uid,kind,lon,lat,name\n{SENSOR},water_level,{lon},{lat},测试液位计 🌊\n", encoding="utf-8"
+    )
+    city.command("import", "devices", str(csv))
+    found = city.get("/api/search", q=SENSOR)
+    rows = found if isinstance(found, list) else found["results"]
+    return next(int(row["id"]) for row in rows if row["type"] == "device")
 
 
 @pytest.fixture(scope="session")

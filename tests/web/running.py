@@ -39,6 +39,9 @@ ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
 _numbers = itertools.count(1)
 
+SENSOR = "TEST-YW-0417"
+"""A water level sensor in the middle of the city, beside the simulated ones."""
+
 SHOWN = """() => typeof window.__gridtwin === 'object' && window.__gridtwin.size().devices > 100
     && window.__gridtwin.idle()"""
 """A wall holds its devices and has drawn its map."""
@@ -123,7 +126,9 @@ class RunningCity:
         async def age(connection: AsyncConnection) -> None:
             account_id = await accounts.get_id(connection, name)
             await connection.execute(
-                text("UPDATE credential SET seen_at = seen_at - CAST(:by AS interval) WHERE account_id = :id"),
+                text(
+                    "UPDATE credential SET seen_at = seen_at - CAST(:by AS interval) WHERE account_id = :id"
+                ),
                 {"by": timedelta(seconds=seconds), "id": account_id},
             )
             # The server remembers for some seconds; it is told as of any change to an account.

@@ -1,4 +1,4 @@
-"""Prove in a real browser what becomes of a page whose person is gone, and that nobody's page asks for nothing."""
+"""Prove in a real browser what becomes of a page whose person is gone, and that a signed-out one is still."""
 
 from __future__ import annotations
 
@@ -80,9 +80,7 @@ def test_a_wall_without_a_person_gives_notice_stands_still_and_opens_again(
     # The door is the one to sign in by; the page goes on from there.
     page.locator("input[type=password]").fill(PASSWORD)
     page.keyboard.press("Enter")
-    page.wait_for_function(
-        f"() => ({SHOWN})() && window.__gridtwin.connection() === 'live'", timeout=60_000
-    )
+    page.wait_for_function(f"() => ({SHOWN})() && window.__gridtwin.connection() === 'live'", timeout=60_000)
     assert door.count() == 0
     page.context.close()
 
@@ -106,6 +104,4 @@ def test_an_act_at_one_page_keeps_the_session_of_another(city: RunningCity, brow
 
 def _left_s(page: Page) -> float:
     """How long the session lasts without a person; to ask does not keep it."""
-    return float(
-        page.evaluate("async () => (await (await fetch('/api/session')).json()).remaining.idle_s")
-    )
+    return float(page.evaluate("async () => (await (await fetch('/api/session')).json()).remaining.idle_s"))

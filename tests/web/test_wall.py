@@ -11,30 +11,12 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page
-from running import RunningCity
+from running import SENSOR, RunningCity
 
 pytestmark = [pytest.mark.browser, pytest.mark.postgis, pytest.mark.broker]
 
-SENSOR = "TEST-YW-0417"
 # Software drawing of 2560 x 1440 takes seconds a frame; the limits of time are for that, not for the data.
 PATIENCE_MS = 120_000
-
-
-@pytest.fixture(scope="module")
-def sensor(city: RunningCity, server_dir: Path) -> int:
-    """Install a water level sensor in the middle of the city as an administrator would; its number."""
-    west, south, east, north = city.get("/api/scene")["bounds"]
-    lon, lat = city.get("/api/scene")["center"]
-    assert west < lon < east
-    assert south < lat < north
-    csv = server_dir / f"devices-{city.name}.csv"
-    csv.write_text(
-        f"uid,kind,lon,lat,name\n{SENSOR},water_level,{lon},{lat},测试液位计 🌊\n", encoding="utf-8"
-    )
-    city.command("import", "devices", str(csv))
-    found = city.get("/api/search", q=SENSOR)
-    rows = found if isinstance(found, list) else found["results"]
-    return next(int(row["id"]) for row in rows if row["type"] == "device")
 
 
 @pytest.fixture(scope="module")
