@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import shutil
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
@@ -57,7 +56,8 @@ def server_dir() -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix="gridtwin-test-"))
     folder.chmod(0o755)
     yield folder
-    shutil.rmtree(folder, ignore_errors=True)
+    # Each database is a thousand files, and there are hundreds: nobody waits until they are gone.
+    os.spawnlp(os.P_NOWAIT, "rm", "rm", "-rf", str(folder))
 
 
 @pytest.fixture(scope="session")
