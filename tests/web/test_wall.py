@@ -61,8 +61,11 @@ def test_the_wall_shows_what_was_published(
     assert page.evaluate("id => window.__gridtwin.row(id).value", sensor) == pytest.approx(31.4, abs=1e-4)
     assert page.evaluate("() => window.__gridtwin.counts()")["critical"] >= before["critical"] + 1
     # What is held goes on to the screen while workers walk: their steps must not keep it waiting.
-    uploads = page.evaluate("() => window.__gridtwin.uploads()")
-    page.wait_for_function("n => window.__gridtwin.uploads() > n + 2", arg=uploads, timeout=PATIENCE_MS)
+    for level, state in ((21.0, "alarm"), (31.4, "critical"), (21.0, "alarm"), (31.4, "critical")):
+        uploads = page.evaluate("() => window.__gridtwin.uploads()")
+        city.publish(SENSOR, "level", level)
+        _wait_for_state(page, sensor, state, 30)
+        page.wait_for_function("n => window.__gridtwin.uploads() > n", arg=uploads, timeout=PATIENCE_MS)
 
     # On the screen, not only in memory: the alarm in the rail, its mark on the map, its value when opened.
     groups = city.get("/api/alarms")["groups"]
