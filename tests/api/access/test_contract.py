@@ -168,4 +168,4 @@ def is_for(permission: Permission, role: str) -> bool:
 @pytest.mark.parametrize("role", [*(role.name for role in ROLES), GATEWAY])
 async def test_every_answer_of_thousands_is_as_the_document_says(ground, tmp_path, role):
     asked = [name for name in ROUTES if name not in LEFT_OUT]
-    await keeps_the_contract(ground, role, asked, tmp_path, cases=200)
+    await keeps_the_contract(ground, role, asked, tmp_path, cases=50)
