@@ -44,8 +44,10 @@ from ingest.transports.accounts import CHANNEL as PUBLISHERS_CHANNEL
 from twin.access.passwords import Passwords
 from twin.access.sealing import Sealer, read_or_make_key
 from twin.access.sign_in import SignIn
+from twin.catalog import load_catalog
 from twin.store.engine import asyncpg_dsn, create_async_engine
 from twin.store.news import follow
+from twin.store.retention_terms import load_terms
 from twin.store.roles import APP, AUTH, PASSWORDS_FILE, TWIN, read_passwords, role_url
 from twin.twin import Twin
 
@@ -102,7 +104,9 @@ def create_app(settings: Settings) -> FastAPI:
             parts.push_async_callback(tiles.close)
             exports = ExportDesk(dsn, settings.export_rows)
             parts.push_async_callback(exports.close)
-            twin = await Twin.open(own, tracks_days=settings.tracks_days)
+            catalog = load_catalog()
+            terms = load_terms(catalog).with_tracks(settings.tracks_days)
+            twin = await Twin.open(own, catalog=catalog, terms=terms)
             parts.push_async_callback(twin.close)
             ingest = Ingest(settings, twin)
             health = HealthReport(settings, own, twin, ingest.state)

@@ -48,8 +48,8 @@ class Settings(BaseSettings):
     """Number of simulated devices; None lets the city decide."""
     simulator: bool = False
     """Whether a simulator is expected to run; only for the health report."""
-    tracks_days: float = Field(default=30.0, gt=0, le=3650, allow_inf_nan=False)
-    """Days after which what trackers of workers observed is deleted."""
+    tracks_days: float | None = Field(default=None, gt=0, le=3650, allow_inf_nan=False)
+    """Days after which what trackers of workers observed is deleted; None: as data/retention.toml says."""
     duty_hours: float = Field(default=12.0, gt=0, le=24, allow_inf_nan=False)
     """Hours after which a worker's duty ends by itself, if not sooner."""
     persons_days: float = Field(default=180.0, gt=0, le=3650, allow_inf_nan=False)

@@ -19,7 +19,8 @@ class ObservationBatch:
     ``row`` is the row of the board, ``slot`` the property, times are Unix µs, ``value`` is in the property's
     unit; ``lon``/``lat`` are degrees WGS 84, NaN for what does not move. For the quarantine ``trace`` gives
     the source of an observation (its topic) and its place in the message, by its number in ``origin``; a
-    batch without them has only its ``source``.
+    batch without them has only its ``source``. What is ``replayed`` comes out of the quarantine: of it
+    nothing is put there once more.
     """
 
     row: Rows
@@ -32,6 +33,7 @@ class ObservationBatch:
     source: str = ""
     origin: NDArray[np.intp] | None = None
     trace: Callable[[int], tuple[str, str]] | None = None
+    replayed: bool = False
 
     def __len__(self) -> int:
         return len(self.row)
@@ -64,12 +66,13 @@ _BATCH_COLUMNS = ("row", "slot", "phenomenon_us", "value", "lon", "lat", "receiv
 class Refusal:
     """One observation of a batch that was refused. ``written`` is done once the quarantine is on disk.
 
-    It is None where the quarantine keeps no more of a flood.
+    It is None where the quarantine keeps no more of a flood. ``what`` says what is wrong.
     """
 
     index: int
     reason: str
     written: asyncio.Future[None] | None
+    what: str = ""
 
 
 @dataclass(slots=True)
@@ -88,7 +91,7 @@ class ObserveResult:
 
     def plus(self, other: ObserveResult, offset: int) -> ObserveResult:
         """Add the result of a following part that began at an index of the whole batch."""
-        moved = [Refusal(r.index + offset, r.reason, r.written) for r in other.refusals]
+        moved = [Refusal(r.index + offset, r.reason, r.written, r.what) for r in other.refusals]
         return ObserveResult(
             self.stored + other.stored,
             self.duplicate + other.duplicate,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -16,6 +17,7 @@ from twin.live.fold import Observations
 from twin.live.sight import WORKERS
 from twin.rules.limits import LimitTable
 from twin.store.quarantine import QuarantineWriter, Refused
+from twin.store.retention_terms import Terms
 
 FUTURE_S = 600.0
 """A device clock further ahead than this is not believed."""
@@ -28,8 +30,8 @@ class Judge:
 
     Parameters
     ----------
-    retention_days
-        Observations older than this are refused.
+    terms
+        How old an observation of a kind may be when it comes.
     duties
         When workers are on duty.
     """
@@ -39,15 +41,17 @@ class Judge:
         board: Board,
         limits: LimitTable,
         quarantine: QuarantineWriter,
-        retention_days: float,
+        terms: Terms,
         duties: Duties,
     ) -> None:
         self._board = board
         self._limits = limits
         self._duties = duties
         self._quarantine = quarantine
-        self._retention_us = int(retention_days * 86_400 * _US)
         kinds = board.catalog.by_code
+        self._oldest_us = np.zeros(max(kinds) + 1, np.int64)
+        for kind in kinds.values():
+            self._oldest_us[kind.code] = int(terms.accepted_days(kind) * 86_400 * _US)
         self._moves = np.zeros(max(kinds) + 1, np.bool_)
         self._moves[[kind.code for kind in kinds.values() if kind.moves]] = True
 
@@ -58,6 +62,10 @@ class Judge:
         duty is counted and told, and kept nowhere.
         """
         kind, slot = self._board.kind[batch.row], batch.slot.astype(np.int64)
+        # What comes out of the quarantine has aged in it.
+        now_us = (
+            np.maximum(batch.received_us, time.time_ns() // 1000) if batch.replayed else batch.received_us
+        )
         inside = slot < SLOTS
         slot_or_0 = np.where(inside, slot, 0)
         low, high = self._limits.minimum[kind, slot_or_0], self._limits.maximum[kind, slot_or_0]
@@ -70,7 +78,7 @@ class Judge:
                 ("not_finite", ~np.isfinite(batch.value)),
                 ("out_of_range", ~((batch.value >= low) & (batch.value <= high))),
                 ("from_the_future", batch.phenomenon_us > batch.received_us + int(FUTURE_S * _US)),
-                ("too_old", batch.phenomenon_us < batch.received_us - self._retention_us),
+                ("too_old", batch.phenomenon_us < now_us - self._oldest_us[kind]),
                 ("does_not_move", going & ~self._moves[kind]),
                 ("bad_position", going & ~((np.abs(batch.lon) <= 180.0) & (np.abs(batch.lat) <= 90.0))),
             )
@@ -83,8 +91,9 @@ class Judge:
                     self._quarantine.reasons[reason] += 1
                     result.refusals.append(Refusal(i, reason, None))
                     continue
-                written = self._quarantine.put(self._refused(batch, i, reason))
-                result.refusals.append(Refusal(i, reason, written))
+                refused = self._refused(batch, i, reason)
+                written = None if batch.replayed else self._quarantine.put(refused)
+                result.refusals.append(Refusal(i, reason, written, refused.what))
         seen = Observations(
             row=batch.row,
             slot=slot,

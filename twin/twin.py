@@ -35,7 +35,8 @@ from twin.states import State
 from twin.store.news import follow
 from twin.store.outage import is_outage
 from twin.store.quarantine import QuarantineWriter
-from twin.store.tracks import expire_tracks
+from twin.store.retention import Retention
+from twin.store.retention_terms import Terms, load_terms
 from twin.store.writer import ObservationWriter
 
 __all__ = ["ObservationBatch", "ObserveResult", "Refusal", "Twin"]
@@ -73,21 +74,19 @@ class _Totals:
 class Twin:
     """The live twin: board, store and rules behind one door. Open it with `Twin.open`; one event loop."""
 
-    def __init__(
-        self, engine: AsyncEngine, catalog: Catalog, retention_days: float, tracks_days: float
-    ) -> None:
+    def __init__(self, engine: AsyncEngine, catalog: Catalog, terms: Terms) -> None:
         self.engine = engine
         self.catalog = catalog
         self.board = Board(catalog)
         self.quarantine = QuarantineWriter(engine)
         self.totals = _Totals()
         self._limits = LimitTable.of(catalog)
-        self._duties = Duties(retention_days)
+        self._duties = Duties(terms.late_days)
         self._leaving: set[int] = set()
-        self._tracks_days = tracks_days
+        self._retention = Retention(engine, catalog, terms)
         self._installed = Installed(self.board, engine, self._hide_off_duty)
         self._writer = ObservationWriter(engine)
-        self._judge = Judge(self.board, self._limits, self.quarantine, retention_days, self._duties)
+        self._judge = Judge(self.board, self._limits, self.quarantine, terms, self._duties)
         self._jobs: deque[_Job] = deque()
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
@@ -100,8 +99,7 @@ class Twin:
         engine: AsyncEngine,
         *,
         catalog: Catalog | None = None,
-        retention_days: float = 30.0,
-        tracks_days: float = 30.0,
+        terms: Terms | None = None,
     ) -> Twin:
         """Load devices and their present state, and start to take observations.
 
@@ -111,17 +109,16 @@ class Twin:
             Database of the twin, migrated, with the asyncpg driver.
         catalog
             Kinds of devices; those of ``data/device_kinds.toml`` when left out.
-        retention_days
-            Observations older than this are refused.
-        tracks_days
-            What trackers of workers observed is deleted when it is older than this.
+        terms
+            How long what is observed is kept; those of ``data/retention.toml`` when left out.
 
         Raises
         ------
         UnavailableError
             The database does not answer.
         """
-        twin = cls(engine, catalog or load_catalog(), retention_days, tracks_days)
+        catalog = catalog or load_catalog()
+        twin = cls(engine, catalog, terms or load_terms(catalog))
         try:
             await twin._duties.refresh(engine)
             await twin._installed.refresh(twin._turn)
@@ -141,7 +138,7 @@ class Twin:
             twin._watch_clock,
             twin._watch_devices,
             twin._watch_duties,
-            twin._expire_tracks,
+            twin._retention.run_daily,
         ):
             twin._tasks.append(asyncio.create_task(work(), name=f"twin.{work.__name__}"))
         return twin
@@ -378,19 +375,6 @@ class Twin:
             async with self._turn, self.engine.begin() as connection:
                 await leave(connection, ids)
             self._leaving.difference_update(ids)
-
-    async def _expire_tracks(self) -> None:
-        """Once a day: delete what trackers of workers observed too long ago."""
-        while True:
-            try:
-                deleted = await expire_tracks(self.engine, self._tracks_days)
-                if deleted:
-                    log.info("%d old observations of trackers deleted", deleted)
-                await asyncio.sleep(86_400)
-            except Exception as error:
-                if not is_outage(error):
-                    log.exception("old observations of trackers could not be deleted")
-                await asyncio.sleep(600)
 
 
 def _joined(parts: list[Observations]) -> Observations:

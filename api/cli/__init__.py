@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "device": "api.cli.publishers",
     "gateway": "api.cli.gateways",
     "audit": "api.cli.record",
+    "retention": "api.cli.retention",
     "person": "api.cli.persons",
     "bench": "api.cli.bench",
     "test": "api.cli.testing",

@@ -39,7 +39,8 @@ def inside(code: int, area: str, level: str) -> bool:
 
 
 def data_class(table: str, kind: str) -> str:
-    if table in ("device", "device_state", "observation", "feature_history") and kind == "worker":
+    of_device = ("device", "device_state", "observation", "observation_hour", "feature_history")
+    if table in of_device and kind == "worker":
         return "worker"
     if table == "person":
         return kind

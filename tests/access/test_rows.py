@@ -15,7 +15,12 @@ from twin.store.roles import APP, role_url
 
 pytestmark = pytest.mark.postgis
 
-KEYS = {"device_state": "device_id", "observation": "device_id", "journal": "seq"}
+KEYS = {
+    "device_state": "device_id",
+    "observation": "device_id",
+    "observation_hour": "device_id",
+    "journal": "seq",
+}
 
 
 @pytest.fixture(scope="module")

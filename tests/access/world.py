@@ -228,6 +228,10 @@ def _things(connection: psycopg.Connection, world: World, code: str, number: int
             [devices[kind], MOMENT, MOMENT],
         )
         world.put("observation", devices[kind], scope, kind)
+        connection.execute(
+            "INSERT INTO observation_hour VALUES (%s, 0, %s, 1, 1, 1, 1)", [devices[kind], MOMENT]
+        )
+        world.put("observation_hour", devices[kind], scope, kind)
     grid = _one(connection, "SELECT id FROM area WHERE code = %s AND level = 'responsibility_grid'", code)
     called = _person(connection, Person(phone=phone_of(code, "worker")))
     world.put("person", called, scope, "worker")

@@ -9,7 +9,7 @@ from twin.model.case import SOURCES, STAGES, Alarm, Case, Journal
 from twin.model.dataset import Dataset, FeatureHistory, ImportReject, ImportRun
 from twin.model.device import Device, DeviceState
 from twin.model.ground import GroundCover, Road
-from twin.model.observation import Observation, Quarantine
+from twin.model.observation import Observation, ObservationHour, Quarantine, RetiredDay
 from twin.model.person import Person
 from twin.model.photograph import Photograph
 from twin.model.place import Component, ServicePoint
@@ -51,6 +51,7 @@ __all__ = [
     "Journal",
     "Membership",
     "Observation",
+    "ObservationHour",
     "Organisation",
     "PasswordHistory",
     "Person",
@@ -58,6 +59,7 @@ __all__ = [
     "Publisher",
     "PublisherSecret",
     "Quarantine",
+    "RetiredDay",
     "Road",
     "ServicePoint",
     "Worker",

@@ -1,10 +1,10 @@
-"""Keep what was observed, by day, and what could not be taken, with its reason."""
+"""Keep what was observed, by day and then by hour, and what could not be taken, with its reason."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
-from sqlalchemy import Index, Integer, SmallInteger
+from sqlalchemy import BigInteger, Index, Integer, SmallInteger
 from sqlalchemy.orm import Mapped, mapped_column
 
 from twin.model.base import Base, Key, Now
@@ -27,6 +27,32 @@ class Observation(Base):
     value: Mapped[float]
     lon: Mapped[float | None]
     lat: Mapped[float | None]
+
+
+class ObservationHour(Base):
+    """What is left of the observations of an hour (UTC) once they were kept for their time; of no worker."""
+
+    __tablename__ = "observation_hour"
+    # By its end it is deleted in the order in which it was written: a few pages say where that is.
+    __table_args__ = (Index("ix_observation_hour_hour", "hour", postgresql_using="brin"),)
+
+    device_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    property: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    hour: Mapped[datetime] = mapped_column(primary_key=True)
+    count: Mapped[int] = mapped_column(Integer)
+    minimum: Mapped[float]
+    mean: Mapped[float]
+    maximum: Mapped[float]
+
+
+class RetiredDay(Base):
+    """A kind of device whose observations of a day (UTC) were deleted after their time."""
+
+    __tablename__ = "retired"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    kind: Mapped[str] = mapped_column(primary_key=True)
+    observations: Mapped[int] = mapped_column(BigInteger)
 
 
 class Quarantine(Base):

@@ -1,0 +1,139 @@
+"""Read how long each class of data is kept, from `data/retention.toml`."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from twin.catalog import Catalog, DeviceKind
+from twin.errors import FileFormatError, InvalidError
+
+DEFAULT_FILE: Final = Path(__file__).resolve().parents[2] / "data" / "retention.toml"
+
+TRACKS: Final = "tracks"
+"""Name of the class of what trackers of workers observe."""
+
+Days = Annotated[float, Meta(gt=0, le=36_500)]
+Text = Annotated[str, Meta(min_length=1, max_length=200)]
+
+
+class ObservationTerm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the observations of some groups of devices are kept.
+
+    Parameters
+    ----------
+    name, zh, en
+        Key and names of the class.
+    groups
+        Groups of kinds of devices.
+    days
+        Whole days that are older are deleted.
+    hourly
+        Whether hourly figures are made of them before.
+    reason, law
+        Why so long, and which law asks for it.
+    """
+
+    name: Text
+    zh: Text
+    en: Text
+    groups: Annotated[tuple[str, ...], Meta(min_length=1)]
+    days: Days
+    hourly: bool
+    reason: Text
+    law: str
+
+
+class TableTerm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long the rows of a table are kept; fields as in `ObservationTerm`."""
+
+    name: Literal["quarantine", "journal"]
+    zh: Text
+    en: Text
+    days: Days
+    reason: Text
+    law: str
+
+
+class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How long everything is kept.
+
+    Parameters
+    ----------
+    late_days
+        Observations that are older when they come are refused.
+    hours_days
+        How long hourly figures are kept.
+    observations, tables
+        The classes.
+    """
+
+    late_days: Days
+    hours_days: Days
+    observations: tuple[ObservationTerm, ...]
+    tables: tuple[TableTerm, ...]
+
+    def term_of(self, kind: DeviceKind) -> ObservationTerm:
+        """Return the class that the observations of a kind of device belong to."""
+        return next(term for term in self.observations if kind.group in term.groups)
+
+    def accepted_days(self, kind: DeviceKind) -> float:
+        """Return how old an observation of a kind may be when it comes: no older than it would be kept."""
+        return min(self.late_days, self.term_of(kind).days)
+
+    @property
+    def longest_days(self) -> float:
+        """Days after which no observation is kept."""
+        return max(term.days for term in self.observations)
+
+    def with_tracks(self, days: float | None) -> Terms:
+        """Return the same, but with other days for tracks; None changes nothing."""
+        if days is None:
+            return self
+        changed = tuple(
+            msgspec.structs.replace(term, days=days) if term.name == TRACKS else term
+            for term in self.observations
+        )
+        return msgspec.structs.replace(self, observations=changed)
+
+
+def load_terms(catalog: Catalog, file: Path = DEFAULT_FILE) -> Terms:
+    """Read and check the table of retention.
+
+    Raises
+    ------
+    FileFormatError
+        The file cannot be read or is not TOML.
+    InvalidError
+        A value is wrong, or a group of devices is in no class or in two.
+    """
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise FileFormatError(f"the table of retention cannot be read: {error}", where=str(file)) from error
+    try:
+        terms = msgspec.convert(content, Terms)
+    except msgspec.ValidationError as error:
+        raise InvalidError(f"the table of retention is wrong: {error}", where=file.name) from error
+    named = [group for term in terms.observations for group in term.groups]
+    for group in sorted(set(named) | set(catalog.groups)):
+        if named.count(group) != 1 or group not in catalog.groups:
+            raise InvalidError(
+                f"the group “{group}” is in {named.count(group)} classes of observations",
+                where=file.name,
+                hint="name every group of device_kinds.toml once: " + ", ".join(catalog.groups),
+            )
+    trackers = {kind.group for kind in catalog.by_name.values() if kind.layer == 1}
+    for term in terms.observations:
+        if (term.name == TRACKS) != bool(trackers & set(term.groups)) or (
+            term.name == TRACKS and term.hourly
+        ):
+            raise InvalidError(
+                f"trackers of workers belong to the class “{TRACKS}”, alone and without hourly figures",
+                where=f"{file.name} observations “{term.name}”",
+            )
+    return terms
