@@ -200,6 +200,16 @@ def _camera_field(_: int) -> str:
           AND device.geom && ST_Transform(ST_Expand(tile.env, 1200), {STORAGE_SRID})"""
 
 
+def _component(zoom: int) -> str:
+    # Lamps and trees are many: their names only where they stand apart.
+    named = ", name" if zoom >= MAX_ZOOM else ""
+    return f"""
+        SELECT id, left(class_code, 2) AS major, state{named},
+               {_mvt(f"ST_Transform(component.geom, {TILE_SRID})")}
+        FROM component, tile
+        WHERE valid_to IS NULL AND component.geom && tile.lonlat"""
+
+
 def _unit_grid(zoom: int) -> str:
     return f"""
         SELECT id, code, {_mvt(_simplified("geom_3857", zoom))}
@@ -214,6 +224,7 @@ TILE_LAYERS: Final[tuple[TileLayer, ...]] = (
     TileLayer("building", ("building",), 13, _building),
     TileLayer("area", ("area",), 5, _area),
     TileLayer("unit_grid", ("area",), 14, _unit_grid),
+    TileLayer("component", ("component",), 15, _component),
     TileLayer("camera_field", ("device",), 15, _camera_field),
     TileLayer("area_label", ("area",), 5, _area_label),
     TileLayer("place_label", ("ground_cover", "building", "service_point"), 13, _place_label),

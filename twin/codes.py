@@ -138,8 +138,48 @@ def compose_component_code(district: str, class_code: str, sequence: int) -> str
 
 
 def check_component_code(text: str) -> str:
-    """Return a 17-digit component code without surrounding blanks, or raise `InvalidError`."""
-    return _digits(text, (17,), "a component code")
+    """Return a 17-digit component code without surrounding blanks.
+
+    Raises
+    ------
+    InvalidError
+        Not 17 digits, an unknown province, or the sequence is 000000.
+    """
+    code = _digits(text, (17,), "a component code")
+    if code[:2] not in PROVINCES and code[:2] != PROVISIONAL_PROVINCE:
+        raise InvalidError(
+            f"component code “{text}” begins with {code[:2]}, which is no province of GB/T 2260",
+            hint="its first six digits are the district",
+        )
+    if code[11:] == "000000":
+        raise InvalidError(f"component code “{text}” has no number", hint="its last six digits count from 1")
+    return code
+
+
+_CREDIT_SIGNS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
+
+
+def check_credit_code(text: str) -> str:
+    """Return a unified social credit code (GB 32100-2015, 18 signs) without blanks, in capitals.
+
+    Raises
+    ------
+    InvalidError
+        Another length, a sign that is not used (I, O, S, V, Z), or a wrong check sign.
+    """
+    code = text.strip().upper()
+    if len(code) != 18 or any(sign not in _CREDIT_SIGNS for sign in code):
+        raise InvalidError(
+            f"“{text}” is not a unified social credit code",
+            hint="it has 18 digits and capital letters, none of I, O, S, V, Z",
+        )
+    weighed = sum(_CREDIT_SIGNS.index(sign) * pow(3, n, 31) for n, sign in enumerate(code[:17]))
+    wanted = _CREDIT_SIGNS[-weighed % 31]
+    if code[17] != wanted:
+        raise InvalidError(
+            f"the check sign of the credit code “{text}” is wrong", hint="compare it with the licence"
+        )
+    return code
 
 
 def check_device_uid(text: str) -> str:

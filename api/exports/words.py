@@ -36,6 +36,19 @@ HEIGHT_SOURCES: Final[Words] = {
     "estimated": ("估计", "Estimated"),
 }
 HOUSEHOLD_SOURCES: Final[Words] = {"counted": ("统计", "Counted"), "estimated": ("估计", "Estimated")}
+COMPONENT_STATES: Final[Words] = {
+    "intact": ("完好", "Intact"),
+    "damaged": ("破损", "Damaged"),
+    "lost": ("丢失", "Lost"),
+    "abandoned": ("废弃", "Abandoned"),
+    "removed": ("移除", "Removed"),
+}
+DATA_SOURCES: Final[Words] = {
+    "surveyed": ("实测", "Surveyed"),
+    "topographic_map": ("地形图", "Topographic map"),
+    "base_data": ("基础地理数据", "Base data"),
+    "other": ("其他", "Other"),
+}
 CODE_SOURCES: Final[Words] = {"official": ("正式", "Official"), "provisional": ("暂编", "Provisional")}
 
 

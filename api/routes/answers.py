@@ -160,6 +160,11 @@ def area_ref(row: Row, prefix: str) -> AreaRef | None:
     )
 
 
+def escaped_like(words: str) -> str:
+    """Return words as they stand in a pattern of LIKE that takes them literally."""
+    return words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+
+
 def finite(value: Any) -> float | None:
     """Return a number for JSON: None for NaN, infinite and missing."""
     if value is None:

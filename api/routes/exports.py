@@ -178,6 +178,22 @@ async def export_areas(
     return await _take(caller, "areas", form, lang, area, {"level": level or None}, {"level": level or None})
 
 
+@router.get("/api/exports/components.{format}", response_class=Response, responses=_FILE)
+async def export_components(
+    caller: Annotated[Caller, _takes(DataClass.PLACE)],
+    form: AnyForm,
+    lang: Lang = "zh",
+    area: Area = "",
+    class_code: Annotated[
+        str, Query(alias="class", pattern="^([0-9]{2}|[0-9]{5})?$", description="major or whole class")
+    ] = "",
+    state: Annotated[Literal["", "intact", "damaged", "lost", "abandoned", "removed"], Query()] = "",
+) -> Download:
+    """Take out managed components under the names of GB/T 47678.5, table 2."""
+    values = {"class": class_code or None, "state": state or None}
+    return await _take(caller, "components", form, lang, area, values, values)
+
+
 @router.get("/api/exports/alarms.{format}", response_class=Response, responses=_FILE)
 async def export_alarms(
     caller: Annotated[Caller, _takes(DataClass.ALARM)],

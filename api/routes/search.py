@@ -1,4 +1,4 @@
-"""Find devices, buildings, addresses, areas and service points by name or number."""
+"""Find devices, buildings, addresses, areas, service points and components by name or number."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from api.access.caller import Caller
 from api.access.permissions import needs, reads
-from api.routes.answers import Names, device_names
+from api.routes.answers import Names, device_names, escaped_like
 from twin.access.roles import DataClass
 from twin.errors import InvalidError
 from twin.model.address import ENTRANCE_EN, ENTRANCE_ZH
@@ -57,6 +57,9 @@ _SEARCH: Final = f"""
          FROM service_point WHERE valid_to IS NULL
            AND (name ILIKE :anywhere OR name_en ILIKE :anywhere) LIMIT :limit)
         UNION ALL
+        (SELECT 'component', id, name, NULL, code, geom, NULL, code, 3
+         FROM component WHERE valid_to IS NULL AND (code = :exact OR name ILIKE :anywhere) LIMIT :limit)
+        UNION ALL
         (SELECT 'address', id, text, CASE WHEN entrance THEN replace(text, {_ENTRANCE}) END,
                 street, geom, NULL, text, 3
          FROM address WHERE valid_to IS NULL
@@ -79,7 +82,7 @@ async def search(
     words = q.strip()
     if not words or "\x00" in words:
         raise InvalidError("there is nothing to search for", where="q", hint="write a name or a number")
-    escaped = words.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    escaped = escaped_like(words)
     rows = await caller.fetch(
         _SEARCH,
         anywhere=f"%{escaped}%",

@@ -13,6 +13,7 @@ from shapely.geometry import LineString, MultiPoint, MultiPolygon, Point
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Connection
 
+from ingest.vector import component_rows
 from ingest.vector.address_tags import address_of
 from ingest.vector.area_codes import area_row, give_codes, known_areas
 from ingest.vector.borders import LEVELS, AreaDraft
@@ -21,14 +22,13 @@ from ingest.vector.feature_file import Feature
 from ingest.vector.fields import FieldError, FieldReader
 from ingest.vector.geometry import GeometryRefusedError, clean_line, clean_polygon, inner_point
 from ingest.vector.intake import Intake, Row
-from ingest.vector.place_tags import component_classes
 from ingest.vector.road_tags import judge_access, layer_of, max_speed_kmh, road_class, width_m
-from twin.codes import check_area_code, check_component_code
+from twin.codes import check_area_code
 from twin.errors import InvalidError
 
 AREA_LEVELS = (*LEVELS, "responsibility_grid", "unit_grid")
 
-_REF = ("id", "fid", "objectid", "osm_id", "uid", "gid", "编号", "标识码", "glbjbsm")
+_REF = ("id", "fid", "objectid", "osm_id", "uid", "gid", "编号")
 _NAME = ("名称", "mc", "glbjmc")
 ALIASES: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -77,14 +77,7 @@ ALIASES: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "phone": ("电话",),
             "address": ("地址",),
         },
-        "component": {
-            "ref": _REF,
-            "name": _NAME,
-            "code": ("标识码", "glbjbsm"),
-            "class_code": ("class", "代码", "小类代码"),
-            "state": ("状态", "glbjzt"),
-            "installed_on": ("初始日期", "csrq"),
-        },
+        "component": {"ref": _REF, "name": _NAME, **component_rows.ALIASES},
         "address": {
             "ref": _REF,
             "text": ("address", "地址", "addr:full"),
@@ -98,7 +91,6 @@ ALIASES: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
 )
 """Fields of each kind and the other names their columns usually have; case does not matter."""
 
-_STATES = {"完好": "intact", "破损": "damaged", "丢失": "lost", "废弃": "abandoned", "移除": "removed"}
 COVERS = ("water", "green", "plaza", "block")
 
 
@@ -132,7 +124,8 @@ class RowMaker:
     def feature(self, feature: Feature, place: BaseGeometry | GeometryRefusedError, *, broken: bool) -> None:
         """Take or refuse one feature."""
         fields = FieldReader(feature.fields, self.columns)
-        ref = fields.text("ref") or f"feature/{feature.fid}"
+        # A register without numbers of its own names its things by their codes.
+        ref = fields.text("ref") or fields.text("code") or f"feature/{feature.fid}"
         try:
             if broken:
                 raise GeometryRefusedError("unreadable_geometry", "its geometry cannot be decoded")
@@ -301,28 +294,7 @@ class RowMaker:
         self._take(ref, _point(place), values, fields)
 
     def _component(self, ref: str, place: BaseGeometry, fields: FieldReader) -> None:
-        code = fields.text("code")
-        if code is not None:
-            try:
-                code = check_component_code(code)
-            except InvalidError as error:
-                raise FieldError("bad_code", f"{error.what}; {error.hint}") from error
-        class_code = fields.text("class_code") or (code[6:11] if code else None)
-        if class_code is None or not (class_code.isascii() and class_code.isdigit() and len(class_code) == 5):
-            raise FieldError("bad_class_code", "a component needs its five-digit class, or its 17-digit code")
-        known = {row.code: row.zh for row in component_classes()}
-        state = fields.text("state") or "intact"
-        state = _STATES.get(state, state)
-        if state not in _STATES.values():
-            raise FieldError("bad_state", f"“{state[:40]}” is none of {', '.join(_STATES.values())}")
-        values = {
-            "code": code,
-            "class_code": class_code,
-            "name": fields.text("name") or known.get(class_code) or class_code,
-            "state": state,
-            "installed_on": fields.day("installed_on"),
-        }
-        self._take(ref, _point(place), values, fields)
+        self._take(ref, _point(place), component_rows.component_values(fields), fields)
 
     def _address(self, ref: str, place: BaseGeometry, fields: FieldReader) -> None:
         street, number = fields.text("street"), fields.text("house_number")

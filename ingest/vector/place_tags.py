@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 
 from ingest.vector.tag_values import Tags, clean
-
-CLASSES_FILE = Path(__file__).resolve().parents[2] / "data" / "component_classes.toml"
+from twin.component_classes import ComponentClass, component_classes
 
 _COVER: dict[str, dict[str, frozenset[str]]] = {
     "water": {
@@ -152,32 +148,10 @@ def _first(tags: Tags, key: str) -> str:
     return (clean(tags.get(key, "").split(";", 1)[0]) or "").lower()[:60]
 
 
-@dataclass(frozen=True, slots=True)
-class ComponentClass:
-    """A class of managed component: five digits, names, and the OSM tags that stand for it."""
-
-    code: str
-    zh: str
-    en: str
-    osm: tuple[tuple[str, str], ...]
-
-
-@lru_cache(maxsize=1)
-def component_classes() -> tuple[ComponentClass, ...]:
-    """Return the classes of ``data/component_classes.toml`` in their order of precedence."""
-    with CLASSES_FILE.open("rb") as stream:
-        content = tomllib.load(stream)
-    classes = []
-    for row in content["class"]:
-        pairs = tuple((key, value) for key, _, value in (tag.partition("=") for tag in row["osm"]))
-        classes.append(ComponentClass(row["code"], row["zh"], row["en"], pairs))
-    return tuple(classes)
-
-
 @lru_cache(maxsize=1)
 def _by_tag() -> dict[tuple[str, str], tuple[int, ComponentClass]]:
     table: dict[tuple[str, str], tuple[int, ComponentClass]] = {}
-    for rank, row in enumerate(component_classes()):
+    for rank, row in enumerate(component_classes().ordered):
         for tag in row.osm:
             table.setdefault(tag, (rank, row))
     return table

@@ -95,6 +95,25 @@ TABLES: dict[str, Table] = {
         ("category", "name", "name_en", "opening_hours", "phone", "address", "matters"),
         json_columns=("matters",),
     ),
-    "component": Table("component", ("code", "class_code", "name", "state", "installed_on")),
+    "component": Table(
+        "component",
+        (
+            "code",
+            "class_code",
+            "name",
+            "state",
+            "declared_grid_code",
+            "department_code",
+            "department_name",
+            "owner_code",
+            "owner_name",
+            "maintainer_code",
+            "maintainer_name",
+            "installed_on",
+            "changed_on",
+            "data_source",
+            "note",
+        ),
+    ),
 }
 """In the order in which they are written."""

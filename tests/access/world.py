@@ -192,8 +192,8 @@ def _things(connection: psycopg.Connection, world: World, code: str, number: int
         _one(
             connection,
             f"INSERT INTO component ({common}, code, class_code, name) "
-            f"VALUES (%s, %s, '', {point}, %s, '01101', '井盖') RETURNING id",
-            dataset, ref, at, f"{code[:6]}01101{number:06d}",
+            f"VALUES (%s, %s, '', {point}, %s, '01101', %s) RETURNING id",
+            dataset, ref, at, f"{code[:6]}01101{number:06d}", f"井盖 {code}",
         ),
         scope,
     )  # fmt: skip

@@ -10,6 +10,7 @@ from twin.codes import (
     AreaCode,
     check_area_code,
     check_component_code,
+    check_credit_code,
     check_device_uid,
     check_gb28181_id,
     compose_component_code,
@@ -139,3 +140,20 @@ def test_camera_numbers() -> None:
     for bad in ("5101050100132000000", "99010501001320000001", "5101050100132000000x"):
         with pytest.raises(InvalidError):
             check_gb28181_id(bad)
+
+
+@pytest.mark.parametrize("code", ["914403001922038216", "9144030071526726XG", "91350100M000100Y43"])
+def test_credit_codes_of_real_organisations(code: str) -> None:
+    assert check_credit_code(f" {code.lower()} ") == code
+    for wrong in (code[:-1] + ("0" if code[-1] != "0" else "1"), code[1:], code[:5] + "O" + code[6:]):
+        with pytest.raises(InvalidError):
+            check_credit_code(wrong)
+
+
+@given(st.integers(0, 16), st.sampled_from("0123456789ABCDEFGHJKLMNPQRTUWXY"))
+def test_one_changed_sign_of_a_credit_code_is_noticed(at: int, sign: str) -> None:
+    code = "914403001922038216"
+    changed = code[:at] + sign + code[at + 1 :]
+    if changed != code:
+        with pytest.raises(InvalidError, match="check sign"):
+            check_credit_code(changed)

@@ -6,20 +6,21 @@ from twin.model.area import LEVELS, Area
 from twin.model.base import Base, Imported
 from twin.model.building import Building
 from twin.model.case import SOURCES, STAGES, Alarm, Case, Journal
+from twin.model.component import Component
 from twin.model.dataset import Dataset, FeatureHistory, ImportReject, ImportRun
 from twin.model.device import Device, DeviceState
 from twin.model.ground import GroundCover, Road
 from twin.model.observation import Observation, ObservationHour, Quarantine, RetiredDay
 from twin.model.person import Person
 from twin.model.photograph import Photograph
-from twin.model.place import Component, ServicePoint
+from twin.model.place import ServicePoint
 from twin.model.publisher import Publisher, PublisherSecret
 from twin.model.worker import Duty, Organisation, Worker
 
 IMPORTED_TABLES = (Area, Building, Road, GroundCover, Address, Device, ServicePoint, Component)
 """Tables whose rows come from files; each has the history trigger."""
 
-TILE_TABLES = (Area, Building, Road, GroundCover, Device, ServicePoint)
+TILE_TABLES = (Area, Building, Road, GroundCover, Device, ServicePoint, Component)
 """Tables that vector tiles are cut from; a change in one of them notifies the channel ``tiles``."""
 
 __all__ = [

@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 
 from twin.quality.cameras import check_cameras
 from twin.quality.codes import check_codes
+from twin.quality.components import check_components
 from twin.quality.coverage import check_coverage
 from twin.quality.duplicates import check_duplicates
 from twin.quality.finding import Example, Finding, Severity
@@ -37,6 +38,7 @@ CHECKS: tuple[Callable[[Connection], list[Finding]], ...] = (
     check_roads,
     check_codes,
     check_cameras,
+    check_components,
     check_imports,
 )
 """Every check, in the order in which they run."""

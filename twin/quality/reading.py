@@ -65,7 +65,7 @@ def findings(
     return [Finding(check, severity, n, tuple(examples[:EXAMPLES_MAX]), message.replace("{n}", str(n)), hint)]
 
 
-def select_examples(connection: Connection, sql: str) -> list[Example]:
+def select_examples(connection: Connection, sql: str, **parameters: object) -> list[Example]:
     """Return an example for each row of a query with ``subject``, ``lon``, ``lat`` and ``detail``."""
     return [
         Example(
@@ -74,7 +74,7 @@ def select_examples(connection: Connection, sql: str) -> list[Example]:
             None if r.lat is None else round(r.lat, 7),
             r.detail or "",
         )
-        for r in connection.execute(text(sql))
+        for r in connection.execute(text(sql), parameters)
     ]
 
 

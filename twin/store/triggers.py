@@ -1,11 +1,16 @@
 """State the database's own acts: history of changed rows, news of changed tiles, daily partitions.
 
-The first migration runs ``CREATE_STATEMENTS``. A later change of one of them is a migration of its own.
+The first migration runs ``CREATE_STATEMENTS``. A later change of one of them is a migration of its own; a
+later table brings its triggers by `history_trigger` and `tile_triggers`.
 """
 
 from __future__ import annotations
 
-from twin.model import IMPORTED_TABLES, TILE_TABLES
+# Of that time: later tables do not exist yet when the first migration runs.
+_FIRST_IMPORTED = (
+    "area", "building", "road", "ground_cover", "address", "device", "service_point", "component",
+)  # fmt: skip
+_FIRST_TILES = ("area", "building", "road", "ground_cover", "device", "service_point")
 
 KEEP_HISTORY = """
 CREATE FUNCTION keep_history() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -63,14 +68,16 @@ END $$;
 """
 
 
-def _history_trigger(table: str) -> str:
+def history_trigger(table: str) -> str:
+    """Return what makes a table of imported things keep its former rows."""
     return (
         f"CREATE TRIGGER keep_history BEFORE UPDATE OR DELETE ON {table} "
         "FOR EACH ROW EXECUTE FUNCTION keep_history()"
     )
 
 
-def _tile_triggers(table: str) -> tuple[str, ...]:
+def tile_triggers(table: str) -> tuple[str, ...]:
+    """Return what makes a table that tiles are cut from tell of its changes."""
     # A trigger with transition tables serves one kind of event, so there are three.
     tables = {
         "INSERT": "NEW TABLE AS new_rows",
@@ -88,8 +95,8 @@ CREATE_STATEMENTS: tuple[str, ...] = (
     KEEP_HISTORY,
     NOTIFY_TILES,
     ENSURE_PARTITION,
-    *(_history_trigger(model.__tablename__) for model in IMPORTED_TABLES),
-    *(statement for model in TILE_TABLES for statement in _tile_triggers(model.__tablename__)),
+    *(history_trigger(table) for table in _FIRST_IMPORTED),
+    *(statement for table in _FIRST_TILES for statement in tile_triggers(table)),
 )
 """Run in this order after the tables exist."""
 

@@ -46,6 +46,7 @@ ITEMS = {
     "/api/devices/{id}/history": ("device", ""),
     "/api/devices/{id}/neighbours": ("device", ""),
     "/api/buildings/{id}": ("building", ""),
+    "/api/components/{id}": ("component", ""),
     "/api/areas/{id}": ("area", ""),
     "/api/workers/{id}": ("device", "worker"),
     "/api/cases/{id}/photographs": ("case_file", ""),
@@ -59,6 +60,7 @@ ITEM_CLASSES = {
 """What is asked for single things; of the others, places."""
 LISTS = {
     "/api/scene": ("place",),
+    "/api/components": ("place",),
     "/api/alarms": ("alarm",),
     "/api/cases": ("case",),
     "/api/cases/points": ("case",),
@@ -85,6 +87,7 @@ EXPORTS = {
     "/api/exports/readings.{format}": ("place", "observation"),
     "/api/exports/buildings.{format}": ("place", "building"),
     "/api/exports/areas.{format}": ("place", "area"),
+    "/api/exports/components.{format}": ("place", "component"),
     "/api/exports/alarms.{format}": ("alarm", "alarm"),
     "/api/exports/cases.{format}": ("case", "case_file"),
     "/api/exports/workers.{format}": ("worker", "worker"),
@@ -119,6 +122,7 @@ QUERIES = {
         "?q=工作",
         "?q=号",
         "?q=报案人",
+        "?q=井盖",
         f"?q={phone_of(grids()[0][0], 'case')}",
     ],
     "/api/groups/{name}/list": ["water"],
@@ -239,6 +243,10 @@ class Asker:
             numbers = set(re.findall(r"C-([0-9]{15})", json.dumps(found)))
             self.expect("/api/cases", numbers, self.all_codes("case_file"))
         if "place" in self.reads:
+            found = (await self.ask("/api/components?limit=500")).text
+            self.expect(
+                "/api/components", set(re.findall("井盖 ([0-9]{15})", found)), self.all_codes("component")
+            )
             groups = (await self.ask("/api/groups")).json()
             devices = [
                 k
@@ -283,7 +291,7 @@ class Asker:
 
     async def tiles(self) -> None:
         """Ask for the tile of the own middle, and of the whole strip from afar."""
-        for layers in ("building", "area,unit_grid,area_label", "camera_field,place_label"):
+        for layers in ("building", "area,unit_grid,area_label", "camera_field,place_label", "component"):
             for z in (12, 16):
                 x, y = tile_of(LON + 40 * STEP, LAT + STEP / 2, z)
                 answer = await self.http.get(f"/tiles/{layers}/{z}/{x}/{y}.mvt")

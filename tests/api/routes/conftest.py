@@ -23,6 +23,9 @@ INSERT INTO building (dataset_id, source_ref, content_hash, geom, name, kind, he
                       footprint_m2, body)
     SELECT 1, 'way/99', '\\x00', ST_Multi(ST_MakeEnvelope(104.0665, 30.6598, 104.0667, 30.6600, 4326)), '隔壁大厦',
            'office', 30, 0, 'levels', 1, 'whole';
+INSERT INTO component (dataset_id, source_ref, content_hash, code, class_code, name, geom, department_name)
+    VALUES (1, 'c/1', '\\x00', '51010501001000001', '01001', '这里井盖', 'SRID=4326;POINT(104.0600 30.6600)', '水务局'),
+           (1, 'c/2', '\\x00', '51010501001000002', '01001', '隔壁井盖', 'SRID=4326;POINT(104.0670 30.6600)', NULL);
 INSERT INTO device (dataset_id, source_ref, content_hash, uid, kind, name, geom, height_m, position_source, simulated)
     SELECT 1, uid, '\\x00', uid, kind, name, ST_SetSRID(ST_MakePoint(lon, 30.6600), 4326), 3, 'measured', true
     FROM (VALUES (1, 'water-0009', 'water_level', '隔壁液位计', 104.0670), (2, 'worker-0009', 'worker', '赵四方', 104.0672))

@@ -20,7 +20,7 @@ from tests.api.routes.conftest import BESIDE, HERE, observe
 
 pytestmark = [pytest.mark.postgis, pytest.mark.usefixtures("two_grids")]
 
-LOCATED = ("devices", "buildings", "areas", "alarms", "cases")
+LOCATED = ("devices", "buildings", "areas", "components", "alarms", "cases")
 EVERY = [f"{table}.{form}" for table in LOCATED for form in ("csv", "geojson")] + ["workers.csv"]
 BESIDE_MARKS = ("-0009", "隔壁", "BESIDE", "w-9", "第二网格", BESIDE)
 
@@ -123,7 +123,13 @@ async def test_nobody_exports_where_they_only_read(served) -> None:
 async def test_a_planner_takes_out_places_and_no_rows_about_people(served, signed_in) -> None:
     planner = await signed_in("planner")
     offered = (await planner.get("/api/exports")).json()
-    assert [table["name"] for table in offered["tables"]] == ["devices", "readings", "buildings", "areas"]
+    assert [table["name"] for table in offered["tables"]] == [
+        "devices",
+        "readings",
+        "buildings",
+        "areas",
+        "components",
+    ]
     assert offered["most_rows"] == served.runtime.exports.most_rows
     for file in ("alarms.csv", "cases.geojson", "workers.csv"):
         assert (await planner.get(f"/api/exports/{file}")).status_code == 403, file
@@ -309,7 +315,7 @@ class Asked(dict):
 async def test_what_is_selected_is_what_comes_out(served) -> None:
     """A column that is added to a table of the database stays in the system."""
     board, catalog = served.runtime.twin.board, served.runtime.twin.catalog
-    parameters = ("kinds", "kind", "level", "open", "begin", "end", "device")
+    parameters = ("kinds", "kind", "level", "class", "state", "open", "begin", "end", "device")
     async with served.runtime.engine.connect() as connection:
         for table in TABLES:
             values = {name: None for name in parameters if f":{name} " in table.query}

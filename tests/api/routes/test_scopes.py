@@ -23,6 +23,7 @@ LISTS = (
     "/api/stats/open_cases/list",
     "/api/stats/on_duty_workers/list",
     "/api/search?q=隔壁",
+    "/api/components",
     "/api/search?q=-0009",
     "/api/trails?minutes=60",
 )
@@ -52,6 +53,7 @@ async def test_no_list_names_what_lies_beside(served, client, signed_in) -> None
         "/api/workers/7",
         "/api/buildings/3",
         "/api/areas/5",
+        "/api/components/2",
     ],
 )
 async def test_what_lies_beside_is_not_there(client, signed_in, path) -> None:

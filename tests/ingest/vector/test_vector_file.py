@@ -278,6 +278,72 @@ def test_roads_ground_components_and_addresses(engine: Engine, write: Write) -> 
     assert ask(engine, "SELECT text FROM address") == [("人民路12号",)]
 
 
+STANDARD = {
+    "GLBJBSM": "51010501001000001", "GLBJMC": "供水井盖", "ZGBMDM": "914403001922038216",
+    "ZGBMMC": "市水务局", "QSDWDM": "9144030071526726XG", "QSDWMC": "自来水公司",
+    "YHDWDM": "91350100M000100Y43", "YHDWMC": "养护一队",
+    "SZDYWGBSM": "510105001002003", "GLBJZT": "完好", "CSRQ": "20200131", "BGRQ": "20240501", "SJLY": "实测",
+    "BZ": "路口", "SZJDDM": "510105001", "SZJDMC": "一街道", "SZSQDM": "510105001002", "SZSQMC": "二社区",
+}  # fmt: skip
+"""A register as GB/T 47678.5-2026, table 2 names its 18 fields; the credit codes are well-known ones."""
+
+
+def test_register_of_components_comes_under_the_names_of_the_standard(engine: Engine, write: Write) -> None:
+    import_vector(engine, write(feature(point(104.06, 30.66), **STANDARD)), options=options("component"))
+    names = (
+        "code, class_code, name, state, declared_grid_code, department_code, department_name, owner_code, "
+        "owner_name, maintainer_code, maintainer_name, installed_on::text, changed_on::text, data_source, "
+        "note, source_ref"
+    )
+    assert ask(engine, f"SELECT {names} FROM component") == [
+        (
+            "51010501001000001", "01001", "供水井盖", "intact", "510105001002003", "914403001922038216",
+            "市水务局", "9144030071526726XG", "自来水公司", "91350100M000100Y43", "养护一队", "2020-01-31",
+            "2024-05-01", "surveyed", "路口", "51010501001000001",
+        )
+    ]  # fmt: skip
+    ((kept,),) = ask(engine, "SELECT tags FROM component")
+    assert kept == {k: STANDARD[k] for k in ("SZJDDM", "SZJDMC", "SZSQDM", "SZSQMC")}
+
+
+def test_changed_state_of_a_component_keeps_the_former_one(engine: Engine, write: Write) -> None:
+    for state in ("完好", "破损", "破损", "移除"):
+        path = write(feature(point(104.06, 30.66), **STANDARD | {"GLBJZT": state}))
+        import_vector(engine, path, options=options("component"))
+    assert ask(engine, "SELECT state FROM component") == [("removed",)]
+    past = (
+        """SELECT "row" ->> 'state' FROM feature_history WHERE table_name = 'component' ORDER BY valid_to"""
+    )
+    assert ask(engine, past) == [("intact",), ("damaged",)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"GLBJBSM": "5101050100100001"}, "bad_code"),
+        ({"GLBJBSM": "16010501001000001"}, "bad_code"),
+        ({"GLBJBSM": "51010501001000000"}, "bad_code"),
+        ({"代码": "01002"}, "bad_class_code"),
+        ({"ZGBMDM": "914403001922038217"}, "bad_department_code"),
+        ({"QSDWDM": "水务"}, "bad_owner_code"),
+        ({"SZDYWGBSM": "12"}, "bad_declared_grid_code"),
+        ({"GLBJZT": "好"}, "bad_state"),
+        ({"CSRQ": "2020.1.31"}, "bad_installed_on"),
+        ({"SJLY": "听说"}, "bad_data_source"),
+        ({"GLBJMC": "井" * 31}, "bad_name"),
+    ],
+)
+def test_wrong_component_is_refused_with_its_reason(
+    engine: Engine, write: Write, wrong: dict[str, str], reason: str
+) -> None:
+    good = feature(point(104.06, 30.66), **STANDARD)
+    bad = feature(point(104.06, 30.66), **{"GLBJBSM": "51010501001000002"} | wrong)
+    bad["properties"] = STANDARD | {"GLBJBSM": "51010501001000002"} | wrong
+    summary = import_vector(engine, write(good, bad), options=options("component"))
+    assert [key for key, _ in summary.targets["component"].reasons.items()] == [("refused", reason)]
+    assert ask(engine, "SELECT code FROM component") == [("51010501001000001",)]
+
+
 def test_wrong_options_say_what_there_is(engine: Engine, write: Write) -> None:
     path = write(feature(square(), id=1, hoehe=3))
     with pytest.raises(InvalidError, match="kind") as error:

@@ -1,0 +1,67 @@
+"""Components are listed, found and told with all their register says, and with their former states."""
+
+from __future__ import annotations
+
+import csv
+import io
+
+import pytest
+
+pytestmark = [pytest.mark.postgis, pytest.mark.usefixtures("two_grids")]
+
+
+async def test_list_is_chosen_by_class_state_and_words_and_goes_on_where_it_ended(served, client) -> None:
+    served.sql("UPDATE component SET state = 'damaged' WHERE code = '51010501001000002'")
+
+    async def codes(query: str) -> list[str]:
+        answer = await client.get(f"/api/components?{query}")
+        assert answer.status_code == 200, answer.text
+        return [row["code"][-1] for row in answer.json()["components"]]
+
+    assert await codes("") == ["1", "2"]
+    assert await codes("class=01") == ["1", "2"]
+    assert await codes("class=01002") == []
+    assert await codes("state=damaged") == ["2"]
+    assert await codes("q=这里") == ["1"]
+    assert await codes("q=000002") == ["2"]
+    assert await codes("q=%25") == []
+    first = (await client.get("/api/components?limit=1")).json()
+    assert [row["code"][-1] for row in first["components"]] == ["1"]
+    assert await codes(f"limit=1&after={first['next']}") == ["2"]
+    assert (await client.get("/api/components?limit=2")).json()["next"] is None
+
+
+async def test_one_is_told_with_its_names_its_grid_and_its_states(served, client) -> None:
+    for state in ("damaged", "damaged", "removed"):
+        served.sql(f"UPDATE component SET state = '{state}' WHERE code = '51010501001000001'")
+    found = (await client.get("/api/components?q=这里")).json()["components"][0]
+    told = (await client.get(f"/api/components/{found['id']}")).json()
+    assert told["component_class"] == {
+        "code": "01001",
+        "name": {"zh": "供水井盖", "en": "water manhole cover"},
+    }
+    assert told["major_class"]["name"]["zh"] == "市政公用设施"
+    assert told["department"] == {"code": None, "name": "水务局"}
+    assert told["area"]["responsibility_grid"]["name"]["zh"] == "第一网格"
+    assert [s["state"]["code"] for s in told["states"]] == ["removed", "damaged", "intact"]
+    assert told["states"][0]["until"] is None
+    assert told["states"][0]["since"] == told["states"][1]["until"]
+    hits = (await client.get("/api/search?q=51010501001000001")).json()
+    assert [(hit["type"], hit["label"]["zh"]) for hit in hits] == [("component", "这里井盖")]
+
+
+async def test_export_has_the_18_attributes_by_the_names_of_the_standard(served, client) -> None:
+    served.sql("UPDATE component SET installed_on = '2020-01-31', data_source = 'surveyed'")
+    table = await client.get("/api/exports/components.csv?class=01001")
+    rows = list(csv.DictReader(io.StringIO(table.content.decode("utf-8-sig"), newline="")))
+    assert [(row["管理部件标识码"], row["初始日期"], row["数据来源"]) for row in rows] == [
+        ("51010501001000001", "20200131", "实测"),
+        ("51010501001000002", "20200131", "实测"),
+    ]
+    made = (await client.get("/api/exports/components.geojson?state=lost")).json()
+    assert made["features"] == []
+    named = (
+        "GLBJBSM GLBJMC ZGBMDM ZGBMMC QSDWDM QSDWMC YHDWDM YHDWMC SZDYWGBSM GLBJZT CSRQ BGRQ SJLY BZ "
+        "SZJDDM SZJDMC SZSQDM SZSQMC"
+    )
+    assert " ".join(list(made["columns"])[:18]) == named
