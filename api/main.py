@@ -40,6 +40,7 @@ from api.tiles import TileStore
 from api.version import version
 from ingest.feeds import load_feeds
 from ingest.intake import Intake
+from ingest.replay import Replay
 from ingest.transports.accounts import CHANNEL as PUBLISHERS_CHANNEL
 from twin.access.passwords import Passwords
 from twin.access.sealing import Sealer, read_or_make_key
@@ -47,6 +48,7 @@ from twin.access.sign_in import SignIn
 from twin.catalog import load_catalog
 from twin.store.engine import asyncpg_dsn, create_async_engine
 from twin.store.news import follow
+from twin.store.retention import Retention
 from twin.store.retention_terms import load_terms
 from twin.store.roles import APP, AUTH, PASSWORDS_FILE, TWIN, read_passwords, role_url
 from twin.twin import Twin
@@ -137,6 +139,7 @@ def create_app(settings: Settings) -> FastAPI:
                 health=health,
                 feeds=feeds,
                 intake=Intake(twin),
+                replay=Replay(own, twin, feeds),
                 publishers=publishers,
                 started_at=datetime.now(UTC),
             )
@@ -148,6 +151,7 @@ def create_app(settings: Settings) -> FastAPI:
                 ("publishers", follow(accounts, PUBLISHERS_CHANNEL, publishers.forget)),
                 ("sessions", watch_sessions(door, hub)),
                 ("persons", expire_persons(own, settings.persons_days)),
+                ("retention", Retention(own, catalog, terms).run_daily()),
                 ("record", HeadKeeper(reading, settings.secrets_dir, sealer).run()),
             ):
                 parts.push_async_callback(_stop, asyncio.create_task(_watched(name, work), name=name))

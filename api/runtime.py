@@ -24,6 +24,7 @@ from api.settings import Settings
 from api.tiles import TileStore
 from ingest.feeds import Feed
 from ingest.intake import Intake
+from ingest.replay import Replay
 from twin.access.sealing import Sealer
 from twin.access.sign_in import SignIn
 from twin.twin import Twin
@@ -56,6 +57,7 @@ class Runtime:
     health: HealthReport
     feeds: Mapping[str, Feed]
     intake: Intake
+    replay: Replay
     publishers: PublisherDoor
     started_at: datetime
 

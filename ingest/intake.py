@@ -19,6 +19,7 @@ from ingest.feeds import Feed
 from ingest.transports.counters import FeedCounters
 from twin.access.scope import EVERYWHERE
 from twin.errors import TwinError, UnavailableError
+from twin.judge import as_reading
 from twin.live.board import Board
 from twin.live.sight import WORKERS
 from twin.store.quarantine import WHAT_TO_DO, Refused
@@ -97,7 +98,7 @@ class Intake:
         Parameters
         ----------
         source
-            Where it came from, for the quarantine; for MQTT its topic, for HTTP its path.
+            Where it came from, for the quarantine: the names of the feed and of the sender.
 
         Raises
         ------
@@ -227,9 +228,11 @@ async def observe(twin: Twin, batch: ObservationBatch) -> ObserveResult:
             return first.plus(await observe(twin, batch.part(half, len(batch))), half)
         uid = twin.board.uid[int(batch.row[0])]
         source, place = batch.came_from(0)
-        payload, where = f"{uid} {batch.value[0]}".encode(), f"device {uid}, {place}"
-        written = twin.quarantine.put(Refused(source, "not_storable", str(error), payload, where))
-        return ObserveResult(quarantined=1, refusals=[Refusal(0, "not_storable", written)])
+        written = None
+        if not batch.replayed:
+            payload, where = as_reading(twin.board, batch, 0), f"device {uid}, {place}"
+            written = twin.quarantine.put(Refused(source, "not_storable", str(error), payload, where))
+        return ObserveResult(quarantined=1, refusals=[Refusal(0, "not_storable", written, str(error))])
 
 
 def without_place(wrong: RefusedReading, board: Board, uid: str | None) -> RefusedReading:

@@ -5,11 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from twin.live.rooms import Rows
+
+
+def written_time(us: int) -> int | str:
+    """Write a time (Unix µs) as the device schema does: milliseconds, else ISO 8601, exact to the µs."""
+    if us % 1000 == 0:
+        return us // 1000
+    return (datetime.fromtimestamp(0, UTC) + timedelta(microseconds=us)).isoformat()
 
 
 @dataclass(slots=True)

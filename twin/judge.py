@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from twin.batch import ObservationBatch, ObserveResult, Refusal
+from twin.batch import ObservationBatch, ObserveResult, Refusal, written_time
 from twin.catalog import SLOTS
 from twin.live.board import Board
 from twin.live.duties import Duties
@@ -118,20 +118,32 @@ class Judge:
         kind = self._board.catalog.by_code.get(int(self._board.kind[row]))
         observed = kind.properties[slot] if kind is not None and slot < len(kind.properties) else None
         value = float(batch.value[i])
-        reading: dict[str, Any] = {
-            "d": self._board.uid[row],
-            "t": int(batch.phenomenon_us[i]) // 1000,
-            "p": observed.name if observed else slot,
-            "v": value if np.isfinite(value) else str(value),
-        }
-        if not np.isnan(batch.lon[i]) and self._board.layer[row] != WORKERS:  # nobody's place is kept here
-            reading |= {"lon": float(batch.lon[i]), "lat": float(batch.lat[i])}
-        what = f"{reading['p']} = {value:g}"
+        what = f"{observed.name if observed else slot} = {value:g}"
         if reason == "out_of_range" and observed is not None:
             what += f" {observed.unit}: possible is {observed.minimum:g} to {observed.maximum:g}"
         elif reason in ("from_the_future", "too_old"):
             skew_s = (int(batch.phenomenon_us[i]) - int(batch.received_us[i])) / _US
             what += f": the device's clock is {skew_s:+.0f} s from ours"
         source, place = batch.came_from(i)
-        where = f"device {reading['d']}" + (f", {place}" if place else "")
-        return Refused(source, reason, what, msgspec.json.encode(reading), where)
+        where = f"device {self._board.uid[row]}" + (f", {place}" if place else "")
+        return Refused(source, reason, what, as_reading(self._board, batch, i), where)
+
+
+def as_reading(board: Board, batch: ObservationBatch, i: int) -> bytes:
+    """Write one observation of a batch in the device schema, so that it can be replayed.
+
+    The place of a worker's tracker is left out.
+    """
+    row, slot = int(batch.row[i]), int(batch.slot[i])
+    kind = board.catalog.by_code.get(int(board.kind[row]))
+    observed = kind.properties[slot] if kind is not None and slot < len(kind.properties) else None
+    value = float(batch.value[i])
+    reading: dict[str, Any] = {
+        "d": board.uid[row],
+        "t": written_time(int(batch.phenomenon_us[i])),
+        "p": observed.name if observed else slot,
+        "v": value if np.isfinite(value) else str(value),
+    }
+    if not np.isnan(batch.lon[i]) and board.layer[row] != WORKERS:
+        reading |= {"lon": float(batch.lon[i]), "lat": float(batch.lat[i])}
+    return msgspec.json.encode(reading)

@@ -35,7 +35,6 @@ from twin.states import State
 from twin.store.news import follow
 from twin.store.outage import is_outage
 from twin.store.quarantine import QuarantineWriter
-from twin.store.retention import Retention
 from twin.store.retention_terms import Terms, load_terms
 from twin.store.writer import ObservationWriter
 
@@ -83,7 +82,6 @@ class Twin:
         self._limits = LimitTable.of(catalog)
         self._duties = Duties(terms.late_days)
         self._leaving: set[int] = set()
-        self._retention = Retention(engine, catalog, terms)
         self._installed = Installed(self.board, engine, self._hide_off_duty)
         self._writer = ObservationWriter(engine)
         self._judge = Judge(self.board, self._limits, self.quarantine, terms, self._duties)
@@ -138,7 +136,6 @@ class Twin:
             twin._watch_clock,
             twin._watch_devices,
             twin._watch_duties,
-            twin._retention.run_daily,
         ):
             twin._tasks.append(asyncio.create_task(work(), name=f"twin.{work.__name__}"))
         return twin

@@ -14,6 +14,7 @@ COMMANDS: dict[str, str] = {
     "gateway": "api.cli.gateways",
     "audit": "api.cli.record",
     "retention": "api.cli.retention",
+    "quarantine": "api.cli.quarantine",
     "person": "api.cli.persons",
     "bench": "api.cli.bench",
     "test": "api.cli.testing",

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.decoders.readings import Readings, RefusedReading, place_of
+from twin.batch import ObservationBatch, written_time
 from twin.catalog import SLOTS, Catalog
 from twin.live.board import Board
-from twin.twin import ObservationBatch
 from twin.units import conversion, known_units
 
 _NOBODY = itertools.repeat(-1)  # what a look-up gives for a name that is not known
@@ -124,7 +124,7 @@ class Resolver:
         uid, name, unit = readings.uid[i], readings.name[i], readings.unit[i]
         reading = {
             "d": uid,
-            "t": readings.time_us[i] // 1000,
+            "t": written_time(readings.time_us[i]),
             "p": name,
             "v": readings.value[i],
             "u": unit or None,

@@ -24,6 +24,7 @@ from ingest.transports.late_ack import LateAckClient
 from ingest.transports.topics import ROOT
 from ingest.transports.window import Window
 from twin.errors import TwinError, UnavailableError
+from twin.judge import as_reading
 from twin.store.news import follow
 from twin.store.quarantine import Refused
 from twin.twin import ObservationBatch, ObserveResult, Refusal, Twin
@@ -289,7 +290,7 @@ class MqttTransport:
                         source,
                         "not_storable",
                         str(error),
-                        f"{uid} {batch.value[0]}".encode(),
+                        as_reading(self._twin.board, batch, 0),
                         f"device {uid}, {place}",
                     )
                 )

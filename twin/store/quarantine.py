@@ -21,6 +21,9 @@ log = logging.getLogger(__name__)
 KEPT_BYTES = 262_144
 """Longer payloads are cut to this and the detail says so."""
 
+CUT = "(cut from "
+"""What the detail of a longer one holds: its bytes cannot be read again."""
+
 _QUEUE_BYTES = 32 * 1024 * 1024
 _ROWS_PER_S = 500.0
 _BURST_ROWS = 5_000.0
@@ -62,7 +65,7 @@ class Refused:
     Parameters
     ----------
     source
-        Where it came from, for messages their topic.
+        Where it came from: the topic of MQTT, else the name of the feed and of the sender, parted by a space.
     reason
         A code, a key of `WHAT_TO_DO`.
     what
@@ -88,6 +91,11 @@ class Refused:
         where = f"at {self.where}" if self.where else ""
         hint = self.hint or WHAT_TO_DO.get(self.reason, "")
         return " · ".join(part for part in (self.what[:600], where[:100], hint[:280]) if part)
+
+    @property
+    def clean_detail(self) -> str:
+        """The detail as PostgreSQL can store it."""
+        return _clean(self.detail)
 
 
 class QuarantineWriter:
@@ -133,7 +141,7 @@ class QuarantineWriter:
         self._allowance_at = now
         payload, what = refused.payload, refused.what
         if len(payload) > KEPT_BYTES:
-            what = f"{what[:500]} (cut from {len(payload)} bytes)"
+            what = f"{what[:500]} {CUT}{len(payload)} bytes)"
             payload = payload[:KEPT_BYTES]
         if self._allowance < 1.0 or self._bytes + len(payload) > _QUEUE_BYTES:
             self.dropped += 1
@@ -179,7 +187,7 @@ class QuarantineWriter:
                 "received_at": at,
                 "source": _clean(refused.source),
                 "reason": refused.reason,
-                "detail": _clean(refused.detail),
+                "detail": refused.clean_detail,
                 "payload": refused.payload,
             }
             for refused, at, _ in batch

@@ -51,11 +51,13 @@ ITEMS = {
     "/api/workers/{id}": ("device", "worker"),
     "/api/cases/{id}/photographs": ("case_file", ""),
     "/api/photographs/{id}/{size}": ("photograph", ""),
+    "/api/quarantine/{id}": ("quarantine", ""),
 }
 ITEM_CLASSES = {
     EVENTS: {"alarm", "case"},
     "/api/cases/{id}/photographs": {"case"},
     "/api/photographs/{id}/{size}": {"case"},
+    "/api/quarantine/{id}": {"system"},
 }
 """What is asked for single things; of the others, places."""
 LISTS = {
@@ -79,6 +81,7 @@ DUTIES = {
     "/api/accounts": ("account",),
     "/api/accounts/areas": ("account",),
     "/api/record": ("audit",),
+    "/api/quarantine": ("system",),
 }
 OF_A_WORKER = {"/api/duty", "/api/account/track", "/api/account/looks"}
 """Asked by the account of a worker about that worker; of nobody else's account."""
@@ -101,7 +104,7 @@ POSTED = {
     "/api/accounts/{name}/credential", "/api/alarms/acknowledge", "/api/workers/{id}/reveal",
     "/api/duty/begin", "/api/duty/end", "/api/workers/{id}/duty/end",
     "/api/cases/{id}/reveal", "/api/cases/by-phone",
-    "/api/cases/{id}/photographs",
+    "/api/cases/{id}/photographs", "/api/quarantine/replay",
 }  # fmt: skip
 BROUGHT = {
     "/ingest/v1/devices/{uid}/observations",

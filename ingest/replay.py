@@ -1,0 +1,244 @@
+"""Take again what lies in the quarantine, after what was wrong has been put right."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from ingest.decoders import FORMATS
+from ingest.decoders.envelope import Envelope
+from ingest.decoders.readings import DecodeError, Readings, RefusedReading
+from ingest.decoders.resolve import Resolver
+from ingest.feeds import Feed
+from ingest.intake import Sender, observe
+from twin.store.quarantine import WHAT_TO_DO, Refused
+from twin.store.refused import Filter, read_waiting
+from twin.twin import Twin
+
+MOST: Final = 2_000
+"""Most messages of one call."""
+
+_AT_ONCE: Final = 200
+_NOBODY: Final = (1, 0)
+_TAKEN: Final = text("UPDATE quarantine SET replayed_at = now() WHERE id = ANY(:ids)")
+_AGAIN: Final = text("UPDATE quarantine SET reason = :reason, detail = :detail WHERE id = :id")
+# Of the time between duties nothing is kept, nor what was kept before it was known.
+_EMPTIED: Final = text(
+    "UPDATE quarantine SET reason = 'off_duty', detail = :detail, payload = '' WHERE id = ANY(:ids)"
+)
+_SENDERS: Final = text(
+    "SELECT name, kind, low, high FROM publisher WHERE name = ANY(:names) AND disabled_at IS NULL"
+)
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What became of messages: ``taken`` whole, or ``again`` refused, by reason.
+
+    ``stored`` and ``duplicate`` count readings. ``last`` is the number of the last message, to go on after
+    it while there is ``more``.
+    """
+
+    messages: int = 0
+    taken: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    again: dict[str, int] = field(default_factory=dict)
+    last: int = 0
+    more: bool = False
+
+    def add(self, step: Replayed) -> None:
+        """Add what became of the messages that came after."""
+        self.messages += step.messages
+        self.taken += step.taken
+        self.stored += step.stored
+        self.duplicate += step.duplicate
+        for reason, n in step.again.items():
+            self.again[reason] = self.again.get(reason, 0) + n
+        self.last, self.more = step.last, step.more
+
+
+@dataclass(slots=True)
+class _Verdict:
+    """What became of one message; ``wrong`` is the first thing that was refused of it."""
+
+    id: int
+    wrong: RefusedReading | None = None
+    stored: int = 0
+    duplicate: int = 0
+
+
+class Replay:
+    """Sends kept bytes through the decoder of their feed once more, with the time they were received.
+
+    What is taken is stored once, however often it comes: a reading that is there already is a duplicate. A
+    message of which something is refused again stays in the quarantine, with the new reason.
+
+    Parameters
+    ----------
+    engine
+        Signed in as the server's own hand.
+    twin, feeds
+        Where observations go, and what the bytes of each way in mean.
+    """
+
+    def __init__(self, engine: AsyncEngine, twin: Twin, feeds: Mapping[str, Feed]) -> None:
+        self._engine = engine
+        self._twin = twin
+        self._feeds = feeds
+        self._resolver = Resolver(twin.board)
+
+    async def run(self, chosen: Filter, *, after: int = 0, most: int = MOST) -> Replayed:
+        """Take what is chosen, the oldest first, after a number and at most so many messages.
+
+        Raises
+        ------
+        UnavailableError
+            The database is away; what was not taken is still in the quarantine.
+        """
+        done = Replayed(last=after)
+        while done.messages < most:
+            limit = min(_AT_ONCE, most - done.messages)
+            async with self._engine.connect() as connection:
+                rows = await read_waiting(connection, chosen, done.last, limit)
+            await self._take_all(rows, done)
+            if len(rows) < limit:
+                return done
+        done.more = True
+        return done
+
+    async def _take_all(self, rows: Sequence[Row[Any]], done: Replayed) -> None:
+        if not rows:
+            return
+        senders = await self._senders({self._origin(row.source)[1] for row in rows})
+        verdicts = await asyncio.gather(*(self._take(row, senders) for row in rows))
+        off_duty = [v.id for v in verdicts if v.wrong is not None and v.wrong.reason == "off_duty"]
+        again = [v for v in verdicts if v.wrong is not None and v.wrong.reason != "off_duty"]
+        async with self._engine.begin() as connection:
+            await connection.execute(_TAKEN, {"ids": [v.id for v in verdicts if v.wrong is None]})
+            await connection.execute(_EMPTIED, {"ids": off_duty, "detail": WHAT_TO_DO["off_duty"]})
+            if again:
+                await connection.execute(_AGAIN, [_row(v.id, v.wrong) for v in again if v.wrong is not None])
+        for verdict in verdicts:
+            done.messages += 1
+            done.stored += verdict.stored
+            done.duplicate += verdict.duplicate
+            if verdict.wrong is None:
+                done.taken += 1
+            else:
+                reason = verdict.wrong.reason
+                done.again[reason] = done.again.get(reason, 0) + 1
+        done.last = rows[-1].id
+
+    def _origin(self, source: str) -> tuple[Feed | None, str]:
+        """Return by which feed a message came and who sent it: a source is a topic, or feed and sender."""
+        name, _, sender = source.partition(" ")
+        if sender:
+            return self._feeds.get(name), sender
+        for feed in self._feeds.values():
+            if feed.transport == "mqtt":
+                found = _matched(feed.address, source)
+                if found is not None:
+                    return feed, found
+        return None, ""
+
+    async def _senders(self, names: set[str]) -> dict[str, Sender]:
+        async with self._engine.connect() as connection:
+            rows = await connection.execute(_SENDERS, {"names": list(names)})
+            return {row.name: Sender(row.name, row.kind, row.low, row.high) for row in rows}
+
+    async def _take(self, row: Row[Any], senders: Mapping[str, Sender]) -> _Verdict:
+        verdict = _Verdict(row.id)
+        feed, name = self._origin(row.source)
+        if feed is None:
+            what = "no feed takes messages of this source any more"
+            verdict.wrong = RefusedReading("wrong_topic", what, b"")
+            return verdict
+        # Who has no account any more reports for nobody; a device still for itself.
+        sender = senders.get(name) or Sender(name, feed.sender, *_NOBODY)
+        received_us = round(row.received_at.timestamp() * 1e6)
+        readings = Readings()
+        try:
+            _decode(feed, sender, bytes(row.payload), received_us, readings)
+        except DecodeError as error:
+            verdict.wrong = RefusedReading(error.reason, error.what, b"", error.where, error.hint)
+            return verdict
+        for wrong in readings.refused[:1]:
+            verdict.wrong = wrong
+        await self._store(row, sender, readings, received_us, verdict)
+        return verdict
+
+    async def _store(
+        self, row: Row[Any], sender: Sender, readings: Readings, received_us: int, verdict: _Verdict
+    ) -> None:
+        n = len(readings)
+        if not n:
+            return
+
+        def trace(reading: int) -> tuple[str, str]:
+            return row.source, f"reading {readings.index[reading]}"
+
+        batch, origin, refused = self._resolver.resolve(readings, received_us, trace, _limits(sender, n))
+        batch.replayed = True
+        for _, wrong in refused[:1]:
+            verdict.wrong = verdict.wrong or wrong
+        if not len(batch):
+            return
+        result = await observe(self._twin, batch)
+        verdict.stored, verdict.duplicate = result.stored, result.duplicate
+        for refusal in result.refusals[:1]:
+            place = f"device {readings.uid[int(origin[refusal.index])]}"
+            verdict.wrong = verdict.wrong or RefusedReading(refusal.reason, refusal.what, b"", place)
+
+
+def _decode(feed: Feed, sender: Sender, payload: bytes, received_us: int, into: Readings) -> None:
+    """Decode what was kept: a whole message of the feed, or one reading of it as we wrote it down."""
+    own = sender.name if sender.kind == "device" else None
+    if feed.format != "device_schema":
+        try:
+            # A single reading is kept in the device schema, whatever format it came in.
+            named = msgspec.json.decode(payload, type=_Reading)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            pass
+        else:
+            if own is not None and named.d != own:
+                raise DecodeError("wrong_device", f"{own} may only report for itself")
+            FORMATS["device_schema"](Envelope(payload, own), into)
+            return
+    content_type = "application/json" if payload.lstrip()[:1] == b"{" else ""
+    message = Envelope(payload, own, content_type=content_type, received_us=received_us)
+    FORMATS[feed.format](message, into)
+
+
+class _Reading(msgspec.Struct):
+    d: str
+    t: int | str
+    p: str
+    v: float
+
+
+def _limits(sender: Sender, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
+    if sender.kind != "gateway" or sender.is_everywhere:
+        return None
+    return np.full(n, sender.low, np.int64), np.full(n, sender.high, np.int64)
+
+
+def _matched(address: str, topic: str) -> str | None:
+    """Return what stands in a topic for the plus sign of a filter, "" without one; None where it differs."""
+    wanted, parts = address.split("/"), topic.split("/")
+    if len(wanted) != len(parts) or any(w not in ("+", p) for w, p in zip(wanted, parts, strict=True)):
+        return None
+    return next((p for w, p in zip(wanted, parts, strict=True) if w == "+"), "")
+
+
+def _row(number: int, wrong: RefusedReading) -> dict[str, Any]:
+    told = Refused("", wrong.reason, wrong.what, b"", wrong.where, wrong.hint)
+    return {"id": number, "reason": told.reason, "detail": told.clean_detail}

@@ -1,0 +1,202 @@
+"""What was refused can be seen, and is taken once after what was wrong has been put right."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import httpx
+import pytest
+
+from ingest.transports import accounts
+from twin.access.scope import Scope
+from twin.store.engine import create_engine
+
+pytestmark = pytest.mark.postgis
+
+GATEWAY = "/ingest/v1/gateways/gate-0001/observations"
+INSTALL = (
+    "INSERT INTO device (dataset_id, source_ref, content_hash, uid, kind, geom, simulated, position_source) "
+    "SELECT 1, %s, '', %s, %s, ST_SetSRID(ST_MakePoint(104.06, 30.66), 4326), true, 'measured'"
+)
+
+
+@pytest.fixture
+def tokens(served):
+    engine = create_engine(served.database.url)
+    with engine.begin() as connection:
+        made = {
+            "device": accounts.add_publisher(connection, "water-0001", "device"),
+            "gateway": accounts.add_publisher(connection, "gate-0001", "gateway"),
+            "elsewhere": accounts.add_publisher(
+                connection, "gate-0002", "gateway", Scope(((510105009000000, 510105009999999),))
+            ),
+        }
+    yield made
+    engine.dispose()
+
+
+@pytest.fixture
+async def sender(served, tokens):
+    async with httpx.AsyncClient(base_url=served.url, timeout=20.0) as client:
+
+        async def send(who: str, path: str, content: object) -> httpx.Response:
+            body = content if isinstance(content, bytes) else json.dumps(content).encode()
+            return await client.post(
+                path, content=body, headers={"Authorization": f"Bearer {tokens[who].secret}"}
+            )
+
+        yield send
+
+
+async def install(served, uid: str, kind: str = "water_level") -> None:
+    await served.run_sql(INSTALL, uid, uid, kind)
+    for _ in range(200):
+        if uid in served.runtime.twin.board.row_of_uid:
+            return
+        await asyncio.sleep(0.02)
+    raise AssertionError("the board did not hear of the device")
+
+
+async def test_what_a_new_device_sent_too_early_is_taken_once(served, signed_in, sender):
+    admin = await signed_in("system_admin")
+    at = time.time_ns() // 1_000_000 - 60_000
+    columns = {
+        "d": ["water-0009"] * 3 + ["water-0001"],
+        "t": [at, at + 1, at + 2, at],
+        "p": "level",
+        "v": [1, 2, 3, 4],
+    }
+    answer = (await sender("gateway", GATEWAY, columns)).json()
+    assert (answer["stored"], answer["refused"]) == (1, 3)
+
+    # Nothing was put right: all stay, as often as it is tried.
+    for _ in range(2):
+        done = (await admin.post("/api/quarantine/replay", json={})).json()
+        assert (done["messages"], done["taken"], done["again"]) == (3, 0, {"unknown_device": 3})
+    before = await served.run_sql("SELECT received_at FROM quarantine ORDER BY id")
+
+    await install(served, "water-0009")
+    done = (await admin.post("/api/quarantine/replay", json={"reason": "unknown_device"})).json()
+    assert (done["messages"], done["taken"], done["stored"], done["again"]) == (3, 3, 3, {})
+    stored = await served.run_sql(
+        "SELECT value, o.received_at FROM observation o JOIN device d ON d.id = device_id "
+        "WHERE uid = 'water-0009' ORDER BY value"
+    )
+    assert [row[0] for row in stored] == [1.0, 2.0, 3.0]
+    assert [row[1] for row in stored] == [row[0] for row in before]  # when it came, not when it was replayed
+    done = (await admin.post("/api/quarantine/replay", json={})).json()
+    assert done["messages"] == 0
+    assert await served.run_sql("SELECT count(*) FROM quarantine WHERE replayed_at IS NOT NULL") == [(3,)]
+    told = await served.run_sql("SELECT count(*) FROM audit WHERE action = 'quarantine.replayed'")
+    assert told == [(4,)]
+
+
+async def test_a_reading_that_was_sent_again_meanwhile_is_not_stored_twice(served, signed_in, sender):
+    admin = await signed_in("system_admin")
+    reading = {"d": "water-0009", "t": time.time_ns() // 1_000_000, "p": "level", "v": 7}
+    assert (await sender("gateway", GATEWAY, [reading])).status_code == 422
+    await install(served, "water-0009")
+    assert (await sender("gateway", GATEWAY, [reading])).json()["stored"] == 1
+    done = (await admin.post("/api/quarantine/replay", json={})).json()
+    assert (done["taken"], done["stored"], done["duplicate"]) == (1, 0, 1)
+
+
+async def test_what_fails_for_another_reason_says_so(served, signed_in, sender):
+    admin = await signed_in("system_admin")
+    reading = {"d": "water-0009", "t": time.time_ns() // 1_000_000, "p": "level", "v": 99_999}
+    await sender("gateway", GATEWAY, [reading])
+    await install(served, "water-0009")
+    done = (await admin.post("/api/quarantine/replay", json={})).json()
+    assert done["again"] == {"out_of_range": 1}
+    listed = (await admin.get("/api/quarantine")).json()
+    assert listed["by_reason"] == {"out_of_range": 1}
+    ((number, detail),) = [(m["id"], m["detail"]) for m in listed["messages"]]
+    assert "0 to 1000" in detail
+    shown = (await admin.get(f"/api/quarantine/{number}")).json()
+    assert json.loads(shown["payload"])["v"] == 99_999
+    assert (await admin.get("/api/quarantine/999999")).status_code == 404
+
+
+async def test_a_replay_gives_nobody_more_rights_than_they_had(served, signed_in, sender):
+    """A gateway of another area stays refused; so does one without an account, and a device for another."""
+    admin = await signed_in("system_admin")
+    reading = {"d": "water-0001", "t": time.time_ns() // 1_000_000, "p": "level", "v": 7}
+    path = "/ingest/v1/gateways/gate-0002/observations"
+    assert (await sender("elsewhere", path, [reading])).status_code == 422
+    for source in (
+        "gt/v1/gateways/nobody/observations",
+        "gt/v1/devices/water-0002/observations",
+        "osmand-http water-0002",
+    ):
+        await served.run_sql(
+            "INSERT INTO quarantine (source, reason, detail, payload) VALUES (%s, 'malformed', '', %s)",
+            source, json.dumps(reading).encode(),
+        )  # fmt: skip
+    done = (await admin.post("/api/quarantine/replay", json={})).json()
+    assert (done["messages"], done["stored"], done["again"]) == (4, 0, {"wrong_device": 4})
+    assert await served.run_sql("SELECT count(*) FROM observation") == [(0,)]
+
+
+async def test_bytes_of_every_way_in_find_their_decoder(served, signed_in):
+    admin = await signed_in("system_admin")
+    seconds = time.time_ns() // 1_000_000_000
+    await install(served, "wg-0007", "worker")
+    await served.run_sql(
+        "WITH w AS (INSERT INTO worker (code, name, device_id) "
+        "SELECT 'w7', 'w7', id FROM device WHERE uid = 'wg-0007' RETURNING id) "
+        "INSERT INTO duty (worker_id, starts_at, consent_at) "
+        "SELECT id, now() - interval '1 hour', now() - interval '1 hour' FROM w"
+    )
+    await asyncio.sleep(0.5)
+    kept = {
+        "gt/v1/devices/water-0001/observations": {"t": seconds * 1000, "p": "level", "v": 5},
+        "device-http water-0002": {"t": seconds * 1000, "p": "level", "v": 5},
+        "owntracks-http wg-0007": {
+            "_type": "location", "lat": 30.66, "lon": 104.06, "tst": seconds, "vel": 3, "batt": 50,
+        },
+    }  # fmt: skip
+    for source, content in kept.items():
+        await served.run_sql(
+            "INSERT INTO quarantine (source, reason, detail, payload) VALUES (%s, 'decoder_failed', '', %s)",
+            source, json.dumps(content).encode(),
+        )  # fmt: skip
+    await served.run_sql(
+        "INSERT INTO quarantine (source, reason, detail, payload) VALUES "
+        "('osmand-http wg-0007', 'decoder_failed', '', %s), ('gone-feed x', 'malformed', '', 'x'), "
+        "('gt/v1/devices/water-0001/observations', 'too_large', 'long (cut from 9 bytes)', 'x')",
+        f"lat=30.66&lon=104.06&timestamp={seconds + 1}&batt=49".encode(),
+    )
+    done = (await admin.post("/api/quarantine/replay", json={})).json()
+    assert (done["messages"], done["taken"], done["again"]) == (5, 4, {"wrong_topic": 1})
+    of = await served.run_sql(
+        "SELECT uid, count(DISTINCT phenomenon_time) FROM observation o JOIN device d ON d.id = device_id "
+        "GROUP BY 1 ORDER BY 1"
+    )
+    assert of == [("water-0001", 1), ("water-0002", 1), ("wg-0007", 2)]
+
+
+async def test_nothing_is_kept_of_who_is_off_duty(served, signed_in):
+    admin = await signed_in("system_admin")
+    await served.run_sql(
+        "UPDATE duty SET ends_at = now() - interval '2 hours' WHERE ends_at IS NULL OR ends_at > now()"
+    )
+    await asyncio.sleep(0.5)
+    await served.run_sql(
+        "INSERT INTO quarantine (source, reason, detail, payload) VALUES "
+        "('owntracks-http worker-0001', 'decoder_failed', '', %s)",
+        json.dumps(
+            {"_type": "location", "lat": 30.66, "lon": 104.06, "tst": time.time_ns() // 10**9}
+        ).encode(),
+    )
+    done = (await admin.post("/api/quarantine/replay", json={})).json()
+    assert set(done["again"]) == {"off_duty"}
+    assert await served.run_sql("SELECT payload FROM quarantine") == [(b"",)]
+
+
+async def test_who_may(signed_in):
+    for role, seen in (("manager", 403), ("auditor", 403), ("system_admin", 200)):
+        client = await signed_in(role)
+        assert (await client.get("/api/quarantine")).status_code == seen, role
+        assert (await client.post("/api/quarantine/replay", json={})).status_code == seen, role

@@ -1,0 +1,122 @@
+"""Read and drop what lies in the quarantine."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import sqlalchemy
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from twin.store.quarantine import CUT
+
+COUNTED: Final = 100_000
+"""Most messages that are counted by reason, of the newest."""
+
+_CHOSEN: Final = (
+    "(:reason = '' OR reason = :reason) AND (:source = '' OR strpos(source, :source) > 0) "
+    "AND received_at >= :since AND (:waiting = false OR replayed_at IS NULL) AND (:id = 0 OR id = :id)"
+)
+_LIST: Final = text(
+    "SELECT id, received_at, source, reason, detail, octet_length(payload) AS bytes, replayed_at "
+    f"FROM quarantine WHERE id < :before AND {_CHOSEN} ORDER BY id DESC LIMIT :limit"
+)
+_COUNT: Final = text(
+    f"SELECT reason, count(*) AS n FROM (SELECT reason FROM quarantine WHERE {_CHOSEN} "
+    f"ORDER BY id DESC LIMIT {COUNTED}) AS newest GROUP BY reason ORDER BY n DESC, reason"
+)
+_ONE: Final = text("SELECT *, octet_length(payload) AS bytes FROM quarantine WHERE id = :id")
+_WAITING: Final = text(
+    "SELECT id, received_at, source, payload FROM quarantine WHERE id > :after AND octet_length(payload) > 0 "
+    f"AND strpos(detail, '{CUT}') = 0 AND {_CHOSEN} ORDER BY id LIMIT :limit"
+)
+_DROP: Final = text(f"DELETE FROM quarantine WHERE {_CHOSEN}")
+_BEGINNING: Final = datetime.fromisoformat("1970-01-01T00:00:00Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which refused messages are meant; "" and 0 choose all.
+
+    Parameters
+    ----------
+    reason, source
+        The reason, and a text that the source holds.
+    since
+        Received then or later.
+    waiting
+        Only those that were not taken after all.
+    id
+        Number of a single one.
+    """
+
+    reason: str = ""
+    source: str = ""
+    since: datetime = _BEGINNING
+    waiting: bool = True
+    id: int = 0
+
+    def parameters(self) -> dict[str, Any]:
+        """Return it as the parameters of a statement, and for the record."""
+        return {name: getattr(self, name) for name in ("reason", "source", "since", "waiting", "id")}
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedMessage:
+    """One refused message without its bytes, but with their number."""
+
+    id: int
+    received_at: datetime
+    source: str
+    reason: str
+    detail: str
+    bytes: int
+    replayed_at: datetime | None
+
+
+async def list_refused(
+    connection: AsyncConnection, chosen: Filter, limit: int, before: int = 2**63 - 1
+) -> list[RefusedMessage]:
+    """Return refused messages with numbers below one, the newest first."""
+    rows = await connection.execute(_LIST, {**chosen.parameters(), "before": before, "limit": limit})
+    return [RefusedMessage(**row) for row in rows.mappings()]
+
+
+async def count_refused(connection: AsyncConnection, chosen: Filter) -> dict[str, int]:
+    """Count refused messages by reason, the most first; of the newest `COUNTED`."""
+    return {row.reason: row.n for row in await connection.execute(_COUNT, chosen.parameters())}
+
+
+async def find_refused(connection: AsyncConnection, number: int) -> tuple[RefusedMessage, bytes] | None:
+    """Return a refused message with its bytes, or None."""
+    row = (await connection.execute(_ONE, {"id": number})).mappings().first()
+    if row is None:
+        return None
+    return RefusedMessage(**{name: row[name] for name in RefusedMessage.__slots__}), bytes(row["payload"])
+
+
+async def read_waiting(
+    connection: AsyncConnection, chosen: Filter, after: int, limit: int
+) -> Sequence[sqlalchemy.Row[Any]]:
+    """Return id, received_at, source and payload of those with whole bytes, by number, after one."""
+    rows = await connection.execute(_WAITING, {**chosen.parameters(), "after": after, "limit": limit})
+    return rows.all()
+
+
+async def drop_refused(connection: AsyncConnection, chosen: Filter) -> int:
+    """Delete refused messages, as their owner; return how many."""
+    return (await connection.execute(_DROP, chosen.parameters())).rowcount
+
+
+def shown(payload: bytes) -> tuple[str, str]:
+    """Return bytes as text a person can read, and how they are written: ``text`` or ``base64``."""
+    with contextlib.suppress(UnicodeDecodeError):
+        words = payload.decode("utf-8")
+        if all(character.isprintable() or character in "\t\r\n" for character in words):
+            return words, "text"
+    return base64.b64encode(payload).decode("ascii"), "base64"
