@@ -14,6 +14,7 @@ from api.health import overall
 from api.runtime import Running
 from api.version import version
 from twin.access.roles import DataClass
+from twin.errors import UnavailableError
 
 router = APIRouter()
 
@@ -35,6 +36,12 @@ class HealthAnswer(BaseModel):
     """People may sign in by an identity provider."""
 
 
+class ReadyAnswer(BaseModel):
+    """That the server can be sent to."""
+
+    status: str
+
+
 class HealthDetailAnswer(BaseModel):
     """How every part does, with figures and reasons."""
 
@@ -54,6 +61,17 @@ async def get_health(running: Running) -> HealthAnswer:
         demo=running.settings.simulator,
         provider=running.provider is not None,
     )
+
+
+@router.get("/api/health/ready", tags=["operation"], dependencies=[needs(PUBLIC)])
+async def get_readiness(running: Running) -> ReadyAnswer:
+    """Answer 200 where observations and questions can be taken now, else 503, within two seconds."""
+    part = await running.health.database()
+    if part["state"] != "ok":
+        raise UnavailableError(
+            "the database does not answer now", where="database", hint="try again; it is looked after"
+        )
+    return ReadyAnswer(status="ready")
 
 
 @router.get("/api/health/detail", tags=["operation"])

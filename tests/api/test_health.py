@@ -34,9 +34,12 @@ async def test_a_database_that_hangs_is_told_as_down(served, signed_in, monkeypa
     try:
         answer = await administrator.get("/api/health/detail")
         brief = await administrator.get("/api/health")
+        ready = await administrator.get("/api/health/ready")
     finally:
         served.runtime.health._engine = engine
     assert answer.status_code == 200
+    assert (ready.status_code, "retry-after" in ready.headers) == (503, True)
+    assert (await administrator.get("/api/health/ready")).json() == {"status": "ready"}
     assert answer.json()["parts"]["database"] == {"state": "down", "detail": "no answer within 0.2 s"}
     assert answer.json()["status"] == brief.json()["status"] == "degraded"
     assert brief.json()["parts"]["database"] == {"state": "down"}

@@ -32,6 +32,7 @@ BUSINESS = ("place", "alarm", "case", "worker")
 
 OPEN = {
     "/api/health",
+    "/api/health/ready",
     "/api/session",
     "/docs",
     "/docs/{name}",
