@@ -14,6 +14,9 @@ from starlette.routing import BaseRoute
 from api.access.door import COOKIE
 from api.access.permissions import BY_SENDER, Permission, permission_of
 from api.errors import PROBLEM_CONTENT, Problem
+from api.open311.refusals import ErrorAnswer
+from api.open311.terms import PREFIX as OPEN311
+from api.open311.terms import STATUS as OPEN311_STATUS
 
 _SECURITY: Final[dict[str, dict[str, str]]] = {
     "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
@@ -29,6 +32,17 @@ _RETRY: Final[dict[str, Any]] = {
         "schema": {"type": "integer", "minimum": 1},
     }
 }
+
+
+_OPEN311_CONTENT: Final[dict[str, Any]] = {
+    "content": {
+        "application/json": {
+            "schema": {"type": "array", "items": {"$ref": "#/components/schemas/ErrorAnswer"}}
+        },
+        "text/xml": {"schema": {"type": "string"}},
+    }
+}
+"""How refusals look to apps of residents (`api.open311.refusals`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +104,7 @@ def _made(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
     made = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     schemas = made["components"]["schemas"]
     schemas["Problem"] = Problem.model_json_schema()
+    schemas["ErrorAnswer"] = ErrorAnswer.model_json_schema()
     for unused in ("HTTPValidationError", "ValidationError"):
         schemas.pop(unused, None)
     made["components"]["securitySchemes"] = _SECURITY
@@ -98,7 +113,10 @@ def _made(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
             permission = permission_of(route)
             assert permission is not None, route.path  # `require_declared` lets no other start
             for method in route.methods or ():
-                _complete(made["paths"][route.path_format][method.lower()], permission)
+                operation = made["paths"][route.path_format][method.lower()]
+                _complete(operation, permission)
+                if route.path.startswith(OPEN311):
+                    _refuse_as_open311(operation["responses"])
     return made
 
 
@@ -116,3 +134,12 @@ def _complete(operation: dict[str, Any], permission: Permission) -> None:
             if refusal.headers is not None:
                 answer["headers"] = refusal.headers
     operation["responses"] = dict(sorted(responses.items()))
+
+
+def _refuse_as_open311(responses: dict[str, Any]) -> None:
+    """Write the refusals of an operation as `api.open311.refusals` says them."""
+    for status in [status for status in responses if int(status) >= 400]:
+        answer = responses.pop(status)
+        known_as = str(OPEN311_STATUS.get(int(status), int(status)))
+        responses.setdefault(known_as, {**answer, **_OPEN311_CONTENT})
+    responses.setdefault("404", {**_OPEN311_CONTENT, "description": "There is no such thing."})

@@ -15,6 +15,7 @@ from api.access.limits import INGEST, Limits
 from api.access.permissions import IDENTITY_KEY, SENDER_KEY
 from api.access.publishers import PublisherDoor
 from api.errors import database_away, is_unreachable, problem
+from api.open311.terms import PREFIX as OPEN311
 from api.photographs import terms as photographs
 from api.policy import POLICY
 from api.tiles import PREFIX, Tile, TileStore
@@ -22,7 +23,7 @@ from twin.access.credentials import Identity
 from twin.access.roles import DataClass
 from twin.errors import InvalidError, NotFoundError, UnavailableError
 
-_GUARDED: Final = ("/api/", PREFIX, INGEST)
+_GUARDED: Final = ("/api/", PREFIX, INGEST, OPEN311)
 """Paths behind which there is something to see; pages hold nothing, and say so themselves."""
 
 MAX_BODY_BYTES: Final = 1 << 20
@@ -174,7 +175,7 @@ class Edge:
         async def send_with_headers(message: Message) -> None:
             if answered:
                 return
-            _harden(message, stored=not scope["path"].startswith("/api/"))
+            _harden(message, stored=not scope["path"].startswith(("/api/", OPEN311)))
             await send(message)
 
         most_bytes, most_s = self._body_bounds(scope)

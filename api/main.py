@@ -29,6 +29,7 @@ from api.ingest import Ingest
 from api.live.hub import Hub
 from api.live.socket import serve_live
 from api.notices import NoticeListener
+from api.open311.refusals import Refusals
 from api.photographs.darkroom import Darkroom
 from api.photographs.receiving import Reception
 from api.routes import ROUTERS
@@ -172,6 +173,7 @@ def create_app(settings: Settings) -> FastAPI:
     errors.install(app, routes)
     document.install(app, routes)
     app.add_middleware(Edge, tiles=tiles, door=door, publishers=publishers, hosts=settings.host_names)
+    app.add_middleware(Refusals)  # outside the edge, which refuses too
     for router in ROUTERS:
         app.include_router(router)
 

@@ -70,6 +70,10 @@ class Settings(BaseSettings):
     """What the identity provider knows this installation by."""
     oidc_client_secret: SecretStr = SecretStr("")
     """The secret that goes with it."""
+    open311_jurisdiction: str = Field(default="", max_length=100)
+    """What apps of residents call this place (``jurisdiction_id``); empty takes whatever they call it."""
+    open311_contact: str = Field(default="", max_length=500)
+    """Whom the makers of such apps ask for a key; told in the discovery document."""
     trusted_proxies: str = ""
     """Addresses, parted by commas, of proxies that are believed who asks and whether by https."""
     web_dir: Path = Path(__file__).resolve().parents[1] / "web" / "dist"

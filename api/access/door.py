@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Scope
 
+from api.open311.terms import key_in_query
 from twin.access import credentials
 from twin.access.credentials import CredentialKind, Identity
 
@@ -53,14 +54,20 @@ class Door:
     async def identify(self, scope: Scope) -> Identity | None:
         """Return who sent a request; None when nobody is signed in.
 
-        A bearer token is looked at first: a program that sends one means it, whatever cookie rides along.
+        A token is looked at first: a program that sends one means it, whatever cookie rides along. Apps of
+        residents name theirs in the address.
         """
         token, cookie = secrets_of(scope)
+        token = token or key_in_query(scope)
         if token is not None:
             return await self._identity(token, (CredentialKind.TOKEN,))
         if cookie is None:
             return None
         return await self._identity(cookie, _BROWSER_KINDS, by_person=is_act(scope))
+
+    async def find(self, token: str) -> Identity | None:
+        """Return whose token this is; None where it is nobody's."""
+        return await self._identity(token[:_LONGEST_SECRET], (CredentialKind.TOKEN,))
 
     async def _identity(
         self, secret: str, kinds: tuple[CredentialKind, ...], *, by_person: bool = False

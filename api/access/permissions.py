@@ -13,6 +13,7 @@ from starlette.requests import HTTPConnection, Request
 
 from api.access.caller import Caller
 from api.access.door import address_of
+from api.open311.form import key_in_form
 from ingest.decoders.envelope import Envelope
 from ingest.decoders.osmand import named_in
 from ingest.intake import Sender
@@ -133,6 +134,22 @@ class _TrackerCheck(_SenderCheck):
             found = await request.app.state.runtime.publishers.find(named) if named else None
             request.scope[SENDER_KEY] = found
         return await super().__call__(request)
+
+
+class _KeyCheck(_Check):
+    """The dependency of a route for apps that name their token in a form, where no header names one."""
+
+    async def __call__(self, request: Request) -> Caller | None:  # type: ignore[override]
+        if request.scope.get(IDENTITY_KEY) is None:
+            key = key_in_form(await request.body())
+            found = await request.app.state.runtime.door.find(key) if key else None
+            request.scope[IDENTITY_KEY] = found
+        return await super().__call__(request)
+
+
+def needs_key(permission: Permission) -> Any:
+    """Return the dependency that takes the ``api_key`` of a form for the caller's token."""
+    return Depends(_KeyCheck(permission))
 
 
 def needs_tracker() -> Any:

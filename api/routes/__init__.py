@@ -23,6 +23,7 @@ from api.routes import (
     layers,
     manual,
     observations,
+    open311,
     own_track,
     photographs,
     quarantine,
@@ -70,4 +71,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     manual.router,
     observations.router,
     trackers.router,
+    open311.router,
 )

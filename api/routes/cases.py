@@ -54,6 +54,7 @@ class ReporterAnswer(BaseModel):
     phone: str | None
     identity_number: str | None
     address: str | None
+    email: str | None
 
 
 class CaseAnswer(BaseModel):
@@ -199,6 +200,26 @@ async def reveal_reporter(caller: Revealer, case_id: RowId, body: RevealRequest)
         )
     person = revealed.told()
     return CaseRevealAnswer(case_id=case_id, case_address=case["case_address"], **dataclasses.asdict(person))
+
+
+class CaseReportAnswer(BaseModel):
+    """What was said when a case was filed, personal numbers masked; ``media_url`` is never fetched by us."""
+
+    description: str | None
+    media_url: str | None
+    attributes: dict[str, str | list[str]]
+    filed_at: datetime
+
+
+@router.get("/api/cases/{id}/report", responses=NOT_FOUND)
+async def get_case_report(caller: Reader, case_id: RowId) -> CaseReportAnswer:
+    """Return the words of whoever filed a case; 404 where it was not filed by a report."""
+    row = await caller.fetch_one(
+        "SELECT description, media_url, attributes, filed_at FROM case_report WHERE case_id = :id", id=case_id
+    )
+    if row is None:
+        raise NotFoundError(f"there is no report of a case {case_id}", where="id")
+    return CaseReportAnswer(**row)
 
 
 class CasePoint(BaseModel):

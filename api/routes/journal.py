@@ -25,6 +25,7 @@ EVENT_NAMES: Final = {
     "alarm.changed": ("告警变化", "Alarm changed"),
     "alarm.cleared": ("告警解除", "Alarm cleared"),
     "alarm.acknowledged": ("告警已确认", "Alarm acknowledged"),
+    "case.filed": ("案件上报", "Case filed"),
     "case.photographed": ("案件照片", "Photograph of a case"),
 }
 

@@ -23,6 +23,7 @@ _PAPERS: Final = (
     "architecture.md",
     "device-schema.md",
     "photographs.md",
+    "open311.md",
 )
 
 _STYLE: Final = """body{font:16px/1.6 system-ui,"Noto Sans SC",sans-serif;background:#12161b;color:#e8ebee;

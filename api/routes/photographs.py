@@ -25,11 +25,11 @@ from api.photographs.claims import Flag, claim_of_file, claim_of_sender, judge
 from api.photographs.receiving import declared_kind
 from api.photographs.terms import KINDS, require_kind
 from api.routes.answers import GivenMoment, RowId
-from api.routes.scene import timezone_of
 from twin.access.record import Entry, write
 from twin.access.roles import Act, DataClass
 from twin.errors import FileFormatError, NotFoundError
 from twin.model.photograph import Moment
+from twin.zones import timezone_of
 
 router = APIRouter(tags=["photographs"], responses=NOT_FOUND)
 

@@ -16,6 +16,7 @@ from api.routes.answers import Names
 from api.rows import Row
 from layers.tiles import TILE_LAYERS
 from twin.access.roles import DataClass
+from twin.zones import timezone_of
 
 router = APIRouter()
 
@@ -89,19 +90,6 @@ _DATASETS: Final = """
     FROM dataset WHERE NOT simulated"""
 
 WORLD: Final = (-180.0, -85.0, 180.0, 85.0)
-
-
-def timezone_of(lon: float, lat: float) -> str:
-    """Return the IANA time zone a city lives by: China's one zone inside China's box, else by its longitude.
-
-    ``Etc/GMT`` zones have their sign turned round (POSIX).
-    """
-    if 73.0 <= lon <= 135.1 and 18.0 <= lat <= 53.6:
-        return "Asia/Shanghai"
-    if 19.0 <= lon <= 31.6 and 59.7 <= lat <= 70.1:
-        return "Europe/Helsinki"
-    hours = round(lon / 15.0)
-    return "UTC" if hours == 0 else f"Etc/GMT{-hours:+d}"
 
 
 @router.get("/api/scene", tags=["scene"])

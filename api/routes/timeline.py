@@ -13,9 +13,9 @@ from pydantic import BaseModel, Field
 from api.access.caller import Caller
 from api.access.permissions import needs, reads
 from api.counting import counting
-from api.routes.scene import timezone_of
 from twin.access.roles import DataClass
 from twin.states import State
+from twin.zones import timezone_of
 
 router = APIRouter(tags=["statistics"])
 

@@ -11,12 +11,15 @@ READS = {
     "department": "place case",
     "manager": "place alarm case worker",
     "planner": "place",
+    "resident_channel": "",
+    "hotline_channel": "",
     "auditor": "audit",
     "system_admin": "system",
     "security_admin": "account",
     "wall": "place alarm case worker",
 }
 OPEN = {"road", "ground_cover", "dataset", "organisation"}
+MAY_REPORT = {"resident_channel", "hotline_channel"}
 MAY_END_DUTY = {"dispatcher", "manager"}
 SYSTEM = {"quarantine", "import_run", "import_reject"}
 WHOLE = "0" * 15, "whole"
@@ -46,9 +49,13 @@ def data_class(table: str, kind: str) -> str:
         return kind
     if table == "journal":
         return kind.split(".", maxsplit=1)[0]
-    return {"alarm": "alarm", "case_file": "case", "photograph": "case", "worker": "worker"}.get(
-        table, "place"
-    )
+    return {
+        "alarm": "alarm",
+        "case_file": "case",
+        "photograph": "case",
+        "case_report": "case",
+        "worker": "worker",
+    }.get(table, "place")
 
 
 def visible(world: World, table: str, role: str, area: str, level: str) -> set[object]:

@@ -16,6 +16,7 @@ from twin.store.roles import APP, role_url
 pytestmark = pytest.mark.postgis
 
 KEYS = {
+    "case_report": "case_id",
     "device_state": "device_id",
     "observation": "device_id",
     "observation_hour": "device_id",

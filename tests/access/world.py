@@ -46,6 +46,11 @@ def identity_number_of(code: str) -> str:
     return f"99000019600101{[grid for grid, *_rest in grids()].index(code):04d}"
 
 
+def token_of(code: str) -> str:
+    """By which the reporter of the case of a grid asks after it."""
+    return f"token-of-{code}"
+
+
 def secrets_of(code: str) -> list[str]:
     """What no answer may hold of the persons of a grid."""
     return [phone_of(code, "case"), phone_of(code, "worker"), identity_number_of(code), f"报案人{code}"]
@@ -266,6 +271,12 @@ def _things(connection: psycopg.Connection, world: World, code: str, number: int
         f"C-{code}", f"漏水，来电 {phone}，证件 {identity_number}", at, f"{code} 号 {ROOM}", reporter,
     )  # fmt: skip
     world.put("case_file", case, scope)
+    connection.execute(
+        "INSERT INTO case_report (case_id, account_id, sent_sha256, token_id, token_sha256, description, "
+        "attributes) VALUES (%s, %s, sha256('x'), %s, sha256(%s), %s, '{}')",
+        [case, uuid4(), uuid4(), token_of(code).encode(), f"{code} 来电 154****0000"],
+    )
+    world.put("case_report", case, scope)
     photograph = _one(
         connection,
         "INSERT INTO photograph (case_id, client_id, moment, sent_type, sent_sha256, picture, thumbnail, "

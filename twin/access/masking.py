@@ -32,6 +32,7 @@ _MOBILE: Final = re.compile(
 _IDENTITY: Final = re.compile(
     r"(?<![0-9A-Za-z_-])([1-9][0-9]{5})([0-9]{8})([0-9]{3}[0-9Xx])(?![0-9A-Za-z_-])"
 )
+_EMAIL: Final = re.compile(r"[0-9A-Za-z._%+-]{1,64}@(?:[0-9A-Za-z-]{1,63}\.){1,8}[A-Za-z]{2,24}")
 _WEIGHTS: Final = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)
 _CHECK_SIGNS: Final = "10X98765432"
 _LEAST_YEARS: Final = 12
@@ -64,15 +65,27 @@ def mask_address(address: str | None) -> str | None:
     return None if address is None else _ROOM.sub("", address).rstrip(" ,，、-")
 
 
-def mask_text(free: str | None) -> str | None:
-    """Mask the mobile and identity numbers that somebody wrote into a free text; other numbers stay.
+def mask_email(email: str | None) -> str | None:
+    """Keep the first letter and the domain: zhang.san@example.org becomes z***@example.org."""
+    if email is None:
+        return None
+    name, at, domain = email.strip().rpartition("@")
+    return (
+        f"{name[:1] if len(name) > 1 else ''}{HIDDEN * 3}{at}{domain if at else ''}" if email.strip() else ""
+    )
 
-    18 digits are an identity number where they hold a day of birth and either the check sign is right
-    (GB 11643) or the year is that of nobody younger than twelve: numbers of cases hold recent days.
+
+def mask_text(free: str | None) -> str | None:
+    """Mask the mobile and identity numbers and addresses of mail that somebody wrote into a free text.
+
+    Other numbers stay. 18 digits are an identity number where they hold a day of birth and either the check
+    sign is right (GB 11643) or the year is that of nobody younger than twelve: numbers of cases hold recent
+    days.
     """
     if free is None:
         return None
-    return _IDENTITY.sub(_mask_if_identity, _MOBILE.sub(rf"\1{HIDDEN * 4}\3", free))
+    shown = _IDENTITY.sub(_mask_if_identity, _MOBILE.sub(rf"\1{HIDDEN * 4}\3", free))
+    return _EMAIL.sub(lambda found: mask_email(found.group()) or "", shown)
 
 
 def check_sign(digits: str) -> str:

@@ -19,7 +19,7 @@ from uuid import UUID
 from sqlalchemy import RowMapping, TextClause, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from twin.access.masking import mask_address, mask_identity_number, mask_name, mask_phone
+from twin.access.masking import mask_address, mask_email, mask_identity_number, mask_name, mask_phone
 from twin.access.record import SERVER, Actor, Entry, of_actor, write
 from twin.access.sealing import Sealer
 from twin.errors import InvalidError, NotFoundError, TooManyError
@@ -44,6 +44,7 @@ class Person:
     phone: str | None = None
     identity_number: str | None = None
     address: str | None = None
+    email: str | None = None
 
 
 ITEMS: Final = tuple(field.name for field in fields(Person))
@@ -53,6 +54,7 @@ _MASKS: Final = {
     "phone": mask_phone,
     "identity_number": mask_identity_number,
     "address": mask_address,
+    "email": mask_email,
 }
 COLUMNS: Final = (
     "id",

@@ -27,6 +27,7 @@ class Act(StrEnum):
 
     ACKNOWLEDGE_ALARM = "alarm.acknowledge"
     WRITE_CASE = "case.write"
+    REPORT_CASE = "case.report"
     REVEAL_PERSON = "person.reveal"
     END_DUTY = "duty.end"
     EXPORT = "data.export"
@@ -61,6 +62,9 @@ class Role:
 
 SMALLEST_COUNT: Final = 5
 """Counts below this are withheld from those who may see only counts (k-anonymity)."""
+
+HOTLINE_CHANNEL: Final = "hotline_channel"
+"""Role of an account whose reports came by telephone (12345)."""
 
 _FIELD: Final = frozenset({DataClass.PLACE, DataClass.ALARM, DataClass.CASE})
 _COMMAND: Final = _FIELD | {DataClass.WORKER}
@@ -102,6 +106,24 @@ ROLES: Final[tuple[Role, ...]] = (
         frozenset({DataClass.PLACE}),
         frozenset({Act.EXPORT}),
         reads_counts=frozenset({DataClass.ALARM, DataClass.CASE}),
+    ),
+    # Programs that bring what people report. They read nothing: what they are told of cases is in
+    # `api.open311`.
+    Role(
+        "resident_channel",
+        "居民上报渠道",
+        "Channel of residents",
+        Group.BUSINESS,
+        frozenset(),
+        frozenset({Act.REPORT_CASE}),
+    ),
+    Role(
+        HOTLINE_CHANNEL,
+        "热线渠道",
+        "Channel of a hotline",
+        Group.BUSINESS,
+        frozenset(),
+        frozenset({Act.REPORT_CASE}),
     ),
     Role("auditor", "安全审计员", "Auditor", Group.AUDIT, frozenset({DataClass.AUDIT}), privileged=True),
     Role(

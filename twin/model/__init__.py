@@ -15,6 +15,7 @@ from twin.model.person import Person
 from twin.model.photograph import Photograph
 from twin.model.place import ServicePoint
 from twin.model.publisher import Publisher, PublisherSecret
+from twin.model.report import CaseReport, CaseSeries
 from twin.model.worker import Duty, Organisation, Worker
 
 IMPORTED_TABLES = (Area, Building, Road, GroundCover, Address, Device, ServicePoint, Component)
@@ -37,6 +38,8 @@ __all__ = [
     "Base",
     "Building",
     "Case",
+    "CaseReport",
+    "CaseSeries",
     "Component",
     "Credential",
     "Dataset",

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from twin.model.base import Base, Now
 
-_ITEMS = ("name", "phone", "identity_number", "address")
+_ITEMS = ("name", "phone", "identity_number", "address", "email")
 
 
 class Person(Base):
@@ -28,10 +28,12 @@ class Person(Base):
     phone_masked: Mapped[str | None]
     identity_number_masked: Mapped[str | None]
     address_masked: Mapped[str | None]
+    email_masked: Mapped[str | None]
     name_sealed: Mapped[bytes | None]
     phone_sealed: Mapped[bytes | None]
     identity_number_sealed: Mapped[bytes | None]
     address_sealed: Mapped[bytes | None]
+    email_sealed: Mapped[bytes | None]
     phone_index: Mapped[bytes | None] = mapped_column(index=True)
     created_at: Mapped[Now]
     simulated: Mapped[bool] = mapped_column(server_default=text("false"))

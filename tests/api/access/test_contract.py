@@ -14,7 +14,7 @@ import pytest
 
 from api.access.permissions import BY_SENDER, Permission, permission_of
 from api.routes import ROUTERS
-from tests.access.world import LAT, LON, STEP
+from tests.access.world import LAT, LON, STEP, grids, token_of
 from tests.api.access.conftest import GATEWAY, Ground
 from tests.api.access.test_every_way_out import tile_of
 from twin.access.grants import grants_of
@@ -41,6 +41,7 @@ NEVER_DONE = {
     "GET /api/sign-in/oidc": "there is no identity provider",
     "GET /api/sign-in/oidc/callback": "there is no identity provider",
     "POST /api/account/password": "a program has none",
+    "POST /open311/v2/requests.{form}": "what is made up by a schema lies in no area",
     "POST /ingest/v1/devices/{uid}/observations": "the sender is a gateway",
     "POST /ingest/v1/gateways/{name}/observations": "what is made up by a schema is no reading of a device",
 }
@@ -55,7 +56,16 @@ UNCHECKED = {
     "positive_data_acceptance": "a schema cannot say which names are taken, which roles fit together"
 }
 
-ROLES_IN_SHORT = ("manager", "planner", "security_admin", "auditor", "system_admin", "worker", GATEWAY)
+ROLES_IN_SHORT = (
+    "manager",
+    "planner",
+    "security_admin",
+    "auditor",
+    "system_admin",
+    "worker",
+    "resident_channel",
+    GATEWAY,
+)
 """Together they are let in everywhere. The manager asks every route, the others what they alone may."""
 
 
@@ -74,6 +84,10 @@ def config(folder: Path) -> Path:
         "path.id": ([1, 2, 3, 4], 0.5),
         "path.key": (["online_devices", "open_alarms"], 0.5),
         "path.name": (["flood", "test-1", "test-2", "test-3", GATEWAY], 0.5),
+        "path.form": (["json", "xml"], 0.9),
+        "path.code": (["06010", "06028"], 0.7),
+        "path.number": ([f"C-{grids()[0][0]}"], 0.7),
+        "path.token": ([token_of(grids()[0][0])], 0.7),
         "path.layers": (["building", "road,area"], 0.9),
         "path.z": (["14"], 0.9),
         "path.x": ([str(x)], 0.9),

@@ -38,6 +38,10 @@ OPEN = {
     "/docs/{name}",
     "/api/sign-in/oidc",
     "/api/sign-in/oidc/callback",
+    "/open311/v2/discovery.{form}",
+    "/open311/v2/services.{form}",
+    "/open311/v2/services/{code}.{form}",
+    "/open311/v2/tokens/{token}.{form}",
 }
 ANYBODY = {"/api/account", "/api/catalog", "/api/layers"}
 EVENTS = "/api/devices/{id}/events"
@@ -50,12 +54,14 @@ ITEMS = {
     "/api/components/{id}": ("component", ""),
     "/api/areas/{id}": ("area", ""),
     "/api/workers/{id}": ("device", "worker"),
+    "/api/cases/{id}/report": ("case_report", ""),
     "/api/cases/{id}/photographs": ("case_file", ""),
     "/api/photographs/{id}/{size}": ("photograph", ""),
     "/api/quarantine/{id}": ("quarantine", ""),
 }
 ITEM_CLASSES = {
     EVENTS: {"alarm", "case"},
+    "/api/cases/{id}/report": {"case"},
     "/api/cases/{id}/photographs": {"case"},
     "/api/photographs/{id}/{size}": {"case"},
     "/api/quarantine/{id}": {"system"},
@@ -84,6 +90,9 @@ DUTIES = {
     "/api/record": ("audit",),
     "/api/quarantine": ("system",),
 }
+REPORTS = "/open311/v2/requests.{form}"
+REPORT = "/open311/v2/requests/{number}.{form}"
+"""Asked by channels, who read nothing else: of reports that others brought only that there is one."""
 OF_A_WORKER = {"/api/duty", "/api/account/track", "/api/account/looks"}
 """Asked by the account of a worker about that worker; of nobody else's account."""
 EXPORTS = {
@@ -105,7 +114,7 @@ POSTED = {
     "/api/accounts/{name}/credential", "/api/alarms/acknowledge", "/api/workers/{id}/reveal",
     "/api/duty/begin", "/api/duty/end", "/api/workers/{id}/duty/end",
     "/api/cases/{id}/reveal", "/api/cases/by-phone",
-    "/api/cases/{id}/photographs", "/api/quarantine/replay",
+    "/api/cases/{id}/photographs", "/api/quarantine/replay", REPORTS,
 }  # fmt: skip
 BROUGHT = {
     "/ingest/v1/devices/{uid}/observations",
@@ -146,7 +155,19 @@ def test_every_route_is_in_this_test_and_declares_what_it_asks():
     found = {
         (method, route.path) for router in ROUTERS for route in router.routes for method in route.methods
     }
-    asked = (*OPEN, *ANYBODY, *ITEMS, *LISTS, *DUTIES, *OF_A_WORKER, *EXPORTS, "/api/exports", TILES)
+    asked = (
+        *OPEN,
+        *ANYBODY,
+        *ITEMS,
+        *LISTS,
+        *DUTIES,
+        *OF_A_WORKER,
+        *EXPORTS,
+        REPORTS,
+        REPORT,
+        "/api/exports",
+        TILES,
+    )
     expected = {("GET", path) for path in asked}
     expected |= {("POST", path) for path in POSTED | BROUGHT} | {("GET", "/ingest/v1/osmand")}
     assert {f for f in found if f[0] != "HEAD"} == expected
@@ -217,6 +238,7 @@ class Asker:
         await self.lists()
         await self.tiles()
         await self.exports()
+        await self.reports()
         return [f"{self.role} at {self.level} {self.area}: {what}" for what in self.wrong]
 
     async def items(self) -> None:
@@ -284,6 +306,23 @@ class Asker:
             if table != "worker":
                 located = await self.ask(path.replace("{format}", "geojson"))
                 self.expect(path, len(located.json()["features"]), len(own))
+
+    async def reports(self) -> None:
+        """Ask for what was reported, of the own area and of all others."""
+        codes = {f"{code:015d}" for code in self.world.rows["case_file"].values()}
+        allowed = self.role in oracle.MAY_REPORT
+        inside = {c for c in codes if allowed and oracle.inside(int(c), self.area, self.level)}
+        for form in ("json", "xml"):
+            answer = await self.ask(REPORTS.replace("{form}", form))
+            self.expect(REPORTS, answer.status_code, 200 if allowed else 403)
+            self.expect(REPORTS, set(re.findall(r"C-([0-9]{15})", answer.text)), inside)
+            if "来电" in answer.text:
+                self.wrong.append(f"{REPORTS} tells of the words of others")
+        foreign = sorted(codes - inside)
+        for code in (*sorted(inside)[:2], *foreign[:1], *foreign[-1:]):
+            answer = await self.ask(REPORT.replace("{form}", "json").replace("{number}", f"C-{code}"))
+            wanted = 403 if not allowed else 200 if code in inside else 404
+            self.expect(f"{REPORT} of {code}", answer.status_code, wanted)
 
     def all_codes(self, table: str) -> set[str]:
         seen = oracle.visible(self.world, table, self.role, self.area, self.level)

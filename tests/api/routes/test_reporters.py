@@ -15,7 +15,7 @@ from twin.access.sealing import Sealer
 pytestmark = [pytest.mark.postgis, pytest.mark.usefixtures("two_grids")]
 
 ROOM = "人民南路一段 1 号 3 栋 2 单元 1501 室"
-ZHANG = Person("张三丰", "15400001234", "990000196001011234", ROOM)
+ZHANG = Person("张三丰", "15400001234", "990000196001011234", ROOM, "zhang.sanfeng@example.org")
 LI = Person("李四", "154 0000 5678")
 WORKER = Person(phone="15400009999")
 MASKED = {
@@ -23,8 +23,18 @@ MASKED = {
     "phone": "154****1234",
     "identity_number": "990***********1234",
     "address": "人民南路一段 1 号 3 栋 2 单元",
+    "email": "z***@example.org",
 }
-SECRETS = ("三丰", "15400001234", "990000196001011234", "1501", "5400005678", "0000 5678", "15400009999")
+SECRETS = (
+    "三丰",
+    "15400001234",
+    "990000196001011234",
+    "1501",
+    "sanfeng",
+    "5400005678",
+    "0000 5678",
+    "15400009999",
+)
 
 
 @pytest.fixture
@@ -77,7 +87,7 @@ async def test_a_case_tells_masked_who_reported_it(client, signed_in, reported) 
     assert here["title"]["zh"] == "漏水，来电 154****1234，证件 990***********1234"
     assert here["address"] == "人民南路一段 1 号 3 栋 2 单元"
     assert cases["BESIDE-1"]["reporter"] == {
-        "name": "李*", "phone": "154****5678", "identity_number": None, "address": None
+        "name": "李*", "phone": "154****5678", "identity_number": None, "address": None, "email": None
     }  # fmt: skip
     assert (await client.get("/api/workers/5")).json()["phone"] == "154****9999"
     planner = await signed_in("planner")
@@ -95,11 +105,12 @@ async def test_a_reporter_is_revealed_for_a_reason_and_that_is_on_the_record(
         "phone": "15400001234",
         "identity_number": "990000196001011234",
         "address": ROOM,
+        "email": "zhang.sanfeng@example.org",
         "case_address": ROOM,
     }
     [(_, about, reason, detail)] = record(served, "person.revealed")
     assert (about, reason) == (f"case/{reported[0]}", REASON["reason"])
-    assert detail == {"fields": ["name", "phone", "identity_number", "address", "case_address"]}
+    assert detail == {"fields": ["name", "phone", "identity_number", "address", "email", "case_address"]}
     [case] = (await dispatcher.get("/api/cases")).json()["cases"]
     assert case["reporter"] == MASKED, "once is not for ever"
 

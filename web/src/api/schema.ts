@@ -244,6 +244,7 @@ export interface Reporter {
   phone: string | null;
   identity_number: string | null;
   address: string | null;
+  email: string | null;
 }
 
 export interface CaseRow {

@@ -253,4 +253,6 @@ export const accessEn: AccessWords = {
   role_security_admin: 'Security administrator',
   role_wall: 'Wall screen',
   role_worker: 'Grid worker',
+  role_resident_channel: 'Channel of residents',
+  role_hotline_channel: 'Channel of a hotline',
 };

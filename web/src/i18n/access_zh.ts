@@ -251,6 +251,8 @@ export const accessZh = {
   role_security_admin: '安全管理员',
   role_wall: '大屏',
   role_worker: '网格员',
+  role_resident_channel: '居民上报渠道',
+  role_hotline_channel: '热线渠道',
 };
 
 export type AccessWords = typeof accessZh;

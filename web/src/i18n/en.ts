@@ -197,6 +197,7 @@ export const en: Words = {
   phone: 'Phone',
   identityNumber: 'ID number',
   livesAt: 'Address',
+  mail: 'E-mail',
   reveal: 'Show',
   revealHide: 'Hide',
   revealLeft: 'Hidden again in {0} s',

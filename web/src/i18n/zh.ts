@@ -195,6 +195,7 @@ export const zh = {
   phone: '电话',
   identityNumber: '证件号',
   livesAt: '住址',
+  mail: '邮箱',
   reveal: '显示',
   revealHide: '隐藏',
   revealLeft: '{0} 秒后重新隐藏',

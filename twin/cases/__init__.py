@@ -1,0 +1,1 @@
+"""File cases, and name the kinds of cases there are."""

@@ -1,0 +1,230 @@
+"""File a case: number it, place it, keep who reported it, and tell the journal, all or nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from twin.access import persons
+from twin.access.masking import mask_text
+from twin.access.persons import Person
+from twin.access.sealing import Sealer
+from twin.errors import ConflictError, ForbiddenError, InvalidError, TooManyError
+from twin.zones import timezone_of
+
+FILINGS_PER_MINUTE: Final = 60
+"""Of one account; counted in the database, so that several servers count together."""
+
+SAME_WORDS_FOR: Final = timedelta(minutes=10)
+"""The same report of an account that names no key is the same case for this long."""
+
+TITLE_WORDS: Final = 40
+"""Most letters of the words of a report that stand in the title of its case."""
+
+_CLAIM: Final = text(
+    "SELECT wait_s, other, case_id, number, token_id FROM claim_filing(CAST(:account_id AS uuid), "
+    "CAST(:client_key AS bytea), CAST(:sent AS bytea), CAST(:same_for AS interval), :most)"
+)
+_PLACE: Final = text(
+    "SELECT scope_code, scope_code <@ gt_may_file(:source) AS allowed FROM "
+    "gt_scope_of(ST_SetSRID(ST_MakePoint(CAST(:lon AS float8), CAST(:lat AS float8)), 4326)) AS scope_code"
+)
+_FILE: Final = text(
+    "SELECT case_id, number, scope_code, opened_at FROM file_case("
+    "CAST(:day AS date), :title, :title_en, :category_code, :source, :priority, CAST(:lon AS float8), "
+    "CAST(:lat AS float8), :address, CAST(:reporter_id AS uuid), :simulated, CAST(:account_id AS uuid), "
+    "CAST(:client_key AS bytea), CAST(:sent AS bytea), CAST(:token_id AS uuid), CAST(:token AS bytea), "
+    ":description, :media_url, CAST(:attributes AS jsonb))"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """What is filed: where (degrees, WGS 84), of which kind, and what was said; texts as they were written.
+
+    ``category_code`` is of `twin.cases.categories`; ``title`` and ``title_en`` name the case in lists.
+    ``media_url`` is kept as a text and never fetched. ``reporter`` is None where nobody said who they are.
+    """
+
+    title: str
+    title_en: str | None
+    category_code: str
+    source: str
+    lon: float
+    lat: float
+    address: str | None = None
+    description: str | None = None
+    media_url: str | None = None
+    attributes: Mapping[str, Any] | None = None
+    reporter: Person | None = None
+    priority: int = 3
+    simulated: bool = False
+
+    def digest(self) -> bytes:
+        """Return the SHA-256 of all that was said: what is equal is the same report."""
+        said = {name: getattr(self, name) for name in self.__slots__ if name != "reporter"}
+        said["reporter"] = (
+            None if self.reporter is None else [getattr(self.reporter, i) for i in persons.ITEMS]
+        )
+        return hashlib.sha256(json.dumps(said, sort_keys=True, ensure_ascii=False).encode()).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Filed:
+    """A case as it was filed; ``token`` is the secret by which the reporter asks after it.
+
+    ``again`` says that the same report had come before and no case was made now.
+    """
+
+    number: str
+    token: str
+    again: bool
+
+
+async def file_case(
+    connection: AsyncConnection, sealer: Sealer, filing: Filing, *, account_id: UUID, client_key: str | None
+) -> Filed:
+    """File a case in the caller's transaction, once for each report of an account.
+
+    The database numbers cases by their local day, without gaps (a filing that is taken back gives its number
+    back), places them, and writes the journal, last: commit soon. Personal numbers in texts are masked before
+    they are stored; who reported is sealed.
+
+    Parameters
+    ----------
+    connection
+        Of the caller (`twin.store.scoped`): the database files only where they may.
+    sealer
+        Seals the reporter, and makes the token.
+    filing
+        What is filed.
+    account_id
+        Who files.
+    client_key
+        What the account calls this report. Without one, equal reports within `SAME_WORDS_FOR` are one.
+
+    Raises
+    ------
+    ConflictError
+        Another report came under this key.
+    ForbiddenError
+        The place lies outside the area in which the account may file.
+    InvalidError
+        The place lies in no area, or what is told of the reporter cannot be kept.
+    TooManyError
+        The account filed `FILINGS_PER_MINUTE` in the last minute.
+    """
+    sent = filing.digest()
+    key = hashlib.sha256(b"words" + sent if client_key is None else b"given" + client_key.encode()).digest()
+    claimed = (
+        await connection.execute(
+            _CLAIM,
+            {
+                "account_id": account_id,
+                "client_key": key,
+                "sent": sent,
+                "same_for": SAME_WORDS_FOR if client_key is None else None,
+                "most": FILINGS_PER_MINUTE,
+            },
+        )
+    ).one()
+    if claimed.case_id is not None:
+        if claimed.other:
+            raise ConflictError(
+                "another report came under this key",
+                where="Idempotency-Key",
+                hint="choose a new one for each report",
+            )
+        return Filed(claimed.number, _token(sealer, claimed.token_id), again=True)
+    if claimed.wait_s:
+        raise TooManyError(
+            f"this account filed {FILINGS_PER_MINUTE} reports within a minute",
+            wait_s=claimed.wait_s,
+            hint=f"wait {claimed.wait_s} s",
+        )
+    await _require_place(connection, filing)
+    reporter_id = None
+    if filing.reporter is not None:
+        row = persons.sealed_row(sealer, uuid4(), filing.reporter, simulated=filing.simulated)
+        await connection.execute(persons.STORE, row)
+        reporter_id = row["id"]
+    zone = ZoneInfo(timezone_of(filing.lon, filing.lat))
+    token_id = uuid4()
+    token = _token(sealer, token_id)
+    made = (
+        await connection.execute(
+            _FILE,
+            {
+                "day": datetime.now(UTC).astimezone(zone).date(),
+                "title": mask_text(filing.title),
+                "title_en": mask_text(filing.title_en),
+                "category_code": filing.category_code,
+                "source": filing.source,
+                "priority": filing.priority,
+                "lon": filing.lon,
+                "lat": filing.lat,
+                "address": mask_text(filing.address),
+                "reporter_id": reporter_id,
+                "simulated": filing.simulated,
+                "account_id": account_id,
+                "client_key": key,
+                "sent": sent,
+                "token_id": token_id,
+                "token": token_digest(token),
+                "description": mask_text(filing.description),
+                "media_url": filing.media_url,
+                "attributes": json.dumps(_masked(filing.attributes or {}), ensure_ascii=False),
+            },
+        )
+    ).one()
+    return Filed(made.number, token, again=False)
+
+
+def title_of(name: str, words: str | None) -> str:
+    """Return the title of a case: what it is, and the beginning of what was said, masked before it is cut."""
+    said = " ".join((mask_text(words) or "").split())
+    if not said:
+        return name
+    return f"{name}：{said[:TITLE_WORDS]}{'…' if len(said) > TITLE_WORDS else ''}"
+
+
+def token_digest(token: str) -> bytes:
+    """Return what is kept of a token."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+async def _require_place(connection: AsyncConnection, filing: Filing) -> None:
+    values = {"source": filing.source, "lon": filing.lon, "lat": filing.lat}
+    place = (await connection.execute(_PLACE, values)).one()
+    if not place.scope_code:
+        raise InvalidError(
+            "this place lies in no area of this installation",
+            where="lat, long",
+            hint="check that latitude and longitude are not exchanged, and are WGS 84",
+        )
+    if not place.allowed:
+        raise ForbiddenError(
+            "this place lies outside the area in which this account may file cases", where="lat, long"
+        )
+
+
+def _token(sealer: Sealer, token_id: UUID) -> str:
+    """Make the secret of a report; the same again for the same report, so that it need not be kept."""
+    return base64.urlsafe_b64encode(sealer.index(f"report/{token_id}")).decode().rstrip("=")
+
+
+def _masked(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: [mask_text(one) for one in value] if isinstance(value, list) else mask_text(str(value))
+        for name, value in attributes.items()
+    }
