@@ -210,6 +210,22 @@ def _component(zoom: int) -> str:
         WHERE valid_to IS NULL AND component.geom && tile.lonlat"""
 
 
+def _network_line(zoom: int) -> str:
+    return f"""
+        SELECT id, utility, {_mvt(_simplified("geom_3857", zoom))}
+        FROM network_line, tile
+        WHERE valid_to IS NULL AND geom_3857 && tile.wide"""
+
+
+def _network_node(_: int) -> str:
+    # Joints are where lines meet: they are seen without a mark of their own.
+    return f"""
+        SELECT id, utility, kind, nullif(NOT passes, false) AS shut,
+               {_mvt(f"ST_Transform(network_node.geom, {TILE_SRID})")}
+        FROM network_node, tile
+        WHERE valid_to IS NULL AND kind <> 'joint' AND network_node.geom && tile.lonlat"""
+
+
 def _unit_grid(zoom: int) -> str:
     return f"""
         SELECT id, code, {_mvt(_simplified("geom_3857", zoom))}
@@ -225,6 +241,8 @@ TILE_LAYERS: Final[tuple[TileLayer, ...]] = (
     TileLayer("area", ("area",), 5, _area),
     TileLayer("unit_grid", ("area",), 14, _unit_grid),
     TileLayer("component", ("component",), 15, _component),
+    TileLayer("network_line", ("network_line",), 13, _network_line),
+    TileLayer("network_node", ("network_node",), 15, _network_node),
     TileLayer("camera_field", ("device",), 15, _camera_field),
     TileLayer("area_label", ("area",), 5, _area_label),
     TileLayer("place_label", ("ground_cover", "building", "service_point"), 13, _place_label),

@@ -1,4 +1,4 @@
-"""Read a city, a layer or a list of devices into the twin."""
+"""Read a city, a layer, a network or a list of devices into the twin."""
 
 from __future__ import annotations
 
@@ -75,6 +75,15 @@ Encoding = Annotated[
 Layer = Annotated[
     str | None, typer.Option("--layer", help="Which layer of a file with several.", show_default=False)
 ]
+Layers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--layer",
+        help="Layer to read of a file with several; given again for lines and nodes.",
+        show_default=False,
+    ),
+]
+Utility = Annotated[str, typer.Option("--kind", help="What flows in it: water, gas or power.")]
 MaxSize = Annotated[
     float, typer.Option("--max-size", metavar="GIB", min=0.001, help="Larger files are refused unread.")
 ]
@@ -83,10 +92,13 @@ SummaryOnly = Annotated[bool, typer.Option("--summary-only", hidden=True)]
 
 
 def register(app: typer.Typer) -> None:
-    """Add the command and its three kinds."""
-    group = typer.Typer(no_args_is_help=True, help="Read a city, a layer or a list of devices from a file.")
+    """Add the command and its kinds."""
+    group = typer.Typer(
+        no_args_is_help=True, help="Read a city, a layer, a network or a list of devices from a file."
+    )
     group.command("osm")(osm)
     group.command("vector")(vector)
+    group.command("network")(network)
     group.command("devices")(devices)
     app.add_typer(group, name="import")
 
@@ -159,6 +171,45 @@ def vector(
             rules=_rules(allow_older, allow_far, allow_shrink, no_grids),
         )
         return import_vector(engine, file, options=options, progress=progress)
+
+    _run(read, data_dir, database_url, as_json)
+
+
+def network(
+    file: File,
+    utility: Utility,
+    dataset: Dataset = None,
+    crs: Crs = None,
+    field: Field = None,
+    encoding: Encoding = None,
+    layer: Layers = None,
+    simulated: Simulated = False,
+    max_size: MaxSize = 2.0,
+    allow_older: Older = False,
+    allow_far: Far = False,
+    allow_shrink: Shrink = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Read a network of pipes or cables: its lines and nodes from a vector file."""
+    fields = _fields(field)
+
+    def read(engine: Engine, progress: TerminalProgress) -> ImportSummary:
+        from ingest.vector.network_file import NetworkOptions, import_network  # noqa: PLC0415 (geopandas)
+
+        options = NetworkOptions(
+            utility=utility,
+            dataset=dataset,
+            layers=tuple(layer or ()),
+            fields=fields,
+            crs=crs,
+            encoding=encoding,
+            simulated=simulated,
+            max_size_bytes=_bytes(max_size),
+            rules=_rules(allow_older, allow_far, allow_shrink, no_grids=True),
+        )
+        return import_network(engine, file, options=options, progress=progress)
 
     _run(read, data_dir, database_url, as_json)
 

@@ -49,6 +49,21 @@ DATA_SOURCES: Final[Words] = {
     "base_data": ("基础地理数据", "Base data"),
     "other": ("其他", "Other"),
 }
+UTILITIES: Final[Words] = {
+    "water": ("供水", "Water"),
+    "gas": ("燃气", "Gas"),
+    "power": ("供电", "Power"),
+}
+NODE_KINDS: Final[Words] = {
+    "source": ("源", "Source"),
+    "valve": ("阀门", "Valve"),
+    "switch": ("开关", "Switch"),
+    "transformer": ("变压器", "Transformer"),
+    "regulator": ("调压设备", "Regulator"),
+    "meter": ("计量表", "Meter"),
+    "hydrant": ("消火栓", "Hydrant"),
+    "joint": ("接头", "Joint"),
+}
 CODE_SOURCES: Final[Words] = {"official": ("正式", "Official"), "provisional": ("暂编", "Provisional")}
 
 

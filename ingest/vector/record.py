@@ -24,6 +24,7 @@ from ingest.vector.staging import write_rows
 from ingest.vector.summary import ImportSummary, Progress, Silent
 from ingest.vector.tables import TABLES
 from twin.errors import ConflictError, InvalidError, UnavailableError
+from twin.networks.joining import join_networks
 from twin.partition import assign_grids, divide
 from twin.sight import update_sight
 
@@ -332,6 +333,8 @@ def _derive(
         progress.advance()
     elif {"area", "device", "component"} & set(tables):
         assign_grids(connection)
+    if {"network_node", "network_line", "building", "device"} & set(tables):
+        join_networks(connection)
     if rules.see and {"device", "building", "road"} & set(tables):
         progress.begin("working out what cameras see", None)
         summary.sights_updated = update_sight(connection)

@@ -115,5 +115,35 @@ TABLES: dict[str, Table] = {
             "note",
         ),
     ),
+    "network_node": Table(
+        "network_node",
+        (
+            "utility",
+            "kind",
+            "name",
+            "name_en",
+            "passes",
+            "owner_name",
+            "laid_year",
+            "device_uid",
+            "serves",
+        ),
+        label_sql="CASE WHEN source_ref LIKE 'joint/%' THEN 'joint' ELSE 'network_node' END",
+        json_columns=("serves",),
+    ),
+    "network_line": Table(
+        "network_line",
+        (
+            "utility",
+            "grade",
+            "diameter_mm",
+            "material",
+            "name",
+            "name_en",
+            "owner_name",
+            "laid_year",
+        ),
+        (("length_m", "ST_Length(geom::geography)"),),
+    ),
 }
 """In the order in which they are written."""

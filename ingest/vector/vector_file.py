@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from sqlalchemy import Engine
 
@@ -97,7 +98,7 @@ def import_vector(
         progress.advance()
     table = table_of(options.kind)
     if not intake.rows.get(table) and not reader.drafts:
-        _nothing_taken(source.name, path, intake)
+        nothing_taken(source.name, path, intake)
     geometries = [row.geom for rows in intake.rows.values() for row in rows] + [d.geom for d in reader.drafts]
     intake.summary.elapsed_s = time.perf_counter() - started
     return write_import(
@@ -132,7 +133,8 @@ def declared_frame(read: FeatureFile, said: str | None, summary: ImportSummary) 
     return DEFAULT_FRAME
 
 
-def _nothing_taken(name: str, path: Path, intake: Intake) -> None:
+def nothing_taken(name: str, path: Path, intake: Intake) -> NoReturn:
+    """Say of a file of which nothing was taken what was wrong with most of it."""
     reasons = [reason for t in intake.summary.targets.values() for reason, _ in t.reasons.most_common(1)]
     first = intake.rejects[0].detail if intake.rejects else ""
     raise FileFormatError(

@@ -21,6 +21,7 @@ KEYS = {
     "observation": "device_id",
     "observation_hour": "device_id",
     "journal": "seq",
+    "service_connection": "node_id",
 }
 
 

@@ -212,6 +212,28 @@ def _things(connection: psycopg.Connection, world: World, code: str, number: int
         ),
         scope,
     )  # fmt: skip
+    # All grids hang on one pipe: a break anywhere is a break everywhere.
+    before = next(reversed(world.rows.get("network_node", {})), None)
+    node = _one(
+        connection,
+        f"INSERT INTO network_node ({common}, utility, kind, name) "
+        f"VALUES (%s, %s, '', {point}, 'water', 'joint', %s) RETURNING id",
+        dataset, ref, at, f"阀门 {code}",
+    )  # fmt: skip
+    world.put("network_node", node, scope)
+    line = _one(
+        connection,
+        f"INSERT INTO network_line ({common}, utility, name, length_m, from_node_id, to_node_id) "
+        f"VALUES (%s, %s, '', ST_MakeLine({point}, {point}), 'water', %s, 1, %s, %s) RETURNING id",
+        dataset, ref, at, centre(number, 0.7), f"管线 {code}", node, before,
+    )  # fmt: skip
+    world.put("network_line", line, scope)
+    house = next(reversed(world.rows["building"]))
+    connection.execute(
+        "INSERT INTO service_connection (node_id, building_id, source) VALUES (%s, %s, 'declared')",
+        [node, house],
+    )
+    world.put("service_connection", node, scope)
     devices = {}
     for kind in ("water_level", "worker"):
         devices[kind] = _one(

@@ -10,6 +10,7 @@ from twin.model.component import Component
 from twin.model.dataset import Dataset, FeatureHistory, ImportReject, ImportRun
 from twin.model.device import Device, DeviceState
 from twin.model.ground import GroundCover, Road
+from twin.model.network import NetworkLine, NetworkNode, ServiceConnection
 from twin.model.observation import Observation, ObservationHour, Quarantine, RetiredDay
 from twin.model.person import Person
 from twin.model.photograph import Photograph
@@ -18,10 +19,31 @@ from twin.model.publisher import Publisher, PublisherSecret
 from twin.model.report import CaseReport, CaseSeries
 from twin.model.worker import Duty, Organisation, Worker
 
-IMPORTED_TABLES = (Area, Building, Road, GroundCover, Address, Device, ServicePoint, Component)
+IMPORTED_TABLES = (
+    Area,
+    Building,
+    Road,
+    GroundCover,
+    Address,
+    Device,
+    ServicePoint,
+    Component,
+    NetworkNode,
+    NetworkLine,
+)
 """Tables whose rows come from files; each has the history trigger."""
 
-TILE_TABLES = (Area, Building, Road, GroundCover, Device, ServicePoint, Component)
+TILE_TABLES = (
+    Area,
+    Building,
+    Road,
+    GroundCover,
+    Device,
+    ServicePoint,
+    Component,
+    NetworkNode,
+    NetworkLine,
+)
 """Tables that vector tiles are cut from; a change in one of them notifies the channel ``tiles``."""
 
 __all__ = [
@@ -54,6 +76,8 @@ __all__ = [
     "Imported",
     "Journal",
     "Membership",
+    "NetworkLine",
+    "NetworkNode",
     "Observation",
     "ObservationHour",
     "Organisation",
@@ -65,6 +89,7 @@ __all__ = [
     "Quarantine",
     "RetiredDay",
     "Road",
+    "ServiceConnection",
     "ServicePoint",
     "Worker",
 ]

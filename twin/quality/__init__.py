@@ -14,6 +14,7 @@ from twin.quality.coverage import check_coverage
 from twin.quality.duplicates import check_duplicates
 from twin.quality.finding import Example, Finding, Severity
 from twin.quality.imports import check_imports
+from twin.quality.networks import check_networks
 from twin.quality.orphans import check_orphans
 from twin.quality.roads import check_roads
 from twin.quality.shapes import check_shapes
@@ -39,6 +40,7 @@ CHECKS: tuple[Callable[[Connection], list[Finding]], ...] = (
     check_codes,
     check_cameras,
     check_components,
+    check_networks,
     check_imports,
 )
 """Every check, in the order in which they run."""

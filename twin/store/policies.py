@@ -402,6 +402,39 @@ CREATE_STATEMENTS: Final[tuple[str, ...]] = (
 )
 """Run in this order after the tables and the columns ``scope_code`` exist."""
 
+_PLACED_BY_GEOMETRY: Final = (
+    "FOREACH name IN ARRAY ARRAY['building', 'address', 'component', 'service_point', 'device'] LOOP"
+)
+ASSIGN_SCOPE_CODES_OF_ALL: Final = ASSIGN_SCOPE_CODES.replace(
+    "CREATE FUNCTION", "CREATE OR REPLACE FUNCTION"
+).replace(
+    _PLACED_BY_GEOMETRY,
+    """FOR name IN SELECT tgrelid::regclass::text FROM pg_trigger WHERE tgname = 'set_scope_code'
+        AND tgrelid::regclass::text NOT IN ('area', 'worker', 'case_file', 'alarm') ORDER BY 1 LOOP""",
+)
+"""Place every table that is placed by its geometry, those of later migrations too; since revision 0012."""
+
+
+def placed_table(table: str) -> tuple[str, ...]:
+    """Return what lets requests see the rows of a table of places in their scope, set by its geometry."""
+    return (
+        f"CREATE TRIGGER set_scope_code BEFORE INSERT OR UPDATE OF geom ON {table} "
+        "FOR EACH ROW EXECUTE FUNCTION set_scope_code()",
+        *readable_table(table, _SEE.format("place")),
+    )
+
+
+def readable_table(table: str, condition: str) -> tuple[str, ...]:
+    """Return what lets requests see the rows of a new table that meet a condition, and the server all."""
+    return (
+        f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY",
+        f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY {table}_owner ON {table} TO CURRENT_USER USING (true) WITH CHECK (true)",
+        f"CREATE POLICY {table}_read ON {table} FOR SELECT TO {APP} USING ({condition})",
+        f"GRANT SELECT ON {table} TO {APP}, {TWIN}",
+    )
+
+
 DROP_STATEMENTS: Final[tuple[str, ...]] = (
     """
 DO $$

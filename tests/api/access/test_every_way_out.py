@@ -52,6 +52,8 @@ ITEMS = {
     "/api/devices/{id}/neighbours": ("device", ""),
     "/api/buildings/{id}": ("building", ""),
     "/api/components/{id}": ("component", ""),
+    "/api/networks/lines/{id}": ("network_line", ""),
+    "/api/networks/nodes/{id}": ("network_node", ""),
     "/api/areas/{id}": ("area", ""),
     "/api/workers/{id}": ("device", "worker"),
     "/api/cases/{id}/report": ("case_report", ""),
@@ -70,6 +72,7 @@ ITEM_CLASSES = {
 LISTS = {
     "/api/scene": ("place",),
     "/api/components": ("place",),
+    "/api/networks": ("place",),
     "/api/alarms": ("alarm",),
     "/api/cases": ("case",),
     "/api/cases/points": ("case",),
@@ -115,6 +118,7 @@ POSTED = {
     "/api/duty/begin", "/api/duty/end", "/api/workers/{id}/duty/end",
     "/api/cases/{id}/reveal", "/api/cases/by-phone",
     "/api/cases/{id}/photographs", "/api/quarantine/replay", REPORTS,
+    "/api/networks/trace",
 }  # fmt: skip
 BROUGHT = {
     "/ingest/v1/devices/{uid}/observations",
@@ -212,8 +216,8 @@ class Asker:
         self.reads = oracle.READS[role].split()
         self.wrong: list[str] = []
 
-    async def ask(self, path: str) -> httpx.Response:
-        answer = await self.http.get(path)
+    async def ask(self, path: str, body: object = None) -> httpx.Response:
+        answer = await (self.http.get(path) if body is None else self.http.post(path, json=body))
         if answer.status_code >= 500:
             self.wrong.append(f"{path}: {answer.status_code}")
         if answer.status_code == 200:
@@ -235,6 +239,7 @@ class Asker:
         for path in OF_A_WORKER:
             self.expect(path, (await self.ask(path)).status_code, 403)
         await self.items()
+        await self.traces()
         await self.lists()
         await self.tiles()
         await self.exports()
@@ -253,6 +258,21 @@ class Asker:
                 allowed = bool(ITEM_CLASSES.get(path, {"place"}) & set(self.reads))
                 wanted = 403 if not allowed else 200 if key in seen else 404
                 self.expect(f"{path} of {key}", answer.status_code, wanted)
+
+    async def traces(self) -> None:
+        """Follow a break of the own line and of those beside: it tells of the own area only."""
+        things = self.world.rows["network_line"]
+        seen = oracle.visible(self.world, "network_line", self.role, self.area, self.level)
+        own, foreign = [k for k in things if k in seen], [k for k in things if k not in seen]
+        for key in (*own[:1], *own[-1:], *foreign[:1], *foreign[-1:]):
+            body = {"start": {"type": "line", "id": key}}
+            answer = await self.ask("/api/networks/trace", body)
+            wanted = 403 if "place" not in self.reads else 200 if key in seen else 404
+            self.expect(f"trace of {key}", answer.status_code, wanted)
+            if answer.status_code == 200:
+                told = answer.json()
+                whole = (told["lines"], told["buildings"], told["outside"])
+                self.expect(f"trace of {key}", whole, (len(seen), len(seen), len(seen) < len(things)))
 
     async def lists(self) -> None:
         for path, classes in LISTS.items():
@@ -334,7 +354,12 @@ class Asker:
 
     async def tiles(self) -> None:
         """Ask for the tile of the own middle, and of the whole strip from afar."""
-        for layers in ("building", "area,unit_grid,area_label", "camera_field,place_label", "component"):
+        for layers in (
+            "building",
+            "area,unit_grid,area_label",
+            "camera_field,place_label",
+            "component,network_line,network_node",
+        ):
             for z in (12, 16):
                 x, y = tile_of(LON + 40 * STEP, LAT + STEP / 2, z)
                 answer = await self.http.get(f"/tiles/{layers}/{z}/{x}/{y}.mvt")
