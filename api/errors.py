@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute, Match
 from twin.errors import (
     ConflictError,
     ForbiddenError,
+    FullError,
     InvalidError,
     NotFoundError,
     SetupError,
@@ -45,6 +46,7 @@ STATUS_OF_ERROR: Final[tuple[tuple[type[TwinError], int, str], ...]] = (
     (InvalidError, 422, "invalid"),
     (TooManyError, 429, "too-many"),
     (UnavailableError, 503, "unavailable"),
+    (FullError, 507, "full"),
     (SetupError, 500, "setup"),
 )
 """The first row whose class fits decides; the last column ends the problem's type URI."""
@@ -66,6 +68,9 @@ PROBLEM_CONTENT: Final[dict[str, Any]] = {
 }
 NOT_FOUND: Final[dict[int | str, dict[str, Any]]] = {
     404: {**PROBLEM_CONTENT, "description": "There is no such thing."}
+}
+NO_ROOM: Final[dict[int | str, dict[str, Any]]] = {
+    507: {**PROBLEM_CONTENT, "description": "The disk is nearly full; what can wait is not taken."}
 }
 TOO_MANY: Final[dict[int | str, dict[str, Any]]] = {
     429: {**PROBLEM_CONTENT, "description": "The account did this too often in the last hour."}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from api.disk import Disk
 from api.settings import Settings
 from ingest.flood import Notice
 from twin.twin import Twin
@@ -21,8 +21,6 @@ _COMMIT_S: Final = 3.0  # a commit takes milliseconds; one that lasts longer wai
 _SIMULATOR_SILENT_S: Final = 8.0  # it speaks every two seconds at least
 _SIMULATOR_STARTS_S: Final = 60.0
 _SIMULATOR_FORGOTTEN_S: Final = 300.0  # one that a person started beside the server, and killed
-_LEAST_FREE_BYTES: Final = 512 << 20
-_LEAST_FREE_SHARE: Final = 0.05
 _MOST_FLOODS: Final = 20
 
 Part = dict[str, Any]
@@ -74,6 +72,7 @@ class HealthReport:
         self._engine = engine
         self._twin = twin
         self._ingest = ingest
+        self._disk = Disk(settings.data_dir)
         self._started_s = time.monotonic()
 
     def brief(self) -> dict[str, str]:
@@ -101,7 +100,7 @@ class HealthReport:
             "sources": _sources(ingest.floods),
             "board": self._board(),
             "simulator": self._simulator(ingest),
-            "disk": await asyncio.to_thread(self._disk),
+            "disk": await asyncio.to_thread(self._disk_part),
         }
 
     async def database(self) -> Part:
@@ -158,17 +157,15 @@ class HealthReport:
             return {"state": "unknown", "detail": "not heard yet"}
         return {"state": "down", "detail": "nothing was heard of it, or it said goodbye"}
 
-    def _disk(self) -> Part:
-        folder = self._settings.data_dir
+    def _disk_part(self) -> Part:
         try:
-            usage = shutil.disk_usage(folder if folder.exists() else folder.parent)
+            usage = self._disk.usage()
         except OSError as error:
             return {"state": "unknown", "detail": str(error)}
-        full = usage.free < _LEAST_FREE_BYTES or usage.free < usage.total * _LEAST_FREE_SHARE
         return {
-            "state": "low" if full else "ok",
-            "detail": f"{usage.free / 2**30:.1f} GiB free",
-            "free_bytes": usage.free,
+            "state": usage.state,
+            "detail": f"{usage.share * 100:.0f} % used, {usage.free_bytes / 2**30:.1f} GiB free",
+            "free_bytes": usage.free_bytes,
         }
 
 

@@ -22,6 +22,7 @@ from api.access.publishers import PublisherDoor
 from api.access.reading import RecentReads
 from api.access.retention import expire_persons
 from api.access.watch import watch_sessions
+from api.disk import Disk
 from api.edge import Edge
 from api.exports.desk import ExportDesk
 from api.health import HealthReport
@@ -135,7 +136,7 @@ def create_app(settings: Settings) -> FastAPI:
                 tiles=tiles,
                 exports=exports,
                 sampler=sampler,
-                reception=Reception(),
+                reception=Reception(Disk(settings.data_dir)),
                 darkroom=darkroom,
                 health=health,
                 feeds=feeds,

@@ -75,5 +75,9 @@ class UnavailableError(TwinError):
     """A part that is needed (database, broker, disk, network) is not there now."""
 
 
+class FullError(TwinError):
+    """There is no room to keep it; it may be sent again once there is."""
+
+
 class SetupError(TwinError):
     """The machine lacks something that the project needs and could not get."""

@@ -32,6 +32,7 @@ from twin.live.sight import WORKERS
 from twin.rules.alarms import record
 from twin.rules.limits import LimitTable, ripe
 from twin.states import State
+from twin.store.durability import require_durable_commits
 from twin.store.news import follow
 from twin.store.outage import is_outage
 from twin.store.quarantine import QuarantineWriter
@@ -114,10 +115,13 @@ class Twin:
         ------
         UnavailableError
             The database does not answer.
+        SetupError
+            It may lose what it has confirmed.
         """
         catalog = catalog or load_catalog()
         twin = cls(engine, catalog, terms or load_terms(catalog))
         try:
+            await require_durable_commits(engine)
             await twin._duties.refresh(engine)
             await twin._installed.refresh(twin._turn)
             async with engine.connect() as connection:

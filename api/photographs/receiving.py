@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 from uuid import UUID
 
+from api.disk import Disk
 from api.photographs.terms import HINT_OF_KINDS, KINDS, Kind
 from twin.errors import FileFormatError, TooManyError, UnavailableError
 
@@ -19,9 +20,16 @@ MOST_OF_ONE: Final = 3
 
 
 class Reception:
-    """Counts the photographs that are being taken in, in this process."""
+    """Counts the photographs that are being taken in, in this process.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    disk
+        Where they are kept in the end; while it is nearly full none are taken.
+    """
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
         self._of: Counter[UUID] = Counter()
 
     @contextlib.contextmanager
@@ -34,7 +42,10 @@ class Reception:
             The account holds `MOST_OF_ONE`.
         UnavailableError
             All are taken.
+        FullError
+            The disk is nearly full.
         """
+        self._disk.require_room()
         if self._of[account_id] >= MOST_OF_ONE:
             raise TooManyError(
                 f"{MOST_OF_ONE} photographs of this account are being taken in · 本账号正在上传的照片过多",

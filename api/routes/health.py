@@ -20,7 +20,7 @@ router = APIRouter()
 
 
 class StateOfPart(BaseModel):
-    """How one part does, in a word: ok, down, off, low, unknown."""
+    """How one part does, in a word: ok, down, off, filling, low, flood, unknown."""
 
     state: str
 

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from api.access.caller import Caller
 from api.access.permissions import does, needs, reads
 from api.access.reading import REMEMBERED_S
-from api.errors import NOT_FOUND, PROBLEM_CONTENT
+from api.errors import NO_ROOM, NOT_FOUND, PROBLEM_CONTENT
 from api.photographs import keeping
 from api.photographs.claims import Flag, claim_of_file, claim_of_sender, judge
 from api.photographs.receiving import declared_kind
@@ -94,6 +94,7 @@ async def list_photographs(caller: Reader, case_id: RowId) -> PhotographsAnswer:
         201: {"model": PhotographAnswer, "description": "It was added; 200: it had come before."},
         409: {**PROBLEM_CONTENT, "description": "Another photograph came under this `client_id`."},
         408: {**PROBLEM_CONTENT, "description": "The body did not arrive in time."},
+        **NO_ROOM,
     },
 )
 async def add_photograph(

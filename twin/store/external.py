@@ -6,16 +6,12 @@ import psycopg
 from psycopg import sql
 
 from twin.errors import SetupError, UnavailableError
+from twin.store.durability import DURABLE, require_durable
 from twin.store.engine import async_url, asyncpg_dsn, sync_url
 from twin.store.postgres_binaries import EXTENSIONS
 from twin.store.roles import require_roles
 
 OLDEST_POSTGIS = (3, 3)
-_DURABLE = {
-    "fsync": ("on",),
-    "full_page_writes": ("on",),
-    "synchronous_commit": ("on", "local", "remote_write", "remote_apply"),
-}
 
 
 class ExternalDatabase:
@@ -73,15 +69,9 @@ class ExternalDatabase:
         return True
 
     def _check_durability(self, connection: psycopg.Connection) -> None:
-        for name, allowed in _DURABLE.items():
+        for name in DURABLE:
             row = connection.execute("SELECT current_setting(%s)", [name]).fetchone()
-            value = str(row[0]) if row else "unknown"
-            if value not in allowed:
-                raise SetupError(
-                    f"the database runs with {name} = {value}: what it has confirmed could be lost",
-                    where=self.where,
-                    hint=f"set {name} = on there",
-                )
+            require_durable(name, str(row[0]) if row else "unknown", self.where)
 
     def _check_encoding(self, connection: psycopg.Connection) -> None:
         encoding = connection.info.parameter_status("server_encoding")

@@ -151,6 +151,7 @@ export const en: Words = {
   health_state_ok: 'in order',
   health_state_down: 'down',
   health_state_off: 'not in use',
+  health_state_filling: 'filling up',
   health_state_low: 'nearly full',
   health_state_flood: 'one sends too much',
   health_state_unknown: 'unknown',

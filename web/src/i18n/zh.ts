@@ -149,6 +149,7 @@ export const zh = {
   health_state_ok: '正常',
   health_state_down: '中断',
   health_state_off: '未启用',
+  health_state_filling: '已用八成',
   health_state_low: '空间不足',
   health_state_flood: '有来源超量上报',
   health_state_unknown: '未知',

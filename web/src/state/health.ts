@@ -3,7 +3,7 @@ import { number, say, type Key, type Lang } from '../i18n/index.ts';
 import type { HealthPart } from '../api/schema.ts';
 
 const PARTS = ['database', 'broker', 'ingest', 'sources', 'board', 'simulator', 'disk'] as const;
-const STATES = ['ok', 'down', 'off', 'low', 'flood', 'unknown'] as const;
+const STATES = ['ok', 'down', 'off', 'filling', 'low', 'flood', 'unknown'] as const;
 
 export interface PartLine {
   name: string;
@@ -34,7 +34,7 @@ export function partLines(lang: Lang, parts: Record<string, HealthPart>): PartLi
 }
 
 function detail(lang: Lang, name: string, part: HealthPart): string {
-  if (part.state !== 'ok' && part.state !== 'low') return '';
+  if (part.state !== 'ok' && part.state !== 'filling' && part.state !== 'low') return '';
   if (name === 'board' && part.devices !== undefined) return say(lang, 'health_board', number(part.devices), number(part.workers ?? 0));
   if (name === 'ingest' && part.stored !== undefined) return say(lang, 'health_ingest', number(part.stored));
   if (name === 'disk' && part.free_bytes !== undefined) return say(lang, 'health_disk', number(part.free_bytes / 2 ** 30, 1));
