@@ -210,6 +210,13 @@ def _component(zoom: int) -> str:
         WHERE valid_to IS NULL AND component.geom && tile.lonlat"""
 
 
+def _compound(zoom: int) -> str:
+    return f"""
+        SELECT id, name, {_mvt(_simplified("geom_3857", zoom))}
+        FROM compound, tile
+        WHERE valid_to IS NULL AND geom_3857 && tile.wide"""
+
+
 def _network_line(zoom: int) -> str:
     return f"""
         SELECT id, utility, {_mvt(_simplified("geom_3857", zoom))}
@@ -241,6 +248,7 @@ TILE_LAYERS: Final[tuple[TileLayer, ...]] = (
     TileLayer("area", ("area",), 5, _area),
     TileLayer("unit_grid", ("area",), 14, _unit_grid),
     TileLayer("component", ("component",), 15, _component),
+    TileLayer("compound", ("compound",), 12, _compound),
     TileLayer("network_line", ("network_line",), 13, _network_line),
     TileLayer("network_node", ("network_node",), 15, _network_node),
     TileLayer("camera_field", ("device",), 15, _camera_field),

@@ -45,7 +45,8 @@ Country = Annotated[
 Kind = Annotated[
     str,
     typer.Option(
-        "--as", help="What its features are: building, area, road, ground, service_point, component, address."
+        "--as",
+        help="What it holds: building, area, road, ground, service_point, component, compound, address.",
     ),
 ]
 Level = Annotated[

@@ -80,6 +80,8 @@ class City:
     cameras: int
     district_code: str
     chinese: bool
+    residential: tuple[tuple[str, str | None, Any], ...] = ()
+    """Residential land as drawn: name in its source, what it is called, shape."""
 
     @cached_property
     def building_shapes(self) -> Geometries:
@@ -186,7 +188,7 @@ _ENTRANCES = text(
 )
 _COVERS = text(
     f"""
-    SELECT {_REF}, cover, ST_AsBinary(geom) AS geom
+    SELECT {_REF}, cover, name, tags ->> 'landuse' AS landuse, ST_AsBinary(geom) AS geom
     FROM ground_cover WHERE valid_to IS NULL AND cover IN ('water', 'block') ORDER BY source_ref, id
     """
 )
@@ -267,7 +269,8 @@ def read_city(connection: Connection) -> City:
         )
         for r in rows(_ROADS)
     )
-    covers = [(r["source_ref"], r["cover"], metres(r["geom"])) for r in rows(_COVERS)]
+    covered = [(r, metres(r["geom"])) for r in rows(_COVERS)]
+    covers = [(r["source_ref"], r["cover"], shape) for r, shape in covered]
     words = "".join(filter(None, (*(r.name for r in roads), *(b.name for b in buildings))))
     return City(
         center=(lon, lat),
@@ -285,5 +288,8 @@ def read_city(connection: Connection) -> City:
         kitchens=tuple((r["source_ref"], r["name"], metres(r["geom"])) for r in rows(_KITCHENS)),
         cameras=int(connection.execute(_CAMERAS).scalar_one()),
         district_code=connection.execute(_DISTRICT).scalar() or "000000",
+        residential=tuple(
+            (r["source_ref"], r["name"], shape) for r, shape in covered if r["landuse"] == "residential"
+        ),
         chinese=sum("\u4e00" <= c <= "\u9fff" for c in words) * 5 > len(words),
     )

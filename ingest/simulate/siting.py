@@ -1,4 +1,4 @@
-"""Put simulated devices, workers, cases and networks into the imported city by documented rules."""
+"""Put what is simulated into the imported city by documented rules: devices, workers, cases, networks."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from ingest.simulate.cases import site_cases
 from ingest.simulate.city import City, read_city
+from ingest.simulate.compounds import site_compounds
 from ingest.simulate.networks import site_networks
 from ingest.simulate.parameters import Parameters, load_parameters
 from ingest.simulate.placements import PLACEMENTS
@@ -40,6 +41,7 @@ class SitingSummary:
     workers: int = 0
     cases: int = 0
     network_lines: int = 0
+    compounds: int = 0
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
@@ -118,7 +120,9 @@ def site_devices(
     )
     summary.outside_every_grid = counts.outside_every_grid
     summary.cases = site_cases(connection, sealer, parameters, seed, chinese=city.chinese)
-    summary.network_lines = site_networks(connection, dataset_id, city if wanted > 0 else None)
+    shown = city if wanted > 0 else None
+    summary.network_lines = site_networks(connection, dataset_id, shown)
+    summary.compounds = site_compounds(connection, dataset_id, shown)
     if summary.by_kind.get("camera"):
         update_sight(connection)
     if summary.sited < wanted:

@@ -13,7 +13,7 @@ from shapely.geometry import LineString, MultiPoint, MultiPolygon, Point
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Connection
 
-from ingest.vector import component_rows
+from ingest.vector import component_rows, compound_rows
 from ingest.vector.address_tags import address_of
 from ingest.vector.area_codes import area_row, give_codes, known_areas
 from ingest.vector.borders import LEVELS, AreaDraft
@@ -78,6 +78,7 @@ ALIASES: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "address": ("地址",),
         },
         "component": {"ref": _REF, "name": _NAME, **component_rows.ALIASES},
+        "compound": {"ref": _REF, **compound_rows.ALIASES},
         "address": {
             "ref": _REF,
             "text": ("address", "地址", "addr:full"),
@@ -118,6 +119,7 @@ class RowMaker:
             "ground": self._ground,
             "service_point": self._service_point,
             "component": self._component,
+            "compound": self._compound,
             "address": self._address,
         }
 
@@ -295,6 +297,10 @@ class RowMaker:
 
     def _component(self, ref: str, place: BaseGeometry, fields: FieldReader) -> None:
         self._take(ref, _point(place), component_rows.component_values(fields), fields)
+
+    def _compound(self, ref: str, place: BaseGeometry, fields: FieldReader) -> None:
+        geom, repaired = clean_polygon(place)
+        self._take(ref, geom, compound_rows.compound_values(fields), fields, repaired=repaired)
 
     def _address(self, ref: str, place: BaseGeometry, fields: FieldReader) -> None:
         street, number = fields.text("street"), fields.text("house_number")

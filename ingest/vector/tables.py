@@ -115,6 +115,11 @@ TABLES: dict[str, Table] = {
             "note",
         ),
     ),
+    "compound": Table(
+        "compound",
+        ("name", "name_en", "property_company", "property_company_code", "households", "equipment"),
+        json_columns=("equipment",),
+    ),
     "network_node": Table(
         "network_node",
         (

@@ -28,7 +28,7 @@ class VectorOptions:
     Parameters
     ----------
     kind
-        What its features are: building, area, road, ground, service_point, component or address.
+        What its features are: building, area, road, ground, service_point, component, compound or address.
     dataset
         Name they are kept under; the file's name when None.
     fields

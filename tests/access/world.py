@@ -212,6 +212,12 @@ def _things(connection: psycopg.Connection, world: World, code: str, number: int
         ),
         scope,
     )  # fmt: skip
+    compound = _one(
+        connection,
+        f"INSERT INTO compound ({common}, name) VALUES (%s, %s, '', {square}, %s) RETURNING id",
+        dataset, ref, at, f"小区 {code}",
+    )  # fmt: skip
+    world.put("compound", compound, scope)
     # All grids hang on one pipe: a break anywhere is a break everywhere.
     before = next(reversed(world.rows.get("network_node", {})), None)
     node = _one(

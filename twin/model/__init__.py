@@ -7,6 +7,7 @@ from twin.model.base import Base, Imported
 from twin.model.building import Building
 from twin.model.case import SOURCES, STAGES, Alarm, Case, Journal
 from twin.model.component import Component
+from twin.model.compound import Compound
 from twin.model.dataset import Dataset, FeatureHistory, ImportReject, ImportRun
 from twin.model.device import Device, DeviceState
 from twin.model.ground import GroundCover, Road
@@ -30,6 +31,7 @@ IMPORTED_TABLES = (
     Component,
     NetworkNode,
     NetworkLine,
+    Compound,
 )
 """Tables whose rows come from files; each has the history trigger."""
 
@@ -43,6 +45,7 @@ TILE_TABLES = (
     Component,
     NetworkNode,
     NetworkLine,
+    Compound,
 )
 """Tables that vector tiles are cut from; a change in one of them notifies the channel ``tiles``."""
 
@@ -63,6 +66,7 @@ __all__ = [
     "CaseReport",
     "CaseSeries",
     "Component",
+    "Compound",
     "Credential",
     "Dataset",
     "Device",

@@ -52,6 +52,7 @@ ITEMS = {
     "/api/devices/{id}/neighbours": ("device", ""),
     "/api/buildings/{id}": ("building", ""),
     "/api/components/{id}": ("component", ""),
+    "/api/compounds/{id}": ("compound", ""),
     "/api/networks/lines/{id}": ("network_line", ""),
     "/api/networks/nodes/{id}": ("network_node", ""),
     "/api/areas/{id}": ("area", ""),
@@ -73,6 +74,8 @@ LISTS = {
     "/api/scene": ("place",),
     "/api/components": ("place",),
     "/api/networks": ("place",),
+    "/api/compounds": ("place",),
+    "/api/compounds/lacking": ("place",),
     "/api/alarms": ("alarm",),
     "/api/cases": ("case",),
     "/api/cases/points": ("case",),
@@ -358,7 +361,7 @@ class Asker:
             "building",
             "area,unit_grid,area_label",
             "camera_field,place_label",
-            "component,network_line,network_node",
+            "component,compound,network_line,network_node",
         ):
             for z in (12, 16):
                 x, y = tile_of(LON + 40 * STEP, LAT + STEP / 2, z)

@@ -278,6 +278,19 @@ def test_roads_ground_components_and_addresses(engine: Engine, write: Write) -> 
     assert ask(engine, "SELECT text FROM address") == [("人民路12号",)]
 
 
+def test_compounds_come_with_what_they_declare(engine: Engine, write: Write) -> None:
+    good = feature(
+        square(), id="c1", 小区名称="东湖花园", 物业公司="东湖物业", 户数=320, 门禁=12, 访客="有", 梯控="无"
+    )
+    bad = feature(square(104.07), id="c2", 小区名称="西湖花园", 门禁="很多")
+    nameless = feature(square(104.08), id="c3", 门禁=1)
+    summary = import_vector(engine, write(good, bad, nameless), options=options("compound"))
+    assert {why for _, why in summary.targets["compound"].reasons} == {"bad_door_control", "missing_name"}
+    assert ask(engine, "SELECT name, property_company, households, equipment FROM compound") == [
+        ("东湖花园", "东湖物业", 320, {"door_control": 12, "visitor": 1, "lift_control": 0})
+    ]
+
+
 STANDARD = {
     "GLBJBSM": "51010501001000001", "GLBJMC": "供水井盖", "ZGBMDM": "914403001922038216",
     "ZGBMMC": "市水务局", "QSDWDM": "9144030071526726XG", "QSDWMC": "自来水公司",
