@@ -14,6 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from api.disk import Disk
 from api.settings import Settings
 from ingest.flood import Notice
+from twin.live.sight import WORKERS
+from twin.states import State
 from twin.twin import Twin
 
 _DATABASE_S: Final = 1.5
@@ -135,11 +137,16 @@ class HealthReport:
         board = self._twin.board
         workers = int((board.device_id[: board.count] != 0)[board.layer[: board.count] == 1].sum())
         devices = len(board) - workers
+        there = (board.device_id[: board.count] != 0) & (board.layer[: board.count] != WORKERS)
+        silent = int((board.state[: board.count][there] == State.OFFLINE).sum())
+        never = int((board.state[: board.count][there] == State.UNKNOWN).sum())
         return {
             "state": "ok",
-            "detail": f"{devices} devices, {workers} workers",
+            "detail": f"{devices} devices, {workers} workers; {silent} devices silent, {never} never heard",
             "devices": devices,
             "workers": workers,
+            "silent": silent,
+            "never_heard": never,
             "rooms": len(board.rooms()),
         }
 

@@ -87,15 +87,26 @@ def make_messages(n: int, first_ms: int, *, poisoned: bool) -> list[bytes]:
     return made
 
 
+def _prepare(running: Installation) -> Account:
+    uids = [f"poison-{i:02d}" for i in range(_DEVICES)]
+    running.install([(uid, "water_level") for uid in uids])
+    (sender,) = running.admit({"gw-poison": uids}, "gateway")
+    running.start_server()
+    return sender
+
+
+def send_poisoned(running: Installation, n: int) -> None:
+    """Start the server, send n messages of which one in a hundred is broken, and wait for all of them."""
+    sender = _prepare(running)
+    _timed(running, sender, make_messages(n, time.time_ns() // 1_000_000 - 3_600_000, poisoned=True))
+
+
 def measure_poison(folder: Path, n: int, progress: Callable[[str], None]) -> dict[str, Any]:
     """Send n clean messages, n of which one in a hundred is broken, and n clean ones again."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     with Installation(folder) as running:
-        uids = [f"poison-{i:02d}" for i in range(_DEVICES)]
-        running.install([(uid, "water_level") for uid in uids])
-        (sender,) = running.admit({"gw-poison": uids}, "gateway")
-        running.start_server()
+        sender = _prepare(running)
         first_ms = time.time_ns() // 1_000_000 - 86_400_000
         _timed(running, sender, make_messages(n // 10, first_ms - n, poisoned=False))  # warm
         taken = {}

@@ -72,6 +72,7 @@ ITEM_CLASSES = {
 """What is asked for single things; of the others, places."""
 LISTS = {
     "/api/scene": ("place",),
+    "/api/devices": ("place",),
     "/api/components": ("place",),
     "/api/networks": ("place",),
     "/api/compounds": ("place",),
@@ -135,6 +136,7 @@ PERSONS = re.compile("|".join(secret for code, *_rest in grids() for secret in s
 """Names, phones, identity numbers and rooms of all persons of the world: none may come out anywhere."""
 
 QUERIES = {
+    "/api/devices": ["?state=unknown&limit=2000", "?state=offline", "?state=normal"],
     "/api/search": [
         "?q=water",
         "?q=510103003003",
