@@ -24,7 +24,9 @@ async def test_silent_devices_are_listed_with_when_they_were_last_heard(served, 
     assert {one["last_seen"] for one in never["devices"]} == {None}
     now_us = time.time_ns() // 1000
     for uid, silent_s in (("water-0001", 90_000), ("water-0002", 200_000), ("camera-0001", 1)):
-        board.hear(np.array([board.row_of_uid[uid]]), np.array([now_us - silent_s * 1_000_000]))
+        row = np.array([board.row_of_uid[uid]])
+        board.hear(row, np.array([now_us - silent_s * 1_000_000]))
+        board.show(row)
     board.sweep(now_us)
     lost = (await client.get("/api/devices?state=offline")).json()
     assert [one["uid"] for one in lost["devices"]] == ["water-0002", "water-0001"]
