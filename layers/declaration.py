@@ -42,6 +42,9 @@ LEGEND_SHAPES: Final = (
     "heat",
     "case",
     "trail",
+    "component",
+    "network",
+    "compound",
 )
 
 

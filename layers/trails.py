@@ -49,6 +49,10 @@ LAYER = MapLayer(
     legend=(
         LegendEntry("trail", "轨迹", "Trail", "trail"),
         LegendEntry("camera_field", "摄像机视野", "Camera view", "camera", "camera_field"),
+        LegendEntry("component", "部件", "Components", "component", "component"),
+        LegendEntry("network", "管网", "Networks", "network", "network"),
+        LegendEntry("compound", "小区", "Compounds", "compound", "compound"),
     ),
 )
-"""Camera fields are vector tiles of the base map; the legend of what lies on the ground is kept here."""
+"""Camera fields, components, networks and compounds are vector tiles of the base map, the last three off at
+first; the legend of what lies on the ground is kept here."""

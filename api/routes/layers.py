@@ -29,7 +29,8 @@ def _answer() -> LayersAnswer:
         for entry in layer.legend:
             line = {"key": entry.key, "zh": entry.zh, "en": entry.en, "shape": entry.shape}
             legend.append(line | ({"toggle": entry.toggle} if entry.toggle else {}))
-    order = {"case": 2, "worker": 1, "trail": 3, "heat": 5, "camera_field": 4}
+    after = "worker", "case", "trail", "camera_field", "heat", "component", "network", "compound"
+    order = {key: n for n, key in enumerate(after, 1)}
     legend.sort(key=lambda line: order.get(line["key"], 0))
     return LayersAnswer(layers=[deck_json(layer) for layer in LAYERS], legend=legend)
 

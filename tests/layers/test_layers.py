@@ -81,7 +81,7 @@ def test_each_state_has_its_line_in_the_legend_in_both_languages() -> None:
         assert entry.shape in LEGEND_SHAPES
         assert entry.zh
         assert entry.en
-        assert entry.toggle in {"", "heat", "camera_field"}
+        assert entry.toggle in {"", "heat", "camera_field", "component", "network", "compound"}
 
 
 def test_ids_are_unique() -> None:

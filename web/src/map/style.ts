@@ -1,11 +1,24 @@
 /** Write the base map's style by hand from the tokens: ground, roads, borders, buildings. */
 import type { ExpressionSpecification, FilterSpecification, LayerSpecification, SourceSpecification, StyleSpecification } from 'maplibre-gl';
-import type { Scene } from '../api/schema.ts';
+import type { FeatureCollection, Geometry } from 'geojson';
+import type { Scene, Trace } from '../api/schema.ts';
 import { TOKENS } from '../look/palette.ts';
 import { MAP_FONT, fontFaces } from './fonts.ts';
 
 /** Tile layers the style reads; a scene may offer fewer. */
-export const TILE_LAYERS = ['green', 'water', 'unit_grid', 'road', 'area', 'area_label', 'place_label', 'camera_field', 'building'] as const;
+export const TILE_LAYERS = ['green', 'water', 'unit_grid', 'road', 'area', 'area_label', 'place_label', 'camera_field', 'compound', 'network_line', 'network_node', 'component', 'building'] as const;
+
+/** Which layers a switch of the legend shows and hides. */
+export const TOGGLED: Record<string, string[]> = {
+  camera_field: ['camera_field', 'camera_field-edge'],
+  component: ['component'],
+  network: ['network_line', 'network_node'],
+  compound: ['compound', 'compound-edge'],
+};
+
+/** Told apart from each other and from the colours of states. */
+const UTILITY: ExpressionSpecification = ['match', ['get', 'utility'], 'water', '#6f9fd8', 'gas', '#b7a566', '#b08bd0'];
+const hidden = { visibility: 'none' } as const;
 
 /** Widths of roads, m, where the data gives none (typical carriageway by class). */
 const ROAD_WIDTH_M: [string[], number][] = [
@@ -37,7 +50,7 @@ export function tileUrl(layer: string, version: number): string {
 }
 
 function sources(scene: Scene): Record<string, SourceSpecification> {
-  const out: Record<string, SourceSpecification> = {};
+  const out: Record<string, SourceSpecification> = { trace: { type: 'geojson', data: traceData(null) } };
   for (const layer of TILE_LAYERS) {
     const offered = scene.tile_layers[layer];
     if (!offered) continue;
@@ -59,6 +72,16 @@ const classIn = (classes: string[]): ExpressionSpecification => ['in', ['get', '
 const none: FilterSpecification = ['==', ['id'], -1];
 
 const height: ExpressionSpecification = ['to-number', ['get', 'height'], 6];
+
+/** What is drawn of a trace: lines that are cut off or lose their supply, and what must be closed. */
+export function traceData(trace: Trace | null): FeatureCollection {
+  const lines = [
+    { section: true, geometry: trace?.section },
+    { section: false, geometry: trace?.lost },
+  ].flatMap(({ section, geometry }) => (geometry ? [{ type: 'Feature' as const, properties: { section }, geometry: geometry as Geometry }] : []));
+  const close = (trace?.to_close ?? []).map((node) => ({ type: 'Feature' as const, properties: {}, geometry: { type: 'Point' as const, coordinates: [node.lon, node.lat] } }));
+  return { type: 'FeatureCollection', features: [...lines, ...close] };
+}
 
 export function baseStyle(scene: Scene): StyleSpecification {
   const latitude = scene.center[1];
@@ -107,6 +130,19 @@ export function baseStyle(scene: Scene): StyleSpecification {
     { id: 'camera_field', type: 'fill', ...from('camera_field'), minzoom: 14, paint: { 'fill-color': TOKENS.text2, 'fill-opacity': 0.12, 'fill-antialias': false } },
     { id: 'camera_field-edge', type: 'line', ...from('camera_field'), minzoom: 15, paint: { 'line-color': TOKENS.text2, 'line-opacity': 0.36, 'line-width': 1 } },
     { id: 'camera_field-selected', type: 'fill', ...from('camera_field'), filter: none, paint: { 'fill-color': TOKENS.focus, 'fill-opacity': 0.24, 'fill-outline-color': TOKENS.focus } },
+    { id: 'compound', type: 'fill', ...from('compound'), layout: hidden, paint: { 'fill-color': TOKENS.border, 'fill-opacity': 0.1 } },
+    { id: 'compound-edge', type: 'line', ...from('compound'), layout: hidden, paint: { 'line-color': TOKENS.border, 'line-width': 1.5, 'line-opacity': 0.8 } },
+    { id: 'network_line', type: 'line', ...from('network_line'), layout: { ...hidden, 'line-cap': 'round' }, paint: { 'line-color': UTILITY, 'line-width': ['interpolate', ['linear'], ['zoom'], 13, 0.8, 17, 2.4] } },
+    { id: 'trace-line', type: 'line', source: 'trace', filter: isLine, layout: { 'line-cap': 'round' }, paint: { 'line-color': ['case', ['get', 'section'], TOKENS.critical, TOKENS.warning], 'line-width': 4 } },
+    {
+      id: 'network_node', type: 'circle', ...from('network_node'), minzoom: 15, layout: hidden,
+      paint: { 'circle-radius': ['interpolate', ['linear'], ['zoom'], 15, 2.2, 18, 5], 'circle-color': ['case', ['boolean', ['get', 'shut'], false], TOKENS.halo, UTILITY], 'circle-stroke-color': UTILITY, 'circle-stroke-width': 1.5 },
+    },
+    {
+      id: 'component', type: 'circle', ...from('component'), minzoom: 15, layout: hidden,
+      paint: { 'circle-radius': ['interpolate', ['linear'], ['zoom'], 15, 1.6, 18, 4], 'circle-color': ['match', ['get', 'state'], 'intact', TOKENS.text2, TOKENS.warning], 'circle-opacity': 0.9 },
+    },
+    { id: 'trace-close', type: 'circle', source: 'trace', filter: ['==', ['geometry-type'], 'Point'], paint: { 'circle-radius': 7, 'circle-color': TOKENS.halo, 'circle-stroke-color': TOKENS.critical, 'circle-stroke-width': 3 } },
     // on the ground: buildings hide what runs behind them
     {
       id: 'road-name', type: 'symbol', ...from('road'), minzoom: 16.5, filter: ['all', ['has', 'name'], ['!', classIn(PATH_CLASSES)]] as FilterSpecification,
@@ -120,6 +156,8 @@ export function baseStyle(scene: Scene): StyleSpecification {
           'case',
           ['boolean', ['feature-state', 'selected'], false],
           '#2c6a94',
+          ['boolean', ['feature-state', 'affected'], false],
+          '#8a5a1c',
           // tall roofs are darker, as in haze; the walls follow by the light
           ['interpolate', ['linear'], height, 4, '#394551', 30, '#36414d', 110, '#2f3944'],
         ],

@@ -18,12 +18,14 @@ import { Marks, type Mark } from './marks.ts';
 import { nearest } from './nearest.ts';
 import { placesInView, type PlaceName } from './places.ts';
 import { roofLayers } from './roofs.ts';
-import { baseStyle, tileUrl } from './style.ts';
+import { isThing, type ThingType } from '../state/things.ts';
+import type { Trace } from '../api/schema.ts';
+import { baseStyle, TOGGLED, tileUrl, traceData } from './style.ts';
 
 setWorkerUrl(workerUrl);
 
 export interface Picked {
-  type: 'device' | 'worker' | 'building' | 'mark';
+  type: 'device' | 'worker' | 'building' | 'mark' | ThingType;
   id: number | string;
 }
 
@@ -52,6 +54,8 @@ type Props = Record<string, unknown>;
 
 const VIEWPORT_DEBOUNCE_MS = 250;
 const HOVER_EVERY_MS = 60;
+/** So near to a thin line or a small mark counts as on it, px. */
+const PICK_PX = 5;
 const FLIGHT_MS = 700;
 const EARTH_CIRCUMFERENCE_M = 40_075_016.686;
 /** How far the scene may reach under the panels: its corners are of no interest. */
@@ -81,6 +85,8 @@ export class WallMap {
   private arrangeTimer: ReturnType<typeof setTimeout> | undefined;
   private hoverAt = 0;
   private selectedBuilding: number | null = null;
+  private trace: Trace | null = null;
+  private affected: number[] = [];
   private readonly abort = new AbortController();
   private cells: unknown[] = [];
   private roofs: RoofEdgeLayer[] = [];
@@ -150,7 +156,11 @@ export class WallMap {
 
   private listen(): void {
     const { map, handlers } = this;
-    map.on('load', () => this.addGroundOverlay());
+    map.on('load', () => {
+      this.refreshToggles();
+      this.drawTrace();
+      this.addGroundOverlay();
+    });
     void map.once('idle').then(() => this.removed || handlers.drawn());
     map.on('render', () => this.marks.move());
     map.on('moveend', () => {
@@ -388,7 +398,7 @@ export class WallMap {
 
   private refreshToggles(): void {
     for (const [name, on] of Object.entries(this.toggles))
-      for (const id of [name, `${name}-edge`]) if (this.map.getLayer(id)) this.map.setLayoutProperty(id, 'visibility', on ? 'visible' : 'none');
+      for (const id of TOGGLED[name] ?? []) if (this.map.getLayer(id)) this.map.setLayoutProperty(id, 'visibility', on ? 'visible' : 'none');
   }
 
   // ---- camera ---------------------------------------------------------------------------------
@@ -443,10 +453,21 @@ export class WallMap {
         // picking needs a GPU context; while it is lost nothing can be picked
       }
     }
+    const near = [[x - PICK_PX, y - PICK_PX], [x + PICK_PX, y + PICK_PX]] as [[number, number], [number, number]];
+    const thin = ['network_node', 'component', 'network_line'].filter((id) => this.map.getLayer(id));
+    for (const hit of thin.length ? this.map.queryRenderedFeatures(near, { layers: thin }) : []) {
+      const id = featureId(hit);
+      if (id && isThing(hit.source)) return { type: hit.source, id };
+    }
     if (this.map.getLayer('building')) {
       const [building] = this.map.queryRenderedFeatures([x, y], { layers: ['building'] });
       const id = building && featureId(building);
       if (id) return { type: 'building', id };
+    }
+    if (this.map.getLayer('compound')) {
+      const [compound] = this.map.queryRenderedFeatures([x, y], { layers: ['compound'] });
+      const id = compound && featureId(compound);
+      if (id) return { type: 'compound', id };
     }
     return null;
   }
@@ -464,6 +485,22 @@ export class WallMap {
     if (this.selectedBuilding !== null) this.map.removeFeatureState(target(this.selectedBuilding));
     this.selectedBuilding = id;
     if (id !== null) this.map.setFeatureState(target(id), { selected: true });
+  }
+
+  /** Show what a break cuts off and who is without supply then: lines, what must be closed, buildings. */
+  showTrace(trace: Trace | null): void {
+    if (this.map.getSource('building'))
+      for (const id of this.affected) this.map.removeFeatureState({ source: 'building', sourceLayer: 'building', id }, 'affected');
+    this.trace = trace;
+    this.affected = trace?.listed.map((building) => building.id) ?? [];
+    this.drawTrace();
+  }
+
+  private drawTrace(): void {
+    const source = this.map.getSource('trace') as { setData?(data: object): void } | undefined;
+    source?.setData?.(traceData(this.trace));
+    if (this.map.getSource('building'))
+      for (const id of this.affected) this.map.setFeatureState({ source: 'building', sourceLayer: 'building', id }, { affected: true });
   }
 
   /** Show the field of one camera in the colour of what is chosen. */

@@ -22,24 +22,27 @@ import type {
   Stat,
   StatList,
   Timeline,
+  Trace,
 } from '../api/schema.ts';
 import { failure, langOf, say, type Key, type Lang } from '../i18n/index.ts';
 import { stateCode } from '../look/palette.ts';
 import { presetOf, type Preset } from './exporting.ts';
 import { focusProperty } from './groups.ts';
 import { LiveBoard, type Commit } from './live.ts';
+import { isThing, THING_PATHS, type Thing, type ThingType } from './things.ts';
 import { Resource } from './resource.svelte.ts';
 import { isScreen, onSignedIn, Session, toSignIn } from './session.svelte.ts';
 import { freshness, LOST_AFTER_S, type LayerFreshness } from './staleness.ts';
 
 export interface Selection {
-  type: 'device' | 'worker' | 'building' | 'case' | 'group';
+  type: 'device' | 'worker' | 'building' | 'case' | 'group' | ThingType;
   id: number | string;
 }
 
 export interface Detail {
   device: DeviceDetail | null;
   building: BuildingDetail | null;
+  thing: Thing | null;
   history: History | null;
   neighbours: Neighbour[] | null;
   events: DeviceEvent[] | null;
@@ -47,7 +50,10 @@ export interface Detail {
   readAt: number;
 }
 
-const EMPTY_DETAIL: Detail = { device: null, building: null, history: null, neighbours: null, events: null, error: null, readAt: 0 };
+const EMPTY_DETAIL: Detail = { device: null, building: null, thing: null, history: null, neighbours: null, events: null, error: null, readAt: 0 };
+
+/** Key of the list of compounds that lack most. */
+export const LACKING = 'lacking_compounds';
 
 /** Seconds between two reads of what has no event of its own. */
 const EVERY_S = { alarms: 30, cases: 30, stats: 10, timeline: 60, detail: 5, recent: 30, groups: 5 };
@@ -86,10 +92,12 @@ export class Wall {
 
   selection = $state.raw<Selection | null>(null);
   detail = $state.raw<Detail>(EMPTY_DETAIL);
+  /** Who is affected by a break of the selected line or node; null while nobody asked. */
+  trace = $state.raw<Trace | null>(null);
   /** Row under the keyboard in the left rail: key of a group, or case:<id>. */
   cursor = $state<string | null>(null);
   expanded = $state<string | null>(null);
-  toggles = $state<Record<string, boolean>>({ heat: true, camera_field: true });
+  toggles = $state<Record<string, boolean>>({ heat: true, camera_field: true, component: false, network: false, compound: false });
   sheet = $state.raw<{ key: string; title: Names; list: StatList | null; error: string | null } | null>(null);
   helpOpen = $state(false);
   searchOpen = $state(false);
@@ -470,6 +478,7 @@ export class Wall {
 
   select(selection: Selection | null): void {
     this.selection = selection;
+    this.trace = null;
     this.liveValue = null;
     this.detail = EMPTY_DETAIL;
     if (selection) {
@@ -491,6 +500,11 @@ export class Wall {
     const number = first ? ++this.detailNumber : this.detailNumber;
     const settle = async <T>(path: string): Promise<T | null> => get<T>(path).catch(() => null);
     try {
+      if (isThing(s.type)) {
+        const of = await get<Thing['of']>(`${THING_PATHS[s.type]}/${s.id}`);
+        if (number === this.detailNumber) this.detail = { ...EMPTY_DETAIL, thing: { type: s.type, of } as Thing, readAt: Date.now() };
+        return;
+      }
       if (s.type === 'building') {
         const building = await get<BuildingDetail>(`/api/buildings/${s.id}`);
         if (number === this.detailNumber) this.detail = { ...EMPTY_DETAIL, building, readAt: Date.now() };
@@ -534,6 +548,7 @@ export class Wall {
       if (row !== undefined) return [rows.position[3 * row], rows.position[3 * row + 1]];
       return this.detail.device ? [this.detail.device.lon, this.detail.device.lat] : null;
     }
+    if (this.detail.thing) return [this.detail.thing.of.lon, this.detail.thing.of.lat];
     if (s?.type === 'building') return this.detail.building ? [this.detail.building.lon, this.detail.building.lat] : null;
     return group ? [group.lon, group.lat] : null;
   }
@@ -587,6 +602,25 @@ export class Wall {
     } catch (problem) {
       this.say(this.failed(problem instanceof Error ? problem.message : String(problem)));
     }
+  }
+
+  /** Ask who is affected by a break of what is selected, or show that no longer. */
+  async toggleTrace(): Promise<void> {
+    const s = this.selection;
+    if (this.trace || (s?.type !== 'network_line' && s?.type !== 'network_node')) {
+      this.trace = null;
+      return;
+    }
+    try {
+      const trace = await post<Trace>('/api/networks/trace', { start: { type: s.type === 'network_line' ? 'line' : 'node', id: s.id } });
+      if (this.selection === s) this.trace = trace;
+    } catch (problem) {
+      this.say(this.failed(problem instanceof Error ? problem.message : String(problem)));
+    }
+  }
+
+  openLacking(): Promise<void> {
+    return this.openList(LACKING, { zh: this.t('lackingCompounds'), en: this.t('lackingCompounds') }, '/api/compounds/lacking');
   }
 
   private refreshIdle(): void {
