@@ -12,6 +12,7 @@ COMMANDS: dict[str, str] = {
     "duty": "api.cli.duty",
     "device": "api.cli.publishers",
     "gateway": "api.cli.gateways",
+    "conformance": "api.cli.conformance",
     "audit": "api.cli.record",
     "retention": "api.cli.retention",
     "quarantine": "api.cli.quarantine",

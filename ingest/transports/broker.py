@@ -79,6 +79,8 @@ class Broker:
         Address to listen on.
     websockets_port
         Also speak MQTT over websockets there (0 takes a free one); None does not.
+    everywhere
+        Let publishers publish on any topic, and ourselves read all: for tests of what they would do.
     """
 
     def __init__(
@@ -88,7 +90,9 @@ class Broker:
         *,
         host: str = "127.0.0.1",
         websockets_port: int | None = None,
+        everywhere: bool = False,
     ) -> None:
+        self._everywhere = everywhere
         self.data_dir = data_dir.expanduser().absolute()
         self.folder = self.data_dir / "broker"
         self.log = BoundedLog(self.data_dir / "log" / "broker.log")
@@ -208,15 +212,13 @@ class Broker:
 
     def _write_accounts(self, owner: Account) -> None:
         # A user name without rights may do nothing, so the order of the two files gives nobody anything.
-        rights = [f"user {self.username}", f"topic read {ROOT}/#"]
+        rights = [f"user {self.username}", f"topic read {'#' if self._everywhere else f'{ROOT}/#'}"]
         passwords = [f"{name}:{mqtt_hash(self.password)}" for name in (self.username, _PROBE)]
         for one in self._admitted:
             sender = "devices" if one.kind == "device" else "gateways"
-            rights += [
-                f"user {one.user_name}",
-                f"topic write {observations_of(sender, one.name)}",
-                f"topic write {status_of(sender, one.name)}",
-            ]
+            topics = [observations_of(sender, one.name), status_of(sender, one.name)]
+            rights.append(f"user {one.user_name}")
+            rights += [f"topic write {topic}" for topic in (["#"] if self._everywhere else topics)]
             passwords.append(f"{one.user_name}:{one.mqtt_hash}")
         _write_private(self.folder / "rights", "\n".join(rights) + "\n", owner=owner)
         _write_private(self.folder / "passwords", "\n".join(passwords) + "\n", owner=owner)

@@ -1,0 +1,132 @@
+"""Run a broker of its own for a device under test, and watch what it publishes: nothing reaches the twin."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import gmqtt
+
+from ingest.conformance.bench import Sender
+from ingest.conformance.watch import Message, Watch
+from ingest.transports.accounts import mqtt_hash
+from ingest.transports.broker import Admitted, Broker
+from ingest.transports.topics import observations_of, status_of
+
+_AWAY_S: Final = 1.0
+"""For how long the sender's place is taken in the middle of the test, if it does not take it back sooner."""
+
+
+async def listen(
+    watch: Watch,
+    sender: Sender,
+    *,
+    host: str,
+    port: int,
+    listen_s: float,
+    with_break: bool,
+    say: Callable[[str], None],
+) -> None:
+    """Let a sender publish for some time, and end its connection once in the middle.
+
+    Parameters
+    ----------
+    watch
+        Sees every message.
+    sender
+        Who may come in, with a password that is told by ``say`` and ends with the test.
+    host, port
+        Where the broker listens; port 0 takes a free one.
+    listen_s
+        For how long.
+    with_break
+        Whether the connection is ended in the middle, to see last will and return.
+
+    Raises
+    ------
+    UnavailableError
+        The port is taken, or the broker does not start.
+    """
+    folder = _make_folder()
+    password = secrets.token_urlsafe(12)
+    broker = Broker(folder, port, host=host, everywhere=True)
+    broker.admit([Admitted(sender.name, sender.name, sender.kind, mqtt_hash(password))])
+    try:
+        await asyncio.to_thread(broker.start)
+        client = await _subscribe(broker, watch)
+        watch.begin(_now_us())
+        _tell(say, sender, broker, password, listen_s)
+        try:
+            if not with_break:
+                await asyncio.sleep(listen_s)
+                return
+            await asyncio.sleep(listen_s / 2)
+            watch.break_off(_now_us())
+            await _take_place(broker, sender, password)
+            watch.open_again(_now_us())
+            await asyncio.sleep(max(0.0, listen_s / 2 - _AWAY_S))
+        finally:
+            await client.disconnect()
+    finally:
+        await asyncio.to_thread(broker.stop)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _make_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="gridtwin-conformance-"))
+    folder.chmod(0o755)  # the broker's account must enter
+    return folder
+
+
+async def _subscribe(broker: Broker, watch: Watch) -> Any:
+    def on_message(_client: Any, topic: str, payload: bytes, qos: int, properties: dict[str, Any]) -> int:
+        watch.take(Message(payload, _now_us(), topic, qos, bool(properties.get("retain"))))
+        return 0
+
+    client = gmqtt.Client(broker.username, clean_session=True)
+    client.set_auth_credentials(broker.username, broker.password)
+    client.on_message = on_message
+    ready = asyncio.Event()
+    client.on_subscribe = lambda *_: ready.set()
+    await client.connect(broker.host, broker.port)
+    client.subscribe([gmqtt.Subscription("#", qos=1, retain_as_published=True)])
+    async with asyncio.timeout(10.0):
+        await ready.wait()
+    return client
+
+
+async def _take_place(broker: Broker, sender: Sender, password: str) -> None:
+    """End the sender's connection as a network does, without a word: sign in as it, by which it must leave.
+
+    Its account stays open: without rights the broker would drop its last will.
+    """
+    client = gmqtt.Client(sender.name, clean_session=True)
+    client.set_config({"reconnect_retries": -2, "reconnect_delay": 0})  # the sender may take it back at once
+    client.set_auth_credentials(sender.name, password)
+    await client.connect(broker.host, broker.port)
+    await asyncio.sleep(_AWAY_S)
+    with contextlib.suppress(Exception):
+        await client.disconnect()
+
+
+def _tell(say: Callable[[str], None], sender: Sender, broker: Broker, password: str, listen_s: float) -> None:
+    senders = "devices" if sender.kind == "device" else "gateways"
+    for line in (
+        f"listening for {listen_s:g} s · 监听 {listen_s:g} 秒",
+        f"broker    {broker.host}:{broker.port}",
+        f"user      {sender.name}",
+        f"password  {password}",
+        f"topics    {observations_of(senders, sender.name)}  {status_of(senders, sender.name)}",
+    ):
+        say(line)
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000
