@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import secrets
 import shutil
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import gmqtt
 
 from ingest.conformance.bench import Sender
 from ingest.conformance.watch import Message, Watch
 from ingest.transports.accounts import mqtt_hash
-from ingest.transports.broker import Admitted, Broker
+from ingest.transports.broker import Admitted, Broker, sign_in
 from ingest.transports.topics import observations_of, status_of
-
-_AWAY_S: Final = 1.0
-"""For how long the sender's place is taken in the middle of the test, if it does not take it back sooner."""
 
 
 async def listen(
@@ -69,11 +66,13 @@ async def listen(
                 return
             await asyncio.sleep(listen_s / 2)
             watch.break_off(_now_us())
-            await _take_place(broker, sender, password)
+            # Its account stays open: without rights the broker would drop its last will.
+            await asyncio.to_thread(sign_in, replace(broker.address, username=sender.name, password=password))
             watch.open_again(_now_us())
-            await asyncio.sleep(max(0.0, listen_s / 2 - _AWAY_S))
+            await asyncio.sleep(listen_s / 2)
         finally:
-            await client.disconnect()
+            async with asyncio.timeout(5.0):
+                await client.disconnect()
     finally:
         await asyncio.to_thread(broker.stop)
         shutil.rmtree(folder, ignore_errors=True)
@@ -95,25 +94,12 @@ async def _subscribe(broker: Broker, watch: Watch) -> Any:
     client.on_message = on_message
     ready = asyncio.Event()
     client.on_subscribe = lambda *_: ready.set()
-    await client.connect(broker.host, broker.port)
+    async with asyncio.timeout(10.0):
+        await client.connect(broker.host, broker.port)
     client.subscribe([gmqtt.Subscription("#", qos=1, retain_as_published=True)])
     async with asyncio.timeout(10.0):
         await ready.wait()
     return client
-
-
-async def _take_place(broker: Broker, sender: Sender, password: str) -> None:
-    """End the sender's connection as a network does, without a word: sign in as it, by which it must leave.
-
-    Its account stays open: without rights the broker would drop its last will.
-    """
-    client = gmqtt.Client(sender.name, clean_session=True)
-    client.set_config({"reconnect_retries": -2, "reconnect_delay": 0})  # the sender may take it back at once
-    client.set_auth_credentials(sender.name, password)
-    await client.connect(broker.host, broker.port)
-    await asyncio.sleep(_AWAY_S)
-    with contextlib.suppress(Exception):
-        await client.disconnect()
 
 
 def _tell(say: Callable[[str], None], sender: Sender, broker: Broker, password: str, listen_s: float) -> None:

@@ -123,11 +123,12 @@ def _sum(report: Report, lang: Language) -> str:
     if lang == "zh":
         word = "通过" if report.passed else "不通过"
         came = f"报文 {report.messages} 条，读数 {report.readings} 个"
-        return f"{word}：{came}，{failed} 条规则不通过，{unseen} 条未见"
+        nothing = "" if report.readings else "；没有收到可读的读数"
+        return f"{word}：{came}，{failed} 条规则不通过，{unseen} 条未见{nothing}"
     word = "passed" if report.passed else "failed"
     return (
         f"{word}: {report.messages} messages, {report.readings} readings, {failed} rules broken, "
-        f"{unseen} not seen"
+        f"{unseen} not seen" + ("" if report.readings else "; no reading came that could be read")
     )
 
 

@@ -24,6 +24,7 @@ _REMEMBERED: Final = 200_000
 """Readings that are remembered, to know them again."""
 _LOOKED_AT: Final = ("json", "fields", "size", "time", "clock", "device", "property", "unit", "range")
 """What any message shows that holds a reading."""
+_UNREAD: Final = ("malformed", "too_large")
 _US: Final = 1_000_000
 
 
@@ -131,6 +132,8 @@ class Watch:
         for trouble in troubles:
             self.fail(OF_REASON[trouble.reason].key, f"{label}: {trouble}")
         self.readings += len(readings)
+        if all(trouble.reason not in _UNREAD for trouble in troubles):
+            self._seen.update(("json", "size"))  # it was read, whatever it said
         if len(readings):
             self._seen.update(_LOOKED_AT)
             if self._mode in ("mqtt", "http"):

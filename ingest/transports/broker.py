@@ -276,7 +276,7 @@ class Broker:
                 raise UnavailableError(f"the broker did not start: {telling[-1]}", where=str(self.log.path))
             with contextlib.suppress(OSError):
                 # Not as ourselves: that would end the session of a server that is there already.
-                answer = _sign_in(replace(self.address, username=_PROBE))
+                answer = sign_in(replace(self.address, username=_PROBE))
                 if answer == 0:
                     return
                 raise UnavailableError(
@@ -340,8 +340,10 @@ def _write_private(path: Path, text: str, *, owner: Account | None = None) -> No
     new.replace(path)
 
 
-def _sign_in(address: BrokerAddress) -> int:
-    """Send one MQTT 3.1.1 CONNECT and give the code of the CONNACK (0 = welcome).
+def sign_in(address: BrokerAddress) -> int:
+    """Send one MQTT 3.1.1 CONNECT, give the code of the CONNACK (0 = welcome), and leave.
+
+    Whoever was signed in by this user name must leave, as if their connection had broken.
 
     Section 3.1 of the OASIS standard; written out because it is 30 bytes and needs no event loop.
     """

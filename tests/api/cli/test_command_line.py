@@ -21,7 +21,7 @@ from twin.store.sockets import free_tcp_port
 
 ROOT = Path(__file__).parents[3]
 LONG_RUNNING = ("up", "serve")
-GROUPS = ("import", "user", "duty", "device", "gateway", "audit", "person", "conformance")
+GROUPS = ("import", "user", "duty", "device", "gateway", "audit", "person", "conformance", "quarantine")
 
 
 def run(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:

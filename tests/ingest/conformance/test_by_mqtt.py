@@ -18,7 +18,7 @@ from tests.ingest.conformance.vendors import CATALOG, UID, failed
 
 pytestmark = pytest.mark.broker
 
-INTERVAL_S = 0.5
+INTERVAL_S, REPORTS_S = 1.0, 0.5
 STATUS = status_of("devices", UID)
 
 
@@ -49,13 +49,15 @@ class Device:
             gone = asyncio.Event()
             client.on_disconnect = lambda *_, gone=gone: gone.set()
             with contextlib.suppress(Exception):
-                await asyncio.wait_for(client.connect(host, int(port)), 2.0)
+                async with asyncio.timeout(5.0):
+                    await client.connect(host, int(port))
                 client.publish(STATUS, "online", qos=1, retain=True)
                 while not gone.is_set():
                     said = {"t": time.time_ns() // 1_000_000, "p": "level", "v": 20.0}
                     client.publish(self.topic, json.dumps(said), qos=self.qos)
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(gone.wait(), INTERVAL_S)
+                        async with asyncio.timeout(REPORTS_S):
+                            await gone.wait()
             await asyncio.sleep(0.3)
 
 
@@ -64,7 +66,7 @@ async def watched(device: Device) -> tuple[Watch, dict[str, str], list[str]]:
     watch = Watch(Bench(CATALOG, sender, {UID: CATALOG.by_name["water_level"]}, INTERVAL_S), "mqtt")
     running = asyncio.create_task(device.run())
     try:
-        await listen(watch, sender, host="127.0.0.1", port=0, listen_s=6.0, with_break=True, say=device.hear)
+        await listen(watch, sender, host="127.0.0.1", port=0, listen_s=8.0, with_break=True, say=device.hear)
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
