@@ -47,7 +47,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 
 def answers(broker: Broker, user_name: str, secret: str) -> int:
-    return brokers._sign_in(replace(broker.address, username=user_name, password=secret))
+    return brokers.sign_in(replace(broker.address, username=user_name, password=secret))
 
 
 async def signed_in(broker: Broker, user_name: str, secret: str, client_id: str) -> gmqtt.Client:

@@ -18,13 +18,13 @@ pytestmark = pytest.mark.broker
 
 
 def test_lets_us_in_and_nobody_else(broker):
-    assert brokers._sign_in(broker.address) == 0
+    assert brokers.sign_in(broker.address) == 0
     wrong = BrokerAddress(broker.host, broker.port, broker.username, "wrong")
-    assert brokers._sign_in(wrong) == 5
+    assert brokers.sign_in(wrong) == 5
     nobody = BrokerAddress(broker.host, broker.port, "nobody", broker.password)
-    assert brokers._sign_in(nobody) == 5
+    assert brokers.sign_in(nobody) == 5
     anonymous = BrokerAddress(broker.host, broker.port, "", "")
-    assert brokers._sign_in(anonymous) in (4, 5)
+    assert brokers.sign_in(anonymous) in (4, 5)
 
 
 def test_credentials_are_private_and_readable_by_us(broker):
@@ -64,7 +64,7 @@ def test_starts_again_after_kill(server_dir):
             time.sleep(0.01)
         assert not running.alive
         running.start()
-        assert brokers._sign_in(running.address) == 0
+        assert brokers.sign_in(running.address) == 0
     finally:
         running.stop()
 
