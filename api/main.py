@@ -22,6 +22,8 @@ from api.access.publishers import PublisherDoor
 from api.access.reading import RecentReads
 from api.access.retention import expire_persons
 from api.access.watch import watch_sessions
+from api.cameras.desk import CameraDesk
+from api.cameras.watch import StreamWatch
 from api.disk import Disk
 from api.edge import Edge
 from api.exports.desk import ExportDesk
@@ -40,6 +42,7 @@ from api.sampler import Sampler
 from api.settings import Settings
 from api.tiles import TileStore
 from api.version import version
+from ingest.cameras.address import read_ranges
 from ingest.feeds import load_feeds
 from ingest.intake import Intake
 from ingest.replay import Replay
@@ -90,6 +93,7 @@ def create_app(settings: Settings) -> FastAPI:
     door = Door(accounts, timedelta(minutes=settings.session_idle_min))
     publishers = PublisherDoor(accounts)
     feeds = load_feeds()
+    camera_ranges = read_ranges(settings.camera_ranges)
     sealer = Sealer(read_or_make_key(settings.secrets_dir / KEY_FILE))
 
     @contextlib.asynccontextmanager
@@ -119,6 +123,9 @@ def create_app(settings: Settings) -> FastAPI:
             sampler = Sampler(twin, own)
             darkroom = Darkroom()
             parts.push_async_callback(darkroom.close)
+            watch = StreamWatch(own, twin, sealer, camera_ranges, settings.camera_probe_s)
+            cameras = CameraDesk(camera_ranges, sealer.picture_key, watch)
+            parts.push_async_callback(cameras.close)
             listener = NoticeListener(own_dsn, own, hub, tiles, door)
             await listener.start_journal()
             app.state.runtime = Runtime(
@@ -138,6 +145,7 @@ def create_app(settings: Settings) -> FastAPI:
                 sampler=sampler,
                 reception=Reception(Disk(settings.data_dir)),
                 darkroom=darkroom,
+                cameras=cameras,
                 health=health,
                 feeds=feeds,
                 intake=Intake(twin),
@@ -151,6 +159,7 @@ def create_app(settings: Settings) -> FastAPI:
                 ("sampler", sampler.run()),
                 ("ingest", ingest.run()),
                 ("publishers", follow(accounts, PUBLISHERS_CHANNEL, publishers.forget)),
+                ("cameras", watch.run()),
                 ("sessions", watch_sessions(door, hub)),
                 ("persons", expire_persons(own, settings.persons_days)),
                 ("retention", Retention(own, catalog, terms).run_daily()),

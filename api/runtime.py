@@ -14,6 +14,7 @@ from api.access.door import Door
 from api.access.oidc import Provider
 from api.access.publishers import PublisherDoor
 from api.access.reading import RecentReads
+from api.cameras.desk import CameraDesk
 from api.exports.desk import ExportDesk
 from api.health import HealthReport
 from api.live.hub import Hub
@@ -54,6 +55,7 @@ class Runtime:
     sampler: Sampler
     reception: Reception
     darkroom: Darkroom
+    cameras: CameraDesk
     health: HealthReport
     feeds: Mapping[str, Feed]
     intake: Intake

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from ingest.cameras.address import DEFAULT_RANGES
 from ingest.flood import PUBLISHER_RATE
 from ingest.transports.broker import BrokerAddress, read_address
 from twin.errors import InvalidError
@@ -62,6 +63,10 @@ class Settings(BaseSettings):
     """Minutes in which no person does anything after which a session is over."""
     publisher_rate: float = Field(default=PUBLISHER_RATE, ge=1, le=1e9, allow_inf_nan=False)
     """Readings a second that one gateway may send for long; what is beyond is refused."""
+    camera_ranges: str = DEFAULT_RANGES
+    """Ranges of addresses, parted by commas, in which cameras are asked for pictures; no others ever are."""
+    camera_probe_s: float = Field(default=60.0, ge=0, le=86_400, allow_inf_nan=False)
+    """Seconds in which each camera is asked once whether it has a picture; 0: only those that are watched."""
     allowed_hosts: str = ""
     """Further names, parted by commas, a server that listens on this machine only may be called by."""
     oidc_issuer: str = ""

@@ -18,14 +18,15 @@ PACKAGES = ("twin", "layers", "ingest", "api")
 MODULES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 FORBIDDEN_NAMES = {"utils", "helpers", "common", "services", "manager", "misc"}
 
-# Distribution -> the only place that may import it.
+# Distribution -> the only place, or places, that may import it.
 ONLY_IN = {
     "fastapi": "api/",
     "uvicorn": "api/",
     "starlette": "api/",
     "typer": "api/cli/",
     "pydeck": "layers/",
-    "PIL": "api/photographs/developing.py",
+    "PIL": ("api/photographs/developing.py", "api/cameras/decoding.py", "api/cameras/lettering.py"),
+    "av": "api/cameras/decoding.py",
 }
 
 # Package -> (its table, the name that a module has when it belongs in the table).

@@ -35,6 +35,10 @@ class NotFoundError(TwinError):
     """The thing asked for does not exist."""
 
 
+class GoneError(TwinError):
+    """The thing asked for was there, and its time is over."""
+
+
 class SignInNeededError(TwinError):
     """Nobody is signed in, or the session is over."""
 

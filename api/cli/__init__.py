@@ -12,6 +12,7 @@ COMMANDS: dict[str, str] = {
     "duty": "api.cli.duty",
     "device": "api.cli.publishers",
     "gateway": "api.cli.gateways",
+    "camera": "api.cli.cameras",
     "conformance": "api.cli.conformance",
     "audit": "api.cli.record",
     "retention": "api.cli.retention",

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from api.cli.progress import TerminalProgress
     from ingest.vector.record import Rules
     from ingest.vector.summary import ImportSummary
+    from twin.access.sealing import Sealer
 
 File = Annotated[Path, typer.Argument(metavar="FILE", help="The file to read.", show_default=False)]
 Dataset = Annotated[
@@ -101,6 +102,7 @@ def register(app: typer.Typer) -> None:
     group.command("vector")(vector)
     group.command("network")(network)
     group.command("devices")(devices)
+    group.command("cameras")(cameras)
     app.add_typer(group, name="import")
 
 
@@ -244,12 +246,55 @@ def devices(
             encoding=encoding,
             layer=layer,
             simulated=simulated,
+            sealer=_sealer(data_dir, database_url),
             max_size_bytes=_bytes(max_size),
             rules=_rules(allow_older, allow_far, allow_shrink, no_grids=False),
         )
         return import_devices(engine, file, options=options, progress=progress)
 
     _run(read, data_dir, database_url, as_json)
+
+
+def cameras(
+    file: File,
+    dataset: Dataset = None,
+    crs: Crs = None,
+    encoding: Encoding = None,
+    simulated: Simulated = False,
+    max_size: MaxSize = 0.25,
+    allow_older: Older = False,
+    allow_far: Far = False,
+    allow_shrink: Shrink = False,
+    data_dir: DataDir = None,
+    database_url: DatabaseUrl = None,
+    as_json: Json = False,
+) -> None:
+    """Read a catalogue of cameras of a video platform (GB/T 28181, XML or CSV)."""
+
+    def read(engine: Engine, progress: TerminalProgress) -> ImportSummary:
+        from ingest.vector.camera_list import import_cameras  # noqa: PLC0415 (loads geopandas)
+        from ingest.vector.device_list import DeviceOptions  # noqa: PLC0415
+
+        options = DeviceOptions(
+            dataset=dataset,
+            crs=crs,
+            encoding=encoding,
+            simulated=simulated,
+            max_size_bytes=_bytes(max_size),
+            rules=_rules(allow_older, allow_far, allow_shrink, no_grids=False),
+        )
+        return import_cameras(engine, file, options=options, progress=progress)
+
+    _run(read, data_dir, database_url, as_json)
+
+
+def _sealer(data_dir: Path | None, database_url: str | None) -> Sealer:
+    from api.access.heads import KEY_FILE  # noqa: PLC0415
+    from api.settings import read_settings  # noqa: PLC0415
+    from twin.access.sealing import Sealer, read_or_make_key  # noqa: PLC0415
+
+    settings = read_settings(data_dir=data_dir, database_url=database_url)
+    return Sealer(read_or_make_key(settings.secrets_dir / KEY_FILE))
 
 
 def _fields(given: list[str] | None) -> dict[str, str]:

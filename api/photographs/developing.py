@@ -1,48 +1,25 @@
 """Make a clean JPEG and a thumbnail of a picture nobody vouches for; as a program, under limits.
 
-The program gets no environment to speak of, and once it has begun it can open no file, no socket and no
-program (`api.photographs.seclusion`). It reads pictures from its standard input until that ends and answers
-each on its standard output (`api.photographs.framing`). Whoever started it kills it when it takes too long.
+The program gets no environment to speak of and serves as `api.apart.confined` says.
 """
 
 from __future__ import annotations
 
 import contextlib
 import io
-import json
 import math
-import os
-import resource
-import sys
 import warnings
-from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from PIL import ExifTags, Image, ImageOps, JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin
 
-from api.photographs.framing import ANSWERED, ASKED, READY
-from api.photographs.seclusion import seclude
+from api.apart.confined import Done, RefusedError, serve
 
 _PLUGINS: Final = (JpegImagePlugin, MpoImagePlugin, PngImagePlugin, WebPImagePlugin)
 """Loaded at the start: later no file can be opened."""
 
-_NOBODY: Final = 65534
 
-
-class RefusedError(Exception):
-    """The picture is not taken; says why in one word."""
-
-
-@dataclass(frozen=True, slots=True)
-class Developed:
-    """The picture and its thumbnail as JPEG without metadata, and what the file claimed (``facts``)."""
-
-    picture: bytes
-    thumbnail: bytes
-    facts: dict[str, Any]
-
-
-def develop(body: bytes, terms: dict[str, Any]) -> Developed:
+def develop(body: bytes, terms: dict[str, Any]) -> Done:
     """Open a picture, turn it upright, make it small enough and write it anew: only its pixels come through.
 
     Parameters
@@ -52,6 +29,11 @@ def develop(body: bytes, terms: dict[str, Any]) -> Developed:
     terms
         ``opened_as`` (Pillow's names of the forms allowed), ``max_pixels``, ``max_side``, ``edge_px``,
         ``thumbnail_px``, ``quality``.
+
+    Returns
+    -------
+    Done
+        The picture and its thumbnail as JPEG without metadata, and what the file claimed (``facts``).
 
     Raises
     ------
@@ -83,7 +65,7 @@ def develop(body: bytes, terms: dict[str, Any]) -> Developed:
     facts |= {"width": clean.width, "height": clean.height}
     picture = _written(clean, terms["quality"])
     clean.thumbnail((terms["thumbnail_px"],) * 2, Image.Resampling.LANCZOS)
-    return Developed(picture, _written(clean, terms["quality"]), facts)
+    return Done(facts, picture, _written(clean, terms["quality"]))
 
 
 def _clean(image: Image.Image, edge_px: int) -> Image.Image:
@@ -143,31 +125,8 @@ def _degrees(parts: Any, reference: object, negative: str) -> float | None:
 
 def main() -> None:
     """Serve pictures from standard input to standard output until the input ends."""
-    taken, given = sys.stdin.buffer, sys.stdout.buffer
     _warm_up()
-    _give_up_rights()
-    given.write(READY)
-    given.flush()
-    while (head := taken.read(ASKED.size)) and len(head) == ASKED.size:
-        terms_length, body_length = ASKED.unpack(head)
-        terms = json.loads(taken.read(terms_length))
-        _limit(terms["memory_bytes"], terms["cpu_s"])
-        body = taken.read(body_length)
-        try:
-            done = develop(body, terms)
-        except RefusedError as refused:
-            done = Developed(b"", b"", {"refused": str(refused)})
-        except MemoryError:
-            _answer(given, Developed(b"", b"", {"refused": "too_costly"}))
-            return  # what is left of it may hold memory: the next one begins anew
-        _answer(given, done)
-
-
-def _answer(given: BinaryIO, done: Developed) -> None:
-    facts = json.dumps(done.facts).encode()
-    given.write(ANSWERED.pack(len(facts), len(done.picture), len(done.thumbnail)))
-    given.write(facts + done.picture + done.thumbnail)
-    given.flush()
+    serve(develop)
 
 
 def _warm_up() -> None:
@@ -181,30 +140,6 @@ def _warm_up() -> None:
         out = io.BytesIO()
         Image.new(mode, (8, 8)).save(out, form, exif=exif)
         develop(out.getvalue(), terms | {"opened_as": [form]})
-
-
-def _give_up_rights() -> None:
-    """Give up what a reader of pictures does not need; nothing of it can be had back."""
-    if os.geteuid() == 0:
-        os.setgroups([])
-        os.setresgid(_NOBODY, _NOBODY, _NOBODY)
-        os.setresuid(_NOBODY, _NOBODY, _NOBODY)
-    for limit, most in (
-        (resource.RLIMIT_NOFILE, 3),  # the three there are
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NPROC, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        resource.setrlimit(limit, (most, most))
-    seclude()  # where the kernel cannot, the limits above hold
-
-
-def _limit(memory_bytes: int, cpu_s: int) -> None:
-    """Bound memory, and the processor's time from now on."""
-    resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    until = math.ceil(used.ru_utime + used.ru_stime) + cpu_s
-    resource.setrlimit(resource.RLIMIT_CPU, (until, resource.getrlimit(resource.RLIMIT_CPU)[1]))
 
 
 if __name__ == "__main__":

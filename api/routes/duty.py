@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from api.access.caller import Caller
 from api.access.permissions import OWN_WORKER, does, needs
-from api.errors import NOT_FOUND
+from api.errors import NOT_FOUND, PROBLEM_CONTENT
 from api.routes.answers import DeviceId, GivenMoment
 from api.runtime import Running
 from twin import duty
@@ -89,7 +89,10 @@ async def get_duty(running: Running, caller: Annotated[Caller, needs(OWN_WORKER)
     )
 
 
-@router.post("/api/duty/begin")
+@router.post(
+    "/api/duty/begin",
+    responses={409: {**PROBLEM_CONTENT, "description": "Another duty of the worker lasts."}},
+)
 async def begin_duty(
     running: Running, caller: Annotated[Caller, needs(OWN_WORKER)], body: BeginRequest
 ) -> OneDuty:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from shapely.geometry import Point
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, text
 
+from ingest.cameras.address import CameraAddress, read_address
 from ingest.vector import source_file
 from ingest.vector.feature_file import FORMATS, read_features
 from ingest.vector.fields import FieldError, FieldReader, find_columns
@@ -25,6 +27,8 @@ from ingest.vector.source_file import SourceFile, file_errors
 from ingest.vector.summary import ImportSummary, Progress, Silent
 from ingest.vector.tag_values import direction
 from ingest.vector.vector_file import declared_frame
+from twin.access.sealing import Sealer
+from twin.cameras import Source, store_sources
 from twin.catalog import Catalog, load_catalog
 from twin.codes import check_device_uid, check_gb28181_id
 from twin.errors import FileFormatError, InvalidError
@@ -46,10 +50,20 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
     "interval": ("expected_interval_s", "interval_s", "上报间隔"),
     "simulated": (),
     "position_source": (),
+    "stream": ("stream_url", "rtsp", "取流地址", "视频地址"),
+    "stream_user": ("取流用户名", "视频用户名"),
+    "stream_password": ("取流密码", "视频密码"),
+    "private_area": ("私密区域",),
+    "sign_posted": ("提示标识",),
+    "retention_days": ("录像保存天数",),
 }
 """Columns and the other names they usually have; case does not matter."""
 
 LINE_MAX = 100_000
+
+_SECRETS = ("stream", "stream_user", "stream_password")
+_SECRET = re.compile(r"\brtsps?://|://[^/\s]*@|[?&](?:pass|pwd|password|token)=", re.IGNORECASE)
+_REMOVED = "(an address that may hold a password was not kept)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +76,14 @@ class DeviceOptions:
     encoding: str | None = None
     layer: str | None = None
     simulated: bool = False
+    sealer: Sealer | None = None
+    """Seals addresses of streams; without it a row that has one is refused."""
     max_size_bytes: int = source_file.MAX_SIZE_BYTES
     rules: Rules = Rules()  # noqa: RUF009  (frozen)
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
+class Line:
     """One row of the file: where it is, its fields, its geometry in the file's frame or why it has none."""
 
     where: str
@@ -109,25 +125,59 @@ def import_devices(
         )
         columns = _columns(read.fields, options, source, need_place=False)
         declared = declared_frame(read, options.crs, intake.summary)
-        lines = [_Line(f"feature {f.fid}", f.fields, f.geometry) for f in read.features]
+        lines = [Line(f"feature {f.fid}", f.fields, f.geometry) for f in read.features]
+    intake.summary.elapsed_s = time.perf_counter() - started
+    return write_lines(engine, source, lines, columns, declared, options, intake, progress, catalog)
+
+
+def write_lines(
+    engine: Engine,
+    source: SourceFile,
+    lines: Sequence[Line],
+    columns: Mapping[str, str],
+    declared: str,
+    options: DeviceOptions,
+    intake: Intake,
+    progress: Progress,
+    catalog: Catalog,
+    check: Callable[[Line, Point], None] | None = None,
+) -> ImportSummary:
+    """Take rows that were read from a file and write them in one transaction.
+
+    Parameters
+    ----------
+    lines, columns
+        The rows, and which column holds which field.
+    declared
+        Frame of their coordinates.
+    check
+        Raises `FieldError` for a row that shall not lie where it lies (lon/lat).
+
+    Raises
+    ------
+    FileFormatError, CoordinateError
+        See `import_devices`.
+    """
+    started = time.perf_counter()
     placer = Placer(declared, city_box(engine), allow_far=options.rules.allow_far)
     good = [line for line in lines if line.problem is None]
     placed = iter(placer.place([line.geometry for line in good], source.name))
     seen: dict[str, str] = {}
+    streams: dict[str, _Stream] = {}
     progress.begin("reading devices", len(lines))
     for line in lines:
         place = next(placed) if line.problem is None else None
-        _take(line, place, columns, options, intake, catalog, seen)
+        _take(line, place, columns, options, intake, catalog, seen, streams, check)
         progress.advance()
     rows = intake.rows.get("device", [])
     if not rows:
         first = intake.rejects[0].detail if intake.rejects else "it has no rows"
         raise FileFormatError(
             f"not one device of {source.name} can be taken: {first}",
-            where=str(path),
+            where=str(source.path),
             hint="it needs the columns uid, kind, lon, lat",
         )
-    intake.summary.elapsed_s = time.perf_counter() - started
+    intake.summary.elapsed_s += time.perf_counter() - started
     return write_import(
         engine,
         source,
@@ -142,6 +192,36 @@ def import_devices(
         tables=("device",),
         rules=options.rules,
         progress=progress,
+        after=lambda connection, dataset: _keep_streams(connection, dataset, options.sealer, streams),
+    )
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Stream:
+    address: CameraAddress
+    sign_posted: bool | None
+    retention_days: int | None
+
+
+def _keep_streams(
+    connection: Connection, dataset_id: int, sealer: Sealer | None, streams: Mapping[str, _Stream]
+) -> None:
+    if sealer is None or not streams:
+        return
+    rows = connection.execute(
+        text(
+            "SELECT id, uid FROM device WHERE dataset_id = :dataset AND valid_to IS NULL AND uid = ANY(:uids)"
+        ),
+        {"dataset": dataset_id, "uids": list(streams)},
+    ).all()
+    found = [(number, streams[uid]) for number, uid in rows]
+    store_sources(
+        connection,
+        sealer,
+        [
+            Source(number, one.address.scheme, one.address.secret, one.sign_posted, one.retention_days)
+            for number, one in found
+        ],
     )
 
 
@@ -162,40 +242,54 @@ def _columns(
 
 def _read_table(
     source: SourceFile, options: DeviceOptions, summary: ImportSummary
-) -> tuple[list[_Line], dict[str, str]]:
+) -> tuple[list[Line], dict[str, str]]:
+    header, rows = read_rows(source, options.encoding, summary)
+    columns = _columns(header, options, source, need_place=True)
+    return [row if row.problem else place_of(row.where, row.fields, columns) for row in rows], columns
+
+
+def read_rows(
+    source: SourceFile, encoding: str | None, summary: ImportSummary
+) -> tuple[tuple[str, ...], list[Line]]:
+    """Return the head of a CSV table and its rows, not placed yet.
+
+    Raises
+    ------
+    FileFormatError
+        It is no sound table, or in another encoding.
+    """
     with file_errors(source.path):
         content = source.path.read_bytes()
-    text = _decode(content, options.encoding, source, summary)
+    text = _decode(content, encoding, source, summary)
     first = text.split("\n", 1)[0]
     delimiter = max(",;\t", key=first.count)
     csv.field_size_limit(LINE_MAX)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    lines: list[_Line] = []
+    lines: list[Line] = []
     try:
         header = tuple(name.strip() for name in next(reader))
-        columns = _columns(header, options, source, need_place=True)
         for record in reader:
             if not any(cell.strip() for cell in record):
                 continue
             where = f"line {reader.line_num}"
             values = dict(zip(header, record, strict=False))
+            problem = None
             if len(record) != len(header):
                 problem = FieldError(
                     "wrong_number_of_columns", f"it has {len(record)} columns, the head has {len(header)}"
                 )
-                lines.append(_Line(where, values, None, problem))
-                continue
-            lines.append(_place(where, values, columns))
+            lines.append(Line(where, values, None, problem))
     except csv.Error as error:
         raise FileFormatError(
             f"{source.name} is not a sound CSV table: {error}",
             where=f"line {reader.line_num}",
             hint="check the quotes there; save the table as CSV (UTF-8) again",
         ) from error
-    return lines, columns
+    return header, lines
 
 
-def _place(where: str, values: dict[str, str], columns: dict[str, str]) -> _Line:
+def place_of(where: str, values: Mapping[str, Any], columns: Mapping[str, str]) -> Line:
+    """Return a row with its place, or with why it has none."""
     fields = FieldReader(values, columns)
     try:
         fields.required("lon")
@@ -203,9 +297,9 @@ def _place(where: str, values: dict[str, str], columns: dict[str, str]) -> _Line
         # Any finite number: which are possible depends on the frame.
         lon, lat = fields.number("lon", -1e9, 1e9), fields.number("lat", -1e9, 1e9)
     except FieldError as error:
-        return _Line(where, values, None, error)
+        return Line(where, values, None, error)
     # Both are there: emptiness was refused above.
-    return _Line(where, values, Point(lon or 0.0, lat or 0.0))
+    return Line(where, values, Point(lon or 0.0, lat or 0.0))
 
 
 def _decode(content: bytes, encoding: str | None, source: SourceFile, summary: ImportSummary) -> str:
@@ -234,13 +328,15 @@ def _decode(content: bytes, encoding: str | None, source: SourceFile, summary: I
 
 
 def _take(
-    line: _Line,
+    line: Line,
     place: BaseGeometry | GeometryRefusedError | None,
-    columns: dict[str, str],
+    columns: Mapping[str, str],
     options: DeviceOptions,
     intake: Intake,
     catalog: Catalog,
     seen: dict[str, str],
+    streams: dict[str, _Stream],
+    check: Callable[[Line, Point], None] | None,
 ) -> None:
     fields = FieldReader(line.fields, columns)
     ref = fields.text("uid") or line.where
@@ -254,16 +350,52 @@ def _take(
         uid = check_device_uid(fields.required("uid"))
         if uid in seen:
             raise FieldError("duplicate_uid", f"uid {uid} was already on {seen[uid]}")
+        if check is not None:
+            check(line, place)
         values = _values(fields, uid, options, catalog)
+        stream = _stream(fields, values["kind"], options)
     except (FieldError, GeometryRefusedError, InvalidError) as error:
         reason = getattr(error, "reason", "bad_uid")
         what = f"{line.where}: {error.what}" + (f"; {error.hint}" if error.hint else "")
         # A second row of a uid must not keep the first from being closed later.
         keep = reason != "duplicate_uid"
-        intake.refuse("device", "device", ref, reason, what, dict(line.fields), keep_ref=keep)
+        intake.refuse("device", "device", ref, reason, what, _harmless(line.fields, columns), keep_ref=keep)
         return
     seen[uid] = line.where
-    intake.take("device", Row("device", uid, place, values, fields.rest()))
+    if stream is not None:
+        streams[uid] = stream
+    kept = FieldReader(_harmless(line.fields, columns), columns)
+    intake.take("device", Row("device", uid, place, values, kept.rest()))
+
+
+def _harmless(fields: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
+    """Return a row as it may be kept in clear: without addresses of streams, in whatever column they are."""
+    secret = {columns[name] for name in _SECRETS if name in columns}
+    return {name: _REMOVED if _is_secret(name in secret, value) else value for name, value in fields.items()}
+
+
+def _is_secret(column: bool, value: Any) -> bool:
+    return bool(value) and (column or (isinstance(value, str) and _SECRET.search(value) is not None))
+
+
+def _stream(fields: FieldReader, kind: str, options: DeviceOptions) -> _Stream | None:
+    if fields.flag("private_area", default=False):
+        raise FieldError("private_area", "a camera that films a private place is not registered")
+    written = fields.raw("stream")
+    if written is None:
+        return None
+    if kind != "camera":
+        raise FieldError("stream_of_no_camera", "only a camera has a stream")
+    if options.sealer is None:
+        raise FieldError("stream_without_key", "there is no key to seal the address of its stream with")
+    try:
+        address = read_address(
+            str(written), str(fields.raw("stream_user") or ""), str(fields.raw("stream_password") or "")
+        )
+    except InvalidError as error:
+        raise FieldError("bad_stream", error.what) from error
+    posted = fields.flag("sign_posted", default=False) if fields.raw("sign_posted") is not None else None
+    return _Stream(address, posted, fields.integer("retention_days", 30, 3650))
 
 
 def _values(fields: FieldReader, uid: str, options: DeviceOptions, catalog: Catalog) -> dict[str, Any]:

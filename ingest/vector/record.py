@@ -81,6 +81,7 @@ def write_import(
     rules: Rules,
     progress: Progress | None = None,
     before: Callable[[Connection, int], None] | None = None,
+    after: Callable[[Connection, int], None] | None = None,
 ) -> ImportSummary:
     """Write what was gathered from one file, all of it or nothing.
 
@@ -90,6 +91,8 @@ def write_import(
         Tables that this file speaks for: what they hold of the dataset and the file has not is closed.
     before
         Called with the connection and the dataset's id before rows are written; may add rows.
+    after
+        Called with the same when they are written.
 
     Raises
     ------
@@ -120,6 +123,8 @@ def write_import(
             if name in tables:
                 write_rows(connection, dataset_id, TABLES[name], intake, allow_shrink=rules.allow_shrink)
                 progress.advance()
+        if after:
+            after(connection, dataset_id)
         if "area" in tables:
             _hang_areas(connection)
         _derive(connection, tables, summary, rules, progress)

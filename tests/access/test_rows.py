@@ -22,6 +22,7 @@ KEYS = {
     "observation_hour": "device_id",
     "journal": "seq",
     "service_connection": "node_id",
+    "camera_source": "device_id",
 }
 
 

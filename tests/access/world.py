@@ -241,7 +241,7 @@ def _things(connection: psycopg.Connection, world: World, code: str, number: int
     )
     world.put("service_connection", node, scope)
     devices = {}
-    for kind in ("water_level", "worker"):
+    for kind in ("camera", "water_level", "worker"):
         devices[kind] = _one(
             connection,
             f"INSERT INTO device ({common}, uid, kind) VALUES (%s, %s, '', {point}, %s, %s) RETURNING id",
@@ -250,8 +250,8 @@ def _things(connection: psycopg.Connection, world: World, code: str, number: int
         world.put("device", devices[kind], scope, kind)
         connection.execute(
             "INSERT INTO device_state (device_id, property, phenomenon_time, received_at, value, state) "
-            "VALUES (%s, 0, %s, %s, 1, 0)",
-            [devices[kind], MOMENT, MOMENT],
+            "VALUES (%s, 0, %s, %s, %s, 0)",
+            [devices[kind], MOMENT, MOMENT, 25 if kind == "camera" else 1],  # none within a limit
         )
         world.put("device_state", devices[kind], scope, kind)
         connection.execute("SELECT ensure_observation_partition(%s)", [MOMENT.date()])
@@ -265,6 +265,14 @@ def _things(connection: psycopg.Connection, world: World, code: str, number: int
             "INSERT INTO observation_hour VALUES (%s, 0, %s, 1, 1, 1, 1)", [devices[kind], MOMENT]
         )
         world.put("observation_hour", devices[kind], scope, kind)
+    # Of a device that is no camera: the cameras' pictures are made up, and nobody is asked for one.
+    connection.execute(
+        "INSERT INTO camera_source (device_id, scheme, address_sealed) "
+        "VALUES (%s, 'rtsp', decode(repeat('00', 40), 'hex'))",
+        [devices["water_level"]],
+    )
+    world.put("camera_source", devices["water_level"], scope, "water_level")
+    connection.execute("UPDATE device SET readings_simulated = true WHERE id = %s", [devices["camera"]])
     grid = _one(connection, "SELECT id FROM area WHERE code = %s AND level = 'responsibility_grid'", code)
     called = _person(connection, Person(phone=phone_of(code, "worker")))
     world.put("person", called, scope, "worker")

@@ -30,6 +30,7 @@ class Act(StrEnum):
     REPORT_CASE = "case.report"
     REVEAL_PERSON = "person.reveal"
     END_DUTY = "duty.end"
+    LOOK_CAMERA = "camera.look"
     EXPORT = "data.export"
     MANAGE_ACCOUNTS = "account.manage"
     MANAGE_SYSTEM = "system.manage"
@@ -70,14 +71,21 @@ _FIELD: Final = frozenset({DataClass.PLACE, DataClass.ALARM, DataClass.CASE})
 _COMMAND: Final = _FIELD | {DataClass.WORKER}
 
 ROLES: Final[tuple[Role, ...]] = (
-    Role("operator", "值班员", "Operator", Group.BUSINESS, _COMMAND, frozenset({Act.ACKNOWLEDGE_ALARM})),
+    Role(
+        "operator",
+        "值班员",
+        "Operator",
+        Group.BUSINESS,
+        _COMMAND,
+        frozenset({Act.ACKNOWLEDGE_ALARM, Act.LOOK_CAMERA}),
+    ),
     Role(
         "dispatcher",
         "派遣员",
         "Dispatcher",
         Group.BUSINESS,
         _COMMAND,
-        frozenset({Act.ACKNOWLEDGE_ALARM, Act.WRITE_CASE, Act.REVEAL_PERSON, Act.END_DUTY}),
+        frozenset({Act.ACKNOWLEDGE_ALARM, Act.WRITE_CASE, Act.REVEAL_PERSON, Act.END_DUTY, Act.LOOK_CAMERA}),
         privileged=True,
     ),
     # A worker sees the own row and tracker by account, whatever the area; not those of colleagues.
@@ -95,7 +103,16 @@ ROLES: Final[tuple[Role, ...]] = (
         "Area manager",
         Group.BUSINESS,
         _COMMAND,
-        frozenset({Act.ACKNOWLEDGE_ALARM, Act.WRITE_CASE, Act.REVEAL_PERSON, Act.END_DUTY, Act.EXPORT}),
+        frozenset(
+            {
+                Act.ACKNOWLEDGE_ALARM,
+                Act.WRITE_CASE,
+                Act.REVEAL_PERSON,
+                Act.END_DUTY,
+                Act.LOOK_CAMERA,
+                Act.EXPORT,
+            }
+        ),
         privileged=True,
     ),
     Role(

@@ -34,6 +34,8 @@ class Sealer:
         self._index = self._derived(secret, b"index")
         self.record_key = self._derived(secret, b"record")
         """Key of the heads of the record of acts."""
+        self.picture_key = self._derived(secret, b"picture")
+        """Key of the addresses under which pictures of cameras are fetched."""
 
     @staticmethod
     def _derived(secret: bytes, purpose: bytes) -> bytes:

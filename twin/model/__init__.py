@@ -5,6 +5,7 @@ from twin.model.address import Address, DoorPlate
 from twin.model.area import LEVELS, Area
 from twin.model.base import Base, Imported
 from twin.model.building import Building
+from twin.model.camera_source import CameraSource
 from twin.model.case import SOURCES, STAGES, Alarm, Case, Journal
 from twin.model.component import Component
 from twin.model.compound import Compound
@@ -62,6 +63,7 @@ __all__ = [
     "AuditEntry",
     "Base",
     "Building",
+    "CameraSource",
     "Case",
     "CaseReport",
     "CaseSeries",

@@ -58,6 +58,7 @@ ITEMS = {
     "/api/areas/{id}": ("area", ""),
     "/api/workers/{id}": ("device", "worker"),
     "/api/cases/{id}/report": ("case_report", ""),
+    "/api/cameras/{id}": ("device", "camera"),
     "/api/cases/{id}/photographs": ("case_file", ""),
     "/api/photographs/{id}/{size}": ("photograph", ""),
     "/api/quarantine/{id}": ("quarantine", ""),
@@ -113,6 +114,9 @@ EXPORTS = {
     "/api/exports/workers.{format}": ("worker", "worker"),
 }
 MAY_EXPORT = {"manager", "planner"}
+MAY_LOOK = {"operator", "dispatcher", "manager"}
+PICTURES = "/api/pictures/{token}"
+"""What is there for the session that looked: see tests/api/routes/test_pictures.py."""
 POSTED = {
     "/api/sign-in", "/api/sign-in/code", "/api/sign-out", "/api/account/active", "/api/account/password",
     "/api/kiosk/enrol",
@@ -123,6 +127,7 @@ POSTED = {
     "/api/cases/{id}/reveal", "/api/cases/by-phone",
     "/api/cases/{id}/photographs", "/api/quarantine/replay", REPORTS,
     "/api/networks/trace",
+    "/api/cameras/{id}/pictures",
 }  # fmt: skip
 BROUGHT = {
     "/ingest/v1/devices/{uid}/observations",
@@ -176,6 +181,7 @@ def test_every_route_is_in_this_test_and_declares_what_it_asks():
         REPORT,
         "/api/exports",
         TILES,
+        PICTURES,
     )
     expected = {("GET", path) for path in asked}
     expected |= {("POST", path) for path in POSTED | BROUGHT} | {("GET", "/ingest/v1/osmand")}
@@ -249,6 +255,7 @@ class Asker:
         await self.tiles()
         await self.exports()
         await self.reports()
+        await self.looks()
         return [f"{self.role} at {self.level} {self.area}: {what}" for what in self.wrong]
 
     async def items(self) -> None:
@@ -348,6 +355,19 @@ class Asker:
             answer = await self.ask(REPORT.replace("{form}", "json").replace("{number}", f"C-{code}"))
             wanted = 403 if not allowed else 200 if code in inside else 404
             self.expect(f"{REPORT} of {code}", answer.status_code, wanted)
+
+    async def looks(self) -> None:
+        """Look at cameras here and elsewhere, and fetch a picture that was never taken."""
+        status = 404 if self.role in MAY_LOOK else 403
+        seen = oracle.visible(self.world, "device", self.role, self.area, self.level)
+        cameras = [key for key, kind in self.world.kinds["device"].items() if kind == "camera"]
+        own, foreign = [k for k in cameras if k in seen], [k for k in cameras if k not in seen]
+        for key in (*own[:1], *foreign[:2], *foreign[-1:]):
+            answer = await self.http.post(f"/api/cameras/{key}/pictures")
+            allowed = key in own and self.role in MAY_LOOK
+            self.expect(f"/api/cameras/{key}/pictures", answer.status_code, 200 if allowed else status)
+        path = PICTURES.replace("{token}", "A" * 64)
+        self.expect(path, (await self.ask(path)).status_code, status)
 
     def all_codes(self, table: str) -> set[str]:
         seen = oracle.visible(self.world, table, self.role, self.area, self.level)

@@ -21,7 +21,10 @@ from twin.store.sockets import free_tcp_port
 
 ROOT = Path(__file__).parents[3]
 LONG_RUNNING = ("up", "serve")
-GROUPS = ("import", "user", "duty", "device", "gateway", "audit", "person", "conformance", "quarantine")
+GROUPS = (
+    *("import", "user", "duty", "device", "gateway", "camera", "audit", "person", "conformance"),
+    "quarantine",
+)
 
 
 def run(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
@@ -55,12 +58,12 @@ def test_every_command_takes_a_data_dir(group, name):
     assert "--data-dir" in options_of(group, name)
 
 
-@pytest.mark.parametrize("name", ["osm", "vector", "devices"])
+@pytest.mark.parametrize("name", ["osm", "vector", "devices", "cameras"])
 def test_every_import_takes_a_data_dir_and_answers_json(group, name):
     assert {"--data-dir", "--json", "--database-url"} <= options_of(group, "import", name)
 
 
-@pytest.mark.parametrize("group_name", ["user", "duty", "audit", "person"])
+@pytest.mark.parametrize("group_name", ["user", "duty", "audit", "person", "camera"])
 def test_every_act_on_accounts_and_the_record_takes_a_data_dir_and_answers_json(group, group_name):
     commands = group.commands[group_name].commands
     assert commands

@@ -41,7 +41,7 @@ def segments(body: bytes) -> list[int]:
 )  # fmt: skip
 def test_every_form_becomes_a_jpeg_of_three_colours_and_keeps_its_picture(form, terms, mode):
     made = develop(picture(form, mode=mode), terms)
-    for body, size in ((made.picture, (400, 300)), (made.thumbnail, (320, 240))):
+    for body, size in ((made.first, (400, 300)), (made.second, (320, 240))):
         image = opened(body)
         assert (image.format, image.mode, image.size) == ("JPEG", "RGB", size)
         red, blue = (image.crop(box).resize((1, 1)) for box in ((0, 0, 100, 100), (200, 150, 300, 220)))
@@ -55,7 +55,7 @@ def test_no_metadata_comes_through():
     body = picture(exif=exif(), comment=b"SECRET-COMMENT", icc_profile=b"SECRET-PROFILE" * 20)
     assert b"SECRET-MAKER" in body
     made = develop(body + b"PK\x03\x04SECRET-TAIL", TERMS)
-    for out in (made.picture, made.thumbnail):
+    for out in (made.first, made.second):
         assert b"SECRET" not in out
         assert b"Exif" not in out
         # JFIF, tables, start of frame: no application segment but the first, no comment.
@@ -63,7 +63,7 @@ def test_no_metadata_comes_through():
         assert not opened(out).getexif()
     webp = picture("WEBP", exif=exif(), xmp=b"<x:xmpmeta>SECRET</x:xmpmeta>")
     assert b"SECRET" in webp
-    assert b"SECRET" not in develop(webp, WEBP).picture
+    assert b"SECRET" not in develop(webp, WEBP).first
 
 
 def test_claims_of_time_and_place_are_read():
@@ -76,7 +76,7 @@ def test_claims_of_time_and_place_are_read():
 
 
 def test_a_picture_taken_sideways_is_turned_upright():
-    image = opened(develop(picture(exif=exif(orientation=6)), TERMS).picture)
+    image = opened(develop(picture(exif=exif(orientation=6)), TERMS).first)
     assert image.size == (300, 400)
     red = image.getpixel((290, 10))
     assert red[0] > 200
@@ -84,30 +84,30 @@ def test_a_picture_taken_sideways_is_turned_upright():
 
 
 def test_a_large_picture_is_made_small_and_a_small_one_left():
-    wide = opened(develop(picture(size=(4_000, 200)), TERMS).picture)
+    wide = opened(develop(picture(size=(4_000, 200)), TERMS).first)
     assert wide.size == (2_560, 128)
     made = develop(picture(size=(1, 1)), TERMS)
-    assert opened(made.picture).size == opened(made.thumbnail).size == (1, 1)
+    assert opened(made.first).size == opened(made.second).size == (1, 1)
 
 
 def test_sixteen_bits_of_grey_keep_their_shade():
     made = Image.new("I;16", (40, 40), 32_768)
     out = io.BytesIO()
     made.save(out, "PNG")
-    assert opened(develop(out.getvalue(), PNG).picture).getpixel((5, 5))[0] == pytest.approx(128, abs=2)
+    assert opened(develop(out.getvalue(), PNG).first).getpixel((5, 5))[0] == pytest.approx(128, abs=2)
 
 
 def test_see_through_parts_are_white():
     out = io.BytesIO()
     Image.new("RGBA", (40, 40), (0, 0, 0, 0)).save(out, "PNG")
-    assert opened(develop(out.getvalue(), PNG).picture).getpixel((5, 5)) == (255, 255, 255)
+    assert opened(develop(out.getvalue(), PNG).first).getpixel((5, 5)) == (255, 255, 255)
 
 
 def test_the_first_of_several_pictures_of_a_phone_is_taken():
     first, second = (Image.new("RGB", (40, 40), colour) for colour in ("red", "blue"))
     out = io.BytesIO()
     first.save(out, "MPO", save_all=True, append_images=[second])
-    assert opened(develop(out.getvalue(), TERMS).picture).getpixel((5, 5))[0] > 200
+    assert opened(develop(out.getvalue(), TERMS).first).getpixel((5, 5))[0] > 200
 
 
 def moving(form: str) -> bytes:

@@ -282,6 +282,27 @@ export interface Photograph {
   simulated: boolean;
 }
 
+/** How the stream of a camera does. */
+export interface CameraStream {
+  id: number;
+  has_stream: boolean;
+  /** Pictures are drawn by the server and show nothing real. */
+  made_up: boolean;
+  may_look: boolean;
+  state: 'ok' | 'broken' | 'unknown' | null;
+  reason: string | null;
+  since: string | null;
+  checked_at: string | null;
+}
+
+/** A picture that was taken: where it is fetched, until when. */
+export interface CameraPicture {
+  url: string;
+  taken_at: string;
+  until: string;
+  simulated: boolean;
+}
+
 export interface Photographs {
   photographs: Photograph[];
   may_add: boolean;

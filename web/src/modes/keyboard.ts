@@ -2,7 +2,7 @@
 import type { Wall } from '../state/wall.svelte.ts';
 
 /** Keys in the order in which the help lists them: caps and what they do. */
-const KEYS: { caps: string[]; key: 'key_move' | 'key_enter' | 'key_esc' | 'key_g' | 'key_a' | 'key_e' | 'key_find' | 'key_h' | 'key_f' | 'key_b' | 'key_l' | 'key_x' | 'key_u' | 'key_help' }[] = [
+const KEYS: { caps: string[]; key: 'key_move' | 'key_enter' | 'key_esc' | 'key_g' | 'key_a' | 'key_e' | 'key_find' | 'key_h' | 'key_f' | 'key_b' | 'key_l' | 'key_x' | 'key_v' | 'key_u' | 'key_help' }[] = [
   { caps: ['J', 'K'], key: 'key_move' },
   { caps: ['Enter'], key: 'key_enter' },
   { caps: ['Esc'], key: 'key_esc' },
@@ -14,6 +14,7 @@ const KEYS: { caps: string[]; key: 'key_move' | 'key_enter' | 'key_esc' | 'key_g
   { caps: ['F'], key: 'key_f' },
   { caps: ['B'], key: 'key_b' },
   { caps: ['X'], key: 'key_x' },
+  { caps: ['V'], key: 'key_v' },
   { caps: ['L'], key: 'key_l' },
   { caps: ['U'], key: 'key_u' },
   { caps: ['?'], key: 'key_help' },
@@ -26,7 +27,7 @@ export function isTyping(target: EventTarget | null): boolean {
 
 /** The keys that do something for whoever looks: who may not act is not offered the act. */
 export function keysOf(wall: Wall): typeof KEYS {
-  const away = [wall.mayAcknowledge ? '' : 'key_a', wall.mayExport ? '' : 'key_x', wall.session.kiosk ? 'key_u' : ''];
+  const away = [wall.mayAcknowledge ? '' : 'key_a', wall.mayExport ? '' : 'key_x', wall.mayLook ? '' : 'key_v', wall.session.kiosk ? 'key_u' : ''];
   return KEYS.filter((k) => !away.includes(k.key));
 }
 
@@ -81,6 +82,10 @@ export function press(wall: Wall, event: KeyboardEvent): boolean {
     case 'x':
       if (!wall.mayExport) return false;
       wall.openExport();
+      return true;
+    case 'v':
+      if (!wall.mayLook || !wall.cameraLook.may) return false;
+      void wall.cameraLook.look();
       return true;
     case 'h':
       wall.toggle('heat');

@@ -26,6 +26,7 @@ import type {
 } from '../api/schema.ts';
 import { failure, langOf, say, type Key, type Lang } from '../i18n/index.ts';
 import { stateCode } from '../look/palette.ts';
+import { CameraLook } from './camera_look.svelte.ts';
 import { presetOf, type Preset } from './exporting.ts';
 import { focusProperty } from './groups.ts';
 import { LiveBoard, type Commit } from './live.ts';
@@ -73,6 +74,7 @@ export class Wall {
   refused = $state(false);
 
   readonly alarms = new Resource<Alarms>('/api/alarms?state=open', (a) => a.groups.length === 0);
+  readonly cameraLook = new CameraLook();
   readonly cases = new Resource<Cases>('/api/cases?open=true', (c) => c.cases.length === 0);
   readonly stats = new Resource<Stat[]>('/api/stats');
   readonly recent = new Resource<CityEvent[]>('/api/journal?limit=40', (e) => e.length === 0);
@@ -310,6 +312,10 @@ export class Wall {
 
   get mayExport(): boolean {
     return this.signedOutAt === null && this.session.may('data.export');
+  }
+
+  get mayLook(): boolean {
+    return this.signedOutAt === null && this.session.may('camera.look');
   }
 
   openExport(): void {

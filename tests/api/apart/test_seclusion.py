@@ -26,7 +26,7 @@ PROGRAM = """
 import ctypes, errno, os, socket, sys
 def ctypes_errno(answer):
     if answer < 0: raise OSError(ctypes.get_errno(), 'refused')
-from api.photographs.seclusion import seclude
+from api.apart.seclusion import seclude
 if {secluded}: assert seclude()
 try:
     {way}

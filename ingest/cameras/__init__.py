@@ -1,0 +1,1 @@
+"""Fetch coded pictures from cameras over RTSP and HTTP, from allowed addresses only."""
