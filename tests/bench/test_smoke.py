@@ -131,6 +131,29 @@ def test_live_peers(folder: Path, mode: str) -> None:
 @pytest.mark.slow
 @pytest.mark.postgis
 @pytest.mark.broker
+def test_ingest(folder: Path) -> None:
+    result = _run(
+        "ingest",
+        kills=1,
+        rounds=1,
+        seconds=0.5,
+        protocols="mqtt_columns,http_1,owntracks",
+        peers=False,
+        poison=800,
+        data_dir=str(folder),
+    )
+    for name in ("server", "database"):
+        assert (result["kills"][name]["lost"], result["kills"][name]["duplicated"]) == (0, 0)
+    assert (result["poison"]["stored"], result["poison"]["quarantined"]) == (792, 8)
+    for one in result["rates"]["contenders"]["gridtwin"].values():
+        assert one["stored_per_s"] > 0
+        assert (one["refused"], one["not_stored"]) == (0, 0)
+    _check_nothing_runs(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.postgis
+@pytest.mark.broker
 def test_tiles(folder: Path) -> None:
     """Needs the Python package index once, for the peer."""
     result = _run(

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from twin.access.record import SERVER, Actor, Entry, write
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 EVERY_S: Final = 86_400.0
 _AGAIN_S: Final = 600.0
 _LOCK_ID: Final = 7105304
+_LOCKED: Final = "55P03"
 _DEVICES_AT_ONCE: Final = 200
 _ROWS_AT_ONCE: Final = 5_000
 _PAUSE_S: Final = 0.02  # between two steps, in which commits of observations go first
@@ -229,9 +231,7 @@ class Retention:
                 if (one.day, kind) not in already:
                     n = await self._retire(one.day, kind, hourly=term.hourly, remove=not whole)
                     done.count(term.name, n)
-            if whole:
-                async with self._engine.begin() as connection:
-                    await connection.execute(_DROP, {"day": one.day})
+            if whole and await self._drop(one.day):
                 done.dropped_days.append(one.day.isoformat())
                 done.dropped_bytes += one.bytes
         for table, days_kept in self._tables():
@@ -257,6 +257,18 @@ class Retention:
             async with self._engine.begin() as connection:
                 await connection.execute(_NOTE, {"day": day, "kind": kind, "observations": deleted})
         return deleted
+
+    async def _drop(self, day: date) -> bool:
+        """Drop a whole day; say whether it went. While somebody reads observations for long it stays."""
+        try:
+            async with self._engine.begin() as connection:
+                await connection.execute(_DROP, {"day": day})
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != _LOCKED:
+                raise
+            log.info("the observations of %s are in use and are dropped the next time", day)
+            return False
+        return True
 
     async def _expire(self, table: str, before: datetime) -> int:
         deleted = 0

@@ -17,7 +17,7 @@ DEFAULT_FILE: Final = Path(__file__).resolve().parents[2] / "data" / "retention.
 TRACKS: Final = "tracks"
 """Name of the class of what trackers of workers observe."""
 
-Days = Annotated[float, Meta(gt=0, le=36_500)]
+Days = Annotated[float, Meta(ge=1, le=36_500)]
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 
 

@@ -135,6 +135,20 @@ async def test_one_server_at_a_time(kept) -> None:
 
 
 @pytest.mark.postgis
+async def test_a_day_that_is_being_read_goes_the_next_time(kept) -> None:
+    """Nobody queues behind a wait for it, and the rest is deleted all the same."""
+    database, _, engine = kept
+    with psycopg.connect(database.url.replace("+psycopg", "")) as reader:
+        reader.execute("SELECT count(*) FROM observation")
+        done = await Retention(engine, CATALOG, TERMS).run(SERVER)
+    assert done is not None
+    assert (done.dropped_days, done.tables["quarantine"]) == ([], 2)
+    done = await Retention(engine, CATALOG, TERMS).run(SERVER)
+    assert done is not None
+    assert done.dropped_days == [midnight(450).date().isoformat()]
+
+
+@pytest.mark.postgis
 async def test_the_servers_hand_deletes_nothing_that_is_young(kept) -> None:
     database, ids, engine = kept
     with pytest.raises(Exception, match="not a day old"):
