@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.ingest.installation import Account
+from bench.ingest.writers import PER_MESSAGE
 from bench.live.database import connect
 
 _STORED = (
@@ -18,11 +19,15 @@ _STORED = (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What became of readings; ``unacknowledged`` are stored although their sender never heard so."""
+    """What became of readings; ``unacknowledged`` are stored although their sender never heard so.
+
+    ``refused`` must be 0: what the quarantine holds is not lost, and would be counted as lost here.
+    """
 
     acknowledged: int
     stored: int
     lost: int
+    refused: int
     duplicated: int
     unacknowledged: int
 
@@ -39,15 +44,18 @@ def check(url: str, journal: Path, senders: Sequence[Account]) -> Verdict:
     """
     acknowledged = set()
     for line in journal.read_text(encoding="ascii").splitlines():
-        number, t_ms = line.split(" ")
-        acknowledged |= {(device, int(t_ms)) for device in senders[int(number)].devices}
+        number, t_ms, first = map(int, line.split(" "))
+        devices = senders[number].devices[first : first + PER_MESSAGE]
+        acknowledged |= {(device, t_ms) for device in devices}
     with connect(url) as connection:
         rows = connection.execute(_STORED).fetchall()
+        refused = connection.execute("SELECT count(*) FROM quarantine").fetchone()
     stored = {(str(uid), int(str(t_ms))) for uid, t_ms, _ in rows}
     return Verdict(
         acknowledged=len(acknowledged),
         stored=len(stored),
         lost=len(acknowledged - stored),
+        refused=int(str(refused[0])) if refused else 0,
         duplicated=sum(int(str(n)) - 1 for *_, n in rows),
         unacknowledged=len(stored - acknowledged),
     )

@@ -17,7 +17,7 @@ from bench.ingest.installation import Account, Installation
 from bench.live.child import Child
 
 WRITERS: Final = 4
-_DEVICES_EACH: Final = 10
+_DEVICES_EACH: Final = 200  # a device may send five readings a second for long
 _FLOW_S: Final = (0.3, 1.5)
 _ANSWER_S: Final = 60.0
 
@@ -28,7 +28,7 @@ def flowing(
 ) -> Iterator[tuple[Child, Path, list[Account]]]:
     """Send with four writers over HTTP and one gateway over MQTT; give process, journal and senders."""
     names = [f"flow-{i}" for i in range(WRITERS + 1)]
-    devices = {name: [f"{name}-{i:02d}" for i in range(_DEVICES_EACH)] for name in names}
+    devices = {name: [f"{name}-{i:03d}" for i in range(_DEVICES_EACH)] for name in names}
     running.install([(uid, "water_level") for uids in devices.values() for uid in uids])
     senders = running.admit(devices, "gateway")
     running.start_server()

@@ -4,8 +4,9 @@ A process of its own, so that it goes on while others are killed. Reads a JSON s
 named by its first argument; prints ``ready``; a line ``stop`` ends it, with one line of JSON. What is not
 acknowledged is sent again until it is, as a device does.
 
-The journal has a line a message: number of the sender and time of its readings in ms, which with the devices
-of the sender names each of them.
+The journal has a line a message: number of the sender, time of its readings in ms, and which of the sender's
+devices they are of (the first of `PER_MESSAGE`). Each message is of other devices, so that none of them sends
+more than a device may.
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ from bench.ingest.http import Poster
 from bench.live import mqtt
 from bench.live.publisher import Gateway
 from ingest.transports.topics import observations_of
+
+PER_MESSAGE = 10
+"""Readings in one message, each of another device."""
 
 _PAUSE_S = 0.05
 _MOST_IN_FLIGHT = 5_000
@@ -48,13 +52,18 @@ class Sender:
         """Make the next message: its time, later than any before it, and its bytes."""
         self._t_ms = max(self._t_ms + 1, time.time_ns() // 1_000_000)
         self.sent += 1
-        values = [(self.sent + i) % 1000 / 10 for i in range(len(self._devices))]
-        return self._t_ms, orjson.dumps({"d": self._devices, "t": self._t_ms, "p": "level", "v": values})
+        first = self._first(self._t_ms)
+        devices = self._devices[first : first + PER_MESSAGE]
+        values = [(self.sent + i) % 1000 / 10 for i in range(len(devices))]
+        return self._t_ms, orjson.dumps({"d": devices, "t": self._t_ms, "p": "level", "v": values})
+
+    def _first(self, t_ms: int) -> int:
+        return t_ms % (len(self._devices) // PER_MESSAGE) * PER_MESSAGE
 
     def note(self, t_ms: int) -> None:
         """Write down that a message was acknowledged."""
         self.acknowledged += 1
-        self._journal.write(f"{self.number} {t_ms}\n")
+        self._journal.write(f"{self.number} {t_ms} {self._first(t_ms)}\n")
 
 
 async def send_http(sender: Sender, port: int, rate: float, stopping: asyncio.Event) -> None:

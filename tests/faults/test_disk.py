@@ -38,7 +38,7 @@ from twin.store.sockets import free_tcp_port
 pytestmark = [pytest.mark.slow, pytest.mark.postgis, pytest.mark.broker, pytest.mark.timeout(400)]
 
 SIZE_MIB = 1_400
-DEVICES = 10
+DEVICES = 200
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ def _say(_line: str) -> None:
 
 def check(folder: Path, what: str, rounds: int) -> None:
     found = kill_in_rounds(folder, what, rounds, _say)
-    assert (found["lost"], found["duplicated"]) == (0, 0), found
+    assert (found["lost"], found["duplicated"], found["refused"]) == (0, 0, 0), found
     assert found["acknowledged"] > 500 * rounds, found
     assert max(found["ready_again_s"]) < 15, found
 
@@ -38,3 +38,4 @@ def test_a_server_that_does_not_wait_for_the_disk_is_found_out(folder: Path) -> 
     """The control: without it, that nothing is lost would prove nothing."""
     found = kill_in_rounds(folder, "database", 10, _say, module="bench.ingest.careless")
     assert found["lost"] > 0, found
+    assert found["refused"] == 0, found  # what was refused would look like lost

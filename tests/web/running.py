@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import json
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,6 +19,7 @@ from typing import Any, TypeVar
 
 import gmqtt
 import httpx
+import psutil
 from gmqtt.mqtt.handler import MQTTConnectError
 from gmqtt.storage import PersistentStorage
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -34,6 +36,7 @@ from twin.access.passwords import Passwords
 from twin.access.record import COMMAND_LINE
 from twin.store.cluster import PrivateCluster
 from twin.store.engine import create_async_engine
+from twin.store.postmaster import find_postmaster
 
 ROOT = Path(__file__).resolve().parents[2]
 T = TypeVar("T")
@@ -148,6 +151,22 @@ class RunningCity:
                 await engine.dispose()
 
         return in_thread(lambda: asyncio.run(run()))
+
+    @contextlib.contextmanager
+    def hanging_database(self) -> Iterator[None]:
+        """Let all processes of the database stand still for as long as this lasts."""
+        found = find_postmaster(self.data_dir / "pg")
+        assert found is not None
+        root = psutil.Process(found.pid)
+        processes = [root, *root.children(recursive=True)]
+        try:
+            for process in processes:
+                process.suspend()
+            yield
+        finally:
+            for process in processes:
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    process.resume()
 
     @cached_property
     def _token(self) -> str:

@@ -17,6 +17,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.postgis, pytest.mark.broker]
 
 # Software drawing of 2560 x 1440 takes seconds a frame; the limits of time are for that, not for the data.
 PATIENCE_MS = 120_000
+PAINT_S = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -207,3 +208,15 @@ def test_nothing_left_the_machine_and_nothing_was_wrong(city: RunningCity, page:
     # A browser without network says so on its console; that was our doing above.
     faults = [line for line in page.said if "ERR_INTERNET_DISCONNECTED" not in line]
     assert faults == []
+
+
+def test_the_wall_says_that_the_database_is_away(city: RunningCity, page: Page) -> None:
+    """The database hangs for some seconds: the wall keeps its socket, says so within five, and then no more."""
+    said = page.get_by_text("数据库中断", exact=True)
+    with city.hanging_database():
+        begun = time.monotonic()
+        said.wait_for(timeout=PATIENCE_MS)
+        told_s = time.monotonic() - begun
+        assert page.evaluate("() => window.__gridtwin.connection()") == "live"
+    said.wait_for(state="detached", timeout=PATIENCE_MS)
+    assert told_s < 5.0 + PAINT_S, told_s
