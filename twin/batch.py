@@ -20,19 +20,35 @@ def written_time(us: int) -> int | str:
     return (datetime.fromtimestamp(0, UTC) + timedelta(microseconds=us)).isoformat()
 
 
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What an observation says beside its number, as text of JSON and as moments; see `ObservationDetail`."""
+
+    phenomenon_end: datetime | None = None
+    result_time: datetime | None = None
+    valid_from: datetime | None = None
+    valid_to: datetime | None = None
+    result: str | None = None
+    result_quality: str | None = None
+    parameters: str | None = None
+    feature_id: int | None = None
+
+
 @dataclass(slots=True)
 class ObservationBatch:
     """Observations as columns, shape (n,) each.
 
-    ``row`` is the row of the board, ``slot`` the property, times are Unix µs, ``value`` is in the property's
-    unit; ``lon``/``lat`` are degrees WGS 84, NaN for what does not move. For the quarantine ``trace`` gives
-    the source of an observation (its topic) and its place in the message, by its number in ``origin``; a
-    batch without them has only its ``source``. What is ``replayed`` comes out of the quarantine: of it
-    nothing is put there once more.
+    ``row`` is the row of the board; ``slot`` the property: below `SLOTS` one of the device's kind, from there
+    on one that a client declared, which the sender has looked up and which is kept in the history only. Times
+    are Unix µs, ``value`` is in the property's unit, NaN where the result is no number; ``lon``/``lat`` are
+    degrees WGS 84, NaN for what does not move. For the quarantine ``trace`` gives the source of one (its
+    topic) and its place in the message, by its number in ``origin``; a batch without them has only its
+    ``source``. What is ``replayed`` comes out of the quarantine: of it nothing is put there once more.
+    ``detail`` holds a `Detail` or None for each observation; it is None where none has one.
     """
 
     row: Rows
-    slot: NDArray[np.uint8]
+    slot: NDArray[np.integer]
     phenomenon_us: NDArray[np.int64]
     value: NDArray[np.float64]
     lon: NDArray[np.float64]
@@ -42,6 +58,7 @@ class ObservationBatch:
     origin: NDArray[np.intp] | None = None
     trace: Callable[[int], tuple[str, str]] | None = None
     replayed: bool = False
+    detail: NDArray[np.object_] | None = None
 
     def __len__(self) -> int:
         return len(self.row)
@@ -49,8 +66,9 @@ class ObservationBatch:
     def part(self, begin: int, end: int) -> ObservationBatch:
         """Return the observations from index ``begin`` up to, not including, ``end``."""
         columns = {name: getattr(self, name)[begin:end] for name in _BATCH_COLUMNS}
-        if self.origin is not None:
-            columns["origin"] = self.origin[begin:end]
+        for name in ("origin", "detail"):
+            if getattr(self, name) is not None:
+                columns[name] = getattr(self, name)[begin:end]
         return replace(self, **columns)
 
     def only(self, keep: NDArray[np.bool_]) -> ObservationBatch:

@@ -74,9 +74,10 @@ class Judge:
             reasons = (
                 ("unknown_device", self._board.device_id[batch.row] == 0),
                 ("off_duty", self._off_duty(batch)),  # before all that would keep the reading
-                ("unknown_property", ~inside | np.isnan(low)),
-                ("not_finite", ~np.isfinite(batch.value)),
-                ("out_of_range", ~((batch.value >= low) & (batch.value <= high))),
+                ("unknown_property", inside & np.isnan(low)),
+                # What a client declared beyond the slots of the kind has no range, and may be no number.
+                ("not_finite", inside & ~np.isfinite(batch.value)),
+                ("out_of_range", inside & ~((batch.value >= low) & (batch.value <= high))),
                 ("from_the_future", batch.phenomenon_us > batch.received_us + int(FUTURE_S * _US)),
                 ("too_old", batch.phenomenon_us < now_us - self._oldest_us[kind]),
                 ("does_not_move", going & ~self._moves[kind]),
@@ -102,6 +103,7 @@ class Judge:
             lon=batch.lon,
             lat=batch.lat,
             received_us=batch.received_us,
+            detail=batch.detail,
         )
         return seen.only(~bad) if bad.any() else seen
 

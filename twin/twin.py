@@ -25,7 +25,7 @@ from twin.judge import Judge
 from twin.live.board import Board
 from twin.live.duties import CHANNEL as DUTY_CHANNEL
 from twin.live.duties import Duties, leave
-from twin.live.fold import OBSERVATION_COLUMNS, Observations, Transition, fold
+from twin.live.fold import Observations, Transition, fold, joined
 from twin.live.installed import Installed, load_states
 from twin.live.rooms import Rows
 from twin.live.sight import WORKERS
@@ -217,7 +217,7 @@ class Twin:
         try:
             for job in jobs:
                 self._drop_removed(job)
-            seen = _joined([job.seen for job in jobs])
+            seen = joined([job.seen for job in jobs])
             folded = fold(self.board, self._limits, seen)
             written = await self._writer.write(
                 self.board, seen, folded, self._alarms(folded.rounds) if folded.rounds else None
@@ -376,13 +376,6 @@ class Twin:
             async with self._turn, self.engine.begin() as connection:
                 await leave(connection, ids)
             self._leaving.difference_update(ids)
-
-
-def _joined(parts: list[Observations]) -> Observations:
-    if len(parts) == 1:
-        return parts[0]
-    columns = [[getattr(part, name) for part in parts] for name in OBSERVATION_COLUMNS]
-    return Observations(*(np.concatenate(column) for column in columns))
 
 
 def _of_devices(payload: str) -> bool:

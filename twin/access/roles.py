@@ -32,6 +32,7 @@ class Act(StrEnum):
     END_DUTY = "duty.end"
     LOOK_CAMERA = "camera.look"
     EXPORT = "data.export"
+    MANAGE_DEVICES = "device.manage"
     MANAGE_ACCOUNTS = "account.manage"
     MANAGE_SYSTEM = "system.manage"
 
@@ -141,6 +142,14 @@ ROLES: Final[tuple[Role, ...]] = (
         Group.BUSINESS,
         frozenset(),
         frozenset({Act.REPORT_CASE}),
+    ),
+    Role(
+        "integrator",
+        "设备接入员",
+        "Device integrator",
+        Group.BUSINESS,
+        frozenset({DataClass.PLACE}),
+        frozenset({Act.MANAGE_DEVICES}),
     ),
     Role("auditor", "安全审计员", "Auditor", Group.AUDIT, frozenset({DataClass.AUDIT}), privileged=True),
     Role(

@@ -27,13 +27,27 @@ class Observations:
     lon: NDArray[np.float64]
     lat: NDArray[np.float64]
     received_us: NDArray[np.int64]
+    detail: NDArray[np.object_] | None = None
 
     def only(self, which: NDArray[np.bool_]) -> Observations:
         """Return those of a mask of shape (n,)."""
-        return Observations(*(getattr(self, name)[which] for name in OBSERVATION_COLUMNS))
+        detail = None if self.detail is None else self.detail[which]
+        return Observations(*(getattr(self, name)[which] for name in _COLUMNS), detail=detail)
 
 
-OBSERVATION_COLUMNS = tuple(f.name for f in fields(Observations))
+_COLUMNS = tuple(f.name for f in fields(Observations) if f.name != "detail")
+
+
+def joined(parts: list[Observations]) -> Observations:
+    """Return the observations of all parts, one after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    columns = [[getattr(part, name) for part in parts] for name in _COLUMNS]
+    detail = None
+    if any(part.detail is not None for part in parts):
+        nothing = [np.full(len(part.row), None) if part.detail is None else part.detail for part in parts]
+        detail = np.concatenate(nothing)
+    return Observations(*(np.concatenate(column) for column in columns), detail=detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +77,13 @@ class Folded:
 
 
 def fold(board: Board, table: LimitTable, seen: Observations) -> Folded:
-    """Fold observations over the board as it is, without changing it."""
+    """Fold observations over the board as it is, without changing it.
+
+    Properties beyond its slots are not on the board: it only hears from them.
+    """
     key = seen.row.astype(np.int64) * SLOTS + seen.slot
-    fresh = seen.time_us > board.times_us[seen.row, seen.slot]
+    shown = seen.slot < SLOTS
+    fresh = shown & (seen.time_us > board.times_us[seen.row, np.where(shown, seen.slot, 0)])
     picked = np.flatnonzero(fresh)
     order = picked[np.lexsort((seen.time_us[picked], key[picked]))]
     # Of the same property and time the first that arrived counts; lexsort is stable.

@@ -35,7 +35,7 @@ _VERSIONS = text(
 _DEVICES = text(
     """
     SELECT id, uid, kind, ST_X(geom) AS lon, ST_Y(geom) AS lat, height_m, expected_interval_s, simulated,
-           position_source = 'estimated' AS estimated, bearing_deg IS NOT NULL AS has_bearing,
+           position_source <> 'measured' AS estimated, bearing_deg IS NOT NULL AS has_bearing,
            simulated OR readings_simulated AS made_up, scope_code
     FROM device WHERE id = ANY(:ids) ORDER BY id
     """

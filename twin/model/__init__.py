@@ -10,6 +10,14 @@ from twin.model.case import SOURCES, STAGES, Alarm, Case, Journal
 from twin.model.component import Component
 from twin.model.compound import Compound
 from twin.model.dataset import Dataset, FeatureHistory, ImportReject, ImportRun
+from twin.model.declared import (
+    Datastream,
+    DeclaredFeature,
+    DeclaredPlace,
+    DeclaredProperty,
+    ObservationDetail,
+    Sensor,
+)
 from twin.model.device import Device, DeviceState
 from twin.model.ground import GroundCover, Road
 from twin.model.network import NetworkLine, NetworkNode, ServiceConnection
@@ -71,6 +79,10 @@ __all__ = [
     "Compound",
     "Credential",
     "Dataset",
+    "Datastream",
+    "DeclaredFeature",
+    "DeclaredPlace",
+    "DeclaredProperty",
     "Device",
     "DeviceState",
     "DoorPlate",
@@ -86,6 +98,7 @@ __all__ = [
     "NetworkNode",
     "Observation",
     "ObservationHour",
+    "ObservationDetail",
     "Organisation",
     "PasswordHistory",
     "Person",
@@ -96,6 +109,7 @@ __all__ = [
     "RetiredDay",
     "Road",
     "ServiceConnection",
+    "Sensor",
     "ServicePoint",
     "Worker",
 ]

@@ -15,7 +15,8 @@ class Device(Base, Imported, Scoped):
     """An installed thing that reports (SensorThings: Thing). ``id`` is its number on the wire.
 
     ``kind`` is a row of ``data/device_kinds.toml``. A camera has ``bearing_deg`` (clockwise from north),
-    ``field_of_view_deg``, ``range_m`` and, in ``sight``, the ground it sees, cut by buildings.
+    ``field_of_view_deg``, ``range_m`` and, in ``sight``, the ground it sees, cut by buildings. A
+    ``position_source`` of ``none`` says that nobody told where it is: it stands in the area of its maker.
     """
 
     __tablename__ = "device"
@@ -25,6 +26,8 @@ class Device(Base, Imported, Scoped):
     kind: Mapped[str]
     name: Mapped[str | None]
     name_en: Mapped[str | None]
+    description: Mapped[str | None]
+    properties: Mapped[dict[str, Any] | None]
     geom: Mapped[Any] = geometry("POINT")
     height_m: Mapped[float] = mapped_column(server_default=text("0"))
     floor: Mapped[int | None] = mapped_column(SmallInteger)
@@ -58,7 +61,7 @@ class Device(Base, Imported, Scoped):
             name="field_of_view",
         ),
         CheckConstraint("range_m IS NULL OR range_m > 0", name="range"),
-        CheckConstraint("position_source IN ('measured', 'estimated')", name="position_source"),
+        CheckConstraint("position_source IN ('measured', 'estimated', 'none')", name="position_source"),
         CheckConstraint("gb28181_id ~ '^[0-9]{20}$'", name="gb28181_id"),
         CheckConstraint("expected_interval_s > 0", name="expected_interval"),
         present_index("device"),

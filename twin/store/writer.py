@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from twin.store import pgcopy
 from twin.store.outage import is_duplicate, is_outage
 
 _DAY_US = 86_400_000_000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _OBSERVATION = ("device_id", "property", "phenomenon_time", "received_at", "value", "lon", "lat")
 _STATE = ("device_id", "property", "phenomenon_time", "received_at", "value", "state", "lon", "lat")
 
@@ -48,6 +49,16 @@ SET phenomenon_time = excluded.phenomenon_time, received_at = excluded.received_
     state = excluded.state, lon = coalesce(excluded.lon, old.lon), lat = coalesce(excluded.lat, old.lat)
 WHERE old.phenomenon_time < excluded.phenomenon_time
 """
+
+_DETAIL = text(
+    """
+    INSERT INTO observation_detail (device_id, property, phenomenon_time, phenomenon_end, result_time,
+        valid_from, valid_to, result, result_quality, parameters, feature_id)
+    VALUES (:device_id, :property, :phenomenon_time, :phenomenon_end, :result_time, :valid_from, :valid_to,
+        CAST(:result AS jsonb), CAST(:result_quality AS jsonb), CAST(:parameters AS jsonb), :feature_id)
+    ON CONFLICT DO NOTHING
+    """
+)
 
 Extra = Callable[[AsyncConnection], Awaitable[None]]
 """What else belongs to the transaction: alarms and their journal rows."""
@@ -155,6 +166,9 @@ class ObservationWriter:
             if len(folded.newest.row):
                 await _copy(driver, "stage_state", _STATE, _states(board, folded.newest))
                 await driver.execute(_UPSERT)
+            details = _details(board, seen, stored)
+            if details:
+                await connection.execute(_DETAIL, details)
             if extra is not None:
                 await extra(connection)  # nosec B610  # no Django here
         return Written(stored)
@@ -207,6 +221,21 @@ def _states(board: Board, newest: Newest) -> bytes:
             ]
             parts.append(pgcopy.rows(columns, len(at)))
     return pgcopy.stream(*parts)
+
+
+def _details(board: Board, seen: Observations, stored: NDArray[np.bool_]) -> list[dict[str, Any]]:
+    """Return what the observations that were new say beside their numbers."""
+    if seen.detail is None:
+        return []
+    return [
+        {
+            "device_id": int(board.device_id[seen.row[i]]),
+            "property": int(seen.slot[i]),
+            "phenomenon_time": _EPOCH + timedelta(microseconds=int(seen.time_us[i])),
+            **asdict(seen.detail[i]),
+        }
+        for i in np.flatnonzero(stored & (seen.detail != None)).tolist()  # noqa: E711  (each of an array)
+    ]
 
 
 def _found(
