@@ -23,7 +23,10 @@ from twin.access.credentials import Identity
 from twin.access.roles import DataClass
 from twin.errors import InvalidError, NotFoundError, UnavailableError
 
-_GUARDED: Final = ("/api/", PREFIX, INGEST, OPEN311)
+SENSORTHINGS: Final = "/sta/"
+"""The standard interface, where programs, people, devices and gateways come alike."""
+
+_GUARDED: Final = ("/api/", PREFIX, INGEST, OPEN311, SENSORTHINGS)
 """Paths behind which there is something to see; pages hold nothing, and say so themselves."""
 
 MAX_BODY_BYTES: Final = 1 << 20
@@ -125,6 +128,10 @@ class Edge:
         try:
             if scope["path"].startswith(INGEST):
                 sender = await self._publishers.identify(scope)
+            elif scope["path"].startswith(SENSORTHINGS):
+                identity = await self._door.identify(scope, basic=True)
+                if identity is None:
+                    sender = await self._publishers.identify(scope)
             else:
                 identity = await self._door.identify(scope)
         except Exception as error:
@@ -175,7 +182,7 @@ class Edge:
         async def send_with_headers(message: Message) -> None:
             if answered:
                 return
-            _harden(message, stored=not scope["path"].startswith(("/api/", OPEN311)))
+            _harden(message, stored=not scope["path"].startswith(("/api/", OPEN311, SENSORTHINGS)))
             await send(message)
 
         most_bytes, most_s = self._body_bounds(scope)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import time
 from collections import OrderedDict
 from datetime import UTC, datetime, timedelta
@@ -31,6 +33,7 @@ _BY_ITSELF: Final = frozenset({"/api/live/ticket"})
 
 _MOST_REMEMBERED: Final = 20_000
 _LONGEST_SECRET: Final = 200
+_LONGEST_BASIC: Final = 400
 _BROWSER_KINDS: Final = (CredentialKind.SESSION, CredentialKind.KIOSK)
 
 
@@ -51,14 +54,25 @@ class Door:
         self._known: OrderedDict[bytes, tuple[Identity | None, float]] = OrderedDict()
         self._of_account: dict[UUID, set[bytes]] = {}
 
-    async def identify(self, scope: Scope) -> Identity | None:
+    async def identify(self, scope: Scope, *, basic: bool = False) -> Identity | None:
         """Return who sent a request; None when nobody is signed in.
 
         A token is looked at first: a program that sends one means it, whatever cookie rides along. Apps of
         residents name theirs in the address.
+
+        Parameters
+        ----------
+        basic
+            Take ``Authorization: Basic`` too, with the name of a program's account and its token: for paths
+            whose clients speak nothing else. A password of a person is never taken so.
         """
         token, cookie = secrets_of(scope)
         token = token or key_in_query(scope)
+        if basic:
+            name, secret = basic_of(scope)
+            if secret:
+                identity = await self._identity(secret[:_LONGEST_SECRET], (CredentialKind.TOKEN,))
+                return identity if identity is not None and identity.name == name else None
         if token is not None:
             return await self._identity(token, (CredentialKind.TOKEN,))
         if cookie is None:
@@ -149,6 +163,25 @@ def secrets_of(scope: Scope) -> tuple[str | None, str | None]:
         elif name == b"cookie":
             cookie = _session_cookie(value.decode("latin-1")) or cookie
     return token, cookie
+
+
+def basic_of(scope: Scope) -> tuple[str, str]:
+    """Return user name and secret of ``Authorization: Basic``, "" for what it does not hold."""
+    for header, value in scope["headers"]:
+        if header == b"authorization":
+            scheme, _, given = value.decode("latin-1").partition(" ")
+            if scheme.lower() != "basic":
+                break
+            try:
+                user, _, secret = (
+                    base64.b64decode(given.strip()[:_LONGEST_BASIC], validate=True)
+                    .decode("utf-8")
+                    .partition(":")
+                )
+            except (binascii.Error, UnicodeDecodeError):
+                break
+            return user, secret
+    return "", ""
 
 
 def _session_cookie(header: str) -> str | None:

@@ -162,6 +162,19 @@ def content_type_of(request: Request) -> str:
     return request.headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+class _EitherCheck(_Check):
+    """The dependency of a route for accounts with a permission and for devices and gateways alike."""
+
+    async def __call__(self, connection: HTTPConnection) -> Caller | Sender | None:  # type: ignore[override]
+        sender: Sender | None = connection.scope.get(SENDER_KEY)
+        return sender if sender is not None else await super().__call__(connection)
+
+
+def needs_either(permission: Permission) -> Any:
+    """Return the dependency that gives the `Sender`, or the `Caller` of an account with a permission."""
+    return Depends(_EitherCheck(permission))
+
+
 def needs_sender() -> Any:
     """Return the dependency that lets only devices and gateways through, and gives the `Sender`."""
     return Depends(_SenderCheck(BY_SENDER))

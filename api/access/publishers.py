@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import time
 from collections import OrderedDict
@@ -13,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from starlette.types import Scope
 
+from api.access.door import basic_of, secrets_of
 from ingest.intake import Sender
 from ingest.transports.accounts import user_name
 
@@ -20,7 +19,6 @@ REMEMBERED_S: Final = 10.0
 """A sender is asked for anew this often even where no notice of a change came."""
 
 _MOST_REMEMBERED: Final = 100_000
-_LONGEST: Final = 400
 _FIND: Final = text(
     "SELECT p.name, p.kind, p.low, p.high, s.slot FROM publisher_secret AS s "
     "JOIN publisher AS p ON p.name = s.publisher "
@@ -43,11 +41,8 @@ class PublisherDoor:
 
     async def identify(self, scope: Scope) -> Sender | None:
         """Return who sent a request, by ``Authorization: Basic`` (user name and secret) or ``Bearer``."""
-        for name, value in scope["headers"]:
-            if name == b"authorization":
-                user, secret = _given(value.decode("latin-1"))
-                return await self.find(secret, user) if secret else None
-        return None
+        user, secret = _given(scope)
+        return await self.find(secret, user) if secret else None
 
     async def find(self, secret: str, user: str = "") -> Sender | None:
         """Return who holds a secret; a user name that comes with it must be theirs."""
@@ -73,16 +68,7 @@ class PublisherDoor:
         self._known.clear()
 
 
-def _given(header: str) -> tuple[str, str]:
-    """Return user name and secret of an ``Authorization`` header, "" for what it does not hold."""
-    scheme, _, value = header.partition(" ")
-    value = value.strip()[:_LONGEST]
-    if scheme.lower() == "bearer":
-        return "", value
-    if scheme.lower() != "basic":
-        return "", ""
-    try:
-        user, _, secret = base64.b64decode(value, validate=True).decode("utf-8").partition(":")
-    except (binascii.Error, UnicodeDecodeError):
-        return "", ""
-    return user, secret
+def _given(scope: Scope) -> tuple[str, str]:
+    """Return user name and secret of a request, "" for what it does not hold."""
+    token, _ = secrets_of(scope)
+    return ("", token) if token is not None else basic_of(scope)

@@ -42,6 +42,7 @@ from api.routes import (
     trails,
     workers,
 )
+from api.sensorthings import routes as sensorthings
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,
@@ -80,4 +81,5 @@ ROUTERS: tuple[APIRouter, ...] = (
     observations.router,
     trackers.router,
     open311.router,
+    sensorthings.router,
 )

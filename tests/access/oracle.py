@@ -13,6 +13,7 @@ READS = {
     "planner": "place",
     "resident_channel": "",
     "hotline_channel": "",
+    "integrator": "place",
     "auditor": "audit",
     "system_admin": "system",
     "security_admin": "account",

@@ -7,8 +7,9 @@ import random
 import psycopg
 import pytest
 
-from tests.access.oracle import READS, visible
-from tests.access.world import LEVELS, World, make
+from tests.access import oracle
+from tests.access.oracle import visible
+from tests.access.world import LEVELS, World, centre, grids, make
 from twin.access.grants import Grants, grants_of
 from twin.access.scope import Scope
 from twin.store.roles import APP, role_url
@@ -17,8 +18,10 @@ pytestmark = pytest.mark.postgis
 
 KEYS = {
     "case_report": "case_id",
+    "datastream": "device_id",
     "device_state": "device_id",
     "observation": "device_id",
+    "observation_detail": "device_id",
     "observation_hour": "device_id",
     "journal": "seq",
     "service_connection": "node_id",
@@ -72,7 +75,7 @@ def test_world_holds_a_row_of_every_table_that_can_be_read(made):
     assert read - set(world.rows) == {"ground_cover", "import_reject", "audit"}
 
 
-@pytest.mark.parametrize("role", READS)
+@pytest.mark.parametrize("role", oracle.READS)
 def test_every_role_at_every_level_sees_its_area_and_nothing_beside_it(made, role):
     database, world = made
     with connect(database) as connection:
@@ -190,7 +193,7 @@ def test_ten_thousand_mixed_requests_over_one_connection_show_no_foreign_row(mad
     database, world = made
     random_ = random.Random(7)
     chosen = places(world)
-    roles = list(READS)
+    roles = list(oracle.READS)
     tables = ["building", "device", "worker", "alarm", "case_file"]
     foreign = 0
     expected: dict[tuple[str, str, str, str], set[object]] = {}
@@ -216,11 +219,75 @@ FORBIDDEN = {
     "SET geom = (SELECT 'SRID=4326;POINT(110 35)'::geometry) WHERE id = %(own)s",
     "telling the journal of another area": "INSERT INTO journal (seq, kind, subject, area_code, actor, data) "
     "SELECT journal_newest() + 1, 'case.filed', 'case/1', %(other)s, 'me', '{}'",
-    "renaming devices": "UPDATE device SET name = 'x'",
+    "renumbering devices": "UPDATE device SET uid = 'x'",
     "filing a case elsewhere under the own code": "INSERT INTO case_file "
     "(number, title, category_code, source, geom, scope_code) "
     "VALUES ('forged', 'x', '01101', 'patrol', 'SRID=4326;POINT(104.0805 30.0005)', %(mine)s)",
 }
+
+DEVICE = (
+    "INSERT INTO device (dataset_id, source_ref, content_hash, uid, kind, geom) "
+    "VALUES (%(dataset)s, %(uid)s, '', %(uid)s, %(kind)s, ST_GeomFromEWKT(%(at)s)) RETURNING id"
+)
+STREAM = (
+    "INSERT INTO datastream (device_id, property, name, description, unit, observation_type, sensor_id, "
+    "observed_property_id) VALUES (%s, 9, '', '', '{}', '', 1, 1)"
+)
+
+
+def test_integrator_declares_in_the_own_area_only(made):
+    database, world = made
+    mine, other = world.areas["street"][:2]
+    waters = {
+        code[:9]: key
+        for key, number in world.rows["device"].items()
+        if world.kinds["device"][key] == "water_level" and (code := f"{number:015d}")
+    }
+    first = next(i for i, (code, *_) in enumerate(grids()) if code.startswith(mine[:9]))
+    last = next(i for i, (code, *_) in enumerate(grids()) if code.startswith(other[:9]))
+    new = {"dataset": next(iter(world.rows["dataset"])), "uid": "declared-1", "kind": "thing"}
+    place = "INSERT INTO {} (name, description, encoding_type, geom) VALUES ('', '', '', ST_GeomFromEWKT(%s))"
+    allowed = [
+        (DEVICE, new | {"at": centre(first)}),
+        (STREAM, [waters[mine[:9]]]),
+        (place.format("declared_place"), [centre(first)]),
+        (place.format("feature_of_interest"), [centre(first)]),
+        ("INSERT INTO sensor (name, description, encoding_type, metadata) VALUES ('', '', '', '1')", []),
+        ("INSERT INTO observed_property (name, description, definition) VALUES ('', '', '')", []),
+    ]
+    forbidden = [
+        (DEVICE, new | {"at": centre(last)}),
+        (DEVICE, new | {"at": centre(first), "kind": "worker"}),
+        (STREAM, [waters[other[:9]]]),
+        (place.format("declared_place"), [centre(last)]),
+        (place.format("feature_of_interest"), [centre(last)]),
+        ("UPDATE device SET geom = ST_GeomFromEWKT(%s) WHERE id = %s", [centre(last), waters[mine[:9]]]),
+        ("INSERT INTO sensor (name, description, encoding_type, metadata, scope) "
+         "VALUES ('', '', '', '1', '{[0,999999999999999]}')", []),
+        ("DELETE FROM device", []),
+    ]  # fmt: skip
+    with connect(database) as connection:
+        use(connection, grants_of([("integrator", Scope.of_area(mine, "street"))]))
+        for statement, values in allowed:
+            with connection.transaction(force_rollback=True):
+                assert connection.execute(statement, values).rowcount == 1, statement
+        for statement, values in forbidden:
+            with (
+                pytest.raises(psycopg.errors.InsufficientPrivilege),
+                connection.transaction(force_rollback=True),
+            ):
+                connection.execute(statement, values)
+        # What an installed device observed is evidence: nobody changes it.
+        assert connection.execute("UPDATE observation SET value = 7").rowcount == 0
+        assert connection.execute("DELETE FROM observation").rowcount == 0
+        connection.rollback()
+        use(connection, grants_of([("operator", Scope.of_area(mine, "street"))]))
+        for statement, values in allowed:
+            with (
+                pytest.raises(psycopg.errors.InsufficientPrivilege),
+                connection.transaction(force_rollback=True),
+            ):
+                connection.execute(statement, values)
 
 
 @pytest.fixture
@@ -247,6 +314,7 @@ def test_row_of_another_area_cannot_be_written(dispatcher):
     assert done.rowcount == 0
     done = connection.execute("UPDATE case_file SET title = 'x' WHERE id = %(own)s", values)
     assert done.rowcount == 1
+    assert connection.execute("UPDATE device SET name = 'x'").rowcount == 0
 
 
 @pytest.mark.parametrize("what", FORBIDDEN)

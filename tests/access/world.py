@@ -273,6 +273,7 @@ def _things(connection: psycopg.Connection, world: World, code: str, number: int
     )
     world.put("camera_source", devices["water_level"], scope, "water_level")
     connection.execute("UPDATE device SET readings_simulated = true WHERE id = %s", [devices["camera"]])
+    _declared(connection, world, code, devices["water_level"], at)
     grid = _one(connection, "SELECT id FROM area WHERE code = %s AND level = 'responsibility_grid'", code)
     called = _person(connection, Person(phone=phone_of(code, "worker")))
     world.put("person", called, scope, "worker")
@@ -332,6 +333,47 @@ def _things(connection: psycopg.Connection, world: World, code: str, number: int
             kind, f"device/{devices['water_level']}", code, json.dumps({"code": code}),
         )  # fmt: skip
         world.put("journal", seq, scope, kind)
+
+
+def _declared(connection: psycopg.Connection, world: World, code: str, device: int, at: str) -> None:
+    """Declare of a device what clients of SensorThings declare."""
+    scope = int(code)
+    named = f"declared {code}"
+    shared = {}
+    for table, column in (("sensor", "encoding_type, metadata"), ("observed_property", "definition")):
+        more = "'text/plain', '{}'" if table == "sensor" else "'urn:x'"
+        shared[table] = _one(
+            connection,
+            f"INSERT INTO {table} (name, description, scope, {column}) "
+            f"VALUES (%s, '', %s::int8multirange, {more}) RETURNING id",
+            named, f"{{[{scope},{scope}]}}",
+        )  # fmt: skip
+        world.put(table, shared[table], scope)
+    connection.execute(
+        "INSERT INTO datastream (device_id, property, name, description, unit, observation_type, sensor_id, "
+        "observed_property_id) VALUES (%s, 4, %s, '', '{}', 'x', %s, %s)",
+        [device, named, shared["sensor"], shared["observed_property"]],
+    )
+    world.put("datastream", device, scope)
+    for table in ("declared_place", "feature_of_interest"):
+        key = _one(
+            connection,
+            f"INSERT INTO {table} (name, description, encoding_type, geom) "
+            "VALUES (%s, '', 'application/geo+json', ST_GeomFromEWKT(%s)) RETURNING id",
+            named, at,
+        )  # fmt: skip
+        world.put(table, key, scope)
+    connection.execute(
+        "INSERT INTO observation (device_id, property, phenomenon_time, received_at, value) "
+        "VALUES (%s, 4, %s, %s, 'NaN')",
+        [device, MOMENT, MOMENT],
+    )
+    connection.execute(
+        "INSERT INTO observation_detail (device_id, property, phenomenon_time, result, feature_id) "
+        "VALUES (%s, 4, %s, to_jsonb(%s::text), %s)",
+        [device, MOMENT, named, key],
+    )
+    world.put("observation_detail", device, scope)
 
 
 def _outside(connection: psycopg.Connection, world: World) -> None:

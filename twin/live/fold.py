@@ -31,8 +31,9 @@ class Observations:
 
     def only(self, which: NDArray[np.bool_]) -> Observations:
         """Return those of a mask of shape (n,)."""
-        detail = None if self.detail is None else self.detail[which]
-        return Observations(*(getattr(self, name)[which] for name in _COLUMNS), detail=detail)
+        chosen = Observations(*(getattr(self, name)[which] for name in _COLUMNS))
+        chosen.detail = None if self.detail is None else self.detail[which]
+        return chosen
 
 
 _COLUMNS = tuple(f.name for f in fields(Observations) if f.name != "detail")
@@ -43,11 +44,12 @@ def joined(parts: list[Observations]) -> Observations:
     if len(parts) == 1:
         return parts[0]
     columns = [[getattr(part, name) for part in parts] for name in _COLUMNS]
-    detail = None
+    whole = Observations(*(np.concatenate(column) for column in columns))
     if any(part.detail is not None for part in parts):
-        nothing = [np.full(len(part.row), None) if part.detail is None else part.detail for part in parts]
-        detail = np.concatenate(nothing)
-    return Observations(*(np.concatenate(column) for column in columns), detail=detail)
+        whole.detail = np.concatenate(
+            [np.full(len(part.row), None) if part.detail is None else part.detail for part in parts]
+        )
+    return whole
 
 
 @dataclass(frozen=True, slots=True)

@@ -136,6 +136,8 @@ BROUGHT = {
     "/ingest/v1/osmand",
 }
 """Where devices and gateways bring something; nothing of the twin comes out there."""
+STA = "/sta/v1.1"
+STA_READ = {("GET", STA), ("GET", STA + "/{path:path}")}
 TILES = "/tiles/{layers}/{z}/{x}/{y}.mvt"
 PERSONS = re.compile("|".join(secret for code, *_rest in grids() for secret in secrets_of(code)) + "|" + ROOM)
 """Names, phones, identity numbers and rooms of all persons of the world: none may come out anywhere."""
@@ -185,6 +187,7 @@ def test_every_route_is_in_this_test_and_declares_what_it_asks():
     )
     expected = {("GET", path) for path in asked}
     expected |= {("POST", path) for path in POSTED | BROUGHT} | {("GET", "/ingest/v1/osmand")}
+    expected |= STA_READ
     assert {f for f in found if f[0] != "HEAD"} == expected
     for router in ROUTERS:
         for route in router.routes:
@@ -252,6 +255,7 @@ class Asker:
         await self.items()
         await self.traces()
         await self.lists()
+        await self.sensorthings()
         await self.tiles()
         await self.exports()
         await self.reports()
@@ -355,6 +359,54 @@ class Asker:
             answer = await self.ask(REPORT.replace("{form}", "json").replace("{number}", f"C-{code}"))
             wanted = 403 if not allowed else 200 if code in inside else 404
             self.expect(f"{REPORT} of {code}", answer.status_code, wanted)
+    async def sensorthings(self) -> None:
+        """Ask for everything at once, for counts, and for what filters over links would tell of others."""
+        if "place" not in self.reads:
+            for path in (STA, STA + "/Things"):
+                self.expect(path, (await self.ask(path)).status_code, 403)
+            return
+        seen = {
+            table: oracle.visible(self.world, table, self.role, self.area, self.level)
+            for table in ("device", "datastream", "declared_place", "feature_of_interest", "sensor")
+        }
+        kinds = self.world.kinds["device"]
+        own = sorted(k for k in seen["device"] if kinds[k] != "worker")
+        others = [k for k in self.world.rows["device"] if kinds[k] != "worker" and k not in seen["device"]]
+        whole = (
+            "/Things?$count=true&$top=1000&$expand=HistoricalLocations($expand=Locations),Locations($expand=Things),"
+            "Datastreams($expand=Sensor,ObservedProperty,Observations($expand=FeatureOfInterest))"
+        )
+        told = (await self.ask(STA + whole)).json()
+        self.expect(whole, [thing["@iot.id"] for thing in told["value"]], own)
+        self.expect(whole, told["@iot.count"], len(own))
+        counts = {
+            "/Datastreams/$count": 2 * len(own) + len(seen["datastream"]),
+            "/Observations/$count": len(seen["datastream"]) * 2,
+            "/FeaturesOfInterest/$count": len(own) + len(seen["feature_of_interest"]),
+            "/Locations/$count": len(own) + len(seen["declared_place"]),
+            "/Sensors/$count?$filter=id ge 100000000": len(seen["sensor"]),
+            "/ObservedProperties/$count?$filter=id ge 100000000": len(seen["sensor"]),
+        }
+        for path, number in counts.items():
+            self.expect(path, (await self.ask(STA + path)).text, str(number))
+        for key in (others[0], others[-1]) if others else ():
+            code = f"{self.world.rows['device'][key]:015d}"
+            for path in (
+                f"/Things({key})",
+                f"/Things({key})/Datastreams",
+                f"/Datastreams({key}000)/Observations",
+                f"/FeaturesOfInterest({key})",
+            ):
+                self.expect(path, (await self.ask(STA + path)).status_code, 404)
+            for path in (
+                f"/Datastreams?$filter=Thing/id eq {key}",
+                f"/Things?$filter=substringof('{code}', name)",
+                f"/Observations?$filter=Datastream/Thing/id eq {key} or result eq 'declared {code}'",
+                f"/Sensors?$filter=Datastreams/Thing/id eq {key} or name eq 'declared {code}'",
+                f"/ObservedProperties?$filter=Datastreams/Thing/id eq {key} or name eq 'declared {code}'",
+            ):
+                answer = (await self.http.get(f"{STA}{path}&$count=true")).json()
+                self.expect(path, (answer["@iot.count"], answer["value"]), (0, []))
 
     async def looks(self) -> None:
         """Look at cameras here and elsewhere, and fetch a picture that was never taken."""
