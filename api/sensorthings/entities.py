@@ -185,7 +185,8 @@ _THINGS: Final = Entity(
     sql=f"""
         SELECT d.id::bigint AS id, d.id AS device_id, coalesce(d.name, d.uid) AS name,
                coalesce(d.description, k.kind_zh, d.kind) AS description, d.simulated,
-               coalesce(d.properties ->> 'uid', d.uid) AS uid, coalesce(d.properties ->> 'kind', d.kind) AS kind,
+               coalesce(d.properties ->> 'uid', d.uid) AS uid,
+               coalesce(d.properties ->> 'kind', d.kind) AS kind,
                jsonb_strip_nulls(jsonb_build_object(
                    'uid', d.uid, 'kind', d.kind, 'simulated', d.simulated, 'name_en', d.name_en,
                    'height_m', d.height_m, 'floor', d.floor, 'bearing_deg', d.bearing_deg,

@@ -5,24 +5,46 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Annotated, Any, Final
 
+import orjson
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.routing import APIRoute
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.access.caller import Caller
-from api.access.permissions import needs, reads
+from api.access.permissions import does, needs, needs_either, reads
 from api.errors import NOT_FOUND, problem
+from api.runtime import Runtime
 from api.sensorthings.answers import json_answer, part_answer, service_root, set_answer
+from api.sensorthings.bodies import read_body, read_json
+from api.sensorthings.changing import Changer
+from api.sensorthings.entities import Entity
+from api.sensorthings.observing import Sent, bring
 from api.sensorthings.options import Options, parse_options
-from api.sensorthings.paths import parse_path
-from api.sensorthings.reading import Reader
-from twin.access.roles import DataClass
-from twin.errors import InvalidError
+from api.sensorthings.patching import patched
+from api.sensorthings.paths import Resource, Step, parse_path
+from api.sensorthings.reading import Reader, address
+from api.sensorthings.streams import Streams
+from api.sensorthings.writing import Writer
+from ingest.intake import Sender
+from twin.access.record import Entry, write
+from twin.access.roles import Act, DataClass
+from twin.errors import ForbiddenError, InvalidError
 
 ROOT: Final = "/sta/v1.1"
 
+_BODY: Final = {
+    "requestBody": {
+        "required": True,
+        "description": "An entity of OGC 18-088 as JSON.",
+        "content": {"application/json": {"schema": {"anyOf": [{"type": "object"}, {"type": "array"}]}}},
+    }
+}
+
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 Seeing = Annotated[Caller, needs(reads(DataClass.PLACE))]
+Managing = Annotated[Caller, needs(does(Act.MANAGE_DEVICES))]
+Bringing = Annotated[Caller | Sender, needs_either(does(Act.MANAGE_DEVICES))]
 Resources = Annotated[
     str, Path(description="resource path of OGC 18-088, for example Things(1)/Datastreams", max_length=2000)
 ]
@@ -83,6 +105,166 @@ async def get_resource(request: Request, path: Resources, caller: Seeing) -> Res
         if resource.part:
             return part_answer(reader, resource, found.told, found.id)
         return json_answer(found.told)
+
+
+@router.post(ROOT + "/CreateObservations", status_code=201, openapi_extra=_BODY)
+async def create_observations(request: Request, who: Bringing) -> Response:
+    """Take tables of observations (OGC 18-088, 13.2); answered once they are committed.
+
+    For each observation, in order, the address it has now, or `error`.
+    """
+    running: Runtime = request.app.state.runtime
+    streams = Streams(running, who)
+    sent = await streams.read_tables(read_json(await request.body()))
+    outcome = iter(await bring(running, [one for one in sent if isinstance(one, Sent)], streams.source))
+    root = root_of(request)
+    told = []
+    for one in sent:
+        became = next(outcome) if isinstance(one, Sent) else one
+        told.append(f"{root}/Observations('{became}')" if isinstance(became, str) else "error")
+    return json_answer(told, 201)
+
+
+@router.post(ROOT + "/$batch", openapi_extra=_BODY)
+async def answer_batch(_caller: Managing) -> Response:
+    """Say that requests come one by one here."""
+    return problem(
+        501,
+        "several requests in one are not taken",
+        where=ROOT,
+        hint="send them one by one, or CreateObservations",
+    )
+
+
+@router.post(ROOT + "/{path:path}", status_code=201, openapi_extra=_BODY)
+async def create_entity(request: Request, path: Resources, who: Bringing) -> Response:
+    """Make an entity, with those it holds (OGC 18-088, 10.2); the header `Location` says where it is."""
+    running: Runtime = request.app.state.runtime
+    resource = parse_path(path)
+    if resource.is_one or resource.part:
+        raise InvalidError("something is made by a POST to a set", where=path[:200])
+    given, entity = read_json(await request.body()), resource.entity
+    if entity.name == "Observations":
+        streams = Streams(running, who)
+        sent = await streams.read(read_body(given, entity.name), resource.steps)
+        (became,) = await bring(running, [sent], streams.source)
+        if not isinstance(became, str):
+            raise became
+        made: int | str = became
+    else:
+        caller = _demand_caller(who)
+        async with caller.transaction() as connection:
+            writer = Writer(reader_of(request, caller, connection))
+            made = await writer.create(entity, read_body(given, entity.name), resource.steps)
+            await _record(caller, connection, writer)
+        await _finish(running, caller, writer)
+    link = f"{root_of(request)}/{address(entity, made)}"
+    if not isinstance(who, Caller):
+        return json_answer({"@iot.selfLink": link, "@iot.id": made}, 201, {"location": link})
+    return await _told(request, who, entity, made, status=201)
+
+
+@router.patch(ROOT + "/{path:path}", openapi_extra=_BODY)
+async def change_entity(request: Request, path: Resources, caller: Managing) -> Response:
+    """Change some properties of an entity: by an object of them, or by a JSON Patch (RFC 6902)."""
+    given = read_json(await request.body())
+    is_patch = (
+        request.headers.get("content-type", "").partition(";")[0].strip() == "application/json-patch+json"
+    )
+    return await _change(request, path, caller, given, is_patch=is_patch, whole=False)
+
+
+@router.put(ROOT + "/{path:path}", openapi_extra=_BODY)
+async def replace_entity(request: Request, path: Resources, caller: Managing) -> Response:
+    """Give an entity other properties; those that are left out and may be are taken away."""
+    given = read_json(await request.body())
+    return await _change(request, path, caller, given, is_patch=False, whole=True)
+
+
+@router.delete(ROOT + "/{path:path}")
+async def delete_entity(request: Request, path: Resources, caller: Managing) -> Response:
+    """Delete an entity and what cannot be without it; a Thing is closed and stays in the history."""
+    resource = _demand_one(path)
+    async with caller.transaction() as connection:
+        changer = Changer(reader_of(request, caller, connection))
+        found = await changer.reader.one(resource, Options(select=["id"]))
+        await changer.delete(resource.entity, found.id)
+        await _record(caller, connection, changer)
+    await _finish(caller.running, caller, changer)
+    return Response(status_code=200)
+
+
+async def _change(
+    request: Request, path: str, caller: Caller, given: Any, *, is_patch: bool, whole: bool
+) -> Response:
+    resource = _demand_one(path)
+    entity = resource.entity
+    async with caller.transaction() as connection:
+        changer = Changer(reader_of(request, caller, connection))
+        options = Options() if is_patch else Options(select=["id"])
+        found = await changer.reader.one(resource, options)
+        if is_patch:
+            before = orjson.loads(orjson.dumps(found.told))
+            after = patched(before, given)
+            changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+            given = {name: after.get(name) for name in changed}
+        body = read_body(given, entity.name, partial=not whole)
+        if whole:
+            for name in entity.properties:
+                if name in ("properties", "parameters", "resultQuality", "validTime"):
+                    body.fields.setdefault(name, None)
+        await changer.change(entity, found.id, body)
+        await _record(caller, connection, changer)
+    await _finish(caller.running, caller, changer)
+    return await _told(request, caller, entity, found.id, status=200)
+
+
+def _demand_one(path: str) -> Resource:
+    resource = parse_path(path)
+    if not resource.is_one or resource.part:
+        raise InvalidError("this names no single entity", where=path[:200])
+    return resource
+
+
+def _demand_caller(who: Caller | Sender) -> Caller:
+    if isinstance(who, Caller):
+        return who
+    raise ForbiddenError("a device or gateway brings observations and makes nothing else", where=who.name)
+
+
+async def _record(caller: Caller, connection: AsyncConnection, writer: Writer) -> None:
+    """Put what was done on the record, in its own transaction."""
+    for done in writer.changed:
+        what, _, subject = done.partition(" ")
+        await write(connection, caller.actor, Entry(f"device.{what}", subject))
+
+
+async def _finish(running: Runtime, caller: Caller, writer: Writer) -> None:
+    """Bring the board in step, and then what came along to be observed.
+
+    Raises
+    ------
+    InvalidError
+        An observation was refused; what it hangs on is there.
+    """
+    if writer.devices_changed:
+        await running.twin.refresh_devices()
+    if writer.observations:
+        for became in await bring(running, writer.observations, f"sensorthings {caller.identity.name}"):
+            if not isinstance(became, str):
+                raise became
+
+
+async def _told(
+    request: Request, caller: Caller, entity: Entity, given: int | str, *, status: int
+) -> Response:
+    """Return an entity as it is now."""
+    resource = Resource((Step(entity, "", given, many=True),))
+    async with caller.transaction() as connection:
+        reader = reader_of(request, caller, connection)
+        found = await reader.one(resource, Options())
+    headers = {"location": reader.link_to(entity, given)} if status == 201 else None
+    return json_answer(found.told, status, headers)
 
 
 def root_of(request: Request) -> str:

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,15 +50,14 @@ SET phenomenon_time = excluded.phenomenon_time, received_at = excluded.received_
 WHERE old.phenomenon_time < excluded.phenomenon_time
 """
 
-_DETAIL = text(
-    """
+INSERT_DETAIL: Final = """
     INSERT INTO observation_detail (device_id, property, phenomenon_time, phenomenon_end, result_time,
         valid_from, valid_to, result, result_quality, parameters, feature_id)
     VALUES (:device_id, :property, :phenomenon_time, :phenomenon_end, :result_time, :valid_from, :valid_to,
         CAST(:result AS jsonb), CAST(:result_quality AS jsonb), CAST(:parameters AS jsonb), :feature_id)
     ON CONFLICT DO NOTHING
-    """
-)
+"""
+"""Keep what an observation says beside its number: the fields of a `Detail`, and what it belongs to."""
 
 Extra = Callable[[AsyncConnection], Awaitable[None]]
 """What else belongs to the transaction: alarms and their journal rows."""
@@ -168,7 +167,7 @@ class ObservationWriter:
                 await driver.execute(_UPSERT)
             details = _details(board, seen, stored)
             if details:
-                await connection.execute(_DETAIL, details)
+                await connection.execute(text(INSERT_DETAIL), details)
             if extra is not None:
                 await extra(connection)  # nosec B610  # no Django here
         return Written(stored)

@@ -137,7 +137,10 @@ BROUGHT = {
 }
 """Where devices and gateways bring something; nothing of the twin comes out there."""
 STA = "/sta/v1.1"
-STA_READ = {("GET", STA), ("GET", STA + "/{path:path}")}
+STA_ROUTES = {("GET", STA), ("POST", STA + "/$batch"), ("POST", STA + "/CreateObservations")} | {
+    (method, STA + "/{path:path}") for method in ("GET", "POST", "PATCH", "PUT", "DELETE")
+}
+"""What is written there is in tests/api/sensorthings; whose it is, also in tests/access/test_rows.py."""
 TILES = "/tiles/{layers}/{z}/{x}/{y}.mvt"
 PERSONS = re.compile("|".join(secret for code, *_rest in grids() for secret in secrets_of(code)) + "|" + ROOM)
 """Names, phones, identity numbers and rooms of all persons of the world: none may come out anywhere."""
@@ -185,9 +188,8 @@ def test_every_route_is_in_this_test_and_declares_what_it_asks():
         TILES,
         PICTURES,
     )
-    expected = {("GET", path) for path in asked}
+    expected = {("GET", path) for path in asked} | STA_ROUTES
     expected |= {("POST", path) for path in POSTED | BROUGHT} | {("GET", "/ingest/v1/osmand")}
-    expected |= STA_READ
     assert {f for f in found if f[0] != "HEAD"} == expected
     for router in ROUTERS:
         for route in router.routes:

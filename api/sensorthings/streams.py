@@ -1,0 +1,182 @@
+"""Find the datastream that an observation belongs to, and whether whoever sends it may."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import text
+
+from api.access.caller import Caller
+from api.runtime import Runtime
+from api.sensorthings.bodies import Body, Linked, read_body, wrong
+from api.sensorthings.kinds import GENERIC, SLOTS_OF_A_DEVICE, observation_type
+from api.sensorthings.observing import Sent, sent_of
+from api.sensorthings.paths import Step
+from api.sensorthings.reading import Reader
+from api.sensorthings.writing import Writer
+from ingest.intake import Sender
+from twin.catalog import SLOTS
+from twin.errors import ForbiddenError, NotFoundError, TwinError
+
+_MOST: Final = 100_000
+_MANAGED: Final = text(
+    "SELECT scope_code <@ gt_scope('may_device_manage') AS mine, kind FROM device "
+    "WHERE id = :id AND kind <> 'worker' AND valid_to IS NULL"
+)
+_DECLARED: Final = text(
+    "SELECT observation_type FROM datastream WHERE device_id = :id AND property = :slot AND valid_to IS NULL"
+)
+_COMPONENTS: Final = {
+    "phenomenonTime", "result", "resultTime", "validTime", "resultQuality", "parameters", "FeatureOfInterest/id",
+}  # fmt: skip
+
+
+class Streams:
+    """Looks up datastreams for one request, each once.
+
+    Parameters
+    ----------
+    who
+        An account, or a device or gateway that speaks for itself or its area.
+    """
+
+    def __init__(self, running: Runtime, who: Caller | Sender) -> None:
+        self.running, self.who = running, who
+        self._known: dict[int, str | TwinError] = {}
+
+    @property
+    def source(self) -> str:
+        """Who sends, for the quarantine."""
+        return f"sensorthings {self.who.identity.name if isinstance(self.who, Caller) else self.who.name}"
+
+    async def read(self, body: Body, steps: tuple[Step, ...]) -> Sent:
+        """Return an observation with its datastream, which its path or its body names.
+
+        Raises
+        ------
+        InvalidError
+            It names none.
+        NotFoundError, ForbiddenError
+            There is none such, or it is not the sender's.
+        """
+        if len(steps) > 1:
+            upper = steps[-2]
+            if upper.entity.name != "Datastreams" or upper.id is None or len(steps) > 2:
+                raise wrong("path", "make it below Datastreams(id)/Observations")
+            body.links["Datastream"] = [Linked(upper.id, None)]
+        link = body.single("Datastream")
+        if link is None or link.body is not None:
+            raise wrong("Datastream", "an Observation names a Datastream that is there")
+        return await self.sent(body, link.id)
+
+    async def sent(self, body: Body, stream: int | str | None) -> Sent:
+        """Return an observation of a datastream."""
+        told = await self.told(stream)
+        assert isinstance(stream, int)
+        device_id, slot = divmod(stream, SLOTS_OF_A_DEVICE)
+        feature_id = None
+        if body.links.get("FeatureOfInterest"):
+            feature_id = await self._feature(body, device_id)
+        return sent_of(body, device_id, slot, told, feature_id)
+
+    async def told(self, stream: int | str | None) -> str:
+        """Return the type of observations of a datastream.
+
+        Raises
+        ------
+        NotFoundError, ForbiddenError
+            There is none such, or it is not the sender's.
+        """
+        if not isinstance(stream, int) or not 0 <= stream < SLOTS_OF_A_DEVICE << 31:
+            raise NotFoundError("there is no such Datastream", where=str(stream)[:60])
+        if stream not in self._known:
+            try:
+                self._known[stream] = await self._look_up(stream)
+            except (NotFoundError, ForbiddenError) as error:
+                self._known[stream] = error
+        known = self._known[stream]
+        if isinstance(known, str):
+            return known
+        raise known
+
+    async def _look_up(self, stream: int) -> str:
+        device_id, slot = divmod(stream, SLOTS_OF_A_DEVICE)
+        absent = NotFoundError("there is no such Datastream", where=f"Datastreams({stream})")
+        if isinstance(self.who, Caller):
+            async with self.who.transaction() as connection:
+                row = (await connection.execute(_MANAGED, {"id": device_id})).first()
+                if row is None:
+                    raise absent
+                kind, mine = row.kind, row.mine
+                told = (await connection.execute(_DECLARED, {"id": device_id, "slot": slot})).scalar()
+        else:
+            kind, mine = self._of_sender(self.who, device_id)
+            async with self.running.own.connect() as connection:
+                told = (await connection.execute(_DECLARED, {"id": device_id, "slot": slot})).scalar()
+        if not mine:
+            raise ForbiddenError("this device is not yours to observe with", where=f"Datastreams({stream})")
+        if slot < SLOTS and kind != GENERIC:
+            known = self.running.twin.catalog.by_name.get(kind)
+            if known is None or slot >= len(known.properties):
+                raise absent
+            return told or observation_type(known.properties[slot])
+        if told is None:
+            raise absent
+        return str(told)
+
+    def _of_sender(self, sender: Sender, device_id: int) -> tuple[str, bool]:
+        """Return the kind of a device, and whether a publisher may speak for it."""
+        board = self.running.twin.board
+        row = board.row_of_id.get(device_id)
+        if row is None:
+            return "", False
+        code = int(board.scope_code[row])
+        mine = board.uid[row] == sender.name if sender.kind == "device" else sender.low <= code <= sender.high
+        kind = board.catalog.by_code[int(board.kind[row])]
+        return kind.name, bool(mine) and kind.layer == 0
+
+    async def _feature(self, body: Body, device_id: int) -> int | None:
+        link = body.single("FeatureOfInterest")
+        if link is not None and link.id == device_id:
+            return None
+        if not isinstance(self.who, Caller):
+            raise ForbiddenError("a device observes its own place", where="FeatureOfInterest")
+        async with self.who.transaction() as connection:
+            return await Writer(Reader(connection, self.running.twin.catalog, "")).feature_of(body)
+
+    async def read_tables(self, given: Any) -> list[Sent | TwinError]:
+        """Return the observations of tables of data, each or why it cannot be.
+
+        Raises
+        ------
+        InvalidError
+            These are no tables.
+        """
+        if not isinstance(given, list) or not all(isinstance(table, dict) for table in given):
+            raise wrong("body", "a list of tables is wanted")
+        sent: list[Sent | TwinError] = []
+        for i, table in enumerate(given):
+            place = f"[{i}]"
+            link, names, rows = (table.get(key) for key in ("Datastream", "components", "dataArray"))
+            if not isinstance(link, dict) or not isinstance(names, list) or not isinstance(rows, list):
+                raise wrong(place, "a table has Datastream, components and dataArray")
+            if not set(map(str, names)) <= _COMPONENTS or "result" not in names:
+                raise wrong(f"{place}.components", "known are " + ", ".join(sorted(_COMPONENTS)))
+            if len(sent) + len(rows) > _MOST:
+                raise wrong(place, f"at most {_MOST} observations come at once")
+            for j, row in enumerate(rows):
+                sent.append(await self._row(link.get("@iot.id"), names, row, f"{place}.dataArray[{j}]"))
+        return sent
+
+    async def _row(self, stream: Any, names: list[str], row: Any, place: str) -> Sent | TwinError:
+        try:
+            if not isinstance(row, list) or len(row) != len(names):
+                raise wrong(place, "a row has a value for each component")
+            fields = dict(zip(names, row, strict=True))
+            feature = fields.pop("FeatureOfInterest/id", None)
+            body = read_body(fields, "Observations", place)
+            if feature is not None:
+                body.links["FeatureOfInterest"] = [Linked(feature, None)]
+            return await self.sent(body, stream)
+        except TwinError as error:
+            return error
