@@ -34,6 +34,7 @@ from api.routes import (
     record,
     scene,
     search,
+    sensorthings,
     sign_in,
     stats,
     tiles,
@@ -42,7 +43,6 @@ from api.routes import (
     trails,
     workers,
 )
-from api.sensorthings import routes as sensorthings
 
 ROUTERS: tuple[APIRouter, ...] = (
     health.router,

@@ -1,4 +1,4 @@
-"""Change and delete entities: a device is closed and never erased, and what a kind says is nobody's to change."""
+"""Change and delete entities; a device is closed, never erased, and what a kind says stays as it is."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ import numpy as np
 import shapely
 
 from api.sensorthings.bodies import Body, Linked, wrong
-from api.sensorthings.entities import ENTITIES, Entity, observation_key
+from api.sensorthings.entities import (
+    DATASTREAMS_SQL,
+    ENTITIES,
+    OBSERVATIONS_SQL,
+    THINGS_SQL,
+    Entity,
+    observation_key,
+)
 from api.sensorthings.kinds import GENERIC, SLOTS_OF_A_DEVICE
 from api.sensorthings.observing import sent_of
 from api.sensorthings.paths import Step
@@ -33,7 +40,8 @@ _PLACE: Final = """
 # The place of a device as it is, under its own number, so that it can be told of by a name of its own.
 _OWN_PLACE: Final = """
     INSERT INTO declared_place (id, device_id, name, description, encoding_type, geom)
-    SELECT d.id, d.id, coalesce(d.name, d.uid), coalesce(d.address, d.name, d.uid), 'application/geo+json', d.geom
+    SELECT d.id, d.id, coalesce(d.name, d.uid), coalesce(d.address, d.name, d.uid), 'application/geo+json',
+           d.geom
     FROM device AS d WHERE d.id = :id AND d.position_source <> 'none' AND d.valid_to IS NULL
       AND NOT EXISTS (SELECT FROM declared_place AS p WHERE p.device_id = d.id)"""
 _OBSERVATION: Final = "device_id = :device_id AND property = :property AND phenomenon_time = :at"
@@ -129,10 +137,9 @@ class Changer(Writer):
         InvalidError
             Number or kind would change.
         """
-        table = f"({ENTITIES['Things'].sql}) AS t"
         rows = await self.run(
-            f"SELECT t.properties - ARRAY(SELECT jsonb_object_keys(coalesce(d.properties, '{{}}'))) FROM {table} "
-            "JOIN device AS d ON d.id = t.id WHERE t.id = :id",
+            "SELECT t.properties - ARRAY(SELECT jsonb_object_keys(coalesce(d.properties, '{}'))) "
+            f"FROM ({THINGS_SQL}) AS t JOIN device AS d ON d.id = t.id WHERE t.id = :id",
             id=device_id,
             kinds=self.reader.kinds,
         )
@@ -163,8 +170,8 @@ class Changer(Writer):
     async def _datastream(self, given: int, body: Body) -> None:
         device_id, slot = divmod(given, SLOTS_OF_A_DEVICE)
         rows = await self.run(
-            "SELECT t.name, t.description, t.unit::text, t.observation_type, t.sensor_id, t.observed_property_id, "
-            f"t.properties::text, d.kind FROM ({ENTITIES['Datastreams'].sql}) AS t "
+            "SELECT t.name, t.description, t.unit::text, t.observation_type, t.sensor_id, "
+            f"t.observed_property_id, t.properties::text, d.kind FROM ({DATASTREAMS_SQL}) AS t "
             "JOIN device AS d ON d.id = t.device_id WHERE t.device_id = :device_id AND t.property = :property",
             device_id=device_id,
             property=slot,
@@ -256,9 +263,9 @@ class Changer(Writer):
             )
         rows = await self.run(
             "SELECT t.value, t.result::text AS result, t.kind, t.phenomenon_end, t.result_time, t.valid_from, "
-            "t.valid_to, t.result_quality::text AS result_quality, t.parameters::text AS parameters, t.feature_id, "
-            "coalesce(t.observation_type, '') AS told "
-            f"FROM ({ENTITIES['Observations'].sql}) AS t WHERE {_OBSERVATION}",
+            "t.valid_to, t.result_quality::text AS result_quality, t.parameters::text AS parameters, "
+            "t.feature_id, coalesce(t.observation_type, '') AS told "
+            f"FROM ({OBSERVATIONS_SQL}) AS t WHERE {_OBSERVATION}",
             device_id=device_id,
             property=slot,
             at=at,
@@ -352,8 +359,8 @@ class Changer(Writer):
         if await self.run("SELECT 1 FROM device WHERE id = :id", id=given):
             raise ConflictError("the feature of a device is its place", where=where)
         await self.run(
-            "DELETE FROM observation AS o USING observation_detail AS x WHERE x.feature_id = :id AND o.device_id = "
-            "x.device_id AND o.property = x.property AND o.phenomenon_time = x.phenomenon_time",
+            "DELETE FROM observation AS o USING observation_detail AS x "
+            "WHERE x.feature_id = :id AND o.device_id = x.device_id AND o.property = x.property AND o.phenomenon_time = x.phenomenon_time",
             id=given,
         )
         await self.run("DELETE FROM observation_detail WHERE feature_id = :id", id=given)

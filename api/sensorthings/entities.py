@@ -179,10 +179,7 @@ def _told_time(table: Any) -> tuple[Expression, ...]:
     )
 
 
-_THINGS: Final = Entity(
-    name="Things",
-    singular="Thing",
-    sql=f"""
+THINGS_SQL: Final = f"""
         SELECT d.id::bigint AS id, d.id AS device_id, coalesce(d.name, d.uid) AS name,
                coalesce(d.description, k.kind_zh, d.kind) AS description, d.simulated,
                coalesce(d.properties ->> 'uid', d.uid) AS uid,
@@ -193,7 +190,12 @@ _THINGS: Final = Entity(
                    'field_of_view_deg', d.field_of_view_deg, 'range_m', d.range_m, 'address', d.address,
                    'gb28181_id', d.gb28181_id)) || coalesce(d.properties, '{{}}'::jsonb) AS properties
         FROM device AS d LEFT JOIN {KINDS} ON k.kind = d.kind AND k.slot = 0
-        WHERE {_PRESENT}""",
+        WHERE {_PRESENT}"""
+
+_THINGS: Final = Entity(
+    name="Things",
+    singular="Thing",
+    sql=THINGS_SQL,
     types={**_NAMED_TYPES, "device_id": BigInteger, "uid": Text, "kind": Text, "simulated": Boolean},
     properties=_properties(*_NAMED, _ABOUT),
     links=_links(
@@ -215,10 +217,7 @@ _PAST_PLACES: Final = f"""
 _PLACE_TYPES: Final = {**_NAMED_TYPES, "encoding_type": Text, "geom": _GEOMETRY}
 _ENCODING: Final = _own("encodingType", Type.TEXT, "encoding_type")
 
-_LOCATIONS: Final = Entity(
-    name="Locations",
-    singular="Location",
-    sql=f"""
+LOCATIONS_SQL: Final = f"""
         SELECT p.id::bigint AS id, p.device_id::bigint AS device_id, p.name, p.description, p.encoding_type,
                p.properties, p.geom
         FROM declared_place AS p
@@ -234,7 +233,12 @@ _LOCATIONS: Final = Entity(
         SELECT -h.id, NULL, coalesce(h."row" ->> 'name', h."row" ->> 'uid'),
                coalesce(h."row" ->> 'address', h."row" ->> 'name', h."row" ->> 'uid'), {_GEO_JSON}, NULL,
                h.geom
-        {_PAST_PLACES}""",
+        {_PAST_PLACES}"""
+
+_LOCATIONS: Final = Entity(
+    name="Locations",
+    singular="Location",
+    sql=LOCATIONS_SQL,
     types={**_PLACE_TYPES, "device_id": BigInteger},
     properties=_properties(*_NAMED, _ENCODING, _own("location", Type.GEO, "geom"), _ABOUT),
     links=_links(
@@ -272,10 +276,7 @@ _HISTORICAL_LOCATIONS: Final = Entity(
     ),
 )
 
-_DATASTREAMS: Final = Entity(
-    name="Datastreams",
-    singular="Datastream",
-    sql=f"""
+DATASTREAMS_SQL: Final = f"""
         SELECT d.id::bigint * {SLOTS_OF_A_DEVICE} + k.slot AS id, d.id AS device_id, k.slot AS property,
                coalesce(s.sensor_id, k.code) AS sensor_id,
                coalesce(s.observed_property_id, k.code * 1000 + k.slot) AS observed_property_id,
@@ -290,7 +291,12 @@ _DATASTREAMS: Final = Entity(
         SELECT d.id::bigint * {SLOTS_OF_A_DEVICE} + s.property, d.id, s.property, s.sensor_id,
                s.observed_property_id, s.name, s.description, s.unit, s.observation_type, s.properties, d.geom
         FROM datastream AS s JOIN device AS d ON d.id = s.device_id
-        WHERE {_PRESENT} AND s.valid_to IS NULL AND (s.property >= 4 OR d.kind = 'thing')""",
+        WHERE {_PRESENT} AND s.valid_to IS NULL AND (s.property >= 4 OR d.kind = 'thing')"""
+
+_DATASTREAMS: Final = Entity(
+    name="Datastreams",
+    singular="Datastream",
+    sql=DATASTREAMS_SQL,
     types={
         **_NAMED_TYPES,
         **dict.fromkeys(("device_id", "property", "sensor_id", "observed_property_id"), BigInteger),
@@ -328,7 +334,8 @@ _SENSORS: Final = Entity(
     name="Sensors",
     singular="Sensor",
     sql=f"""
-        SELECT k.code::bigint AS id, k.kind_zh AS name, k.kind_en AS description, 'text/html' AS encoding_type,
+        SELECT k.code::bigint AS id, k.kind_zh AS name, k.kind_en AS description,
+               'text/html' AS encoding_type,
                '"/docs/device-schema"'::jsonb AS metadata,
                jsonb_build_object('name_en', k.kind_en, 'kind', k.kind) AS properties
         FROM {KINDS} WHERE k.slot = 0
@@ -364,10 +371,7 @@ def _of_a_feature(feature: Any, observation: Any) -> ColumnElement[bool]:
     return and_(observation.c.device_id == any_(devices), observation.c.feature_id == feature.c.id)
 
 
-_OBSERVATIONS: Final = Entity(
-    name="Observations",
-    singular="Observation",
-    sql=f"""
+OBSERVATIONS_SQL: Final = f"""
         SELECT (o.device_id::bigint * {SLOTS_OF_A_DEVICE} + o.property) || '-'
                    || (extract(epoch FROM o.phenomenon_time) * 1000000)::bigint AS id,
                o.device_id, o.property, o.phenomenon_time, nullif(o.value, 'NaN') AS value, d.kind,
@@ -381,7 +385,12 @@ _OBSERVATIONS: Final = Entity(
              AND x.phenomenon_time = o.phenomenon_time
         WHERE (o.property < 4 AND d.kind <> 'thing') OR EXISTS (
             SELECT FROM datastream AS s
-            WHERE s.device_id = o.device_id AND s.property = o.property AND s.valid_to IS NULL)""",
+            WHERE s.device_id = o.device_id AND s.property = o.property AND s.valid_to IS NULL)"""
+
+_OBSERVATIONS: Final = Entity(
+    name="Observations",
+    singular="Observation",
+    sql=OBSERVATIONS_SQL,
     types={
         "id": Text,
         "device_id": BigInteger,

@@ -27,7 +27,8 @@ _DECLARED: Final = text(
     "SELECT observation_type FROM datastream WHERE device_id = :id AND property = :slot AND valid_to IS NULL"
 )
 _COMPONENTS: Final = {
-    "phenomenonTime", "result", "resultTime", "validTime", "resultQuality", "parameters", "FeatureOfInterest/id",
+    "phenomenonTime", "result", "resultTime", "validTime", "resultQuality", "parameters",
+    "FeatureOfInterest/id",
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from api.sensorthings.bodies import Body, Linked, wrong
-from api.sensorthings.entities import ENTITIES, Entity
+from api.sensorthings.entities import ENTITIES, LOCATIONS_SQL, Entity
 from api.sensorthings.kinds import GENERIC, NUMERIC_TYPES, SLOTS_OF_A_DEVICE, definition, shown_kinds
 from api.sensorthings.observing import Sent, sent_of
 from api.sensorthings.paths import Step
@@ -66,7 +66,8 @@ STREAM: Final = """
         :observed_property_id, CAST(:properties AS jsonb))
     ON CONFLICT (device_id, property) DO UPDATE SET name = excluded.name, description = excluded.description,
         unit = excluded.unit, observation_type = excluded.observation_type, sensor_id = excluded.sensor_id,
-        observed_property_id = excluded.observed_property_id, properties = excluded.properties, valid_to = NULL
+        observed_property_id = excluded.observed_property_id, properties = excluded.properties,
+        valid_to = NULL
     RETURNING device_id"""
 _FEATURE: Final = """
     INSERT INTO {table} (name, description, encoding_type, properties, geom)
@@ -223,7 +224,8 @@ class Writer:
         fields = body.fields
         rows = await self.run(
             "INSERT INTO sensor (name, description, properties, encoding_type, metadata) VALUES (:name, "
-            ":description, CAST(:properties AS jsonb), :encoding_type, CAST(:metadata AS jsonb)) RETURNING id",
+            ":description, CAST(:properties AS jsonb), :encoding_type, CAST(:metadata AS jsonb)) "
+            "RETURNING id",
             name=fields["name"],
             description=fields["description"],
             properties=_json(fields.get("properties")),
@@ -387,7 +389,8 @@ class Writer:
             made = await self._place("declared_place", place.body, "location")
         else:
             free = await self.run(
-                "SELECT id FROM declared_place WHERE id = :id AND coalesce(device_id, :device_id) = :device_id",
+                "SELECT id FROM declared_place "
+                "WHERE id = :id AND coalesce(device_id, :device_id) = :device_id",
                 id=place.id,
                 device_id=device_id,
             )
@@ -408,7 +411,7 @@ class Writer:
         await self._known(given, "Locations", "Locations")
         rows = await self.run(
             "SELECT name, description, encoding_type, ST_AsBinary(geom) AS geom "
-            f"FROM ({ENTITIES['Locations'].sql}) AS t WHERE id = :id",
+            f"FROM ({LOCATIONS_SQL}) AS t WHERE id = :id",
             id=given.id,
         )
         return rows[0]

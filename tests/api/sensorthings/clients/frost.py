@@ -35,12 +35,16 @@ unit = fsc.UnitOfMeasurement(name="degree Celsius", symbol="°C", definition="uc
 sensor = fsc.Sensor(
     name="DHT22", description="sensor", encoding_type="text/html", metadata="https://example.org/dht22"
 )
-phenomenon = fsc.ObservedProperty(name="Temperature", description="of air", definition="https://example.org/t")
+phenomenon = fsc.ObservedProperty(
+    name="Temperature", description="of air", definition="https://example.org/t"
+)
 stream = fsc.Datastream(
     name="T", description="temperature", observation_type=MEASUREMENT, unit_of_measurement=unit,
     sensor=sensor, observed_property=phenomenon, properties={"a": 1},
 )  # fmt: skip
-place = fsc.Location(name="roof", description="of a house", location=POINT, encoding_type="application/geo+json")
+place = fsc.Location(
+    name="roof", description="of a house", location=POINT, encoding_type="application/geo+json"
+)
 thing = fsc.Thing(
     name="station", description="on a roof", properties={"uid": "frost-1", "owner": "me"}, locations=[place],
     datastreams=[stream],
@@ -74,7 +78,9 @@ assert seconds.entities[0].sensor.id == other.id
 assert service.sensors().query().filter(f"Datastreams/Thing/id eq {thing.id}").list().entities
 
 # Observations, alone and as a table, paged through and filtered.
-first = fsc.Observation(phenomenon_time=NOW, result=21.5, datastream=fsc.Datastream(id=stream.id), parameters={"p": 1})
+first = fsc.Observation(
+    phenomenon_time=NOW, result=21.5, datastream=fsc.Datastream(id=stream.id), parameters={"p": 1}
+)
 service.create(first)
 assert isinstance(first.id, str)
 assert service.observations().find(first.id).result == 21.5
@@ -102,7 +108,12 @@ latest = service.things().query().filter("properties/uid eq 'frost-1'").expand(
 by_name = {s.name: s for s in latest.datastreams.entities}
 assert by_name["T"].observations.entities[0].result == 21.5
 assert by_name["P"].observed_property.name == "Pressure"
-near = service.locations().query().filter("geo.distance(location, geography'POINT(104.0603 30.6603)') lt 0.00001").list()
+near = (
+    service.locations()
+    .query()
+    .filter("geo.distance(location, geography'POINT(104.0603 30.6603)') lt 0.00001")
+    .list()
+)
 assert "roof" in {location.name for location in near.entities}
 
 # Changing and taking away.

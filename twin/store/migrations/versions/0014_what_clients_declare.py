@@ -60,8 +60,7 @@ _READS: Final[dict[str, str]] = {
 
 _MAY_DEVICE: Final = f"kind <> 'worker' AND {_MAY}"
 _OF_A_MANAGED: Final = (
-    "EXISTS (SELECT FROM device WHERE device.id = device_id AND device.kind <> 'worker' "
-    f"AND device.{_MAY})"
+    f"EXISTS (SELECT FROM device WHERE device.id = device_id AND device.kind <> 'worker' AND device.{_MAY})"
 )
 # What an installed device observed is evidence and stays as it is.
 _OF_A_DECLARED: Final = _OF_A_MANAGED.replace(
@@ -102,14 +101,7 @@ _WRITES: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         )
         for table, columns in (("sensor", "encoding_type, metadata"), ("observed_property", "definition"))
     },
-    **{
-        table: (
-            ("INSERT", "INSERT", _MAY),
-            ("UPDATE", "UPDATE", _MAY),
-            ("DELETE", "DELETE", _MAY),
-        )
-        for table in ("declared_place", "feature_of_interest")
-    },
+    **dict.fromkeys(("declared_place", "feature_of_interest"), (("INSERT", "INSERT", _MAY), ("UPDATE", "UPDATE", _MAY), ("DELETE", "DELETE", _MAY))),
     "observation": (("UPDATE", "UPDATE (value)", _OF_A_DECLARED), ("DELETE", "DELETE", _OF_A_DECLARED)),
     "observation_detail": (
         ("INSERT", "INSERT", _OF_A_DECLARED),
