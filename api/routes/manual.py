@@ -25,6 +25,7 @@ _PAPERS: Final = (
     "photographs.md",
     "open311.md",
     "conformance.md",
+    "sensorthings.md",
 )
 
 _STYLE: Final = """body{font:16px/1.6 system-ui,"Noto Sans SC",sans-serif;background:#12161b;color:#e8ebee;

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.access.caller import Caller
 from api.access.permissions import does, needs, needs_either, reads
-from api.errors import NOT_FOUND, problem
+from api.errors import CONFLICT, NOT_FOUND, PROBLEM_CONTENT, problem
 from api.runtime import Runtime
 from api.sensorthings.answers import json_answer, part_answer, service_root, set_answer
 from api.sensorthings.bodies import read_body, read_json
@@ -33,12 +33,39 @@ from twin.errors import ForbiddenError, InvalidError
 
 ROOT: Final = "/sta/v1.1"
 
-_BODY: Final = {
+_JSON: Final[dict[str, Any]] = {"schema": {"anyOf": [{"type": "object"}, {"type": "array"}]}}
+_BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
         "description": "An entity of OGC 18-088 as JSON.",
-        "content": {"application/json": {"schema": {"anyOf": [{"type": "object"}, {"type": "array"}]}}},
+        "content": {"application/json": _JSON},
     }
+}
+_PATCH_BODY: Final[dict[str, Any]] = {
+    "requestBody": {
+        **_BODY["requestBody"],
+        "content": {"application/json": _JSON, "application/json-patch+json": _JSON},
+    }
+}
+_CANNOT_READ: Final[dict[int | str, dict[str, Any]]] = {
+    400: {**PROBLEM_CONTENT, "description": "The request cannot be understood (OGC 18-088, 9.3.2)."}
+}
+_READ: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "A set, an entity, a property or an address; bare values are text.",
+        "content": {"application/json": {}, "text/plain": {}},
+    },
+    204: {"description": "The property has no value."},
+}
+_MADE: Final[dict[int | str, dict[str, Any]]] = {
+    201: {
+        "description": "What was made; the header Location says where.",
+        "content": {"application/json": {}},
+    }
+}
+_DONE: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "It is gone.", "content": {}}}
+_ONE_BY_ONE: Final[dict[int | str, dict[str, Any]]] = {
+    501: {**PROBLEM_CONTENT, "description": "Requests come one by one."}
 }
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -69,7 +96,7 @@ class _Route(APIRoute):
         return answered
 
 
-router = APIRouter(tags=["sensorthings"], route_class=_Route, responses=NOT_FOUND)
+router = APIRouter(tags=["sensorthings"], route_class=_Route, responses=NOT_FOUND | _CANNOT_READ)
 
 
 @router.get(ROOT)
@@ -78,7 +105,7 @@ async def get_service_root(request: Request, _caller: Seeing) -> Response:
     return json_answer(service_root(root_of(request)))
 
 
-@router.get(ROOT + "/{path:path}")
+@router.get(ROOT + "/{path:path}", responses=_READ)
 async def get_resource(request: Request, path: Resources, caller: Seeing) -> Response:
     """Return a set of entities, one of them, a property or an address (OGC 18-088, 9).
 
@@ -107,7 +134,7 @@ async def get_resource(request: Request, path: Resources, caller: Seeing) -> Res
         return json_answer(found.told)
 
 
-@router.post(ROOT + "/CreateObservations", status_code=201, openapi_extra=_BODY)
+@router.post(ROOT + "/CreateObservations", status_code=201, openapi_extra=_BODY, responses=_MADE)
 async def create_observations(request: Request, who: Bringing) -> Response:
     """Take tables of observations (OGC 18-088, 13.2); answered once they are committed.
 
@@ -125,7 +152,7 @@ async def create_observations(request: Request, who: Bringing) -> Response:
     return json_answer(told, 201)
 
 
-@router.post(ROOT + "/$batch", openapi_extra=_BODY)
+@router.post(ROOT + "/$batch", openapi_extra=_BODY, responses=_ONE_BY_ONE)
 async def answer_batch(_caller: Managing) -> Response:
     """Say that requests come one by one here."""
     return problem(
@@ -136,7 +163,7 @@ async def answer_batch(_caller: Managing) -> Response:
     )
 
 
-@router.post(ROOT + "/{path:path}", status_code=201, openapi_extra=_BODY)
+@router.post(ROOT + "/{path:path}", status_code=201, openapi_extra=_BODY, responses=_MADE | CONFLICT)
 async def create_entity(request: Request, path: Resources, who: Bringing) -> Response:
     """Make an entity, with those it holds (OGC 18-088, 10.2); the header `Location` says where it is."""
     running: Runtime = request.app.state.runtime
@@ -164,7 +191,7 @@ async def create_entity(request: Request, path: Resources, who: Bringing) -> Res
     return await _told(request, who, entity, made, status=201)
 
 
-@router.patch(ROOT + "/{path:path}", openapi_extra=_BODY)
+@router.patch(ROOT + "/{path:path}", openapi_extra=_PATCH_BODY, responses=CONFLICT)
 async def change_entity(request: Request, path: Resources, caller: Managing) -> Response:
     """Change some properties of an entity: by an object of them, or by a JSON Patch (RFC 6902)."""
     given = read_json(await request.body())
@@ -174,14 +201,14 @@ async def change_entity(request: Request, path: Resources, caller: Managing) -> 
     return await _change(request, path, caller, given, is_patch=is_patch, whole=False)
 
 
-@router.put(ROOT + "/{path:path}", openapi_extra=_BODY)
+@router.put(ROOT + "/{path:path}", openapi_extra=_BODY, responses=CONFLICT)
 async def replace_entity(request: Request, path: Resources, caller: Managing) -> Response:
     """Give an entity other properties; those that are left out and may be are taken away."""
     given = read_json(await request.body())
     return await _change(request, path, caller, given, is_patch=False, whole=True)
 
 
-@router.delete(ROOT + "/{path:path}")
+@router.delete(ROOT + "/{path:path}", responses=_DONE | CONFLICT)
 async def delete_entity(request: Request, path: Resources, caller: Managing) -> Response:
     """Delete an entity and what cannot be without it; a Thing is closed and stays in the history."""
     resource = _demand_one(path)

@@ -100,7 +100,7 @@ class Changer(Writer):
         await acts[entity.name](given)
         self.note("deleted", entity, given)
 
-    async def demand(self, statement: str, where: str, **values: Any) -> list[Any]:
+    async def must_meet(self, statement: str, where: str, values: Mapping[str, Any]) -> list[Any]:
         """Run a statement that must meet a row.
 
         Raises
@@ -108,7 +108,7 @@ class Changer(Writer):
         ForbiddenError
             It met none: what it is about is there, and not the caller's to change.
         """
-        rows = await self.run(statement, **values)
+        rows = await self.carry_out(statement, values)
         if not rows:
             raise ForbiddenError("this account may not change this", where=where)
         return rows
@@ -121,7 +121,7 @@ class Changer(Writer):
             properties = await self._own_properties(given, properties)
         where = f"Things({given})"
         values = {**_common(body), "properties": json.dumps(properties) if properties else None}
-        await self.demand(_THING, where, id=given, **values)
+        await self.must_meet(_THING, where, {"id": given, **values})
         self.devices_changed = True
         place = body.single("Locations")
         if place is not None:
@@ -137,11 +137,10 @@ class Changer(Writer):
         InvalidError
             Number or kind would change.
         """
-        rows = await self.run(
+        rows = await self.carry_out(
             "SELECT t.properties - ARRAY(SELECT jsonb_object_keys(coalesce(d.properties, '{}'))) "
             f"FROM ({THINGS_SQL}) AS t JOIN device AS d ON d.id = t.id WHERE t.id = :id",
-            id=device_id,
-            kinds=self.reader.kinds,
+            {"id": device_id, "kinds": self.reader.kinds},
         )
         ours = json.loads(rows[0][0]) if isinstance(rows[0][0], str) else rows[0][0]
         for name in ("uid", "kind"):
@@ -152,13 +151,13 @@ class Changer(Writer):
     async def _location(self, given: int, body: Body) -> None:
         if given < 0:
             raise ForbiddenError("a place of the past does not change", where=f"Locations({given})")
-        await self.run(_OWN_PLACE, id=given)
+        await self.carry_out(_OWN_PLACE, {"id": given})
         geometry = body.fields.get("location")
         geom = None if geometry is None else shapely.to_wkb(geometry)
         statement = _PLACE.format(table="declared_place")
-        await self.demand(statement, f"Locations({given})", id=given, geom=geom, **_common(body))
+        await self.must_meet(statement, f"Locations({given})", {"id": given, "geom": geom, **_common(body)})
         if geometry is not None:
-            rows = await self.run("SELECT device_id FROM declared_place WHERE id = :id", id=given)
+            rows = await self.carry_out("SELECT device_id FROM declared_place WHERE id = :id", {"id": given})
             if rows[0][0] is not None:
                 await self.move(rows[0][0], geometry)
         for thing in body.links.get("Things", []):
@@ -169,13 +168,12 @@ class Changer(Writer):
 
     async def _datastream(self, given: int, body: Body) -> None:
         device_id, slot = divmod(given, SLOTS_OF_A_DEVICE)
-        rows = await self.run(
+        rows = await self.carry_out(
             "SELECT t.name, t.description, t.unit::text, t.observation_type, t.sensor_id, "
             f"t.observed_property_id, t.properties::text, d.kind FROM ({DATASTREAMS_SQL}) AS t "
-            "JOIN device AS d ON d.id = t.device_id WHERE t.device_id = :device_id AND t.property = :property",
-            device_id=device_id,
-            property=slot,
-            kinds=self.reader.kinds,
+            "JOIN device AS d ON d.id = t.device_id "
+            "WHERE t.device_id = :device_id AND t.property = :property",
+            {"device_id": device_id, "property": slot, "kinds": self.reader.kinds},
         )
         now = rows[0]
         fields, of_kind = body.fields, slot < SLOTS and now.kind != GENERIC
@@ -197,20 +195,22 @@ class Changer(Writer):
                 ids[name] = link.id
         unit = fields.get("unitOfMeasurement")
         properties = fields.get("properties")
-        await self.demand(
+        await self.must_meet(
             STREAM,
             f"Datastreams({given})",
-            device_id=device_id,
-            property=slot,
-            name=fields.get("name", now.name),
-            description=fields.get("description", now.description),
-            unit=now.unit if unit is None else json.dumps(unit),
-            observation_type=fields.get("observationType", now.observation_type),
-            sensor_id=ids["Sensors"],
-            observed_property_id=ids["ObservedProperties"],
-            properties=(None if properties is None else json.dumps(properties))
-            if "properties" in fields
-            else now.properties,
+            {
+                "device_id": device_id,
+                "property": slot,
+                "name": fields.get("name", now.name),
+                "description": fields.get("description", now.description),
+                "unit": now.unit if unit is None else json.dumps(unit),
+                "observation_type": fields.get("observationType", now.observation_type),
+                "sensor_id": ids["Sensors"],
+                "observed_property_id": ids["ObservedProperties"],
+                "properties": (None if properties is None else json.dumps(properties))
+                if "properties" in fields
+                else now.properties,
+            },
         )
 
     async def _sensor(self, given: int, body: Body) -> None:
@@ -219,32 +219,30 @@ class Changer(Writer):
             "encoding_type = coalesce(:encoding_type, encoding_type), "
             "metadata = coalesce(CAST(:metadata AS jsonb), metadata)"
         )
-        await self.demand(
+        await self.must_meet(
             _SHARED.format(table="sensor", more=more),
             f"Sensors({given})",
-            id=given,
-            encoding_type=body.fields.get("encodingType"),
-            metadata=body.fields.get("metadata"),
-            **_common(body),
+            {
+                "id": given,
+                "encoding_type": body.fields.get("encodingType"),
+                "metadata": body.fields.get("metadata"),
+                **_common(body),
+            },
         )
 
     async def _property(self, given: int, body: Body) -> None:
         _demand_declared("ObservedProperties", given)
-        await self.demand(
+        await self.must_meet(
             _SHARED.format(table="observed_property", more="definition = coalesce(:definition, definition)"),
             f"ObservedProperties({given})",
-            id=given,
-            definition=body.fields.get("definition"),
-            **_common(body),
+            {"id": given, "definition": body.fields.get("definition"), **_common(body)},
         )
 
     async def _feature(self, given: int, body: Body) -> None:
         geometry = body.fields.get("feature")
-        rows = await self.run(
+        rows = await self.carry_out(
             _PLACE.format(table="feature_of_interest"),
-            id=given,
-            geom=None if geometry is None else shapely.to_wkb(geometry),
-            **_common(body),
+            {"id": given, "geom": None if geometry is None else shapely.to_wkb(geometry), **_common(body)},
         )
         if not rows:
             raise ForbiddenError(
@@ -261,14 +259,13 @@ class Changer(Writer):
             raise wrong(
                 "phenomenonTime", "moment and Datastream of an Observation do not change; make another"
             )
-        rows = await self.run(
-            "SELECT t.value, t.result::text AS result, t.kind, t.phenomenon_end, t.result_time, t.valid_from, "
-            "t.valid_to, t.result_quality::text AS result_quality, t.parameters::text AS parameters, "
+        rows = await self.carry_out(
+            "SELECT t.value, t.result::text AS result, t.kind, t.phenomenon_end, t.result_time, "
+            "t.valid_from, t.valid_to, t.result_quality::text AS result_quality, "
+            "t.parameters::text AS parameters, "
             "t.feature_id, coalesce(t.observation_type, '') AS told "
             f"FROM ({OBSERVATIONS_SQL}) AS t WHERE {_OBSERVATION}",
-            device_id=device_id,
-            property=slot,
-            at=at,
+            {"device_id": device_id, "property": slot, "at": at},
         )
         now = rows[0]
         fields = {"result": json.loads(now.result) if now.result else now.value, **body.fields}
@@ -284,56 +281,57 @@ class Changer(Writer):
         sent = sent_of(Body(fields), device_id, slot, now.told, feature_id)
         value = None if np.isnan(sent.value) else sent.value
         where = {"device_id": device_id, "property": slot, "at": at}
-        await self.demand(
+        await self.must_meet(
             f"UPDATE observation SET value = coalesce(CAST(:value AS float8), 'NaN') WHERE {_OBSERVATION} "
             "RETURNING device_id",
             f"Observations('{given}')",
-            value=value,
-            **where,
+            {"value": value, **where},
         )
-        await self.run(f"DELETE FROM observation_detail WHERE {_OBSERVATION}", **where)
+        await self.carry_out(f"DELETE FROM observation_detail WHERE {_OBSERVATION}", where)
         if sent.detail is not None:
-            await self.run(
-                INSERT_DETAIL, device_id=device_id, property=slot, phenomenon_time=at, **asdict(sent.detail)
+            await self.carry_out(
+                INSERT_DETAIL,
+                {"device_id": device_id, "property": slot, "phenomenon_time": at, **asdict(sent.detail)},
             )
 
     # deleting
 
     async def _close_thing(self, given: int) -> None:
         statement = "UPDATE device SET valid_to = now() WHERE id = :id AND valid_to IS NULL RETURNING id"
-        await self.demand(statement, f"Things({given})", id=given)
+        await self.must_meet(statement, f"Things({given})", {"id": given})
         self.devices_changed = True
 
     async def _delete_location(self, given: int) -> None:
         where = f"Locations({given})"
-        rows = await self.run("DELETE FROM declared_place WHERE id = :id RETURNING device_id", id=given)
+        rows = await self.carry_out(
+            "DELETE FROM declared_place WHERE id = :id RETURNING device_id", {"id": given}
+        )
         device_id = rows[0][0] if rows else given
         if device_id is not None:
-            installed = await self.run(
+            installed = await self.carry_out(
                 "SELECT 1 FROM device WHERE id = :id AND dataset_id IS DISTINCT FROM "
                 f"(SELECT id FROM dataset WHERE name = '{DATASET}')",
-                id=device_id,
+                {"id": device_id},
             )
             if given < 0 or installed:
                 raise ConflictError("the place of an installed device is not taken away", where=where)
             statement = "UPDATE device SET position_source = 'none' WHERE id = :id RETURNING id"
-            await self.demand(statement, where, id=device_id)
+            await self.must_meet(statement, where, {"id": device_id})
             self.devices_changed = True
 
     async def _close_datastream(self, given: int) -> None:
         device_id, slot = divmod(given, SLOTS_OF_A_DEVICE)
         where = f"Datastreams({given})"
-        kind = (await self.run("SELECT kind FROM device WHERE id = :id", id=device_id))[0][0]
+        kind = (await self.carry_out("SELECT kind FROM device WHERE id = :id", {"id": device_id}))[0][0]
         if slot < SLOTS and kind != GENERIC:
             raise ConflictError(
                 f"every device of the kind {kind} has this Datastream", where=where, hint="delete the Thing"
             )
-        await self.demand(
+        await self.must_meet(
             "UPDATE datastream SET valid_to = now() WHERE device_id = :device_id AND property = :property "
             "AND valid_to IS NULL RETURNING device_id",
             where,
-            device_id=device_id,
-            property=slot,
+            {"device_id": device_id, "property": slot},
         )
 
     async def _delete_sensor(self, given: int) -> None:
@@ -344,35 +342,42 @@ class Changer(Writer):
 
     async def _delete_shared(self, name: str, table: str, column: str, given: int) -> None:
         _demand_declared(name, given)
-        await self.run(
-            f"UPDATE datastream SET valid_to = now() WHERE {column} = :id AND valid_to IS NULL", id=given
+        await self.carry_out(
+            f"UPDATE datastream SET valid_to = now() WHERE {column} = :id AND valid_to IS NULL", {"id": given}
         )
-        left = await self.run(f"SELECT 1 FROM datastream WHERE {column} = :id AND valid_to IS NULL", id=given)
+        left = await self.carry_out(
+            f"SELECT 1 FROM datastream WHERE {column} = :id AND valid_to IS NULL", {"id": given}
+        )
         if left:
             raise ForbiddenError(
                 "Datastreams that this account does not manage use it", where=f"{name}({given})"
             )
-        await self.demand(f"DELETE FROM {table} WHERE id = :id RETURNING id", f"{name}({given})", id=given)
+        await self.must_meet(
+            f"DELETE FROM {table} WHERE id = :id RETURNING id", f"{name}({given})", {"id": given}
+        )
 
     async def _delete_feature(self, given: int) -> None:
         where = f"FeaturesOfInterest({given})"
-        if await self.run("SELECT 1 FROM device WHERE id = :id", id=given):
+        if await self.carry_out("SELECT 1 FROM device WHERE id = :id", {"id": given}):
             raise ConflictError("the feature of a device is its place", where=where)
-        await self.run(
+        await self.carry_out(
             "DELETE FROM observation AS o USING observation_detail AS x "
-            "WHERE x.feature_id = :id AND o.device_id = x.device_id AND o.property = x.property AND o.phenomenon_time = x.phenomenon_time",
-            id=given,
+            "WHERE x.feature_id = :id AND o.device_id = x.device_id "
+            "AND o.property = x.property AND o.phenomenon_time = x.phenomenon_time",
+            {"id": given},
         )
-        await self.run("DELETE FROM observation_detail WHERE feature_id = :id", id=given)
-        await self.demand("DELETE FROM feature_of_interest WHERE id = :id RETURNING id", where, id=given)
+        await self.carry_out("DELETE FROM observation_detail WHERE feature_id = :id", {"id": given})
+        await self.must_meet(
+            "DELETE FROM feature_of_interest WHERE id = :id RETURNING id", where, {"id": given}
+        )
 
     async def _delete_observation(self, given: str) -> None:
         key = observation_key(given)
         assert key is not None
         where = dict(zip(("device_id", "property", "at"), key, strict=True))
         statement = f"DELETE FROM observation WHERE {_OBSERVATION} RETURNING device_id"
-        await self.demand(statement, f"Observations('{given}')", **where)
-        await self.run(f"DELETE FROM observation_detail WHERE {_OBSERVATION}", **where)
+        await self.must_meet(statement, f"Observations('{given}')", where)
+        await self.carry_out(f"DELETE FROM observation_detail WHERE {_OBSERVATION}", where)
 
 
 def _common(body: Body) -> dict[str, Any]:

@@ -6,14 +6,26 @@ but bound values. Row-level security holds inside, since the tables are asked as
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Final
 
 from geoalchemy2 import Geometry
-from sqlalchemy import BigInteger, Boolean, ColumnElement, DateTime, Float, Subquery, Text, and_, func, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ColumnElement,
+    DateTime,
+    Float,
+    Subquery,
+    Text,
+    TextClause,
+    and_,
+    func,
+    text,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.sql import select
 from sqlalchemy.sql.expression import any_
@@ -80,7 +92,7 @@ class Entity:
 
     name: str
     singular: str
-    sql: str
+    source: TextClause
     types: Mapping[str, Any]
     properties: Mapping[str, Property]
     links: Mapping[str, Link]
@@ -91,7 +103,7 @@ class Entity:
 
     def table(self) -> Subquery:
         """Return the subquery under a name of its own."""
-        return text(self.sql).columns(**self.types).subquery()
+        return self.source.columns(**self.types).subquery()
 
     def key_of(self, given: int | str) -> tuple[Any, ...] | None:
         """Return the values of the key columns that an id stands for; None where it can be no id here."""
@@ -140,11 +152,11 @@ def _by(mine: str, theirs: str = "id") -> Callable[[Any, Any], ColumnElement[boo
     return lambda one, other: other.c[theirs] == one.c[mine]
 
 
-def _properties(*rows: Property) -> dict[str, Property]:
+def _properties(rows: Sequence[Property]) -> dict[str, Property]:
     return {row.name: row for row in rows}
 
 
-def _links(*rows: Link) -> dict[str, Link]:
+def _links(rows: Sequence[Link]) -> dict[str, Link]:
     return {row.name: row for row in rows}
 
 
@@ -155,6 +167,7 @@ def _own(name: str, kind: Type, column: str = "", *, optional: bool = False) -> 
 _NAMED: Final = (_own("id", Type.NUMBER), _own("name", Type.TEXT), _own("description", Type.TEXT))
 _ABOUT: Final = _own("properties", Type.JSON, optional=True)
 _NAMED_TYPES: Final = {"id": BigInteger, "name": Text, "description": Text, "properties": JSONB}
+_MOMENT: Final = DateTime(timezone=True)
 _GEOMETRY: Final = Geometry("GEOMETRY", srid=4326, spatial_index=False)
 
 
@@ -195,13 +208,15 @@ THINGS_SQL: Final = f"""
 _THINGS: Final = Entity(
     name="Things",
     singular="Thing",
-    sql=THINGS_SQL,
+    source=text(THINGS_SQL),
     types={**_NAMED_TYPES, "device_id": BigInteger, "uid": Text, "kind": Text, "simulated": Boolean},
-    properties=_properties(*_NAMED, _ABOUT),
+    properties=_properties([*_NAMED, _ABOUT]),
     links=_links(
-        Link("Locations", "Locations", True, _by("id", "device_id"), ("id",)),
-        Link("HistoricalLocations", "HistoricalLocations", True, _by("id", "device_id"), ("id",)),
-        Link("Datastreams", "Datastreams", True, _by("id", "device_id"), ("id",)),
+        [
+            Link("Locations", "Locations", True, _by("id", "device_id"), ("id",)),
+            Link("HistoricalLocations", "HistoricalLocations", True, _by("id", "device_id"), ("id",)),
+            Link("Datastreams", "Datastreams", True, _by("id", "device_id"), ("id",)),
+        ]
     ),
     inner={"uid": ("uid", Type.TEXT), "kind": ("kind", Type.TEXT), "simulated": ("simulated", Type.BOOL)},
 )
@@ -238,12 +253,14 @@ LOCATIONS_SQL: Final = f"""
 _LOCATIONS: Final = Entity(
     name="Locations",
     singular="Location",
-    sql=LOCATIONS_SQL,
+    source=text(LOCATIONS_SQL),
     types={**_PLACE_TYPES, "device_id": BigInteger},
-    properties=_properties(*_NAMED, _ENCODING, _own("location", Type.GEO, "geom"), _ABOUT),
+    properties=_properties([*_NAMED, _ENCODING, _own("location", Type.GEO, "geom"), _ABOUT]),
     links=_links(
-        Link("Things", "Things", True, _by("device_id"), ("device_id",)),
-        Link("HistoricalLocations", "HistoricalLocations", True, _by("id", "location_id"), ("id",)),
+        [
+            Link("Things", "Things", True, _by("device_id"), ("device_id",)),
+            Link("HistoricalLocations", "HistoricalLocations", True, _by("id", "location_id"), ("id",)),
+        ]
     ),
 )
 
@@ -256,23 +273,25 @@ _SINCE: Final = """coalesce(
 _HISTORICAL_LOCATIONS: Final = Entity(
     name="HistoricalLocations",
     singular="HistoricalLocation",
-    sql=f"""
+    source=text(f"""
         SELECT d.id::bigint AS id, d.id AS device_id, coalesce(p.id, d.id)::bigint AS location_id,
                {_SINCE.format("d")} AS time
         FROM device AS d LEFT JOIN declared_place AS p ON p.device_id = d.id
         WHERE {_PRESENT} AND d.position_source <> 'none'
         UNION ALL
-        SELECT -h.id, d.id, -h.id, {_SINCE.format("h")} {_PAST_PLACES}""",
+        SELECT -h.id, d.id, -h.id, {_SINCE.format("h")} {_PAST_PLACES}"""),
     types={
         "id": BigInteger,
         "device_id": BigInteger,
         "location_id": BigInteger,
-        "time": DateTime(timezone=True),
+        "time": _MOMENT,
     },
-    properties=_properties(_own("id", Type.NUMBER), _own("time", Type.TIME)),
+    properties=_properties([_own("id", Type.NUMBER), _own("time", Type.TIME)]),
     links=_links(
-        Link("Thing", "Things", False, _by("device_id"), ("device_id",)),
-        Link("Locations", "Locations", True, _by("location_id"), ("location_id",)),
+        [
+            Link("Thing", "Things", False, _by("device_id"), ("device_id",)),
+            Link("Locations", "Locations", True, _by("location_id"), ("location_id",)),
+        ]
     ),
 )
 
@@ -296,36 +315,47 @@ DATASTREAMS_SQL: Final = f"""
 _DATASTREAMS: Final = Entity(
     name="Datastreams",
     singular="Datastream",
-    sql=DATASTREAMS_SQL,
+    source=text(DATASTREAMS_SQL),
     types={
         **_NAMED_TYPES,
-        **dict.fromkeys(("device_id", "property", "sensor_id", "observed_property_id"), BigInteger),
+        "device_id": BigInteger,
+        "property": BigInteger,
+        "sensor_id": BigInteger,
+        "observed_property_id": BigInteger,
         "unit": JSONB,
         "observation_type": Text,
         "geom": _GEOMETRY,
     },
     properties=_properties(
-        *_NAMED,
-        _own("observationType", Type.TEXT, "observation_type"),
-        _own("unitOfMeasurement", Type.JSON, "unit"),
-        _own("observedArea", Type.GEO, "geom"),
-        Property("phenomenonTime", Type.TIME, ("begin", "end"), _observed_time, optional=True),
-        Property("resultTime", Type.TIME, ("told_begin", "told_end"), _told_time, optional=True),
-        _ABOUT,
+        [
+            *_NAMED,
+            _own("observationType", Type.TEXT, "observation_type"),
+            _own("unitOfMeasurement", Type.JSON, "unit"),
+            _own("observedArea", Type.GEO, "geom"),
+            Property("phenomenonTime", Type.TIME, ("begin", "end"), _observed_time, optional=True),
+            Property("resultTime", Type.TIME, ("told_begin", "told_end"), _told_time, optional=True),
+            _ABOUT,
+        ]
     ),
     links=_links(
-        Link("Thing", "Things", False, _by("device_id"), ("device_id",)),
-        Link("Sensor", "Sensors", False, _by("sensor_id"), ("sensor_id",)),
-        Link(
-            "ObservedProperty",
-            "ObservedProperties",
-            False,
-            _by("observed_property_id"),
-            ("observed_property_id",),
-        ),
-        Link(
-            "Observations", "Observations", True, _equal("device_id", "property"), ("device_id", "property")
-        ),
+        [
+            Link("Thing", "Things", False, _by("device_id"), ("device_id",)),
+            Link("Sensor", "Sensors", False, _by("sensor_id"), ("sensor_id",)),
+            Link(
+                "ObservedProperty",
+                "ObservedProperties",
+                False,
+                _by("observed_property_id"),
+                ("observed_property_id",),
+            ),
+            Link(
+                "Observations",
+                "Observations",
+                True,
+                _equal("device_id", "property"),
+                ("device_id", "property"),
+            ),
+        ]
     ),
     key=("device_id", "property"),
 )
@@ -333,31 +363,31 @@ _DATASTREAMS: Final = Entity(
 _SENSORS: Final = Entity(
     name="Sensors",
     singular="Sensor",
-    sql=f"""
+    source=text(f"""
         SELECT k.code::bigint AS id, k.kind_zh AS name, k.kind_en AS description,
                'text/html' AS encoding_type,
                '"/docs/device-schema"'::jsonb AS metadata,
                jsonb_build_object('name_en', k.kind_en, 'kind', k.kind) AS properties
         FROM {KINDS} WHERE k.slot = 0
         UNION ALL
-        SELECT id, name, description, encoding_type, metadata, properties FROM sensor""",
+        SELECT id, name, description, encoding_type, metadata, properties FROM sensor"""),
     types={**_NAMED_TYPES, "encoding_type": Text, "metadata": JSONB},
-    properties=_properties(*_NAMED, _ENCODING, _own("metadata", Type.JSON), _ABOUT),
-    links=_links(Link("Datastreams", "Datastreams", True, _by("id", "sensor_id"), ("id",))),
+    properties=_properties([*_NAMED, _ENCODING, _own("metadata", Type.JSON), _ABOUT]),
+    links=_links([Link("Datastreams", "Datastreams", True, _by("id", "sensor_id"), ("id",))]),
 )
 
 _OBSERVED_PROPERTIES: Final = Entity(
     name="ObservedProperties",
     singular="ObservedProperty",
-    sql=f"""
+    source=text(f"""
         SELECT k.code::bigint * 1000 + k.slot AS id, k.zh AS name, k.kind_zh || '·' || k.zh AS description,
                k.definition, k.about AS properties
         FROM {KINDS}
         UNION ALL
-        SELECT id, name, description, definition, properties FROM observed_property""",
+        SELECT id, name, description, definition, properties FROM observed_property"""),
     types={**_NAMED_TYPES, "definition": Text},
-    properties=_properties(*_NAMED, _own("definition", Type.TEXT), _ABOUT),
-    links=_links(Link("Datastreams", "Datastreams", True, _by("id", "observed_property_id"), ("id",))),
+    properties=_properties([*_NAMED, _own("definition", Type.TEXT), _ABOUT]),
+    links=_links([Link("Datastreams", "Datastreams", True, _by("id", "observed_property_id"), ("id",))]),
 )
 
 
@@ -390,33 +420,42 @@ OBSERVATIONS_SQL: Final = f"""
 _OBSERVATIONS: Final = Entity(
     name="Observations",
     singular="Observation",
-    sql=OBSERVATIONS_SQL,
+    source=text(OBSERVATIONS_SQL),
     types={
         "id": Text,
         "device_id": BigInteger,
         "property": BigInteger,
-        **dict.fromkeys(
-            ("phenomenon_time", "phenomenon_end", "result_time", "valid_from", "valid_to"),
-            DateTime(timezone=True),
-        ),
+        "phenomenon_time": _MOMENT,
+        "phenomenon_end": _MOMENT,
+        "result_time": _MOMENT,
+        "valid_from": _MOMENT,
+        "valid_to": _MOMENT,
         "value": Float,
         "kind": Text,
         "observation_type": Text,
-        **dict.fromkeys(("result", "result_quality", "parameters"), JSONB),
+        "result": JSONB,
+        "result_quality": JSONB,
+        "parameters": JSONB,
         "feature_id": BigInteger,
     },
     properties=_properties(
-        _own("id", Type.TEXT),
-        Property("phenomenonTime", Type.TIME, ("phenomenon_time", "phenomenon_end")),
-        Property("result", Type.RESULT, ("value", "result", "kind", "property", "observation_type")),
-        Property("resultTime", Type.TIME, ("result_time",)),
-        Property("validTime", Type.TIME, ("valid_from", "valid_to"), optional=True),
-        _own("resultQuality", Type.JSON, "result_quality", optional=True),
-        _own("parameters", Type.JSON, optional=True),
+        [
+            _own("id", Type.TEXT),
+            Property("phenomenonTime", Type.TIME, ("phenomenon_time", "phenomenon_end")),
+            Property("result", Type.RESULT, ("value", "result", "kind", "property", "observation_type")),
+            Property("resultTime", Type.TIME, ("result_time",)),
+            Property("validTime", Type.TIME, ("valid_from", "valid_to"), optional=True),
+            _own("resultQuality", Type.JSON, "result_quality", optional=True),
+            _own("parameters", Type.JSON, optional=True),
+        ]
     ),
     links=_links(
-        Link("Datastream", "Datastreams", False, _equal("device_id", "property"), ("device_id", "property")),
-        Link("FeatureOfInterest", "FeaturesOfInterest", False, _by("feature_id"), ("feature_id",)),
+        [
+            Link(
+                "Datastream", "Datastreams", False, _equal("device_id", "property"), ("device_id", "property")
+            ),
+            Link("FeatureOfInterest", "FeaturesOfInterest", False, _by("feature_id"), ("feature_id",)),
+        ]
     ),
     key=("device_id", "property", "phenomenon_time"),
     id_is_text=True,
@@ -425,15 +464,15 @@ _OBSERVATIONS: Final = Entity(
 _FEATURES: Final = Entity(
     name="FeaturesOfInterest",
     singular="FeatureOfInterest",
-    sql=f"""
+    source=text(f"""
         SELECT id::bigint AS id, name, description, encoding_type, properties, geom FROM feature_of_interest
         UNION ALL
         SELECT d.id, coalesce(d.name, d.uid), coalesce(d.address, d.name, d.uid), {_GEO_JSON},
                NULL, d.geom
-        FROM device AS d WHERE {_PRESENT}""",
+        FROM device AS d WHERE {_PRESENT}"""),
     types=_PLACE_TYPES,
-    properties=_properties(*_NAMED, _ENCODING, _own("feature", Type.GEO, "geom"), _ABOUT),
-    links=_links(Link("Observations", "Observations", True, _of_a_feature, ("id",))),
+    properties=_properties([*_NAMED, _ENCODING, _own("feature", Type.GEO, "geom"), _ABOUT]),
+    links=_links([Link("Observations", "Observations", True, _of_a_feature, ("id",))]),
 )
 
 ENTITIES: Final[Mapping[str, Entity]] = {

@@ -71,7 +71,7 @@ class Value:
     """A value in SQL. ``end`` is set for a period; ``number`` is the number that a JSON result mostly is."""
 
     kind: str
-    sql: Expression
+    made: Expression
     end: Expression | None = None
     number: Expression | None = None
     identifies: Callable[[int | str], Condition] | None = None
@@ -145,12 +145,12 @@ def order(node: Node, entity: Entity, table: Any) -> Expression:
     found = _Compiler(reach, "$orderby").value(node)
     if found.kind in (GEO, NULL):
         raise wrong("geometries have no order", "$orderby")
-    sql = found.number if found.number is not None else found.sql
+    made = found.number if found.number is not None else found.made
     if not reach.joined:
-        return sql
+        return made
     tables = [there for _, there in reach.joined.values()]
     return (
-        select(sql).select_from(*tables).where(*reach.conditions).correlate(table).limit(1).scalar_subquery()
+        select(made).select_from(*tables).where(*reach.conditions).correlate(table).limit(1).scalar_subquery()
     )
 
 
@@ -214,7 +214,7 @@ class _Compiler:
             value = self.as_kind(value, BOOL)
         if value.kind != BOOL:
             raise self.wrong(f"this is a {value.kind}, a condition is wanted")
-        return value.sql
+        return value.made
 
     def value(self, node: Node) -> Value:
         match node:
@@ -225,7 +225,7 @@ class _Compiler:
             case Call(name, arguments):
                 return self.call(name, [self.value(argument) for argument in arguments])
             case Minus(of):
-                return Value(NUMBER, -self.as_kind(self.value(of), NUMBER).sql)
+                return Value(NUMBER, -self.as_kind(self.value(of), NUMBER).made)
             case Binary(sign, left, right) if sign not in _COMPARE:
                 return self.calculate(sign, self.value(left), self.value(right))
         return Value(BOOL, self.truth(node))
@@ -303,14 +303,14 @@ class _Compiler:
         if value.kind != JSON or kind not in (NUMBER, TEXT, BOOL):
             raise self.wrong(f"a {value.kind} stands where a {kind} is wanted")
         word = {NUMBER: "number", TEXT: "string", BOOL: "boolean"}[kind]
-        bare = value.sql.op("#>>")(cast(literal("{}"), ARRAY(Text)))
+        bare = value.made.op("#>>")(cast(literal("{}"), ARRAY(Text)))
         typed: Any = {NUMBER: Float, TEXT: Text, BOOL: Boolean}[kind]
-        sql: Expression = case((func.jsonb_typeof(value.sql) == word, cast(bare, typed)))
+        made: Expression = case((func.jsonb_typeof(value.made) == word, cast(bare, typed)))
         if value.number is not None and kind == NUMBER:
-            sql = func.coalesce(value.number, sql)
+            made = func.coalesce(value.number, made)
         elif value.number is not None and kind == BOOL:
-            sql = func.coalesce(sql, value.number == 1.0)  # yes or no is stored as 1 or 0
-        return Value(kind, sql)
+            made = func.coalesce(made, value.number == 1.0)  # yes or no is stored as 1 or 0
+        return Value(kind, made)
 
     def compare(self, sign: str, left: Value, right: Value) -> Condition:
         apply = _COMPARE[sign]
@@ -334,21 +334,21 @@ class _Compiler:
         if left.kind == GEO:
             if sign not in ("eq", "ne"):
                 raise self.wrong("geometries have no order")
-            same = and_(left.sql.op("&&")(right.sql), func.ST_Equals(left.sql, right.sql))
+            same = and_(left.made.op("&&")(right.made), func.ST_Equals(left.made, right.made))
             return same if sign == "eq" else not_(same)
         if left.apart is not None and sign in ("lt", "le"):
             here, there = left.apart  # the box first: it is what there is an index for
-            return and_(here.op("&&")(func.ST_Expand(there, right.sql)), apply(left.sql, right.sql))
+            return and_(here.op("&&")(func.ST_Expand(there, right.made)), apply(left.made, right.made))
         if left.kind == TIME and (left.end is not None or right.end is not None):
             return _periods(sign, left, right)
-        return apply(left.sql, right.sql)  # type: ignore[no-any-return]
+        return apply(left.made, right.made)  # type: ignore[no-any-return]
 
     def with_nothing(self, sign: str, value: Value) -> Condition:
         if sign not in ("eq", "ne"):
             raise self.wrong("nothing is greater or less than null")
-        empty: Condition = value.sql.is_(None)
+        empty: Condition = value.made.is_(None)
         if value.kind == JSON:
-            empty = or_(empty, value.sql == cast(literal("null"), JSONB))
+            empty = or_(empty, value.made == cast(literal("null"), JSONB))
             if value.number is not None:
                 empty = and_(empty, value.number.is_(None))
         return empty if sign == "eq" else not_(empty)
@@ -358,7 +358,7 @@ class _Compiler:
     def calculate(self, sign: str, left: Value, right: Value) -> Value:
         kinds = (left.kind, right.kind)
         if sign in ("add", "sub") and (TIME in kinds or DURATION in kinds):
-            made = left.sql + right.sql if sign == "add" else left.sql - right.sql
+            made = left.made + right.made if sign == "add" else left.made - right.made
             kind = {
                 (TIME, DURATION, "add"): TIME,
                 (TIME, DURATION, "sub"): TIME,
@@ -370,7 +370,7 @@ class _Compiler:
             if kind is None:
                 raise self.wrong(f"“{sign}” cannot be done with a {kinds[0]} and a {kinds[1]}")
             return Value(kind, made)
-        a, b = self.as_kind(left, NUMBER).sql, self.as_kind(right, NUMBER).sql
+        a, b = self.as_kind(left, NUMBER).made, self.as_kind(right, NUMBER).made
         match sign:
             case "add":
                 return Value(NUMBER, a + b)
@@ -395,24 +395,24 @@ class _Compiler:
         values = [self.as_kind(value, kind) for value, kind in zip(given, kinds, strict=False)]
         if name == "st_relate" and not _is_relation(values[2].given):
             raise self.wrong("the third value of st_relate is nine of T, F, 0, 1, 2, *")
-        made = Value(result, make(*(value.sql for value in values)))
+        made = Value(result, make(*(value.made for value in values)))
         if name == "geo.distance":
-            made.apart = values[0].sql, values[1].sql
+            made.apart = values[0].made, values[1].made
         return made
 
 
 def _json_of(value: Value) -> Expression:
     if value.number is None:
-        return value.sql
-    return func.coalesce(value.sql, func.to_jsonb(value.number))
+        return value.made
+    return func.coalesce(value.made, func.to_jsonb(value.number))
 
 
 def _periods(sign: str, left: Value, right: Value) -> Condition:
     """Compare stretches of time: before is before the whole of the other."""
-    begin, end = left.sql, left.sql if left.end is None else func.coalesce(left.end, left.sql)
+    begin, end = left.made, left.made if left.end is None else func.coalesce(left.end, left.made)
     other_begin, other_end = (
-        right.sql,
-        right.sql if right.end is None else func.coalesce(right.end, right.sql),
+        right.made,
+        right.made if right.end is None else func.coalesce(right.end, right.made),
     )
     match sign:
         case "eq":

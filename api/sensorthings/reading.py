@@ -64,9 +64,9 @@ class Reader:
         self.connection, self.catalog, self.root = connection, catalog, root
         self.kinds = kinds_json(catalog)
 
-    async def fetch(self, query: Select[Any]) -> Sequence[Any]:
+    async def ask(self, query: Select[Any]) -> Sequence[Any]:
         """Return the rows of a query."""
-        rows: Sequence[Any] = (await self.connection.execute(query, {"kinds": self.kinds})).all()
+        rows: Sequence[Any] = (await self.connection.execute(built(query), {"kinds": self.kinds})).all()
         return rows
 
     def link_to(self, entity: Entity, given: int | str) -> str:
@@ -88,12 +88,12 @@ class Reader:
             where.append(condition(options.filter, entity, table))
         page = Page()
         if options.count:
-            page.count = int((await self.fetch(select(func.count()).select_from(table).where(*where)))[0][0])
+            page.count = int((await self.ask(select(func.count()).select_from(table).where(*where)))[0][0])
         if options.limit:
             shown = Shown(self, entity, options)
             query = select(*shown.columns(table)).where(*where, *_after(options, entity, table))
             query = query.order_by(*_orders(options, entity, table)).limit(options.limit + 1)
-            rows = await self.fetch(query.offset(options.skip) if options.skip else query)
+            rows = await self.ask(query.offset(options.skip) if options.skip else query)
             page.goes_on = len(rows) > options.limit
             page.rows = [shown.found(row) for row in rows[: options.limit]]
         if not page.rows and len(resource.steps) > 1:
@@ -112,7 +112,7 @@ class Reader:
         entity = resource.entity
         table = entity.table()
         shown = Shown(self, entity, options)
-        rows = await self.fetch(select(*shown.columns(table)).where(*above(resource.steps, table)).limit(1))
+        rows = await self.ask(select(*shown.columns(table)).where(*above(resource.steps, table)).limit(1))
         if not rows:
             raise not_there(resource.steps)
         found = [shown.found(rows[0])]
@@ -128,7 +128,7 @@ class Reader:
             It is not.
         """
         table = steps[-1].entity.table()
-        if not await self.fetch(select(literal(1)).select_from(table).where(*above(steps, table)).limit(1)):
+        if not await self.ask(select(literal(1)).select_from(table).where(*above(steps, table)).limit(1)):
             raise not_there(steps)
 
     async def expand(self, entity: Entity, parents: list[Found], options: Options) -> None:
@@ -153,9 +153,7 @@ class Reader:
         wanted = {tuple(parent.keys[key] for key in link.keys): parent for parent in parents}
         up = _parents(link, list(wanted.values()))
         shown = Shown(self, target, asked)
-        rows = await self.fetch(
-            select(up.c.n, *shown.columns(there)).join_from(up, there, link.on(up, there))
-        )
+        rows = await self.ask(select(up.c.n, *shown.columns(there)).join_from(up, there, link.on(up, there)))
         by_key = {}
         keys = list(wanted)
         for row in rows:
@@ -180,7 +178,7 @@ class Reader:
             inner = select(*shown.columns(there)).where(*where).order_by(*_orders(asked, target, there))
             inner = inner.limit(limit + 1).offset(asked.skip).correlate(up)
             each = inner.lateral()
-            for row in await self.fetch(select(up.c.n, *each.c).join_from(up, each, true()).order_by(up.c.n)):
+            for row in await self.ask(select(up.c.n, *each.c).join_from(up, each, true()).order_by(up.c.n)):
                 page = pages[row.n - 1]
                 if len(page.rows) == limit:
                     page.goes_on = True
@@ -190,7 +188,7 @@ class Reader:
             number = (
                 select(func.count().label("number")).select_from(there).where(*where).correlate(up).lateral()
             )
-            for row in await self.fetch(select(up.c.n, number.c.number).join_from(up, number, true())):
+            for row in await self.ask(select(up.c.n, number.c.number).join_from(up, number, true())):
                 pages[row.n - 1].count = row.number
         return pages
 
@@ -287,6 +285,11 @@ class Shown:
         if type_ == TRUTH and number in (0.0, 1.0):
             return number == 1.0
         return int(number) if type_ == COUNT and number.is_integer() else number
+
+
+def built(query: Select[Any]) -> Select[Any]:
+    """Return a query as it is: SQLAlchemy built it over the columns of `entities`, and binds every value."""
+    return query
 
 
 def address(entity: Entity, given: int | str) -> str:

@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 import shapely
@@ -27,6 +28,7 @@ from twin.units import conversion
 DATASET: Final = "sensorthings"
 """The dataset of the devices that clients declared; what these observe may be changed and deleted."""
 
+_NO_VALUES: Final[Mapping[str, Any]] = MappingProxyType({})
 _UID: Final = re.compile(r"[0-9A-Za-z_-]{4,64}", re.ASCII)
 _POINT: Final = """(SELECT CASE WHEN ST_Dimension(g) = 0 AND ST_NumGeometries(g) = 1 THEN ST_GeometryN(g, 1)
     ELSE ST_PointOnSurface(g) END FROM (SELECT ST_GeomFromWKB(:geom, 4326) AS g) AS given)"""
@@ -92,7 +94,7 @@ class Writer:
         """What was done to what, for the record of acts."""
         self.devices_changed = False
 
-    async def run(self, statement: str, **values: Any) -> list[Any]:
+    async def carry_out(self, statement: str, values: Mapping[str, Any] = _NO_VALUES) -> list[Any]:
         """Run a statement and return its rows.
 
         Raises
@@ -101,7 +103,7 @@ class Writer:
             A row would lie where the caller manages nothing.
         """
         try:
-            result = await self.connection.execute(text(statement), values)
+            result = await self.connection.execute(text(statement), dict(values))
         except DBAPIError as error:
             state = getattr(error.orig, "sqlstate", "")
             if state == "42501":
@@ -170,16 +172,18 @@ class Writer:
         simulated = given.pop("simulated") if isinstance(given.get("simulated"), bool) else False
         place = body.single("Locations")
         geometry = await self._geometry(place) if place is not None else None
-        await self.run(_DATASET_ROW)
-        rows = await self.run(
+        await self.carry_out(_DATASET_ROW)
+        rows = await self.carry_out(
             _DEVICE,
-            uid=uid,
-            kind=kind,
-            simulated=simulated,
-            name=body.fields["name"],
-            description=body.fields["description"],
-            properties=json.dumps(given) if given else None,
-            geom=None if geometry is None else shapely.to_wkb(geometry),
+            {
+                "uid": uid,
+                "kind": kind,
+                "simulated": simulated,
+                "name": body.fields["name"],
+                "description": body.fields["description"],
+                "properties": json.dumps(given) if given else None,
+                "geom": None if geometry is None else shapely.to_wkb(geometry),
+            },
         )
         device_id = int(rows[0][0])
         self.devices_changed = True
@@ -209,41 +213,47 @@ class Writer:
 
     async def _place(self, table: str, body: Body, column: str) -> int:
         fields = body.fields
-        rows = await self.run(
+        rows = await self.carry_out(
             _FEATURE.format(table=table),
-            name=fields["name"],
-            description=fields["description"],
-            encoding_type=fields["encodingType"],
-            properties=_json(fields.get("properties")),
-            geom=shapely.to_wkb(fields[column]),
+            {
+                "name": fields["name"],
+                "description": fields["description"],
+                "encoding_type": fields["encodingType"],
+                "properties": _json(fields.get("properties")),
+                "geom": shapely.to_wkb(fields[column]),
+            },
         )
         return int(rows[0][0])
 
     async def sensor(self, body: Body) -> int:
         """Make a Sensor, and the Datastreams that use it."""
         fields = body.fields
-        rows = await self.run(
+        rows = await self.carry_out(
             "INSERT INTO sensor (name, description, properties, encoding_type, metadata) VALUES (:name, "
             ":description, CAST(:properties AS jsonb), :encoding_type, CAST(:metadata AS jsonb)) "
             "RETURNING id",
-            name=fields["name"],
-            description=fields["description"],
-            properties=_json(fields.get("properties")),
-            encoding_type=fields["encodingType"],
-            metadata=fields["metadata"],
+            {
+                "name": fields["name"],
+                "description": fields["description"],
+                "properties": _json(fields.get("properties")),
+                "encoding_type": fields["encodingType"],
+                "metadata": fields["metadata"],
+            },
         )
         return await self._with_streams(body, "Sensor", int(rows[0][0]))
 
     async def observed_property(self, body: Body) -> int:
         """Make an ObservedProperty, and the Datastreams that observe it."""
         fields = body.fields
-        rows = await self.run(
+        rows = await self.carry_out(
             "INSERT INTO observed_property (name, description, properties, definition) VALUES (:name, "
             ":description, CAST(:properties AS jsonb), :definition) RETURNING id",
-            name=fields["name"],
-            description=fields["description"],
-            properties=_json(fields.get("properties")),
-            definition=fields["definition"],
+            {
+                "name": fields["name"],
+                "description": fields["description"],
+                "properties": _json(fields.get("properties")),
+                "definition": fields["definition"],
+            },
         )
         return await self._with_streams(body, "ObservedProperty", int(rows[0][0]))
 
@@ -267,7 +277,7 @@ class Writer:
         device_id = (
             await self.thing(thing.body) if thing.body else await self._known(thing, "Things", "Thing")
         )
-        kind = (await self.run("SELECT kind FROM device WHERE id = :id", id=device_id))[0][0]
+        kind = (await self.carry_out("SELECT kind FROM device WHERE id = :id", {"id": device_id}))[0][0]
         catalog_id = self._in_catalog(phenomenon)
         observed = self._slot(kind, catalog_id)
         if catalog_id is not None:
@@ -284,17 +294,19 @@ class Writer:
             slot = observed.slot
         else:
             slot = await self._next_slot(device_id, kind, body.fields["observationType"])
-        await self.run(
+        await self.carry_out(
             STREAM,
-            device_id=device_id,
-            property=slot,
-            name=body.fields["name"],
-            description=body.fields["description"],
-            unit=json.dumps(body.fields["unitOfMeasurement"]),
-            observation_type=body.fields["observationType"],
-            sensor_id=sensor_id,
-            observed_property_id=phenomenon_id,
-            properties=_json(body.fields.get("properties")),
+            {
+                "device_id": device_id,
+                "property": slot,
+                "name": body.fields["name"],
+                "description": body.fields["description"],
+                "unit": json.dumps(body.fields["unitOfMeasurement"]),
+                "observation_type": body.fields["observationType"],
+                "sensor_id": sensor_id,
+                "observed_property_id": phenomenon_id,
+                "properties": _json(body.fields.get("properties")),
+            },
         )
         for one in body.links.get("Observations", []):
             if one.body is None:
@@ -337,10 +349,12 @@ class Writer:
 
     async def _next_slot(self, device_id: int, kind: str, told: str) -> int:
         """Return the number of the next property of a device; those of closed ones are not given again."""
-        await self.run("SELECT pg_advisory_xact_lock(7105304, :id)", id=device_id)
+        await self.carry_out("SELECT pg_advisory_xact_lock(7105304, :id)", {"id": device_id})
         used = {
             row[0]
-            for row in await self.run("SELECT property FROM datastream WHERE device_id = :id", id=device_id)
+            for row in await self.carry_out(
+                "SELECT property FROM datastream WHERE device_id = :id", {"id": device_id}
+            )
         }
         if kind == GENERIC and 0 not in used and told in NUMERIC_TYPES:
             return 0
@@ -364,10 +378,9 @@ class Writer:
         """Put a Thing at a Location; return the Location's id."""
         geometry = await self._geometry(place)
         await self.move(device_id, geometry)
-        await self.run(
+        await self.carry_out(
             "DELETE FROM declared_place WHERE device_id = :id AND id IS DISTINCT FROM :keep",
-            id=device_id,
-            keep=place.id,
+            {"id": device_id, "keep": place.id},
         )
         return await self._attach(place, device_id)
 
@@ -379,7 +392,7 @@ class Writer:
         ForbiddenError
             The caller does not manage it, or not where it would stand.
         """
-        if not await self.run(_MOVE, id=device_id, geom=shapely.to_wkb(geometry)):
+        if not await self.carry_out(_MOVE, {"id": device_id, "geom": shapely.to_wkb(geometry)}):
             raise ForbiddenError("this account manages no devices there", where=f"Things({device_id})")
         self.devices_changed = True
 
@@ -388,11 +401,10 @@ class Writer:
         if place.body is not None:
             made = await self._place("declared_place", place.body, "location")
         else:
-            free = await self.run(
+            free = await self.carry_out(
                 "SELECT id FROM declared_place "
                 "WHERE id = :id AND coalesce(device_id, :device_id) = :device_id",
-                id=place.id,
-                device_id=device_id,
+                {"id": place.id, "device_id": device_id},
             )
             if free:
                 made = int(free[0][0])
@@ -401,18 +413,19 @@ class Writer:
                 fields = {"name": row.name, "description": row.description, "encodingType": row.encoding_type}
                 body = Body({**fields, "location": shapely.from_wkb(row.geom)})
                 made = await self._place("declared_place", body, "location")
-        await self.run(
-            "UPDATE declared_place SET device_id = :device_id WHERE id = :id", device_id=device_id, id=made
+        await self.carry_out(
+            "UPDATE declared_place SET device_id = :device_id WHERE id = :id",
+            {"device_id": device_id, "id": made},
         )
         return made
 
     async def _row(self, given: Linked) -> Any:
         """Return the Location that a link leads to."""
         await self._known(given, "Locations", "Locations")
-        rows = await self.run(
+        rows = await self.carry_out(
             "SELECT name, description, encoding_type, ST_AsBinary(geom) AS geom "
             f"FROM ({LOCATIONS_SQL}) AS t WHERE id = :id",
-            id=given.id,
+            {"id": given.id},
         )
         return rows[0]
 

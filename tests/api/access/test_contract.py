@@ -43,6 +43,12 @@ NEVER_DONE = {
     "POST /api/account/password": "a program has none",
     "POST /open311/v2/requests.{form}": "what is made up by a schema lies in no area",
     "GET /api/pictures/{token}": "the address of a picture is made for the session that looked",
+    "POST /sta/v1.1/$batch": "requests come one by one",
+    "POST /sta/v1.1/CreateObservations": "what is made up by a schema is no table",
+    "POST /sta/v1.1/{path}": "what is made up by a schema is no entity",
+    "PATCH /sta/v1.1/{path}": "the same",
+    "PUT /sta/v1.1/{path}": "the same",
+    "DELETE /sta/v1.1/{path}": "paths that are known here are of sets, or of what stays",
     "POST /ingest/v1/devices/{uid}/observations": "the sender is a gateway",
     "POST /ingest/v1/gateways/{name}/observations": "what is made up by a schema is no reading of a device",
 }
@@ -65,6 +71,7 @@ ROLES_IN_SHORT = (
     "system_admin",
     "worker",
     "resident_channel",
+    "integrator",
     GATEWAY,
 )
 """Together they are let in everywhere. The manager asks every route, the others what they alone may."""
@@ -88,6 +95,10 @@ def config(folder: Path) -> Path:
         "path.form": (["json", "xml"], 0.9),
         "path.code": (["06010", "06028"], 0.7),
         "path.number": ([f"C-{grids()[0][0]}"], 0.7),
+        "path.path": (
+            ["Things", "Things(1)/Datastreams", "Observations/$count", "Things(1)/name/$value"],
+            0.7,
+        ),
         "path.token": ([token_of(grids()[0][0])], 0.7),
         "path.layers": (["building", "road,area"], 0.9),
         "path.z": (["14"], 0.9),

@@ -361,6 +361,7 @@ class Asker:
             answer = await self.ask(REPORT.replace("{form}", "json").replace("{number}", f"C-{code}"))
             wanted = 403 if not allowed else 200 if code in inside else 404
             self.expect(f"{REPORT} of {code}", answer.status_code, wanted)
+
     async def sensorthings(self) -> None:
         """Ask for everything at once, for counts, and for what filters over links would tell of others."""
         if "place" not in self.reads:

@@ -3,6 +3,8 @@
 Run by `test_clients` in an environment of its own, which has that client and not the product.
 """
 
+# ruff: noqa: E501, T201, PT017
+
 from __future__ import annotations
 
 import sys

@@ -1,6 +1,6 @@
 """Let clients of SensorThings declare devices, datastreams, sensors and places.
 
-Revision 0014, after 0013.
+Revision 0015, after 0014.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from sqlalchemy.dialects import postgresql
 from twin.store.policies import ASSIGN_SCOPE_CODES
 from twin.store.roles import APP, TWIN
 
-revision = "0014"
-down_revision = "0013"
+revision = "0015"
+down_revision = "0014"
 branch_labels = None
 depends_on = None
 
@@ -39,6 +39,21 @@ _MORE = "".join(
     """
     for table in _PLACES
 )
+# A day that is dropped takes with it what its observations said beside their numbers.
+_DROP = """
+CREATE OR REPLACE FUNCTION drop_observations(day date) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET lock_timeout = '2s' AS $$
+BEGIN
+    IF day > current_date - 2 THEN
+        RAISE EXCEPTION 'the observations of % are not a day old yet', day;
+    END IF;
+    EXECUTE format('DROP TABLE IF EXISTS %I', 'observation_' || to_char(day, 'YYYYMMDD'));
+    -- details
+    DELETE FROM retired WHERE retired.day = drop_observations.day;
+END $$
+"""
+_DROP_DETAILS = """DELETE FROM observation_detail WHERE phenomenon_time >= day::timestamp AT TIME ZONE 'UTC'
+        AND phenomenon_time < (day + 1)::timestamp AT TIME ZONE 'UTC';"""
 _REPLACE_ASSIGN = ASSIGN_SCOPE_CODES.replace("CREATE FUNCTION", "CREATE OR REPLACE FUNCTION")
 
 
@@ -101,7 +116,10 @@ _WRITES: Final[dict[str, tuple[tuple[str, str, str], ...]]] = {
         )
         for table, columns in (("sensor", "encoding_type, metadata"), ("observed_property", "definition"))
     },
-    **dict.fromkeys(("declared_place", "feature_of_interest"), (("INSERT", "INSERT", _MAY), ("UPDATE", "UPDATE", _MAY), ("DELETE", "DELETE", _MAY))),
+    **dict.fromkeys(
+        ("declared_place", "feature_of_interest"),
+        (("INSERT", "INSERT", _MAY), ("UPDATE", "UPDATE", _MAY), ("DELETE", "DELETE", _MAY)),
+    ),
     "observation": (("UPDATE", "UPDATE (value)", _OF_A_DECLARED), ("DELETE", "DELETE", _OF_A_DECLARED)),
     "observation_detail": (
         ("INSERT", "INSERT", _OF_A_DECLARED),
@@ -253,9 +271,11 @@ def upgrade() -> None:
     # A request that changes a device must be able to leave its old row behind, and nothing else there.
     op.execute("ALTER FUNCTION keep_history() SECURITY DEFINER SET search_path = public, pg_temp")
     op.execute(_REPLACE_ASSIGN.replace(_END, _MORE + _END))
+    op.execute(_DROP.replace("-- details", _DROP_DETAILS))
 
 
 def downgrade() -> None:
+    op.execute(_DROP)
     op.execute(_REPLACE_ASSIGN)
     op.execute("ALTER FUNCTION keep_history() SECURITY INVOKER RESET search_path")
     op.execute(f"REVOKE USAGE ON SEQUENCE device_id_seq FROM {APP}")
