@@ -140,7 +140,7 @@ class Changer(Writer):
         rows = await self.carry_out(
             "SELECT t.properties - ARRAY(SELECT jsonb_object_keys(coalesce(d.properties, '{}'))) "
             f"FROM ({THINGS_SQL}) AS t JOIN device AS d ON d.id = t.id WHERE t.id = :id",
-            {"id": device_id, "kinds": self.reader.kinds},
+            {"id": device_id, **self.reader.catalog_values},
         )
         ours = json.loads(rows[0][0]) if isinstance(rows[0][0], str) else rows[0][0]
         for name in ("uid", "kind"):
@@ -173,7 +173,7 @@ class Changer(Writer):
             f"t.observed_property_id, t.properties::text, d.kind FROM ({DATASTREAMS_SQL}) AS t "
             "JOIN device AS d ON d.id = t.device_id "
             "WHERE t.device_id = :device_id AND t.property = :property",
-            {"device_id": device_id, "property": slot, "kinds": self.reader.kinds},
+            {"device_id": device_id, "property": slot, **self.reader.catalog_values},
         )
         now = rows[0]
         fields, of_kind = body.fields, slot < SLOTS and now.kind != GENERIC

@@ -193,16 +193,16 @@ def _told_time(table: Any) -> tuple[Expression, ...]:
 
 
 THINGS_SQL: Final = f"""
-        SELECT d.id::bigint AS id, d.id AS device_id, coalesce(d.name, d.uid) AS name,
-               coalesce(d.description, k.kind_zh, d.kind) AS description, d.simulated,
-               coalesce(d.properties ->> 'uid', d.uid) AS uid,
+        SELECT d.id, d.id AS device_id, coalesce(d.name, d.uid) AS name,
+               coalesce(d.description, CAST(:kind_names AS jsonb) ->> d.kind, d.kind) AS description,
+               d.simulated, coalesce(d.properties ->> 'uid', d.uid) AS uid,
                coalesce(d.properties ->> 'kind', d.kind) AS kind,
                jsonb_strip_nulls(jsonb_build_object(
                    'uid', d.uid, 'kind', d.kind, 'simulated', d.simulated, 'name_en', d.name_en,
                    'height_m', d.height_m, 'floor', d.floor, 'bearing_deg', d.bearing_deg,
                    'field_of_view_deg', d.field_of_view_deg, 'range_m', d.range_m, 'address', d.address,
                    'gb28181_id', d.gb28181_id)) || coalesce(d.properties, '{{}}'::jsonb) AS properties
-        FROM device AS d LEFT JOIN {KINDS} ON k.kind = d.kind AND k.slot = 0
+        FROM device AS d
         WHERE {_PRESENT}"""
 
 _THINGS: Final = Entity(

@@ -46,8 +46,13 @@ def shown_kinds(catalog: Catalog) -> list[DeviceKind]:
     return [kind for kind in catalog.by_name.values() if kind.layer == 0 and kind.name != GENERIC]
 
 
-def kinds_json(catalog: Catalog) -> str:
-    """Return a row for each property of each kind as JSON, with the fields of `COLUMNS`."""
+def catalog_values(catalog: Catalog) -> dict[str, str]:
+    """Return what statements read of the catalogue, as JSON.
+
+    ``kinds`` holds a row for each property of each kind, with the fields of `COLUMNS`; ``kind_names`` the
+    name of each kind: to look it up keeps the order of an index, which a join does not.
+    """
+    names = {kind.name: kind.zh for kind in catalog.by_name.values()}
     rows = [
         {
             "kind": kind.name,
@@ -73,4 +78,4 @@ def kinds_json(catalog: Catalog) -> str:
         for kind in shown_kinds(catalog)
         for observed in kind.properties
     ]
-    return orjson.dumps(rows).decode()
+    return {"kinds": orjson.dumps(rows).decode(), "kind_names": orjson.dumps(names).decode()}

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.sensorthings.entities import ENTITIES, Entity, Link, Property, Type
 from api.sensorthings.filters import Condition, condition, order
-from api.sensorthings.kinds import COUNT, TRUTH, kinds_json, observation_type
+from api.sensorthings.kinds import COUNT, TRUTH, catalog_values, observation_type
 from api.sensorthings.options import Options, json_options
 from api.sensorthings.paths import Resource, Step
 from api.sensorthings.syntax import Path
@@ -62,11 +62,11 @@ class Reader:
 
     def __init__(self, connection: AsyncConnection, catalog: Catalog, root: str) -> None:
         self.connection, self.catalog, self.root = connection, catalog, root
-        self.kinds = kinds_json(catalog)
+        self.catalog_values = catalog_values(catalog)
 
     async def ask(self, query: Select[Any]) -> Sequence[Any]:
         """Return the rows of a query."""
-        rows: Sequence[Any] = (await self.connection.execute(built(query), {"kinds": self.kinds})).all()
+        rows: Sequence[Any] = (await self.connection.execute(built(query), self.catalog_values)).all()
         return rows
 
     def link_to(self, entity: Entity, given: int | str) -> str:
