@@ -170,10 +170,7 @@ def _all(parts: Sequence[Node], entity: Entity, table: Any) -> Condition:
         if isinstance(part, Or | Not):
             near.append(condition(part, entity, table))
             continue
-        before = len(reach.joined)
-        uses_links = _uses_links(part, entity)
-        made = compiler.truth(part)
-        (far if uses_links or len(reach.joined) > before else near).append(made)
+        (far if _uses_links(part, entity) else near).append(compiler.truth(part))
     if far:
         tables = [there for _, there in reach.joined.values()]
         near.append(exists(select(1).select_from(*tables).where(*reach.conditions, *far).correlate(table)))

@@ -250,8 +250,10 @@ async def test_conditions_say_what_they_say_over_the_whole_json(reader, ask):
 
 NAMED = [
     ("/Things?$filter=Datastreams/Observations/result gt 12 and Datastreams/unitOfMeasurement/symbol eq 'cm'", [1]),
-    # One datastream must be both: the one with results over 20 is measured in /s.
-    ("/Things?$filter=Datastreams/Observations/result gt 20 and Datastreams/unitOfMeasurement/symbol eq 'cm'", []),
+    # One datastream must be both: levels have results, and batteries are measured in percent.
+    ("/Things?$filter=Datastreams/Observations/result gt 2 and Datastreams/unitOfMeasurement/symbol eq '%25'", []),
+    ("/Things?$filter=Datastreams/Observations/result gt 2 and not (Datastreams/unitOfMeasurement/symbol ne '/s')", [4]),
+    ("/Things?$filter=Datastreams/unitOfMeasurement/symbol eq '%25' and (Datastreams/Observations/result gt 2 or id eq 0)", [1, 2]),
     ("/Things?$filter=not (Datastreams/Observations/result gt 0)", [3]),
     ("/Things?$filter=geo.distance(Locations/location, geography'POINT(104.0601 30.6601)') lt 0.0001", [2]),
     ("/Things?$filter=geo.distance(Locations/location, geography'POINT(104.0601 30.6601)') lt 0.0002", [1, 2]),
