@@ -65,7 +65,7 @@ _MADE: Final[dict[int | str, dict[str, Any]]] = {
 }
 _DONE: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "It is gone.", "content": {}}}
 _ONE_BY_ONE: Final[dict[int | str, dict[str, Any]]] = {
-    501: {**PROBLEM_CONTENT, "description": "Requests come one by one."}
+    501: {**PROBLEM_CONTENT, "description": "Several requests in one ($batch) are not taken."}
 }
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -134,39 +134,20 @@ async def get_resource(request: Request, path: Resources, caller: Seeing) -> Res
         return json_answer(found.told)
 
 
-@router.post(ROOT + "/CreateObservations", status_code=201, openapi_extra=_BODY, responses=_MADE)
-async def create_observations(request: Request, who: Bringing) -> Response:
-    """Take tables of observations (OGC 18-088, 13.2); answered once they are committed.
+@router.post(
+    ROOT + "/{path:path}", status_code=201, openapi_extra=_BODY, responses=_MADE | CONFLICT | _ONE_BY_ONE
+)
+async def create_entity(request: Request, path: Resources, who: Bringing) -> Response:
+    """Make an entity, with those it holds (OGC 18-088, 10.2); the header `Location` says where it is.
 
-    For each observation, in order, the address it has now, or `error`.
+    To `CreateObservations` go tables of observations (13.2): for each the address it has now, or `error`.
     """
     running: Runtime = request.app.state.runtime
-    streams = Streams(running, who)
-    sent = await streams.read_tables(read_json(await request.body()))
-    outcome = iter(await bring(running, [one for one in sent if isinstance(one, Sent)], streams.source))
-    root = root_of(request)
-    told = []
-    for one in sent:
-        became = next(outcome) if isinstance(one, Sent) else one
-        told.append(f"{root}/Observations('{became}')" if isinstance(became, str) else "error")
-    return json_answer(told, 201)
-
-
-@router.post(ROOT + "/$batch", openapi_extra=_BODY, responses=_ONE_BY_ONE)
-async def answer_batch(_caller: Managing) -> Response:
-    """Say that requests come one by one here."""
-    return problem(
-        501,
-        "several requests in one are not taken",
-        where=ROOT,
-        hint="send them one by one, or CreateObservations",
-    )
-
-
-@router.post(ROOT + "/{path:path}", status_code=201, openapi_extra=_BODY, responses=_MADE | CONFLICT)
-async def create_entity(request: Request, path: Resources, who: Bringing) -> Response:
-    """Make an entity, with those it holds (OGC 18-088, 10.2); the header `Location` says where it is."""
-    running: Runtime = request.app.state.runtime
+    if path == "CreateObservations":
+        return await _create_observations(request, running, who)
+    if path == "$batch":
+        hint = "send them one by one, or as tables to CreateObservations"
+        return problem(501, "several requests in one are not taken", where=path, hint=hint)
     resource = parse_path(path)
     if resource.is_one or resource.part:
         raise InvalidError("something is made by a POST to a set", where=path[:200])
@@ -219,6 +200,19 @@ async def delete_entity(request: Request, path: Resources, caller: Managing) -> 
         await _record(caller, connection, changer)
     await _finish(caller.running, caller, changer)
     return Response(status_code=200)
+
+
+async def _create_observations(request: Request, running: Runtime, who: Caller | Sender) -> Response:
+    """Take tables of observations; answered once they are committed."""
+    streams = Streams(running, who)
+    sent = await streams.read_tables(read_json(await request.body()))
+    outcome = iter(await bring(running, [one for one in sent if isinstance(one, Sent)], streams.source))
+    root = root_of(request)
+    told = []
+    for one in sent:
+        became = next(outcome) if isinstance(one, Sent) else one
+        told.append(f"{root}/Observations('{became}')" if isinstance(became, str) else "error")
+    return json_answer(told, 201)
 
 
 async def _change(

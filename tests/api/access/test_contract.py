@@ -43,8 +43,6 @@ NEVER_DONE = {
     "POST /api/account/password": "a program has none",
     "POST /open311/v2/requests.{form}": "what is made up by a schema lies in no area",
     "GET /api/pictures/{token}": "the address of a picture is made for the session that looked",
-    "POST /sta/v1.1/$batch": "requests come one by one",
-    "POST /sta/v1.1/CreateObservations": "what is made up by a schema is no table",
     "POST /sta/v1.1/{path}": "what is made up by a schema is no entity",
     "PATCH /sta/v1.1/{path}": "the same",
     "PUT /sta/v1.1/{path}": "the same",
