@@ -137,6 +137,7 @@ BROUGHT = {
 }
 """Where devices and gateways bring something; nothing of the twin comes out there."""
 STA = "/sta/v1.1"
+STA_TABLES = ("device", "observation", "datastream", "declared_place", "feature_of_interest", "sensor")
 SLOTS = {"water_level": 2, "camera": 1}
 STA_ROUTES = {("GET", STA)} | {
     (method, STA + "/{path:path}") for method in ("GET", "POST", "PATCH", "PUT", "DELETE")
@@ -370,15 +371,7 @@ class Asker:
                 self.expect(path, (await self.ask(path)).status_code, 403)
             return
         seen = {
-            table: oracle.visible(self.world, table, self.role, self.area, self.level)
-            for table in (
-                "device",
-                "observation",
-                "datastream",
-                "declared_place",
-                "feature_of_interest",
-                "sensor",
-            )  # fmt: skip
+            table: oracle.visible(self.world, table, self.role, self.area, self.level) for table in STA_TABLES
         }
         kinds = self.world.kinds["device"]
         own = sorted(k for k in seen["device"] if kinds[k] != "worker")
