@@ -11,6 +11,7 @@ import numpy as np
 import psycopg
 import pytest
 
+from twin.batch import Detail
 from twin.errors import UnavailableError
 from twin.states import State
 from twin.store.engine import create_async_engine
@@ -160,6 +161,27 @@ async def test_what_cannot_be_true_is_quarantined_with_its_reason(city) -> None:
         "level = 1000.1 cm: possible is 0 to 1000 · at device level-1 · check the sensor and its unit",
     )
     assert twin.board.times_us[twin.board.row_of_uid["level-1"]].max() == 0
+
+
+async def test_what_a_client_declared_is_kept_beyond_the_board(city) -> None:
+    twin, fresh = city[:2]
+    given = batch(twin, ("level-1", "level", 0, 5.0), *(("level-1", "level", s, 0.0) for s in (0, 1, 1)))
+    given.slot = np.array([0, 4, 4, 4], np.int16)
+    given.value[1:] = 1e6, np.nan, 7.0  # no range holds there; the third is of a moment that is there already
+    given.detail = np.array([None, None, Detail(result='"text"'), None], object)
+    result = await twin.observe(given)
+    assert (result.stored, result.duplicate, result.quarantined) == (3, 1, 0)
+    again = await twin.observe(given)
+    assert (again.stored, again.duplicate) == (0, 4)
+    kept = rows(
+        fresh,
+        "SELECT o.property, nullif(o.value, 'NaN'), x.result FROM observation AS o "
+        "LEFT JOIN observation_detail AS x USING (device_id, property, phenomenon_time) "
+        "ORDER BY o.property, o.phenomenon_time",
+    )
+    assert kept == [(0, 5.0, None), (4, 1e6, None), (4, None, "text")]
+    assert rows(fresh, "SELECT property FROM device_state") == [(0,)]
+    assert twin.board.values[twin.board.row_of_uid["level-1"], 0] == 5.0
 
 
 async def test_alarm_is_raised_changed_and_cleared_once_each(city) -> None:
