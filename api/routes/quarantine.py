@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.access.caller import Caller
 from api.access.permissions import does, needs, reads
 from api.errors import NOT_FOUND
+from api.routes.answers import GivenMoment
 from api.runtime import Running
 from ingest.replay import MOST
 from twin.access.record import Entry, write
@@ -61,7 +62,7 @@ class ReplayRequest(BaseModel):
 
     reason: str = Field(default="", max_length=64, pattern="^[a-z_]*$")
     source: str = Field(default="", max_length=200, pattern="^[^\\x00]*$")
-    since: AwareDatetime = _BEGINNING
+    since: GivenMoment = _BEGINNING
     id: int = Field(default=0, ge=0, le=2**63 - 1)
     after: int = Field(default=0, ge=0, le=2**63 - 1)
 
@@ -86,7 +87,7 @@ async def list_quarantine(
     caller: Reader,
     reason: Words = "",
     source: Annotated[Words, Query(description="a text that the source holds")] = "",
-    since: AwareDatetime = _BEGINNING,
+    since: GivenMoment = _BEGINNING,
     replayed: Annotated[bool, Query(description="also those that were taken since")] = False,
     before: Annotated[int, Query(ge=1, le=2**63 - 1, description="messages older than this one")] = 2**63 - 1,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
@@ -116,7 +117,7 @@ async def get_refused(
     return RefusedDetailAnswer(**dataclasses.asdict(row), payload=words, encoding=encoding)
 
 
-@router.post("/api/quarantine/replay")
+@router.post("/api/replays")
 async def replay_quarantine(caller: Manager, running: Running, asked: ReplayRequest) -> ReplayAnswer:
     """Take refused messages again, the oldest first, 2,000 at most; each reading is stored once."""
     chosen = refused.Filter(asked.reason, asked.source, asked.since, id=asked.id)

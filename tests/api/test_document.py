@@ -71,7 +71,7 @@ def test_a_route_says_what_it_is_for_who_may_ask_and_how_it_refuses(document, na
         expected = {str(STATUS.get(int(status), int(status))) for status in expected} | {"404"}
     refusals = {status: answer for status, answer in told["responses"].items() if status >= "400"}
     assert expected <= set(refusals)
-    assert set(refusals) - expected <= {"400", "401", "404", "409", "501", "507"}, (
+    assert set(refusals) - expected <= {"400", "401", "404", "409", "410", "501", "507"}, (
         "these stand at the routes that give them"
     )
     for status, answer in refusals.items():

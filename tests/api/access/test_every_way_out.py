@@ -125,7 +125,7 @@ POSTED = {
     "/api/accounts/{name}/credential", "/api/alarms/acknowledge", "/api/workers/{id}/reveal",
     "/api/duty/begin", "/api/duty/end", "/api/workers/{id}/duty/end",
     "/api/cases/{id}/reveal", "/api/cases/by-phone",
-    "/api/cases/{id}/photographs", "/api/quarantine/replay", REPORTS,
+    "/api/cases/{id}/photographs", "/api/replays", REPORTS,
     "/api/networks/trace",
     "/api/cameras/{id}/pictures",
 }  # fmt: skip

@@ -73,12 +73,12 @@ async def test_what_a_new_device_sent_too_early_is_taken_once(served, signed_in,
 
     # Nothing was put right: all stay, as often as it is tried.
     for _ in range(2):
-        done = (await admin.post("/api/quarantine/replay", json={})).json()
+        done = (await admin.post("/api/replays", json={})).json()
         assert (done["messages"], done["taken"], done["again"]) == (3, 0, {"unknown_device": 3})
     before = await served.run_sql("SELECT received_at FROM quarantine ORDER BY id")
 
     await install(served, "water-0009")
-    done = (await admin.post("/api/quarantine/replay", json={"reason": "unknown_device"})).json()
+    done = (await admin.post("/api/replays", json={"reason": "unknown_device"})).json()
     assert (done["messages"], done["taken"], done["stored"], done["again"]) == (3, 3, 3, {})
     stored = await served.run_sql(
         "SELECT value, o.received_at FROM observation o JOIN device d ON d.id = device_id "
@@ -86,7 +86,7 @@ async def test_what_a_new_device_sent_too_early_is_taken_once(served, signed_in,
     )
     assert [row[0] for row in stored] == [1.0, 2.0, 3.0]
     assert [row[1] for row in stored] == [row[0] for row in before]  # when it came, not when it was replayed
-    done = (await admin.post("/api/quarantine/replay", json={})).json()
+    done = (await admin.post("/api/replays", json={})).json()
     assert done["messages"] == 0
     assert await served.run_sql("SELECT count(*) FROM quarantine WHERE replayed_at IS NOT NULL") == [(3,)]
     told = await served.run_sql("SELECT count(*) FROM audit WHERE action = 'quarantine.replayed'")
@@ -99,7 +99,7 @@ async def test_a_reading_that_was_sent_again_meanwhile_is_not_stored_twice(serve
     assert (await sender("gateway", GATEWAY, [reading])).status_code == 422
     await install(served, "water-0009")
     assert (await sender("gateway", GATEWAY, [reading])).json()["stored"] == 1
-    done = (await admin.post("/api/quarantine/replay", json={})).json()
+    done = (await admin.post("/api/replays", json={})).json()
     assert (done["taken"], done["stored"], done["duplicate"]) == (1, 0, 1)
 
 
@@ -108,7 +108,7 @@ async def test_what_fails_for_another_reason_says_so(served, signed_in, sender):
     reading = {"d": "water-0009", "t": time.time_ns() // 1_000_000, "p": "level", "v": 99_999}
     await sender("gateway", GATEWAY, [reading])
     await install(served, "water-0009")
-    done = (await admin.post("/api/quarantine/replay", json={})).json()
+    done = (await admin.post("/api/replays", json={})).json()
     assert done["again"] == {"out_of_range": 1}
     listed = (await admin.get("/api/quarantine")).json()
     assert listed["by_reason"] == {"out_of_range": 1}
@@ -134,7 +134,7 @@ async def test_a_replay_gives_nobody_more_rights_than_they_had(served, signed_in
             "INSERT INTO quarantine (source, reason, detail, payload) VALUES (%s, 'malformed', '', %s)",
             source, json.dumps(reading).encode(),
         )  # fmt: skip
-    done = (await admin.post("/api/quarantine/replay", json={})).json()
+    done = (await admin.post("/api/replays", json={})).json()
     assert (done["messages"], done["stored"], done["again"]) == (4, 0, {"wrong_device": 4})
     assert await served.run_sql("SELECT count(*) FROM observation") == [(0,)]
 
@@ -168,7 +168,7 @@ async def test_bytes_of_every_way_in_find_their_decoder(served, signed_in):
         "('gt/v1/devices/water-0001/observations', 'too_large', 'long (cut from 9 bytes)', 'x')",
         f"lat=30.66&lon=104.06&timestamp={seconds + 1}&batt=49".encode(),
     )
-    done = (await admin.post("/api/quarantine/replay", json={})).json()
+    done = (await admin.post("/api/replays", json={})).json()
     assert (done["messages"], done["taken"], done["again"]) == (5, 4, {"wrong_topic": 1})
     of = await served.run_sql(
         "SELECT uid, count(DISTINCT phenomenon_time) FROM observation o JOIN device d ON d.id = device_id "
@@ -190,7 +190,7 @@ async def test_nothing_is_kept_of_who_is_off_duty(served, signed_in):
             {"_type": "location", "lat": 30.66, "lon": 104.06, "tst": time.time_ns() // 10**9}
         ).encode(),
     )
-    done = (await admin.post("/api/quarantine/replay", json={})).json()
+    done = (await admin.post("/api/replays", json={})).json()
     assert set(done["again"]) == {"off_duty"}
     assert await served.run_sql("SELECT payload FROM quarantine") == [(b"",)]
 
@@ -199,4 +199,4 @@ async def test_who_may(signed_in):
     for role, seen in (("manager", 403), ("auditor", 403), ("system_admin", 200)):
         client = await signed_in(role)
         assert (await client.get("/api/quarantine")).status_code == seen, role
-        assert (await client.post("/api/quarantine/replay", json={})).status_code == seen, role
+        assert (await client.post("/api/replays", json={})).status_code == seen, role
