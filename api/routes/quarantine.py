@@ -63,8 +63,8 @@ class ReplayRequest(BaseModel):
     reason: str = Field(default="", max_length=64, pattern="^[a-z_]*$")
     source: str = Field(default="", max_length=200, pattern="^[^\\x00]*$")
     since: GivenMoment = _BEGINNING
-    id: int = Field(default=0, ge=0, le=2**63 - 1)
-    after: int = Field(default=0, ge=0, le=2**63 - 1)
+    id: int = Field(default=0, ge=0, le=2**63 - 1, strict=True)
+    after: int = Field(default=0, ge=0, le=2**63 - 1, strict=True)
 
 
 class ReplayAnswer(BaseModel):
