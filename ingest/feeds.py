@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -11,9 +10,10 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from ingest.decoders import FORMATS
-from twin.errors import FileFormatError, InvalidError
+from twin.data_tables import DATA_FOLDER, read_table
+from twin.errors import InvalidError
 
-DEFAULT_FILE: Final = Path(__file__).resolve().parent.parent / "data" / "feeds.toml"
+DEFAULT_FILE: Final = DATA_FOLDER / "feeds.toml"
 
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{1,39}$")]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
@@ -64,17 +64,9 @@ def load_feeds(file: Path = DEFAULT_FILE) -> Mapping[str, Feed]:
     InvalidError
         A row is wrong; the error says which and what.
     """
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise FileFormatError(f"the feeds cannot be read: {error}", where=str(file)) from error
-    try:
-        rows = msgspec.convert(content, _File).feed
-    except msgspec.ValidationError as error:
-        raise InvalidError(f"a feed is wrong: {error}", where=file.name) from error
     feeds: dict[str, Feed] = {}
-    for feed in rows:
-        where = f"{file.name} feed “{feed.name}”"
+    for feed in read_table(file, "the feeds", _File).feed:
+        where = f"{file} feed “{feed.name}”"
         if feed.name in feeds:
             raise InvalidError("the name is used twice", where=where)
         if feed.format not in FORMATS:

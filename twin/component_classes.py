@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from types import MappingProxyType
+from typing import Final
 
-FILE = Path(__file__).resolve().parent.parent / "data" / "component_classes.toml"
+import msgspec
+
+from twin.data_tables import DATA_FOLDER, read_table
+
+FILE: Final = DATA_FOLDER / "component_classes.toml"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,18 +39,33 @@ class ComponentClasses:
     majors: MappingProxyType[str, tuple[str, str]]
 
 
+class _Major(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    code: str
+    zh: str
+    en: str
+
+
+class _Row(_Major, frozen=True, forbid_unknown_fields=True):
+    osm: tuple[str, ...] = ()
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    standard: str
+    major: tuple[_Major, ...]
+    rows: tuple[_Row, ...] = msgspec.field(name="class")
+
+
 @lru_cache(maxsize=1)
 def component_classes() -> ComponentClasses:
     """Return the classes of the file that comes with the program."""
-    with FILE.open("rb") as stream:
-        content = tomllib.load(stream)
+    content = read_table(FILE, "the classes of components", _File)
     found = []
-    for row in content["class"]:
-        pairs = tuple((key, value) for key, _, value in (tag.partition("=") for tag in row.get("osm", ())))
-        found.append(ComponentClass(row["code"], row["zh"], row["en"], pairs))
+    for row in content.rows:
+        pairs = tuple((key, value) for key, _, value in (tag.partition("=") for tag in row.osm))
+        found.append(ComponentClass(row.code, row.zh, row.en, pairs))
     return ComponentClasses(
-        content["standard"],
+        content.standard,
         tuple(found),
         MappingProxyType({row.code: row for row in found}),
-        MappingProxyType({row["code"]: (row["zh"], row["en"]) for row in content["major"]}),
+        MappingProxyType({row.code: (row.zh, row.en) for row in content.major}),
     )

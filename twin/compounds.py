@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
+
+import msgspec
 
 from twin.catalog import load_catalog
+from twin.data_tables import DATA_FOLDER, read_table
 from twin.errors import InvalidError
 
-FILE: Final = Path(__file__).resolve().parent.parent / "data" / "compound_equipment.toml"
+FILE: Final = DATA_FOLDER / "compound_equipment.toml"
 
 HIGH_FROM_LEVELS: Final = 7
 """A building of so many floors needs a lift (GB 50096)."""
@@ -20,18 +22,16 @@ HIGH_FROM_LEVELS: Final = 7
 Per = Literal["compound", "building", "high_building"]
 
 
-@dataclass(frozen=True, slots=True)
-class Tier:
+class Tier(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A class of equipment; ``weight`` is its part of the score."""
 
     code: str
     zh: str
     en: str
-    weight: float
+    weight: Annotated[float, msgspec.Meta(ge=0)]
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One kind of equipment: ``per_each`` are needed for each compound, building or high building."""
 
     code: str
@@ -40,15 +40,14 @@ class Item:
     tier: str
     kinds: tuple[str, ...]
     per: Per
-    per_each: int
+    per_each: Annotated[int, msgspec.Meta(ge=1)]
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The classes and items in the order of the file."""
 
-    tiers: tuple[Tier, ...]
-    items: tuple[Item, ...]
+    tiers: tuple[Tier, ...] = msgspec.field(name="tier")
+    items: tuple[Item, ...] = msgspec.field(name="item")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,35 +79,25 @@ def load_rules(file: Path = FILE) -> Rules:
 
     Raises
     ------
+    FileFormatError
+        The file cannot be read or is not TOML.
     InvalidError
-        A row names a class, kind of device or measure that does not exist, or needs nothing.
+        A row is wrong, or names a class or kind of device that does not exist.
     """
-    content = tomllib.loads(file.read_text(encoding="utf-8"))
-    tiers = tuple(Tier(row["code"], row["zh"], row["en"], float(row["weight"])) for row in content["tier"])
-    known = load_catalog().by_name
-    items = []
-    for row in content["item"]:
-        item = Item(
-            row["code"],
-            row["zh"],
-            row["en"],
-            row["tier"],
-            tuple(row["kinds"]),
-            row["per"],
-            int(row["per_each"]),
-        )
-        wrong = [kind for kind in item.kinds if kind not in known]
-        if (
-            wrong
-            or item.per_each < 1
-            or item.tier not in {tier.code for tier in tiers}
-            or item.per not in ("compound", "building", "high_building")
-        ):
+    rules = read_table(file, "the equipment of compounds", Rules)
+    tiers, kinds = {tier.code for tier in rules.tiers}, load_catalog().by_name
+    for item in rules.items:
+        where = f"{file} item “{item.code}”"
+        if item.tier not in tiers:
             raise InvalidError(
-                f"the item “{item.code}” is wrong", where=f"{file.name}", hint=", ".join(wrong)
+                f"there is no class “{item.tier}”", where=where, hint="one of " + ", ".join(sorted(tiers))
             )
-        items.append(item)
-    return Rules(tiers, tuple(items))
+        for kind in item.kinds:
+            if kind not in kinds:
+                raise InvalidError(
+                    f"there is no kind of device “{kind}”", where=where, hint="see data/device_kinds.toml"
+                )
+    return rules
 
 
 def score(

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from twin.errors import InvalidError
+from twin.data_tables import DATA_FOLDER, read_table
 
-DEFAULT_PATH = Path(__file__).resolve().parents[2] / "data" / "simulation.toml"
+DEFAULT_PATH = DATA_FOLDER / "simulation.toml"
 
 
 class SitingRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -189,8 +186,7 @@ class TrafficParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True,
     tick_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Parameters:
+class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Everything in the file."""
 
     siting: SitingParameters
@@ -207,21 +203,9 @@ def load_parameters(path: Path = DEFAULT_PATH) -> Parameters:
 
     Raises
     ------
+    FileFormatError
+        The file is not there or is not TOML.
     InvalidError
-        The file is not there, is not TOML, or a field is missing, unknown or of the wrong type.
+        A field is missing, unknown or of the wrong type.
     """
-    try:
-        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
-        return Parameters(
-            siting=msgspec.convert(raw["siting"], SitingParameters),
-            walk=msgspec.convert(raw["walk"], WalkParameters),
-            signals=msgspec.convert(raw["signals"], dict[str, dict[str, Signal]]),
-            rain=msgspec.convert(raw["rain"], RainParameters),
-            faults=msgspec.convert(raw["faults"], FaultParameters),
-            incidents=msgspec.convert(raw["incidents"], IncidentParameters),
-            traffic=msgspec.convert(raw["traffic"], TrafficParameters),
-        )
-    except KeyError as error:
-        raise InvalidError(f"the table [{error.args[0]}] is missing", where=str(path)) from error
-    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise InvalidError(f"the simulation parameters cannot be read: {error}", where=str(path)) from error
+    return read_table(path, "the simulation parameters", Parameters)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
-from typing import Any
+from typing import Any, Final
+
+import msgspec
 
 from ingest.vector.tag_values import Tags, metres, number
+from twin.data_tables import DATA_FOLDER, read_table
 
-HEIGHTS_FILE = Path(__file__).resolve().parents[2] / "data" / "building_heights.toml"
+HEIGHTS_FILE: Final = DATA_FOLDER / "building_heights.toml"
 NO_BUILDING = frozenset({"no", "none", "entrance", ""})
 # The use of a building=yes, in the order of what says most; the value becomes the kind.
 _USE_KEYS = ("amenity", "shop", "tourism", "office", "healthcare", "leisure", "building:use", "man_made")
@@ -57,11 +58,33 @@ class Height:
     """Tags that say something impossible and were not used."""
 
 
+class UsualHeight(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How high a storey of a kind of building is, metres, and how many it has."""
+
+    storey_m: float
+    levels: float
+
+
+class DefaultHeight(UsualHeight, frozen=True, forbid_unknown_fields=True):
+    """The same for kinds that the table lacks; small outlines are low."""
+
+    small_below_m2: float
+    small_levels: float
+    medium_below_m2: float
+    medium_levels: float
+
+
+class HeightTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What is assumed of buildings of whose height nothing is known."""
+
+    default: DefaultHeight
+    kinds: dict[str, UsualHeight]
+
+
 @lru_cache(maxsize=1)
-def height_table() -> dict[str, Any]:
+def height_table() -> HeightTable:
     """Return the assumptions of ``data/building_heights.toml``."""
-    with HEIGHTS_FILE.open("rb") as stream:
-        return tomllib.load(stream)
+    return read_table(HEIGHTS_FILE, "the heights of buildings", HeightTable)
 
 
 def kind_of(tags: Tags, key: str = "building") -> str:
@@ -81,19 +104,19 @@ def kind_of(tags: Tags, key: str = "building") -> str:
 def storey_m(kind: str) -> float:
     """Return the height of a storey for a kind, metres."""
     table = height_table()
-    return float(table["kinds"].get(kind, table["default"])["storey_m"])
+    return table.kinds.get(kind, table.default).storey_m
 
 
 def _usual_levels(kind: str, footprint_m2: float) -> float:
     table = height_table()
-    if kind in table["kinds"]:
-        return float(table["kinds"][kind]["levels"])
-    default = table["default"]
-    if footprint_m2 < default["small_below_m2"]:
-        return float(default["small_levels"])
-    if footprint_m2 < default["medium_below_m2"]:
-        return float(default["medium_levels"])
-    return float(default["levels"])
+    if kind in table.kinds:
+        return table.kinds[kind].levels
+    default = table.default
+    if footprint_m2 < default.small_below_m2:
+        return default.small_levels
+    if footprint_m2 < default.medium_below_m2:
+        return default.medium_levels
+    return default.levels
 
 
 def judge_height(tags: Tags, kind: str, footprint_m2: float) -> Height:

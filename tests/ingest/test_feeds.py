@@ -6,7 +6,7 @@ import pytest
 
 from ingest.decoders import FORMATS
 from ingest.feeds import load_feeds
-from twin.errors import FileFormatError, InvalidError
+from twin.errors import InvalidError
 
 ROW = """
 name = "a-b"
@@ -42,11 +42,3 @@ def test_wrong_row_is_named(tmp_path, rows, says):
     file.write_text("".join(f"[[feed]]\n{row}" for row in rows), encoding="utf-8")
     with pytest.raises(InvalidError, match=says):
         load_feeds(file)
-
-
-def test_what_is_no_table_is_refused(tmp_path):
-    file = tmp_path / "feeds.toml"
-    for content in (b"[[feed", b"\xff"):
-        file.write_bytes(content)
-        with pytest.raises(FileFormatError):
-            load_feeds(file)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -54,13 +52,23 @@ def test_more_never_scores_less(devices: dict[str, int], buildings: int, high: i
     assert 0.0 <= total(devices) <= total(devices | {kind: devices.get(kind, 0) + 1}) <= 100.0
 
 
-def test_rules_that_come_with_the_program_hold_together(tmp_path) -> None:
+def test_rules_that_come_with_the_program_hold_together():
     rules = load_rules()
     assert {item.tier for item in rules.items} == {tier.code for tier in rules.tiers}
     assert len({item.code for item in rules.items}) == len(rules.items)
-    content = FILE.read_text(encoding="utf-8")
-    assert tomllib.loads(content)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ('kinds = ["camera"]', 'kinds = ["eye"]', "no kind of device “eye” · at .*video"),
+        ('tier = "basic"', 'tier = "golden"', "no class “golden” · at .*video"),
+        ('per = "building"', 'per = "person"', "person.* · at .*video.*one of compound"),
+        ("per_each = 1", "per_each = 0", "video” per_each"),
+    ],
+)
+def test_a_wrong_item_is_named(tmp_path, old, new, says):
     wrong = tmp_path / "rules.toml"
-    wrong.write_text(content.replace('kinds = ["camera"]', 'kinds = ["eye"]'), encoding="utf-8")
-    with pytest.raises(InvalidError, match="video"):
+    wrong.write_text(FILE.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
+    with pytest.raises(InvalidError, match=says):
         load_rules(wrong)

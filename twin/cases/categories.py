@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
@@ -13,9 +12,10 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from twin.errors import FileFormatError, InvalidError
+from twin.data_tables import DATA_FOLDER, read_table
+from twin.errors import InvalidError
 
-DEFAULT_FILE: Final = Path(__file__).resolve().parents[2] / "data" / "case_categories.toml"
+DEFAULT_FILE: Final = DATA_FOLDER / "case_categories.toml"
 LOCAL: Final = "local"
 """Standard of the categories that no standard has."""
 FIRST_LOCAL_MAJOR: Final = 51
@@ -102,20 +102,13 @@ def load_categories(file: Path = DEFAULT_FILE) -> Categories:
     InvalidError
         A row is wrong; says which and what of it.
     """
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise FileFormatError(f"the case categories cannot be read: {error}", where=str(file)) from error
-    try:
-        read = msgspec.convert(content, _File)
-    except msgspec.ValidationError as error:
-        raise InvalidError(f"the case categories are wrong: {error}", where=file.name) from error
-    attributes = _attributes(read, file.name)
+    read = read_table(file, "the case categories", _File)
+    attributes = _attributes(read, str(file))
     by_code: dict[str, Category] = {}
     for major in read.major:
-        _check_major(major, file.name)
+        _check_major(major, str(file))
         for row in major.categories:
-            where = f"{file.name} category {row.code}"
+            where = f"{file} category {row.code}"
             if not re.fullmatch(r"[0-9]{5}", row.code) or row.code[:2] != major.code:
                 raise InvalidError(f"a code has five digits and begins with {major.code}", where=where)
             if row.code in by_code:

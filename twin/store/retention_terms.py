@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Final, Literal
 
@@ -10,9 +9,10 @@ import msgspec
 from msgspec import Meta
 
 from twin.catalog import Catalog, DeviceKind
-from twin.errors import FileFormatError, InvalidError
+from twin.data_tables import DATA_FOLDER, read_table
+from twin.errors import InvalidError
 
-DEFAULT_FILE: Final = Path(__file__).resolve().parents[2] / "data" / "retention.toml"
+DEFAULT_FILE: Final = DATA_FOLDER / "retention.toml"
 
 TRACKS: Final = "tracks"
 """Name of the class of what trackers of workers observe."""
@@ -111,20 +111,13 @@ def load_terms(catalog: Catalog, file: Path = DEFAULT_FILE) -> Terms:
     InvalidError
         A value is wrong, or a group of devices is in no class or in two.
     """
-    try:
-        content = tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise FileFormatError(f"the table of retention cannot be read: {error}", where=str(file)) from error
-    try:
-        terms = msgspec.convert(content, Terms)
-    except msgspec.ValidationError as error:
-        raise InvalidError(f"the table of retention is wrong: {error}", where=file.name) from error
+    terms = read_table(file, "the table of retention", Terms)
     named = [group for term in terms.observations for group in term.groups]
     for group in sorted(set(named) | set(catalog.groups)):
         if named.count(group) != 1 or group not in catalog.groups:
             raise InvalidError(
                 f"the group “{group}” is in {named.count(group)} classes of observations",
-                where=file.name,
+                where=str(file),
                 hint="name every group of device_kinds.toml once: " + ", ".join(catalog.groups),
             )
     trackers = {kind.group for kind in catalog.by_name.values() if kind.layer == 1}
@@ -134,6 +127,6 @@ def load_terms(catalog: Catalog, file: Path = DEFAULT_FILE) -> Terms:
         ):
             raise InvalidError(
                 f"trackers of workers belong to the class “{TRACKS}”, alone and without hourly figures",
-                where=f"{file.name} observations “{term.name}”",
+                where=f"{file} observations “{term.name}”",
             )
     return terms

@@ -101,7 +101,7 @@ def test_heights() -> None:
     levels = judge_height({"building:levels": "10", "roof:levels": "1"}, "apartments", 500)
     assert (levels.height_m, levels.source, levels.levels) == (33.0, "levels", 10.0)
     unknown = judge_height({}, "yes", 20.0)
-    assert (unknown.source, unknown.height_m) == ("estimated", height_table()["default"]["storey_m"])
+    assert (unknown.source, unknown.height_m) == ("estimated", height_table().default.storey_m)
     assert judge_height({}, "yes", 1000.0).height_m == 12.0
     assert judge_height({"height": "-3"}, "house", 100).ignored == ("height",)
     assert judge_height({"height": "10", "min_height": "20"}, "house", 100).ignored == ("min_height",)
