@@ -43,9 +43,6 @@ from api.settings import Settings
 from api.tiles import TileStore
 from api.version import version
 from ingest.cameras.address import read_ranges
-from ingest.feeds import load_feeds
-from ingest.intake import Intake
-from ingest.replay import Replay
 from ingest.transports.accounts import CHANNEL as PUBLISHERS_CHANNEL
 from twin.access.passwords import Passwords
 from twin.access.sealing import Sealer, read_or_make_key
@@ -92,7 +89,6 @@ def create_app(settings: Settings) -> FastAPI:
     )
     door = Door(accounts, timedelta(minutes=settings.session_idle_min))
     publishers = PublisherDoor(accounts)
-    feeds = load_feeds()
     camera_ranges = read_ranges(settings.camera_ranges)
     sealer = Sealer(read_or_make_key(settings.secrets_dir / KEY_FILE))
 
@@ -116,7 +112,7 @@ def create_app(settings: Settings) -> FastAPI:
             terms = load_terms(catalog).with_tracks(settings.tracks_days)
             twin = await Twin.open(own, catalog=catalog, terms=terms)
             parts.push_async_callback(twin.close)
-            ingest = Ingest(settings, twin)
+            ingest = Ingest(settings, own, twin)
             health = HealthReport(settings, own, twin, ingest.state)
             hub = Hub(twin.board, health.brief)
             parts.callback(hub.close_all, _RESTART_CODE, "the server restarts")
@@ -147,9 +143,7 @@ def create_app(settings: Settings) -> FastAPI:
                 darkroom=darkroom,
                 cameras=cameras,
                 health=health,
-                feeds=feeds,
-                intake=Intake(twin),
-                replay=Replay(own, twin, feeds),
+                ingest=ingest,
                 publishers=publishers,
                 started_at=datetime.now(UTC),
             )

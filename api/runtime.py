@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated
@@ -17,15 +16,13 @@ from api.access.reading import RecentReads
 from api.cameras.desk import CameraDesk
 from api.exports.desk import ExportDesk
 from api.health import HealthReport
+from api.ingest import Ingest
 from api.live.hub import Hub
 from api.photographs.darkroom import Darkroom
 from api.photographs.receiving import Reception
 from api.sampler import Sampler
 from api.settings import Settings
 from api.tiles import TileStore
-from ingest.feeds import Feed
-from ingest.intake import Intake
-from ingest.replay import Replay
 from twin.access.sealing import Sealer
 from twin.access.sign_in import SignIn
 from twin.twin import Twin
@@ -57,9 +54,7 @@ class Runtime:
     darkroom: Darkroom
     cameras: CameraDesk
     health: HealthReport
-    feeds: Mapping[str, Feed]
-    intake: Intake
-    replay: Replay
+    ingest: Ingest
     publishers: PublisherDoor
     started_at: datetime
 

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -17,8 +15,10 @@ from ingest.decoders import FORMATS
 from ingest.decoders.envelope import Envelope
 from ingest.decoders.readings import DecodeError, Readings, RefusedReading
 from ingest.decoders.resolve import Resolver
+from ingest.delivery import observe
 from ingest.feeds import Feed
-from ingest.intake import Sender, observe
+from ingest.intake import Sender
+from ingest.transports.topics import publisher_in
 from twin.store.quarantine import WHAT_TO_DO, Refused
 from twin.store.refused import Filter, read_waiting
 from twin.twin import Twin
@@ -141,11 +141,11 @@ class Replay:
     def _origin(self, source: str) -> tuple[Feed | None, str]:
         """Return by which feed a message came and who sent it: a source is a topic, or feed and sender."""
         name, _, sender = source.partition(" ")
-        if sender:
-            return self._feeds.get(name), sender
+        if sender and name in self._feeds:
+            return self._feeds[name], sender
         for feed in self._feeds.values():
             if feed.transport == "mqtt":
-                found = _matched(feed.address, source)
+                found = publisher_in(feed.address, source)
                 if found is not None:
                     return feed, found
         return None, ""
@@ -186,7 +186,7 @@ class Replay:
         def trace(reading: int) -> tuple[str, str]:
             return row.source, f"reading {readings.index[reading]}"
 
-        batch, origin, refused = self._resolver.resolve(readings, received_us, trace, _limits(sender, n))
+        batch, origin, refused = self._resolver.resolve(readings, received_us, trace, sender.limits(n))
         batch.replayed = True
         for _, wrong in refused[:1]:
             verdict.wrong = verdict.wrong or wrong
@@ -223,20 +223,6 @@ class _Reading(msgspec.Struct):
     t: int | str
     p: str
     v: float
-
-
-def _limits(sender: Sender, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]] | None:
-    if sender.kind != "gateway" or sender.is_everywhere:
-        return None
-    return np.full(n, sender.low, np.int64), np.full(n, sender.high, np.int64)
-
-
-def _matched(address: str, topic: str) -> str | None:
-    """Return what stands in a topic for the plus sign of a filter, "" without one; None where it differs."""
-    wanted, parts = address.split("/"), topic.split("/")
-    if len(wanted) != len(parts) or any(w not in ("+", p) for w, p in zip(wanted, parts, strict=True)):
-        return None
-    return next((p for w, p in zip(wanted, parts, strict=True) if w == "+"), "")
 
 
 def _row(number: int, wrong: RefusedReading) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,17 +66,17 @@ class ObservationBatch:
 
     def part(self, begin: int, end: int) -> ObservationBatch:
         """Return the observations from index ``begin`` up to, not including, ``end``."""
-        columns = {name: getattr(self, name)[begin:end] for name in _BATCH_COLUMNS}
-        for name in ("origin", "detail"):
-            if getattr(self, name) is not None:
-                columns[name] = getattr(self, name)[begin:end]
-        return replace(self, **columns)
+        return self._with(lambda column: column[begin:end])
 
     def only(self, keep: NDArray[np.bool_]) -> ObservationBatch:
         """Return the observations that a mask of shape (n,) holds."""
-        columns = {name: getattr(self, name)[keep] for name in _BATCH_COLUMNS}
-        if self.origin is not None:
-            columns["origin"] = self.origin[keep]
+        return self._with(lambda column: column[keep])
+
+    def _with(self, choose: Callable[[NDArray[Any]], NDArray[Any]]) -> ObservationBatch:
+        columns: dict[str, Any] = {name: choose(getattr(self, name)) for name in _BATCH_COLUMNS}
+        for name in ("origin", "detail"):
+            if getattr(self, name) is not None:
+                columns[name] = choose(getattr(self, name))
         return replace(self, **columns)
 
     def came_from(self, index: int) -> tuple[str, str]:

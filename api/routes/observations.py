@@ -10,7 +10,8 @@ from api.access.permissions import content_type_of, needs_sender
 from api.runtime import Running
 from ingest.decoders.envelope import Envelope
 from ingest.feeds import Feed
-from ingest.intake import Receipt, Sender
+from ingest.intake import Sender
+from ingest.receipt import Receipt
 from twin.errors import ForbiddenError, InvalidError
 
 router = APIRouter(tags=["ingest"])
@@ -34,7 +35,7 @@ async def take_of_device(
     """Take what a device observed; answered once it is committed."""
     if (sender.kind, sender.name) != ("device", uid):
         raise ForbiddenError("a device reports only for itself", where=uid)
-    return await take(running, request, running.feeds["device-http"], sender, uid)
+    return await take(running, request, running.ingest.feeds["device-http"], sender, uid)
 
 
 @router.post("/ingest/v1/gateways/{name}/observations", openapi_extra=_BODY)
@@ -44,7 +45,7 @@ async def take_of_gateway(
     """Take what the devices of a gateway observed; answered once it is committed."""
     if (sender.kind, sender.name) != ("gateway", name):
         raise ForbiddenError("a gateway reports under its own name", where=name)
-    return await take(running, request, running.feeds["gateway-http"], sender, None)
+    return await take(running, request, running.ingest.feeds["gateway-http"], sender, None)
 
 
 async def take(running: Running, request: Request, feed: Feed, sender: Sender, uid: str | None) -> Receipt:
@@ -58,7 +59,7 @@ async def take(running: Running, request: Request, feed: Feed, sender: Sender, u
         The database is away; the message may be sent again.
     """
     message = Envelope(await request.body(), uid, request.query_params, content_type_of(request))
-    receipt = await running.intake.take(feed, message, sender, f"{feed.name} {sender.name}")
+    receipt = await running.ingest.intake.take(feed, message, sender, f"{feed.name} {sender.name}")
     if receipt.told and not receipt.stored and not receipt.duplicate:
         first = receipt.told[0]
         raise InvalidError(

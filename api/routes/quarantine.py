@@ -121,7 +121,7 @@ async def get_refused(
 async def replay_quarantine(caller: Manager, running: Running, asked: ReplayRequest) -> ReplayAnswer:
     """Take refused messages again, the oldest first, 2,000 at most; each reading is stored once."""
     chosen = refused.Filter(asked.reason, asked.source, asked.since, id=asked.id)
-    done = await running.replay.run(chosen, after=asked.after, most=MOST)
+    done = await running.ingest.replay.run(chosen, after=asked.after, most=MOST)
     answer = ReplayAnswer(**dataclasses.asdict(done))
     async with caller.transaction() as connection:
         entry = Entry(

@@ -33,8 +33,8 @@ async def take_of_owntracks(
     if _TRACKER_HEADER in request.headers:
         parameters = {"d": request.headers[_TRACKER_HEADER], **parameters}
     message = Envelope(await request.body(), _own_uid(sender), parameters, content_type_of(request))
-    feed = running.feeds["owntracks-http"]
-    await running.intake.take(feed, message, sender, f"{feed.name} {sender.name}")
+    feed = running.ingest.feeds["owntracks-http"]
+    await running.ingest.intake.take(feed, message, sender, f"{feed.name} {sender.name}")
     return []
 
 
@@ -67,8 +67,8 @@ async def _take_of_osmand(running: Running, request: Request, sender: Sender) ->
         message = Envelope(
             hidden, sender.name, parameters, message.content_type, received_us=message.received_us
         )
-    feed = running.feeds["osmand-http"]
-    await running.intake.take(feed, message, sender, f"{feed.name} {sender.name}")
+    feed = running.ingest.feeds["osmand-http"]
+    await running.ingest.intake.take(feed, message, sender, f"{feed.name} {sender.name}")
     return Response(status_code=200)
 
 

@@ -15,7 +15,7 @@ from api.runtime import Runtime
 from api.sensorthings.bodies import Body, wrong
 from api.sensorthings.entities import observation_id
 from api.sensorthings.kinds import TRUTH
-from ingest.intake import observe
+from ingest.delivery import observe
 from twin.batch import Detail, ObservationBatch
 from twin.catalog import SLOTS
 from twin.errors import ConflictError, InvalidError, NotFoundError, TwinError

@@ -26,7 +26,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ingest.transports.accounts import Kind, mqtt_hash
-from ingest.transports.topics import ROOT, observations_of, status_of
+from ingest.transports.topics import OWNTRACKS, ROOT, observations_of, status_of
 from twin.errors import InvalidError, SetupError, UnavailableError
 from twin.store.account import Account, require_free_space, require_traversable, service_account
 from twin.store.bounded_log import BoundedLog
@@ -64,6 +64,11 @@ class Admitted:
     name: str
     kind: Kind
     mqtt_hash: str
+
+
+def owntracks_user(username: str) -> str:
+    """Return the user name of the server's second session: the broker takes user names for client ids."""
+    return f"{username}.owntracks"
 
 
 class Broker:
@@ -213,10 +218,14 @@ class Broker:
     def _write_accounts(self, owner: Account) -> None:
         # A user name without rights may do nothing, so the order of the two files gives nobody anything.
         rights = [f"user {self.username}", f"topic read {'#' if self._everywhere else f'{ROOT}/#'}"]
-        passwords = [f"{name}:{mqtt_hash(self.password)}" for name in (self.username, _PROBE)]
+        rights += [f"user {owntracks_user(self.username)}", f"topic read {OWNTRACKS}/#"]
+        names = (self.username, owntracks_user(self.username), _PROBE)
+        passwords = [f"{name}:{mqtt_hash(self.password)}" for name in names]
         for one in self._admitted:
             sender = "devices" if one.kind == "device" else "gateways"
             topics = [observations_of(sender, one.name), status_of(sender, one.name)]
+            if one.kind == "device":
+                topics.append(f"{OWNTRACKS}/{one.name}/#")
             rights.append(f"user {one.user_name}")
             rights += [f"topic write {topic}" for topic in (["#"] if self._everywhere else topics)]
             passwords.append(f"{one.user_name}:{one.mqtt_hash}")

@@ -6,104 +6,117 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import defaultdict
-from collections.abc import Callable
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
 from gmqtt import Subscription
 
-from ingest.decoders.resolve import Resolver
-from ingest.flood import PUBLISHER_RATE, Flood, Mask
-from ingest.transports.accounts import CHANNEL
-from ingest.transports.arrivals import Arrivals
+from ingest.arrivals import read_into
+from ingest.counters import FeedCounters
+from ingest.decoders import FORMATS
+from ingest.decoders.envelope import Envelope
+from ingest.decoders.observations import decode_device, decode_gateway
+from ingest.decoders.readings import DecodeError, Readings
+from ingest.decoders.status import decode_status
+from ingest.delivery import Delivery
+from ingest.feeds import Feed
 from ingest.transports.broker import BrokerAddress
-from ingest.transports.counters import FeedCounters
-from ingest.transports.gateways import Codes, Gateways
 from ingest.transports.late_ack import LateAckClient
-from ingest.transports.topics import ROOT
-from ingest.transports.window import Window
-from twin.errors import TwinError, UnavailableError
-from twin.judge import as_reading
-from twin.store.news import follow
-from twin.store.quarantine import Refused
-from twin.twin import ObservationBatch, ObserveResult, Refusal, Twin
+from ingest.transports.link import Link
+from ingest.transports.routes import Route, Routes
+from ingest.window import Window
+from twin.errors import UnavailableError
 
 log = logging.getLogger(__name__)
 
 WINDOW_S = 0.02
 """Messages that arrive within this time go into one commit."""
 
+CLIENT_ID = "gridtwin-server"
+"""Name of our session for the device schema; those of other formats have it and the format."""
+
 _KEEPALIVE_S = 8  # a broker that hangs is known to be away after twice as long
 _UNANSWERED = 4  # pings, one a second, after which a broker is said to hang
 _IN_FLIGHT = 4  # batches handed to the twin that have not come back
 _WINDOW_ROWS = 10_000
-_PAUSE_BYTES = 64 * 1024 * 1024
-_PAUSE_READINGS = 1_000_000
-_RETRY_FIRST_S, _RETRY_MOST_S = 0.1, 2.0
+_FULL_BYTES = 64 * 1024 * 1024
+_FULL_READINGS = 1_000_000
 
 
 class MqttTransport:
-    """The subscriber: decode what comes, hand it to the twin in batches, acknowledge what is on disk.
+    """A subscriber: decode what comes, hand it to the twin in batches, acknowledge what is on disk.
 
     Parameters
     ----------
-    twin
-        Where observations go.
+    delivery
+        Where windows of messages go.
+    feeds
+        What this connection subscribes to.
     address
         The broker.
     client_id
         Name of our session, which the broker keeps while we are away; two servers must not share one.
     session_expiry_s
         For how long it keeps it.
-    publisher_rate
-        Readings a second that one gateway may send.
     """
 
     def __init__(
         self,
-        twin: Twin,
+        delivery: Delivery,
+        feeds: Sequence[Feed],
         address: BrokerAddress,
         *,
-        client_id: str = "gridtwin-server",
+        client_id: str = CLIENT_ID,
         session_expiry_s: int = 604_800,
         window_s: float = WINDOW_S,
-        publisher_rate: float = PUBLISHER_RATE,
     ) -> None:
-        self.counters = FeedCounters()
+        self.link = Link()
+        self.feeds = {feed.name: FeedCounters() for feed in feeds}
+        """Counts of each feed, by its name."""
+        self._by_id = {id(counters): counters for counters in self.feeds.values()}
         self.client_id = client_id
-        self._twin = twin
+        self.delivery = delivery
+        self._twin = delivery.twin
         self._address = address
         self._window_s = window_s
-        self._resolver = Resolver(twin.board)
         self._client = LateAckClient(client_id, self._on_publish, session_expiry_s=session_expiry_s)
         self._client.set_auth_credentials(address.username, address.password)
         self._client.reconnect_delay = 1
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
+        self._routes = Routes(feeds, self.feeds, delivery.flood)
         self._subscriptions = [
             # 2: what was kept of observations is old news; only a status is meant to be kept. Published: so
             # that we see that somebody tries, which the broker cannot forbid for a topic.
-            *(
-                Subscription(
-                    f"{ROOT}/{senders}/+/observations",
-                    qos=1,
-                    retain_handling_options=2,
-                    retain_as_published=True,
-                )
-                for senders in ("devices", "gateways")
-            ),
-            Subscription(f"{ROOT}/devices/+/status", qos=1),
-            Subscription(f"{ROOT}/gateways/+/status", qos=1),
+            Subscription(address, qos=1, retain_handling_options=2, retain_as_published=True)
+            if form == "observations"
+            else Subscription(address, qos=1)
+            for address, form in self._routes.filters()
         ]
-        self._gateways = Gateways(twin.engine)
-        self.flood = Flood(twin.board, publisher_rate)
-        self._arrivals = Arrivals(twin, self.counters, self.flood)
+        self._window = Window()
         self._arrived = asyncio.Event()
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
         self._workers: list[asyncio.Task[None]] = []
         self._leaving = False
+
+    @property
+    def counters(self) -> FeedCounters:
+        """The counts of all its feeds together."""
+        return FeedCounters.sum(self.feeds.values())
+
+    def pause(self) -> None:
+        """Read nothing more; the broker keeps what comes, as far as its queue holds."""
+        self.link.paused = True
+        self._client.pause()
+
+    def resume(self) -> None:
+        """Read on."""
+        self.link.paused = False
+        if not self.link.full:
+            self._client.resume()
 
     async def start(self) -> None:
         """Connect, and go on trying in the background once connected; return after the first connection.
@@ -116,9 +129,6 @@ class MqttTransport:
         self._workers = [
             asyncio.create_task(self._collect(), name="mqtt.collect"),
             asyncio.create_task(self._watch_broker(), name="mqtt.watch"),
-            asyncio.create_task(
-                follow(self._twin.engine, CHANNEL, self._gateways.refresh), name="mqtt.gateways"
-            ),
         ]
         try:
             async with asyncio.timeout(15.0):
@@ -138,7 +148,7 @@ class MqttTransport:
         self._client.pause()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2.0):
-                while self.counters.waiting or self._tasks:
+                while self.link.waiting or self._tasks:
                     self._arrived.set()
                     await asyncio.sleep(0.01)
         for task in (*self._workers, *self._tasks):
@@ -148,24 +158,25 @@ class MqttTransport:
             async with asyncio.timeout(2.0):
                 self._client.resume()
                 await self._client.disconnect()
-        self.counters.connected = False
+        self.link.connected = False
 
     # the wire
 
     def _on_connect(self, client: LateAckClient, _flags: int, _result: int, _properties: object) -> None:
-        self.counters.connected = True
-        self.counters.connections += 1
-        self.counters.paused = False
-        client.resume()
+        self.link.connected = True
+        self.link.connections += 1
+        self.link.full = False
+        if not self.link.paused:
+            client.resume()
         client.subscriptions.clear()
         client.subscribe(self._subscriptions)
-        if self.counters.connections > 1:
+        if self.link.connections > 1:
             log.warning("the broker is back")
 
     def _on_disconnect(self, _client: LateAckClient, *_: object) -> None:
-        if self.counters.connected and not self._leaving:
+        if self.link.connected and not self._leaving:
             log.warning("the broker is away")
-        self.counters.connected = False
+        self.link.connected = False
 
     async def _watch_broker(self) -> None:
         """Tell within seconds when a broker is there but hangs; the connection itself is given more time.
@@ -178,30 +189,83 @@ class MqttTransport:
             before_s = self._client.last_heard_s
             self._client.ping()
             await asyncio.sleep(1.0)
-            counters = self.counters
-            if not counters.connected or counters.paused or self._client.last_heard_s != before_s:
+            link = self.link
+            if not link.connected or link.full or link.paused or self._client.last_heard_s != before_s:
                 unanswered = 0
             else:
                 unanswered += 1
             answering = unanswered < _UNANSWERED
-            if answering != counters.answering:
-                counters.answering = answering
+            if answering != link.answering:
+                link.answering = answering
                 log.warning("the broker answers again" if answering else "the broker does not answer")
 
     def _on_publish(
         self, topic: bytes, payload: bytes, number: int, connection: object, retained: bool
     ) -> None:
         """Take one message off the wire; nothing here waits."""
-        counters = self.counters
-        self._arrivals.take(topic, payload, number, connection, retained)
-        if not self._arrived.is_set():
-            counters.last_message_at = time.time()
-            self._arrived.set()
-        if not counters.paused and (
-            counters.waiting_bytes > _PAUSE_BYTES or counters.waiting > _PAUSE_READINGS
-        ):
-            counters.paused = True
+        link, window, route = self.link, self._window, self._routes.of(topic)
+        before = len(window.readings)
+        self._read(window, route, topic, payload, (connection, number), retained)
+        link.waiting += len(window.readings) - before
+        link.waiting_bytes += len(payload)
+        self._arrived.set()
+        if not link.full and (link.waiting_bytes > _FULL_BYTES or link.waiting > _FULL_READINGS):
+            link.full = True
             self._client.pause()
+
+    def _read(
+        self,
+        window: Window,
+        route: Route,
+        topic: bytes,
+        payload: bytes,
+        wire: tuple[object, int],
+        retained: bool,
+    ) -> None:
+        gateway = ""
+        if route.kind == "gateway":
+            gateway = route.name
+            if route.form == "observations":
+                self.link.hear_gateway(gateway)
+        index = window.begin(topic, len(payload), route.counters, gateway, route.number, wire)
+
+        def decode(readings: Readings) -> None:
+            if route.form == "status":
+                self._take_status(route, payload)
+            elif route.form == "none":
+                raise DecodeError("wrong_topic", "not a topic of the device schema")
+            elif route.feed.format != "device_schema":
+                message = Envelope(payload, route.uid, received_us=time.time_ns() // 1000)
+                FORMATS[route.feed.format](message, readings)
+            elif retained:
+                if payload:  # nothing: what was kept is deleted
+                    raise DecodeError("retained", "an observation that the broker is to keep")
+            elif route.kind == "device":
+                decode_device(route.name, payload, readings)
+            else:
+                decode_gateway(payload, readings)
+
+        read_into(window, index, payload, route.who, route.uid, decode, self.delivery.refusals)
+
+    def _take_status(self, route: Route, payload: bytes) -> None:
+        if not payload:
+            return  # a retained status that was deleted
+        online = decode_status(payload)
+        if route.kind == "gateway":
+            if online:
+                self.link.hear_gateway(route.name)
+            else:
+                self.link.gateways.pop(route.name, None)
+            return
+        row = self._twin.board.row_of_uid.get(route.name)
+        if row is None:
+            raise DecodeError("unknown_device", f"no device “{route.name[:64]}” is installed")
+        route.counters.statuses += 1
+        rows = np.array([row], np.int32)
+        if online:
+            self._twin.connection_found(rows)
+        else:
+            self._twin.connection_lost(rows)
 
     # batches
 
@@ -209,11 +273,11 @@ class MqttTransport:
         """Close a window every 20 ms while something comes, and send it on its way."""
         while True:
             await self._arrived.wait()
-            if len(self._arrivals.window.readings) < _WINDOW_ROWS:
+            if len(self._window.readings) < _WINDOW_ROWS:
                 await asyncio.sleep(self._window_s)
             await self._slots.acquire()
             self._arrived.clear()
-            window = self._arrivals.close_window()
+            window, self._window = self._window, Window()
             task = asyncio.create_task(self._deliver(window), name="mqtt.deliver")
             self._tasks.add(task)
             task.add_done_callback(self._delivered)
@@ -225,95 +289,38 @@ class MqttTransport:
             log.error("a batch was not acknowledged and will come again", exc_info=task.exception())
 
     async def _deliver(self, window: Window) -> None:
-        counters = self.counters
-        total = len(window.readings.uid)
+        link, total = self.link, len(window.readings)
+        for counters, messages in Counter(map(id, window.counters)).items():
+            self._by_id[counters].hear(messages)
         try:
-            over = self._arrivals.over_messages(window)
-            if total:
-                await self._store(window, over)
+            await self.delivery.store_patiently(window)
             self._acknowledge(window)
         finally:
-            counters.waiting -= total
-            counters.waiting_bytes -= sum(size for _, _, size, _ in window.messages)
-            if counters.paused and (
-                counters.waiting_bytes < _PAUSE_BYTES // 2 and counters.waiting < _PAUSE_READINGS // 2
-            ):
-                counters.paused = False
-                self._client.resume()
-
-    async def _store(self, window: Window, over: Mask | None) -> None:
-        counters = self.counters
-        limits = await self._limits(window)
-        received_us = time.time_ns() // 1000
-        batch, kept, refused = self._resolver.resolve(window.readings, received_us, window.trace, limits)
-        for i, reading in refused:
-            self._arrivals.quarantine(window, window.message_of(i), reading)
-        batch, kept = self._arrivals.hold_back(window, batch, kept, over)
-        if not len(batch):
-            return
-        result = await self._observe(batch)
-        for refusal in result.refusals:
-            counters.refused[refusal.reason] += 1
-            if refusal.written is not None:
-                window.refused[window.message_of(int(kept[refusal.index]))].append(refusal.written)
-        counters.stored += result.stored
-        counters.duplicate += result.duplicate
-        counters.late += result.late
-        counters.measure_lag(float(np.median(batch.received_us - batch.phenomenon_us)) / 1e6)
-
-    async def _limits(self, window: Window) -> tuple[Codes, Codes] | None:
-        """Return in which areas the senders of a window may report, as far as that is not everywhere."""
-        names = {name for name in window.senders if name}
-        with contextlib.suppress(Exception):  # the database is away: what is known holds
-            await self._gateways.require(names)
-        return self._gateways.limits(window.senders, window.counts())
-
-    async def _observe(self, batch: ObservationBatch) -> ObserveResult:
-        """Hand a batch to the twin until it is taken; what alone cannot be stored goes into quarantine."""
-        pause_s = _RETRY_FIRST_S
-        while True:
-            try:
-                return await self._twin.observe(batch)
-            except UnavailableError:
-                self.counters.retries += 1
-                await asyncio.sleep(pause_s)
-                pause_s = min(_RETRY_MOST_S, pause_s * 2)
-            except TwinError as error:
-                if len(batch) > 1:
-                    half = len(batch) // 2
-                    first = await self._observe(batch.part(0, half))
-                    return first.plus(await self._observe(batch.part(half, len(batch))), half)
-                uid = self._twin.board.uid[int(batch.row[0])]
-                source, place = batch.came_from(0)
-                written = self._twin.quarantine.put(
-                    Refused(
-                        source,
-                        "not_storable",
-                        str(error),
-                        as_reading(self._twin.board, batch, 0),
-                        f"device {uid}, {place}",
-                    )
-                )
-                return ObserveResult(quarantined=1, refusals=[Refusal(0, "not_storable", written)])
+            link.waiting -= total
+            link.waiting_bytes -= window.size_bytes()
+            if link.full and (link.waiting_bytes < _FULL_BYTES // 2 and link.waiting < _FULL_READINGS // 2):
+                link.full = False
+                if not link.paused:
+                    self._client.resume()
 
     def _acknowledge(self, window: Window) -> None:
         """Acknowledge what is on disk; messages with a refused reading wait for the quarantine alone."""
-        ready: dict[object, list[int]] = defaultdict(list)
+        ready: dict[tuple[object, int], list[int]] = defaultdict(list)
         for index, (connection, number, _, _) in enumerate(window.messages):
             if number and index not in window.refused:
-                ready[connection].append(number)
-        for connection, numbers in ready.items():
+                ready[connection, id(window.counters[index])].append(number)
+        for (connection, feed), numbers in ready.items():
             if self._client.acknowledge(connection, numbers):
-                self.counters.acknowledged += len(numbers)
+                self._by_id[feed].acknowledged += len(numbers)
         for index, futures in window.refused.items():
             connection, number, _, _ = window.messages[index]
             if number:
-                _when_all(futures, partial(self._acknowledge_one, connection, number))
+                _when_all(futures, partial(self._acknowledge_one, connection, number, window.counters[index]))
 
-    def _acknowledge_one(self, connection: object, number: int) -> None:
+    def _acknowledge_one(self, connection: object, number: int, counters: FeedCounters) -> None:
         """Acknowledge one message."""
         if self._client.acknowledge(connection, [number]):
-            self.counters.acknowledged += 1
+            counters.acknowledged += 1
 
 
 def _when_all(futures: list[asyncio.Future[None]], act: Callable[[], None]) -> None:

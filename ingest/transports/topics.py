@@ -7,8 +7,28 @@ from typing import Final
 ROOT: Final = "gt/v1"
 """What every topic begins with."""
 
+STATUS_TOPICS: Final = {"device": f"{ROOT}/devices/+/status", "gateway": f"{ROOT}/gateways/+/status"}
+"""Where those who speak the device schema say whether they are there, by their kind."""
+
+OWNTRACKS: Final = "owntracks"
+"""What topics of OwnTracks begin with; the account, and what it calls its device, follow."""
+
 SIMULATED_GATEWAY: Final = "sim-gw-"
 """What the name of a simulated gateway begins with."""
+
+
+def publisher_in(address: str, topic: str) -> str | None:
+    """Return who publishes on a topic, "" where it does not say; None where it does not match a filter.
+
+    Parameters
+    ----------
+    address
+        Topic filter in which the first ``+`` stands for the publisher.
+    """
+    wanted, parts = address.split("/"), topic.split("/")
+    if len(wanted) != len(parts) or any(w not in ("+", p) for w, p in zip(wanted, parts, strict=True)):
+        return None
+    return next((p for w, p in zip(wanted, parts, strict=True) if w == "+"), "")
 
 
 def observations_of(sender: str, uid: str) -> str:

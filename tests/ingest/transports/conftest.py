@@ -13,8 +13,11 @@ import gmqtt
 import psycopg
 import pytest
 
+from ingest.delivery import Delivery
+from ingest.feeds import load_feeds
+from ingest.flood import Flood
 from ingest.transports.accounts import mqtt_hash
-from ingest.transports.broker import Admitted, Broker
+from ingest.transports.broker import Admitted, Broker, BrokerAddress
 from ingest.transports.mqtt import MqttTransport
 from twin.store.engine import create_async_engine
 from twin.twin import Twin
@@ -107,6 +110,12 @@ async def sender(broker):
     await made.disconnect()
 
 
+def transport_of(twin: Twin, address: BrokerAddress, form: str = "device_schema", **named) -> MqttTransport:
+    """Make a transport for the feeds of one format."""
+    feeds = [feed for feed in load_feeds().values() if (feed.transport, feed.format) == ("mqtt", form)]
+    return MqttTransport(Delivery(twin, Flood(twin.board)), feeds, address, **named)
+
+
 @pytest.fixture
 async def feed(database, broker, install_devices):
     """A twin with its MQTT transport on a fresh database and a session of its own."""
@@ -117,11 +126,13 @@ async def feed(database, broker, install_devices):
     await forget_session(broker)
     engine = create_async_engine(fresh.async_url)
     twin = await Twin.open(engine)
-    transport = MqttTransport(twin, broker, client_id=f"test-{uuid.uuid4().hex[:8]}", session_expiry_s=60)
+    transport = transport_of(twin, broker, client_id=f"test-{uuid.uuid4().hex[:8]}", session_expiry_s=60)
+    following = asyncio.create_task(transport.delivery.follow_gateways())
     await transport.start()
-    await until(lambda: transport.counters.connected)
+    await until(lambda: transport.link.connected)
     await asyncio.sleep(0.2)  # the subscription is on its way
     yield twin, transport, fresh
+    following.cancel()
     await transport.stop()
     await twin.close()
     await engine.dispose()

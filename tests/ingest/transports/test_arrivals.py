@@ -6,7 +6,7 @@ import psycopg
 import pytest
 
 from ingest.decoders.readings import Readings
-from ingest.transports import arrivals
+from ingest.transports import mqtt
 from tests.ingest.transports.conftest import now_ms, rows, until
 from twin.states import State
 
@@ -43,11 +43,11 @@ async def test_every_form_of_message_arrives(feed, sender) -> None:
     assert board.lon[board.row_of_uid["wg-0001"]] == 104.07
     assert rows(database, "SELECT count(*), count(lon) FROM observation") == [(16, 2)]
     await until(lambda: transport.counters.acknowledged == 4)
-    counts = transport.counters.as_dict()
-    assert counts["messages"] == 5
-    assert counts["refused"] == 0
-    assert counts["waiting"] == 0
-    assert 0 <= counts["lag_s"] < 5
+    counts = transport.counters
+    assert counts.messages == 5
+    assert counts.refused.total() == 0
+    assert transport.link.waiting == 0
+    assert 0 <= counts.lag_s < 5
 
 
 POISON = {
@@ -110,7 +110,7 @@ async def test_poison_is_kept_with_its_reason_and_delays_nothing(feed, sender) -
 
 async def test_fault_of_the_decoder_keeps_the_message_and_the_feed(feed, sender, monkeypatch) -> None:
     _, transport, database = feed
-    real = arrivals.decode_device
+    real = mqtt.decode_device
 
     def broken(uid: str, payload: bytes, into: Readings) -> Readings:
         real(uid, payload, into)
@@ -118,7 +118,7 @@ async def test_fault_of_the_decoder_keeps_the_message_and_the_feed(feed, sender,
             raise RuntimeError("a fault of ours")
         return into
 
-    monkeypatch.setattr(arrivals, "decode_device", broken)
+    monkeypatch.setattr(mqtt, "decode_device", broken)
     for uid in ("level-00", "level-01"):
         sender.send(f"devices/{uid}/observations", {"t": now_ms(), "p": "level", "v": 1})
     await until(lambda: transport.counters.acknowledged == 2)
@@ -144,7 +144,7 @@ async def test_gateway_reports_only_for_its_own_area(feed, sender) -> None:
     assert stored == [("level-01",)]
     with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
         connection.execute("UPDATE publisher SET disabled_at = now() WHERE name = 'gw-area'")
-    await until(lambda: not transport._gateways.knows("gw-area"))
+    await until(lambda: not transport.delivery.gateways.knows("gw-area"))
     sender.send("gateways/gw-area/observations", {"t": now_ms() + 1, "p": "level", "d": "level-01", "v": 1})
     await until(lambda: transport.counters.refused["wrong_device"] == 3)
 
@@ -178,19 +178,19 @@ async def test_status_makes_a_device_offline_and_back(feed, sender) -> None:
 
 async def test_a_gateway_is_heard_until_it_says_goodbye(feed, sender) -> None:
     _, transport, _ = feed
-    counters = transport.counters
-    assert counters.gateway_silent_s("sim-gw-") is None
+    link = transport.link
+    assert link.gateway_silent_s("sim-gw-") is None
     sender.send("gateways/sim-gw-001/status", b"online")
     sender.send("gateways/gw-1/status", {"status": "online"})
-    await until(lambda: set(counters.gateways) == {"sim-gw-001", "gw-1"})
-    assert 0 <= counters.gateway_silent_s("sim-gw-") < 2
+    await until(lambda: set(link.gateways) == {"sim-gw-001", "gw-1"})
+    assert 0 <= link.gateway_silent_s("sim-gw-") < 2
     sender.send("gateways/sim-gw-001/status", b"offline")
-    await until(lambda: counters.gateway_silent_s("sim-gw-") is None)
+    await until(lambda: link.gateway_silent_s("sim-gw-") is None)
     sender.send("gateways/sim-gw-002/observations", {"t": now_ms(), "p": "level", "d": "level-00", "v": 1})
-    await until(lambda: counters.gateway_silent_s("sim-gw-") is not None)
+    await until(lambda: link.gateway_silent_s("sim-gw-") is not None)
     sender.send("gateways/gw-1/status", b"perhaps")
-    await until(lambda: counters.refused.total() == 1)
-    await until(lambda: counters.acknowledged >= 3)
+    await until(lambda: transport.counters.refused.total() == 1)
+    await until(lambda: transport.counters.acknowledged >= 3)
 
 
 async def test_observation_that_the_broker_is_to_keep_is_refused(feed, sender) -> None:

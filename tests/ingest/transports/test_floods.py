@@ -83,11 +83,11 @@ async def test_device_that_floods_is_refused_and_delays_nobody(feed, sender, bro
     )
     await until(lambda: transport.counters.messages > 2_000)
     under = await delays(twin, sender, 2.0)
-    [notice] = transport.flood.notices()
+    [notice] = transport.delivery.flood.notices()
     said, _ = await asyncio.wait_for(process.communicate(), 20)
     sent = int(said.split()[-1])
+    await until(lambda: transport.link.waiting == 0)
     counters = transport.counters
-    await until(lambda: counters.waiting == 0)
     assert notice.sender == "device level-00"
     refused = counters.refused["too_fast"]
     assert counters.refused.total() == refused
@@ -124,14 +124,14 @@ async def test_device_behind_a_gateway_that_floods_is_refused_alone(feed, sender
     assert stored["level-01"] == 50
     assert 100 <= stored["level-00"] <= 130
     assert counters.refused["too_fast"] == 500 - stored["level-00"]
-    assert [notice.sender for notice in transport.flood.notices()] == ["device level-00"]
+    assert [notice.sender for notice in transport.delivery.flood.notices()] == ["device level-00"]
     kept = rows(database, "SELECT payload FROM quarantine")
     assert [json.loads(bytes(payload))["d"] for (payload,) in kept] == ["level-00"]
 
 
 async def test_gateway_that_floods_is_held_back_unread(feed, sender, small) -> None:
     _, transport, database = feed
-    transport.flood._publisher_rate = 1.0
+    transport.delivery.flood._publisher_rate = 1.0
     for _ in range(60):
         for name in ("gw-1", "sim-gw-001"):
             sender.send(f"gateways/{name}/observations", b"rubbish")
@@ -140,12 +140,12 @@ async def test_gateway_that_floods_is_held_back_unread(feed, sender, small) -> N
     for _ in range(200):
         sender.send("gateways/gw-1/observations", b"rubbish")
     await until(lambda: transport.counters.acknowledged == 380)
-    refused = transport.counters.refused
+    refused = transport.feeds["gateway-mqtt"].refused
     sender.send("gateways/gw-1/observations", b"rubbish")
     await until(lambda: refused["too_fast"] + refused["malformed"] == 321)
     assert refused["too_fast"] >= 1
     assert transport.counters.stored == 60
-    assert [notice.sender for notice in transport.flood.notices()] == ["gateway gw-1"]
+    assert [notice.sender for notice in transport.delivery.flood.notices()] == ["gateway gw-1"]
     await until(lambda: transport.counters.acknowledged == 381)
     assert rows(database, "SELECT count(*) FROM quarantine WHERE reason = 'too_fast'") == [(1,)]
 

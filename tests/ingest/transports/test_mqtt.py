@@ -13,8 +13,15 @@ from pathlib import Path
 import pytest
 
 from ingest.transports.broker import Broker, BrokerAddress
-from ingest.transports.mqtt import MqttTransport
-from tests.ingest.transports.conftest import Sender, admit_all, forget_session, now_ms, rows, until
+from tests.ingest.transports.conftest import (
+    Sender,
+    admit_all,
+    forget_session,
+    now_ms,
+    rows,
+    transport_of,
+    until,
+)
 from twin.errors import TwinError, UnavailableError
 from twin.store.cluster import PrivateCluster
 from twin.store.engine import create_async_engine
@@ -55,7 +62,7 @@ async def test_what_came_while_the_server_was_away_is_there_after(feed, sender, 
     for i in range(500):
         sender.send("devices/level-00/observations", {"t": now - i, "p": "level", "v": i % 10})
     await sender.drained()
-    again = MqttTransport(twin, broker, client_id=transport.client_id, session_expiry_s=60)
+    again = transport_of(twin, broker, client_id=transport.client_id, session_expiry_s=60)
     await again.start()
     try:
         await until(lambda: again.counters.stored == 500)
@@ -67,7 +74,7 @@ async def test_what_came_while_the_server_was_away_is_there_after(feed, sender, 
 
 async def test_wrong_password_is_said_at_once(feed, broker) -> None:
     twin, _, _ = feed
-    transport = MqttTransport(
+    transport = transport_of(
         twin, BrokerAddress(broker.host, broker.port, broker.username, "wrong"), client_id="nobody"
     )
     with pytest.raises(UnavailableError, match="broker"):
@@ -77,7 +84,7 @@ async def test_wrong_password_is_said_at_once(feed, broker) -> None:
 async def test_leaving_is_not_taken_for_a_broker_that_is_away(feed, caplog) -> None:
     _, transport, _ = feed
     await transport.stop()
-    assert not transport.counters.connected
+    assert not transport.link.connected
     assert "away" not in caplog.text
 
 
@@ -88,14 +95,14 @@ async def test_cut_connections_lose_and_double_nothing(feed, sender) -> None:
     for _ in range(3):
         await asyncio.sleep(0.3)
         transport._client._connection._transport.abort()  # what a broken network looks like
-        await until(lambda: not transport.counters.connected)
-        await until(lambda: transport.counters.connected)
+        await until(lambda: not transport.link.connected)
+        await until(lambda: transport.link.connected)
     stop.set()
     sent = await flow
     await sender.drained()
     await until(lambda: rows(database, "SELECT count(*) FROM observation") == [(sent,)])
-    await until(lambda: transport.counters.waiting == 0)
-    assert transport.counters.connections == 4
+    await until(lambda: transport.link.waiting == 0)
+    assert transport.link.connections == 4
     assert transport.counters.stored == sent
 
 
@@ -107,19 +114,19 @@ async def test_broker_that_hangs_is_told_within_seconds_and_so_is_its_return(
     admit_all(broker)
     engine = create_async_engine(database.fresh().async_url)
     twin = await Twin.open(engine)
-    transport = MqttTransport(twin, broker.address, client_id="hanging")
+    transport = transport_of(twin, broker.address, client_id="hanging")
     try:
         await transport.start()
-        await until(lambda: transport.counters.connected)
+        await until(lambda: transport.link.connected)
         await asyncio.sleep(6)  # nothing is sent all the while: quiet is not hanging
-        assert transport.counters.answering
+        assert transport.link.answering
         os.kill(broker.pid, signal.SIGSTOP)
         begun = time.monotonic()
-        await until(lambda: not transport.counters.answering)
+        await until(lambda: not transport.link.answering)
         assert time.monotonic() - begun < 8
         os.kill(broker.pid, signal.SIGCONT)
-        await until(lambda: transport.counters.answering, 4)
-        assert transport.counters.connections == 1, "the connection lived through it"
+        await until(lambda: transport.link.answering, 4)
+        assert transport.link.connections == 1, "the connection lived through it"
         assert "does not answer" in caplog.text
     finally:
         os.kill(broker.pid, signal.SIGCONT)
@@ -137,20 +144,20 @@ async def test_broker_that_restarts_is_found_again(database, install_devices, se
     admit_all(broker)
     engine = create_async_engine(fresh.async_url)
     twin = await Twin.open(engine)
-    transport = MqttTransport(twin, broker.address, client_id="restart")
+    transport = transport_of(twin, broker.address, client_id="restart")
     try:
         await transport.start()
         for i in range(2):
             sender = await Sender().connect(broker)
-            await until(lambda: transport.counters.connected)
+            await until(lambda: transport.link.connected)
             await asyncio.sleep(0.3)
             sender.send("devices/level-00/observations", {"t": now_ms(), "p": "level", "v": i})
             await until(lambda i=i: transport.counters.stored == i + 1)
             await sender.disconnect()
             broker.stop()
-            await until(lambda: not transport.counters.connected)
+            await until(lambda: not transport.link.connected)
             broker.start()
-        await until(lambda: transport.counters.connected)
+        await until(lambda: transport.link.connected)
     finally:
         await transport.stop()
         await twin.close()
@@ -186,9 +193,7 @@ async def _outages(server_dir: Path, broker, install_devices, *, rounds: int, pe
         await forget_session(broker)
         engine = create_async_engine(cluster.url)
         twin = await Twin.open(engine)
-        transport = MqttTransport(
-            twin, broker, client_id=f"test-{uuid.uuid4().hex[:8]}", session_expiry_s=600
-        )
+        transport = transport_of(twin, broker, client_id=f"test-{uuid.uuid4().hex[:8]}", session_expiry_s=600)
         await transport.start()
         await asyncio.sleep(0.3)
         stop = asyncio.Event()

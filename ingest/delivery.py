@@ -1,0 +1,195 @@
+"""Hand a window of messages to the twin, and see to it that each of its readings is stored or refused."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.counters import FeedCounters
+from ingest.decoders.readings import RefusedReading
+from ingest.decoders.resolve import Resolver
+from ingest.flood import Flood, Mask
+from ingest.refusals import Refusals
+from ingest.transports.accounts import CHANNEL
+from ingest.transports.gateways import Codes, Gateways
+from ingest.window import Window, Wrong
+from twin.errors import TwinError, UnavailableError
+from twin.judge import as_reading
+from twin.store.news import follow
+from twin.store.quarantine import Refused
+from twin.twin import ObservationBatch, ObserveResult, Refusal, Twin
+
+_RETRY_FIRST_S: Final = 0.1
+_RETRY_MOST_S: Final = 2.0
+
+
+class Delivery:
+    """What all ways in have in common behind the wire: who may report what, how much, and where it goes.
+
+    Parameters
+    ----------
+    twin
+        Where observations go.
+    flood
+        Says who sends more than they may.
+    """
+
+    def __init__(self, twin: Twin, flood: Flood) -> None:
+        self.twin = twin
+        self.flood = flood
+        self.gateways = Gateways(twin.engine)
+        self.refusals = Refusals(twin, flood)
+        self._resolver = Resolver(twin.board)
+
+    async def follow_gateways(self) -> None:
+        """Keep in step with the accounts of gateways, until cancelled."""
+        await follow(self.twin.engine, CHANNEL, self.gateways.refresh)
+
+    async def store_patiently(self, window: Window) -> None:
+        """Store the readings of a window, trying again for as long as the database is away.
+
+        Returns when they are on disk; what is refused is on its way there.
+        """
+        names = {name for name in window.senders if name}
+        with contextlib.suppress(Exception):  # the database is away: what is known holds
+            await self.gateways.require(names)
+        limits = self.gateways.limits(window.senders, window.counts())
+        await self._store(window, limits, patient=True)
+
+    async def store(self, window: Window, limits: tuple[Codes, Codes] | None) -> None:
+        """Store the readings of a window with one message, whose sender waits.
+
+        Parameters
+        ----------
+        limits
+            Lowest and highest area code for each reading, shape (n,) each; None where nothing bounds them.
+
+        Raises
+        ------
+        UnavailableError
+            The database is away: nothing was kept, and the same message may be sent again.
+        """
+        await self._store(window, limits, patient=False)
+
+    async def _store(self, window: Window, limits: tuple[Codes, Codes] | None, *, patient: bool) -> None:
+        over = self.refusals.over_messages(window)
+        if len(window.readings):
+            await self._observe(window, limits, over, patient)
+        self.refusals.settle(window)
+
+    async def _observe(
+        self, window: Window, limits: tuple[Codes, Codes] | None, over: Mask | None, patient: bool
+    ) -> None:
+        received_us = time.time_ns() // 1000
+        batch, kept, refused = self._resolver.resolve(window.readings, received_us, window.trace, limits)
+        for i, wrong in refused:
+            window.wrong.append(Wrong(window.message_of(i), wrong))
+        batch, kept = self.refusals.hold_back(window, batch, kept, over)
+        if len(batch):
+            await asyncio.gather(
+                *(
+                    self._observe_of_feed(window, part, at, counters, patient)
+                    for part, at, counters in _by_feed(window, batch, kept)
+                )
+            )
+
+    async def _observe_of_feed(
+        self,
+        window: Window,
+        batch: ObservationBatch,
+        kept: NDArray[np.intp],
+        counters: FeedCounters,
+        patient: bool,
+    ) -> None:
+        result = await observe(self.twin, batch, counters, patient=patient)
+        for refusal in result.refusals:
+            reading = int(kept[refusal.index])
+            counters.refused[refusal.reason] += 1
+            if window.receipt is not None:
+                window.receipt.tell(_told(window, reading, refusal))
+            if refusal.written is not None:
+                window.refused[window.message_of(reading)].append(refusal.written)
+        counters.stored += result.stored
+        counters.duplicate += result.duplicate
+        counters.late += result.late
+        if window.receipt is not None:
+            window.receipt.stored += result.stored
+            window.receipt.duplicate += result.duplicate
+            window.receipt.late += result.late
+        counters.measure_lag(float(np.median(batch.received_us - batch.phenomenon_us)) / 1e6)
+
+
+async def observe(
+    twin: Twin, batch: ObservationBatch, counters: FeedCounters | None = None, *, patient: bool = False
+) -> ObserveResult:
+    """Hand a batch to the twin; what alone cannot be stored goes into quarantine, the rest is taken.
+
+    Parameters
+    ----------
+    counters
+        Where an outage of the database is counted.
+    patient
+        Try again for as long as the database is away.
+
+    Raises
+    ------
+    UnavailableError
+        The database is away and the caller is not patient; the same batch may be sent again.
+    """
+    pause_s = _RETRY_FIRST_S
+    while True:
+        try:
+            return await twin.observe(batch)
+        except UnavailableError:
+            if counters is not None:
+                counters.retries += 1
+            if not patient:
+                raise
+            await asyncio.sleep(pause_s)
+            pause_s = min(_RETRY_MOST_S, pause_s * 2)
+        except TwinError as error:
+            if len(batch) == 1:
+                return _not_storable(twin, batch, error)
+            half = len(batch) // 2
+            first = await observe(twin, batch.part(0, half), counters, patient=patient)
+            second = await observe(twin, batch.part(half, len(batch)), counters, patient=patient)
+            return first.plus(second, half)
+
+
+def _not_storable(twin: Twin, batch: ObservationBatch, error: TwinError) -> ObserveResult:
+    written = None
+    if not batch.replayed:
+        source, place = batch.came_from(0)
+        where = f"device {twin.board.uid[int(batch.row[0])]}, {place}"
+        kept = Refused(source, "not_storable", str(error), as_reading(twin.board, batch, 0), where)
+        written = twin.quarantine.put(kept)
+    return ObserveResult(quarantined=1, refusals=[Refusal(0, "not_storable", written, str(error))])
+
+
+def _told(window: Window, reading: int, refusal: Refusal) -> RefusedReading:
+    readings = window.readings
+    what = f"{readings.name[reading]} = {readings.value[reading]:g}"
+    where = f"device {readings.uid[reading]}, reading {readings.index[reading]}"
+    return RefusedReading(refusal.reason, what, b"", where)
+
+
+def _by_feed(
+    window: Window, batch: ObservationBatch, kept: NDArray[np.intp]
+) -> Iterator[tuple[ObservationBatch, NDArray[np.intp], FeedCounters]]:
+    """Yield the part of a batch that came by each feed: seldom more than one."""
+    feeds = {id(counters): counters for counters in window.counters}
+    if len(feeds) == 1:
+        yield batch, kept, window.counters[0]
+        return
+    numbers = np.array([id(counters) for counters in window.counters], np.int64)
+    of_reading = np.repeat(numbers, window.counts())[kept]
+    for number, counters in feeds.items():
+        mine = of_reading == number
+        if mine.any():
+            yield batch.only(mine), kept[mine], counters

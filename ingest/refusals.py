@@ -1,0 +1,185 @@
+"""Refuse what cannot be taken: count it, keep it with its reason, and tell a sender who waits."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from typing import Any, Final
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.decoders.readings import RefusedReading
+from ingest.flood import REASON, Flood, Mask
+from ingest.window import Window, Wrong
+from twin.live.board import Board
+from twin.live.sight import WORKERS
+from twin.store.quarantine import Refused
+from twin.twin import ObservationBatch, Twin
+
+# A place in JSON or in a query, and an escape that may hide one.
+_PLACE: Final = re.compile(rb"lon|lat|location|\\u00", re.IGNORECASE)
+
+
+class Refusals:
+    """Where all that is refused goes, whatever way it came in.
+
+    Parameters
+    ----------
+    twin
+        Has the quarantine.
+    flood
+        Says who sends more than they may.
+    """
+
+    def __init__(self, twin: Twin, flood: Flood) -> None:
+        self._twin = twin
+        self._flood = flood
+
+    def refuse_unread(self, window: Window, index: int, uid: str | None, wrong: RefusedReading) -> None:
+        """Refuse what was not read: it may say where somebody is, and then its bytes are not kept.
+
+        Parameters
+        ----------
+        uid
+            Device that spoke for itself; None where a gateway spoke of others.
+        """
+        window.wrong.append(Wrong(index, without_place(wrong, self._twin.board, uid)))
+
+    def settle(self, window: Window) -> None:
+        """Count what was refused of a window, tell it, and put it into the quarantine.
+
+        Done once the rest is stored: a message that comes again would be refused, and kept, again.
+        """
+        quarantine = self._twin.quarantine
+        for index, wrong, readings, kept in window.wrong:
+            window.counters[index].refused[wrong.reason] += readings
+            if window.receipt is not None:
+                window.receipt.tell(wrong, readings)
+            if not kept:
+                quarantine.reasons[wrong.reason] += readings
+                continue
+            written = quarantine.put(
+                Refused(
+                    window.source(index), wrong.reason, wrong.what, wrong.payload, wrong.where, wrong.hint
+                )
+            )
+            if written is not None:
+                window.refused[index].append(written)
+        window.wrong.clear()
+
+    # floods
+
+    def holds_back(self, window: Window, index: int, uid: str | None, payload: bytes) -> bool:
+        """Refuse a message unread whose publisher sends too much just now, and keep one now and then."""
+        publisher = window.publishers[index]
+        if not self._flood.holds_back(publisher):
+            return False
+        window.publishers[index] = 0
+        sender, limit = self._flood.name_of(publisher), partial(self._flood.limit_of_publisher, publisher)
+        wrong = RefusedReading(REASON, _too_fast(sender, limit), payload, sender)
+        if self._flood.note(sender, 1, limit):
+            self.refuse_unread(window, index, uid, wrong)
+        else:
+            window.wrong.append(Wrong(index, replace(wrong, payload=b""), kept=False))
+        return True
+
+    def over_messages(self, window: Window) -> Mask | None:
+        """Say which messages of a window are beyond what their publishers may send; None where none is."""
+        if not window.messages:
+            return None
+        counts = window.counts()
+        newest_us = np.zeros(len(counts), np.int64)
+        if len(window.readings):
+            full = counts > 0
+            begins = np.array(window.begins, np.intp)[full]
+            newest_us[full] = np.maximum.reduceat(np.array(window.readings.time_us, np.int64), begins)
+        publishers = np.array(window.publishers, np.intp)
+        return self._flood.over_messages(publishers, counts, newest_us, time.time_ns() // 1000)
+
+    def hold_back(
+        self, window: Window, batch: ObservationBatch, kept: NDArray[np.intp], over: Mask | None
+    ) -> tuple[ObservationBatch, NDArray[np.intp]]:
+        """Refuse what is beyond what publishers and devices may send; return the rest.
+
+        Parameters
+        ----------
+        kept
+            Number in the window of each reading of the batch, shape (n,).
+        over
+            What `over_messages` said of the window.
+        """
+        if not len(kept):
+            return batch, kept
+        if over is not None:
+            late = np.repeat(over, window.counts())[kept]
+            publishers = np.repeat(np.array(window.publishers, np.intp), window.counts())[kept]
+            for number, at in _groups(publishers, np.flatnonzero(late)):
+                name = self._flood.name_of(number)
+                self._refuse(window, batch, kept, at, name, partial(self._flood.limit_of_publisher, number))
+            batch, kept = batch.only(~late), kept[~late]
+            if not len(kept):
+                return batch, kept
+        wild = self._flood.over_readings(batch.row, batch.phenomenon_us, int(batch.received_us[0]))
+        if wild is None:
+            return batch, kept
+        for row, at in _groups(batch.row, np.flatnonzero(wild)):
+            name = f"device {self._twin.board.uid[row]}"
+            self._refuse(window, batch, kept, at, name, partial(self._flood.limit_of_device, row))
+        return batch.only(~wild), kept[~wild]
+
+    def _refuse(
+        self,
+        window: Window,
+        batch: ObservationBatch,
+        kept: NDArray[np.intp],
+        at: NDArray[np.intp],
+        sender: str,
+        limit: Callable[[], float],
+    ) -> None:
+        """Refuse the readings of one sender at these places of the batch, and keep one now and then."""
+        board, i, reading = self._twin.board, int(at[0]), int(kept[at[0]])
+        uid, name = window.readings.uid[reading], window.readings.name[reading]
+        index = window.message_of(reading)
+        said = {"d": uid, "t": int(batch.phenomenon_us[i]) // 1000, "p": name, "v": float(batch.value[i])}
+        where = f"device {uid[:64]}, reading {window.readings.index[reading]}"
+        wrong = RefusedReading(REASON, _too_fast(sender, limit), msgspec.json.encode(said), where)
+        unkept = len(at)
+        # What a tracker says may be known on duty only, which was not asked yet.
+        if self._flood.note(sender, len(at), limit) and board.layer[batch.row[i]] != WORKERS:
+            unkept -= 1
+            window.wrong.append(Wrong(index, wrong))
+        if unkept:
+            window.wrong.append(Wrong(index, wrong, unkept, kept=False))
+
+
+def without_place(wrong: RefusedReading, board: Board, uid: str | None) -> RefusedReading:
+    """Take the bytes out of what may say where a worker is: nobody knows whether they are on duty.
+
+    Parameters
+    ----------
+    uid
+        Device that spoke for itself; None where a gateway spoke of others.
+    """
+    if uid is None:
+        told = _PLACE.search(wrong.payload) is not None
+    else:
+        row = board.row_of_uid.get(uid)
+        told = row is not None and bool(board.layer[row] == WORKERS)
+    if not told:
+        return wrong
+    return replace(wrong, what=f"{wrong.what}; not kept, it may say where a person is", payload=b"")
+
+
+def _too_fast(sender: str, limit: Callable[[], float]) -> str:
+    return f"{sender} sends more than {limit():g} readings a second; of the refused ones few are kept"
+
+
+def _groups(keys: NDArray[np.integer[Any]], at: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
+    """Yield each key that stands at some places, and its places there."""
+    for key in np.unique(keys[at]).tolist():
+        yield key, at[keys[at] == key]

@@ -1,0 +1,92 @@
+"""Hold the messages that go into one commit, and know which reading came in which of them."""
+
+from __future__ import annotations
+
+import asyncio
+import bisect
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.counters import FeedCounters
+from ingest.decoders.readings import Readings, RefusedReading
+from ingest.receipt import Receipt
+
+Message = tuple[object, int, int, bytes]
+"""Connection, packet number (0 where none is acknowledged), bytes of payload, source: of MQTT the topic."""
+
+
+class Wrong(NamedTuple):
+    """What is wrong with readings of one message; ``kept`` says whether they go into the quarantine."""
+
+    message: int
+    what: RefusedReading
+    readings: int = 1
+    kept: bool = True
+
+
+@dataclass(slots=True)
+class Window:
+    """What arrived since the last batch: readings as columns, and where each message begins in them."""
+
+    readings: Readings = field(default_factory=Readings)
+    messages: list[Message] = field(default_factory=list)
+    begins: list[int] = field(default_factory=list)
+    counters: list[FeedCounters] = field(default_factory=list)
+    """Of the feed each message came by."""
+    senders: list[str] = field(default_factory=list)
+    """Gateway each message came from; "" where a device speaks for itself."""
+    publishers: list[int] = field(default_factory=list)
+    """Number of each message's publisher for the limits; 0 where none holds."""
+    wrong: list[Wrong] = field(default_factory=list)
+    """Counted and kept once the rest is stored."""
+    heard: int = 0
+    """Readings that came, refused ones too; a message that was not read counts as one."""
+    refused: dict[int, list[asyncio.Future[None]]] = field(default_factory=lambda: defaultdict(list))
+    receipt: Receipt | None = None
+    """Told of each reading, where a sender waits for it; then the window holds one message."""
+
+    def begin(
+        self,
+        source: bytes,
+        size: int,
+        counters: FeedCounters,
+        gateway: str,
+        publisher: int,
+        wire: tuple[object, int],
+    ) -> int:
+        """Begin a message, and return its index; its readings are appended next."""
+        self.messages.append((*wire, size, source))
+        self.begins.append(len(self.readings.uid))
+        self.counters.append(counters)
+        self.senders.append(gateway)
+        self.publishers.append(publisher)
+        return len(self.messages) - 1
+
+    def hear(self, message: int, readings: int) -> None:
+        """Count readings of a message, read or not."""
+        self.counters[message].readings += readings
+        self.heard += readings
+
+    def message_of(self, reading: int) -> int:
+        """Return the index of the message that a reading came in."""
+        return bisect.bisect_right(self.begins, reading) - 1
+
+    def counts(self) -> NDArray[np.intp]:
+        """Return how many readings each message holds, shape (messages,)."""
+        return np.diff(self.begins, append=len(self.readings.uid))
+
+    def source(self, message: int) -> str:
+        """Return where a message came from as text."""
+        return self.messages[message][3].decode("utf-8", "replace")
+
+    def trace(self, reading: int) -> tuple[str, str]:
+        """Return where a reading came from and its place in the message."""
+        return self.source(self.message_of(reading)), f"reading {self.readings.index[reading]}"
+
+    def size_bytes(self) -> int:
+        """Return the bytes of all payloads together."""
+        return sum(size for _, _, size, _ in self.messages)
