@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -22,7 +21,7 @@ from twin.store.quarantine import Refused
 from twin.twin import ObservationBatch, Twin
 
 # A place in JSON or in a query, and an escape that may hide one.
-_PLACE: Final = re.compile(rb"lon|lat|location|\\u00", re.IGNORECASE)
+_PLACES: Final = (b"lon", b"lat", b"location", b"\\u00")
 
 
 class Refusals:
@@ -166,7 +165,8 @@ def without_place(wrong: RefusedReading, board: Board, uid: str | None) -> Refus
         Device that spoke for itself; None where a gateway spoke of others.
     """
     if uid is None:
-        told = _PLACE.search(wrong.payload) is not None
+        said = wrong.payload.lower()  # a pattern that ignores case takes six times as long
+        told = any(place in said for place in _PLACES)
     else:
         row = board.row_of_uid.get(uid)
         told = row is not None and bool(board.layer[row] == WORKERS)

@@ -45,6 +45,8 @@ from api.routes import (
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
+    observations.router,  # asked most by far: a request is held against one route after the other
+    trackers.router,
     health.router,
     sign_in.router,
     account.router,
@@ -78,8 +80,6 @@ ROUTERS: tuple[APIRouter, ...] = (
     exports.router,
     tiles.router,
     manual.router,
-    observations.router,
-    trackers.router,
     open311.router,
     sensorthings.router,
 )
