@@ -26,7 +26,11 @@ from twin.store.scoped import set_scope_sql
 Bbox = tuple[float, float, float, float]
 
 PREFIX: Final = "/tiles/"
-_PATH: Final = re.compile(r"/tiles/([a-z_,]{1,120})/(0|[1-9]\d?)/(0|[1-9]\d{0,7})/(0|[1-9]\d{0,7})\.mvt")
+LONGEST_LAYERS: Final = len(",".join(TILE_LAYER_BY_NAME))
+"""Letters of the part of an address that names every layer once."""
+
+_NUMBERS: Final = r"(0|[1-9]\d?)/(0|[1-9]\d{0,7})/(0|[1-9]\d{0,7})"
+_PATH: Final = re.compile(rf"/tiles/([a-z_,]{{1,{LONGEST_LAYERS}}})/{_NUMBERS}\.mvt")
 _WORLD: Final[Bbox] = (-180.0, -90.0, 180.0, 90.0)
 _PUBLIC_LAYERS: Final = frozenset(layer.name for layer in TILE_LAYERS if layer.public)
 _REMEMBERED_CHANGES: Final = 1_000

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from api.access.permissions import SIGNED_IN, needs
 from api.errors import NOT_FOUND
-from api.tiles import parse_tile_path
+from api.tiles import LONGEST_LAYERS, parse_tile_path
 
 router = APIRouter()
 
@@ -35,7 +35,7 @@ async def get_tile(
         Path(
             alias="layers",
             description="one layer, or several joined by commas",
-            max_length=120,
+            max_length=LONGEST_LAYERS,
             pattern="^[a-z_,]+$",
         ),
     ],

@@ -90,6 +90,20 @@ INSERT INTO service_point (dataset_id, source_ref, content_hash, geom, category,
     VALUES (1, 'node/77', '\\x00', ST_SetSRID(ST_MakePoint(104.0603, 30.6603), 4326), 'pharmacy', '同仁药房');
 """
 
+_EQUIPMENT = """
+INSERT INTO component (dataset_id, source_ref, content_hash, geom, code, class_code, name, unit_grid_id)
+    VALUES (1, 'node/78', '\\x00', 'SRID=4326;POINT(104.0604 30.6604)', '51010501101000001', '01101', '上水井盖', 3);
+INSERT INTO compound (dataset_id, source_ref, content_hash, geom, name, households)
+    VALUES (1, 'way/11', '\\x00', ST_Multi(ST_MakeEnvelope(104.0595, 30.6595, 104.0608, 30.6608, 4326)), '锦江苑', 400);
+INSERT INTO network_node (dataset_id, source_ref, content_hash, geom, utility, kind, name)
+    VALUES (1, 'node/79', '\\x00', 'SRID=4326;POINT(104.0598 30.6604)', 'water', 'valve', '阀门一号'),
+           (1, 'node/80', '\\x00', 'SRID=4326;POINT(104.0604 30.6604)', 'water', 'joint', NULL);
+INSERT INTO network_line (dataset_id, source_ref, content_hash, geom, utility, name, length_m, from_node_id, to_node_id)
+    SELECT 1, 'way/12', '\\x00', ST_MakeLine(a.geom, b.geom), 'water', '管线一号', ST_Distance(a.geom::geography, b.geom::geography),
+           a.id, b.id
+    FROM network_node AS a, network_node AS b WHERE a.kind = 'valve' AND b.kind = 'joint';
+"""
+
 
 @dataclass
 class Served:
@@ -181,9 +195,15 @@ async def serving(database: object, folder: Path) -> AsyncIterator[Served]:
 
 @pytest.fixture(scope="session")
 def city(database: object) -> Iterator[object]:
-    """A database with a small city; tests that change it take a `fresh_city`."""
+    """A database with a small city; tests that change it take a `fresh_city`.
+
+    It has something of every map layer. A fresh one has no component, compound or network: tests of these
+    bring their own, and say what they find among them.
+    """
     fresh = database.fresh()
     fill_city(fresh)
+    with psycopg.connect(fresh.url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(_EQUIPMENT)
     return fresh
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests_tile import decode_tile
 
 from api.access.door import Door
+from api.access.publishers import PublisherDoor
 from api.edge import Edge
 from api.live.client import LiveClient
 from api.tiles import TileStore, parse_tile_path
@@ -25,6 +26,13 @@ from twin.errors import InvalidError, NotFoundError
 Z, X, Y = 16, 51711, 26899
 BUILDING = f"/tiles/building/{Z}/{X}/{Y}.mvt"
 WEST = Scope.of_area("510104021000000", "street")
+
+
+class NoSenders(PublisherDoor):
+    """A door that no device or gateway comes to."""
+
+    def __init__(self) -> None:
+        pass
 
 
 class AlwaysOpen(Door):
@@ -181,7 +189,7 @@ async def test_a_database_that_is_away_is_asked_no_more_than_twice_and_told_as_5
 
     store = TileStore("postgresql://nowhere")
     store._open = refuse
-    transport = httpx.ASGITransport(app=Edge(route, store, AlwaysOpen()))
+    transport = httpx.ASGITransport(app=Edge(route, store, AlwaysOpen(), NoSenders()))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as http:
         answer = await http.get(BUILDING)
     assert answer.status_code == 503
