@@ -50,6 +50,8 @@ class _Watched:
     digest: bytes = b""
     same: int = 0
     checked_s: float = field(default=-1e9)
+    fault: str = ""
+    """Why its address cannot be used, and is not probed: sealed with another key, or none any more."""
 
 
 class StreamWatch:
@@ -74,6 +76,7 @@ class StreamWatch:
         self._every_s = every_s
         self._of: dict[int, _Watched] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._told_of: set[int] = set()
         self.probes = 0
         """How many were made since the start."""
 
@@ -85,7 +88,9 @@ class StreamWatch:
     def watch(self, device_id: int) -> None:
         """Note that somebody watches a camera now: it is probed unless that was just done."""
         watched = self._of.get(device_id)
-        if watched is not None and time.monotonic() - watched.checked_s > WATCHED_S:
+        if watched is None or watched.fault:
+            return
+        if time.monotonic() - watched.checked_s > WATCHED_S:
             watched.due_s = 0.0
 
     async def note(self, device_id: int, reason: Reason | None) -> None:
@@ -134,8 +139,35 @@ class StreamWatch:
             if before is not None and before.sealed == source.sealed:
                 self._of[source.device_id] = before
             else:
+                fault = self._fault_of(source)
                 due_s = now_s + (self._every_s * next(spread) / 100 if before is None else 0.0)
-                self._of[source.device_id] = _Watched(source.sealed, _state_of(source), due_s)
+                self._of[source.device_id] = _Watched(
+                    source.sealed, _state_of(source), float("inf") if fault else due_s, fault=fault
+                )
+        self._tell_of_faults()
+
+    def _fault_of(self, source: Kept) -> str:
+        try:
+            read_address(open_address(self._sealer, source.device_id, source.sealed))
+        except (SetupError, InvalidError) as error:
+            return error.what
+        return ""
+
+    def _tell_of_faults(self) -> None:
+        # One line for all: with another key they are as many as there are cameras.
+        faults = {device_id: watched.fault for device_id, watched in self._of.items() if watched.fault}
+        before, self._told_of = self._told_of, set(faults)
+        if faults and self._told_of != before:
+            first = next(iter(faults))
+            _log.warning(
+                "%d of %d cameras have an address that cannot be used and are not probed; first %d: %s",
+                len(faults),
+                len(self._of),
+                first,
+                faults[first],
+            )
+        elif before and not faults:
+            _log.info("the addresses of all %d cameras can be used again", len(self._of))
 
     def _begin_due(self) -> None:
         now_s = time.monotonic()
@@ -159,8 +191,6 @@ class StreamWatch:
             self.probes += 1
             if self._of.get(device_id) is watched:
                 await self.note(device_id, reason)
-        except (SetupError, InvalidError) as error:  # sealed with another key, or no address any more
-            _log.warning("the address of camera %d cannot be used: %s", device_id, error.what)
         except Exception:
             _log.exception("camera %d could not be probed", device_id)
         finally:

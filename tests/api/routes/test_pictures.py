@@ -12,11 +12,12 @@ import httpx
 import psutil
 import pytest
 from PIL import Image
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, text
 
 from api.cameras import terms
 from tests.api.routes.conftest import BESIDE, HERE
 from tests.ingest.cameras.camera import Camera, read_number
+from twin.access.sealing import Sealer
 from twin.cameras import Source, store_sources
 
 pytestmark = [pytest.mark.postgis, pytest.mark.usefixtures("two_grids")]
@@ -386,3 +387,29 @@ async def broken_camera():
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         yield server.sockets[0].getsockname()[1], seeds
         server.close()
+
+
+async def test_cameras_sealed_with_another_key_are_told_of_in_one_line_and_not_probed(served, caplog):
+    """Whoever restores a database without its key has a line to read, not one for each camera and probe."""
+    caplog.set_level("INFO", "gridtwin.cameras")
+    engine = create_engine(served.database.url)
+    sources = [Source(number, "rtsp", "rtsp://127.0.0.1:9/") for number in (1, CAMERA)]
+    with engine.begin() as connection:
+        store_sources(connection, Sealer(b"x" * 32), sources)
+    watch = served.runtime.cameras.watch
+    for source in sources:
+        await known(served, source.device_id)
+        watch.watch(source.device_id)
+    await asyncio.sleep(0.6)  # two rounds of probes
+    assert watch.probes == 0
+    assert [line.getMessage() for line in caplog.records if line.name == "gridtwin.cameras"] == [
+        "2 of 2 cameras have an address that cannot be used and are not probed; first 1: "
+        "a sealed value cannot be opened"
+    ]
+    with engine.begin() as connection:
+        connection.execute(text("DELETE FROM camera_source"))
+        store_sources(connection, served.runtime.sealer, sources)
+    engine.dispose()
+    async with asyncio.timeout(5):
+        while "can be used again" not in caplog.text:  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
