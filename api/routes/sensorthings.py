@@ -63,7 +63,7 @@ _MADE: Final[dict[int | str, dict[str, Any]]] = {
         "content": {"application/json": {}},
     }
 }
-_DONE: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "It is gone.", "content": {}}}
+_DONE: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "It is gone."}}
 _ONE_BY_ONE: Final[dict[int | str, dict[str, Any]]] = {
     501: {**PROBLEM_CONTENT, "description": "Several requests in one ($batch) are not taken."}
 }
@@ -189,7 +189,7 @@ async def replace_entity(request: Request, path: Resources, caller: Managing) ->
     return await _change(request, path, caller, given, is_patch=False, whole=True)
 
 
-@router.delete(ROOT + "/{path:path}", responses=_DONE | CONFLICT)
+@router.delete(ROOT + "/{path:path}", response_class=Response, responses=_DONE | CONFLICT)
 async def delete_entity(request: Request, path: Resources, caller: Managing) -> Response:
     """Delete an entity and what cannot be without it; a Thing is closed and stays in the history."""
     resource = _demand_one(path)

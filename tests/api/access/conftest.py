@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+import time
 
 import pytest
 import pytest_asyncio
 
 from api.access import limits
 from api.access.heads import KEY_FILE
-from tests.access.world import KEY, grids, make
+from tests.access.world import KEY, World, grids, make
+from tests.api.access.contract_examples import BESIDE, OWN, examples, key_of
 from tests.api.conftest import serving
 from twin.access.credentials import CredentialKind
 from twin.access.scope import WHOLE_CODE
@@ -22,8 +24,9 @@ GATEWAY = "contract-gateway"
 class Ground:
     """A server on a city of three siblings a level, and what the askers need to know about it."""
 
-    def __init__(self, served) -> None:
-        self.served = served
+    def __init__(self, served, world: World) -> None:
+        self.served, self.world = served, world
+        self._spare = iter(code for code, *_ in reversed(grids()))
 
     async def asker(self, role: str) -> tuple[str, str]:
         """Make a program's account with a role; return its token and the number of its membership.
@@ -36,6 +39,18 @@ class Ground:
         token = await self.served.secret((role, area_code), kind=CredentialKind.TOKEN, worker_id=worker_id)
         found = await self.served.run_sql("SELECT max(id) FROM membership")
         return token, str(found[0][0])
+
+    async def examples(self) -> dict[str, dict]:
+        """Return a request for each operation; there is a duty to end and a datastream to close each time."""
+        await self.served.run_sql(
+            "INSERT INTO duty (worker_id, starts_at, ends_at, consent_at) "
+            "VALUES (%s, now(), now() + interval '12 hours', now()) ON CONFLICT DO NOTHING",
+            key_of(self.world, "worker", BESIDE),
+        )
+        duty = await self.served.run_sql(
+            "SELECT client_id FROM duty WHERE id = %s", key_of(self.world, "duty", OWN)
+        )
+        return examples(self.world, str(duty[0][0]), GATEWAY, time.time_ns() // 1_000_000, next(self._spare))
 
     async def gateway(self) -> str:
         """Make a gateway for the whole city; return its secret."""
@@ -54,8 +69,7 @@ class Ground:
 @pytest.fixture(scope="module")
 def city_of_siblings(database):
     fresh = database.fresh()
-    make(fresh.url)
-    return fresh
+    return fresh, make(fresh.url)
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
@@ -71,7 +85,8 @@ async def ground(city_of_siblings, tmp_path_factory):
         (folder / "secrets" / KEY_FILE).chmod(0o400)
         (folder / "dist").mkdir()
         (folder / "dist" / "index.html").write_text("<!doctype html>")
-        async with serving(city_of_siblings, folder) as served:
+        database, world = city_of_siblings
+        async with serving(database, folder) as served:
             for kind in (CredentialKind.SESSION, CredentialKind.KIOSK, CredentialKind.TOKEN):
                 await served.secret(kind=kind)
-            yield Ground(served)
+            yield Ground(served, world)

@@ -1,10 +1,27 @@
-"""Keep a run of schemathesis from ending itself; loaded by it through SCHEMATHESIS_HOOKS."""
+"""Give a run of schemathesis its examples, and keep it from ending itself.
+
+Loaded by it through SCHEMATHESIS_HOOKS.
+"""
 
 from __future__ import annotations
 
+import json
 import os
+from pathlib import Path
 
 import schemathesis
+
+_EXAMPLES = json.loads(Path(os.environ["CONTRACT_EXAMPLES"]).read_text())
+
+
+@schemathesis.hook
+def before_add_examples(context, examples):
+    """Ask each operation what it answers, beside all that is made up."""
+    given = _EXAMPLES.get(context.operation.label)
+    if given is not None:
+        if "hex" in given:
+            given["body"] = bytes.fromhex(given.pop("hex"))
+        examples.append(context.operation.Case(**given))
 
 
 @schemathesis.hook

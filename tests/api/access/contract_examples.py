@@ -1,0 +1,130 @@
+"""Say for each operation a request that it answers, with the ids and names of the city of siblings.
+
+What schemathesis makes up meets them by luck, and that luck turns with every change of the document.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from typing import Any
+
+from tests.access.world import LAT, LON, STEP, World, grids, phone_of, token_of
+from tests.api.access.test_every_way_out import tile_of
+
+OWN = grids()[0][0]
+BESIDE = grids()[1][0]
+PHOTOGRAPH = "5f0c2f0e-7a55-4d5e-9e9c-1a3f7d1b2c3d"
+
+_X, _Y = tile_of(LON + STEP / 2, LAT + STEP / 2, 14)
+_FORM = "application/x-www-form-urlencoded"
+_SENSOR = {"name": "s", "description": "", "encodingType": "text/plain", "metadata": "m"}
+
+
+def key_of(world: World, table: str, code: str = OWN, kind: str = "") -> Any:
+    """Return the key of a row that lies in a grid."""
+    return next(
+        key
+        for key, scope in world.rows[table].items()
+        if scope == int(code) and (not kind or world.kinds[table][key] == kind)
+    )
+
+
+def white_png(side_px: int = 64) -> bytes:
+    """Return a white square as PNG."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = struct.pack(">IIBBBBB", side_px, side_px, 8, 2, 0, 0, 0)
+    rows = zlib.compress((b"\x00" + b"\xff" * 3 * side_px) * side_px)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
+
+
+def examples(world: World, duty: str, gateway: str, now_ms: int, spare: str) -> dict[str, dict[str, Any]]:
+    """Return by method and path what `APIOperation.Case` takes; ``hex`` is a body that is no JSON.
+
+    Parameters
+    ----------
+    world
+        What the city holds.
+    duty
+        ``client_id`` of a duty of the worker of `OWN`.
+    gateway
+        Name of the gateway that brings observations.
+    now_ms
+        Unix time, for a reading.
+    spare
+        Code of a grid whose declared datastream may go.
+    """
+    camera, water, tracker = (
+        key_of(world, "device", kind=kind) for kind in ("camera", "water_level", "worker")
+    )
+    case, area, line = (key_of(world, table) for table in ("case_file", "area", "network_line"))
+    refused = key_of(world, "quarantine", "0")
+    sensor = f"Sensors({key_of(world, 'sensor')})"
+    datastream = key_of(world, "datastream", spare) * 1000 + 4
+    because = {"reason": "contract"}
+    reading = {"t": now_ms, "d": f"water_level-{OWN}", "p": "level", "v": 20, "u": "cm"}
+    report = {"service_code": "06010", "lat": LAT + STEP / 2, "long": LON + STEP / 2, "description": "垃圾"}
+    return {
+        "POST /api/accounts": _json({"name": f"made-{now_ms}", "kind": "program"}),
+        "POST /api/accounts/{name}/disable": _at(name="test-2"),
+        "POST /api/accounts/{name}/enable": _at(name="test-2"),
+        "POST /api/accounts/{name}/roles": _json({"role": "wall"}, name="test-2"),
+        "POST /api/accounts/{name}/password": _at(name="test-1"),
+        "POST /api/accounts/{name}/credential": _at(name="test-3"),
+        "GET /api/quarantine/{id}": _at(id=refused),
+        "POST /api/replays": _json({"id": refused}),
+        "GET /api/devices": _at() | {"query": {"state": "normal"}},
+        "GET /api/devices/{id}": _at(id=water),
+        "GET /api/devices/{id}/history": _at(id=water),
+        "GET /api/devices/{id}/neighbours": _at(id=water),
+        "GET /api/devices/{id}/events": _at(id=water),
+        "GET /api/workers/{id}": _at(id=tracker),
+        "POST /api/workers/{id}/reveal": _json(because, id=tracker),
+        "POST /api/workers/{id}/duty/end": _json(because, id=key_of(world, "device", BESIDE, "worker")),
+        "POST /api/duty/begin": _json({"client_id": duty, "consent": True}),
+        "POST /api/duty/end": _json({"client_id": duty}),
+        "GET /api/buildings/{id}": _at(id=key_of(world, "building")),
+        "GET /api/components/{id}": _at(id=key_of(world, "component")),
+        "GET /api/networks/lines/{id}": _at(id=line),
+        "GET /api/networks/nodes/{id}": _at(id=key_of(world, "network_node")),
+        "POST /api/networks/trace": _json({"start": {"type": "line", "id": line}}),
+        "GET /api/compounds/{id}": _at(id=key_of(world, "compound")),
+        "GET /api/areas/{id}": _at(id=area),
+        "POST /api/alarms/acknowledge": _json({"alarm_ids": [key_of(world, "alarm")]}),
+        "POST /api/cases/by-phone": _json({"phone": phone_of(OWN, "case")}),
+        "POST /api/cases/{id}/reveal": _json(because, id=case),
+        "GET /api/cases/{id}/report": _at(id=case),
+        "GET /api/cases/{id}/photographs": _at(id=case),
+        "POST /api/cases/{id}/photographs": _at(id=case)
+        | {"query": {"moment": "before", "client_id": PHOTOGRAPH}}
+        | {"hex": white_png().hex(), "media_type": "image/png"},
+        "GET /api/photographs/{id}/{size}": _at(id=key_of(world, "photograph"), size="original"),
+        "GET /api/cameras/{id}": _at(id=camera),
+        "POST /api/cameras/{id}/pictures": _json(because, id=camera),
+        "GET /api/stats/{key}/list": _at(key="open_alarms"),
+        "GET /api/groups/{name}/list": _at(name="water"),
+        "GET /api/search": _at() | {"query": {"q": "water"}},
+        "GET /api/exports/readings.{format}": _at(format="csv") | {"query": {"device": water}},
+        "GET /tiles/{layers}/{z}/{x}/{y}.mvt": _at(layers="building", z="14", x=str(_X), y=str(_Y)),
+        "POST /ingest/v1/gateways/{name}/observations": _json(reading, name=gateway),
+        "GET /open311/v2/services/{code}.{form}": _at(code="06010", form="json"),
+        "POST /open311/v2/requests.{form}": _at(form="json") | {"body": report, "media_type": _FORM},
+        "GET /open311/v2/requests/{number}.{form}": _at(number=f"C-{OWN}", form="xml"),
+        "GET /open311/v2/tokens/{token}.{form}": _at(token=token_of(OWN), form="json"),
+        "GET /sta/v1.1/{path}": _at(path="Things"),
+        "POST /sta/v1.1/{path}": _json(_SENSOR, path="Sensors"),
+        "PATCH /sta/v1.1/{path}": _json({"name": "patched"}, path=sensor),
+        "PUT /sta/v1.1/{path}": _json(_SENSOR, path=sensor),
+        "DELETE /sta/v1.1/{path}": _at(path=f"Datastreams({datastream})"),
+    }
+
+
+def _at(**path: Any) -> dict[str, Any]:
+    return {"path_parameters": path}
+
+
+def _json(body: Any, **path: Any) -> dict[str, Any]:
+    return {"path_parameters": path, "body": body, "media_type": "application/json"}
