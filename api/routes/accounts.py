@@ -46,7 +46,7 @@ class HeldAnswer(BaseModel):
     role: str
     area_code: str
     area_level: str
-    area_name: str | None
+    area_name: Names | None
 
 
 class AccountRowAnswer(BaseModel):
@@ -92,7 +92,9 @@ async def list_accounts(running: Running, _caller: Manager) -> AccountsAnswer:
                         role=held.role,
                         area_code=held.area_code,
                         area_level=held.area_level,
-                        area_name=held.area_name,
+                        area_name=None
+                        if held.area_name is None
+                        else Names(zh=held.area_name, en=held.area_name_en),
                     )
                     for held in row.held
                 ],

@@ -15,15 +15,17 @@ from running import SENSOR, RunningCity
 
 pytestmark = [pytest.mark.browser, pytest.mark.postgis, pytest.mark.broker]
 
-# Software drawing of 2560 x 1440 takes seconds a frame; the limits of time are for that, not for the data.
-PATIENCE_MS = 120_000
+# Software drawing takes seconds a frame; the limits of time are for that, not for the data.
+PATIENCE_MS = 60_000
 PAINT_S = 3.0
+# Laid out for 2560 x 1440 and drawn with a quarter of its points; pictures for the manual have all of them.
+POINTS = 1.0 if os.environ.get("GRIDTWIN_SCREENSHOTS") else 0.5
 
 
 @pytest.fixture(scope="module")
 def page(city: RunningCity, sensor: int, browser: Browser) -> Iterator[Page]:
     """The wall of this city at the size of a real one, live."""
-    page = city.open_page(browser, 2560, 1440)
+    page = city.open_page(browser, 2560, 1440, device_scale_factor=POINTS)
     page.goto(f"{city.url}/wall")
     page.wait_for_function(
         "() => typeof window.__gridtwin === 'object' && window.__gridtwin.size().devices > 100",
@@ -95,13 +97,14 @@ def test_an_alarm_is_as_old_on_the_map_as_in_the_list(city: RunningCity, page: P
     }"""
     page.wait_for_function(f"() => ({read})()?.[0].startsWith('00:')", timeout=PATIENCE_MS)
     # Both are written in one task of the page each second: they may never differ when looked at.
-    seen = []
-    for _ in range(4):
+    seen: set[str] = set()
+    until_s = time.monotonic() + 20.0
+    while len(seen) < 3:
+        assert time.monotonic() < until_s, "the clock on the map stands still"
         row, mark = page.evaluate(read)
         assert row == mark
-        seen.append(mark)
-        page.wait_for_timeout(1_100)
-    assert len(set(seen)) > 1, "the clock on the map stands still"
+        seen.add(mark)
+        page.wait_for_timeout(20)
 
 
 def test_a_name_with_signs_beyond_letters_is_drawn_from_a_font_of_ours(page: Page) -> None:
@@ -173,15 +176,23 @@ def test_a_changed_building_is_on_open_maps_within_two_seconds(city: RunningCity
 
 def test_the_wall_speaks_english_too(page: Page) -> None:
     page.keyboard.press("l")
-    page.get_by_text("Alarms", exact=False).first.wait_for(timeout=PATIENCE_MS)
-    # Its longer words still fit: the legend keeps to one row, nothing is cut off in the head of the timeline.
-    tops = page.eval_on_selector_all(
-        "[data-testid=legend] > :is(span, button)",
-        "all => all.map(e => Math.round(e.getBoundingClientRect().top))",
-    )
-    assert len(tops) > 8
-    assert max(tops) - min(tops) < 12
-    page.keyboard.press("l")
+    try:
+        page.get_by_text("Alarms", exact=False).first.wait_for(timeout=PATIENCE_MS)
+        # Its longer words fit: states in one row of the legend, things in another, the source beside it.
+        rows = page.eval_on_selector_all(
+            "[data-testid=legend] .set",
+            "all => all.map(row => [...row.children].map(e => Math.round(e.getBoundingClientRect().top)))",
+        )
+        assert [len(row) > 5 for row in rows] == [True, True]
+        assert all(max(row) - min(row) < 12 for row in rows)
+        legend = page.get_by_test_id("legend").bounding_box()
+        source = page.locator(".legend .attr").bounding_box()
+        assert legend
+        assert source
+        assert legend["x"] + legend["width"] < source["x"]
+        assert legend["y"] < source["y"]
+    finally:  # the tests that follow read Chinese
+        page.keyboard.press("l")
     page.get_by_text("告警").first.wait_for(timeout=PATIENCE_MS)
 
 
@@ -211,7 +222,7 @@ def test_nothing_left_the_machine_and_nothing_was_wrong(city: RunningCity, page:
 
 
 def test_the_wall_says_that_the_database_is_away(city: RunningCity, page: Page) -> None:
-    """The database hangs for some seconds: the wall keeps its socket, says so within five, and then no more."""
+    """The database hangs for some seconds: the wall keeps its socket, says so within five, then no more."""
     said = page.get_by_text("数据库中断", exact=True)
     with city.hanging_database():
         begun = time.monotonic()

@@ -18,6 +18,7 @@ class Held:
     area_code: str
     area_level: str
     area_name: str | None
+    area_name_en: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +46,11 @@ async def list_accounts(connection: AsyncConnection) -> list[AccountRow]:
                        coalesce(a.locked_until > now(), false) AS locked,
                        a.totp_secret IS NOT NULL AS second_factor,
                        coalesce((SELECT jsonb_agg(jsonb_build_array(m.id, m.role, m.area_code, m.area_level,
-                                        (SELECT name FROM area WHERE code = m.area_code
-                                         AND level = m.area_level AND valid_to IS NULL)) ORDER BY m.id)
-                                 FROM membership AS m WHERE m.account_id = a.id AND m.valid_to IS NULL),
+                                        p.name, p.name_en) ORDER BY m.id)
+                                 FROM membership AS m
+                                 LEFT JOIN area AS p ON p.code = m.area_code AND p.level = m.area_level
+                                      AND p.valid_to IS NULL
+                                 WHERE m.account_id = a.id AND m.valid_to IS NULL),
                                 '[]') AS held
                 FROM account AS a ORDER BY a.name
                 """

@@ -51,7 +51,7 @@ export interface HeldRole {
   role: string;
   area_code: string;
   area_level: string;
-  area_name: string | null;
+  area_name: Names | null;
 }
 
 /** An area a role can be held at: what it lies in, from the whole to the part, and how many lie in it. */

@@ -11,7 +11,7 @@ export function matching(rows: AccountRow[], roles: Role[], search: string): Acc
   return rows.filter((row) => {
     const titles = row.held.flatMap((held) => {
       const title = roles.find((role) => role.name === held.role)?.title;
-      return [held.role, title?.zh, title?.en, held.area_code, held.area_name];
+      return [held.role, title?.zh, title?.en, held.area_code, held.area_name?.zh, held.area_name?.en];
     });
     const text = [row.name, row.display_name, say('zh', `kind_${row.kind}`), say('en', `kind_${row.kind}`), ...titles].filter(Boolean).join('\n').toLowerCase();
     return words.every((word) => text.includes(word));
@@ -20,7 +20,7 @@ export function matching(rows: AccountRow[], roles: Role[], search: string): Acc
 
 export function areaOf(lang: Lang, held: HeldRole): string {
   if (held.area_code === WHOLE_CODE) return say(lang, 'whole');
-  return held.area_name ?? spacedCode(held.area_code);
+  return nameOf(lang, held.area_name) || spacedCode(held.area_code);
 }
 
 export function roleTitle(lang: Lang, roles: Role[], name: string): string {

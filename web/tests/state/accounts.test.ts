@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ApiError } from '../../src/api/client.ts';
 import type { Account, AccountRow, Role } from '../../src/api/access_schema.ts';
+import type { Names } from '../../src/api/schema.ts';
 import { areaOf, factor, givable, matching, refusal } from '../../src/state/account_list.ts';
 import { readAreaCode, spacedCode, WHOLE_CODE } from '../../src/state/area_code.ts';
 import { offered } from '../../src/state/offered.ts';
@@ -8,11 +9,11 @@ import { offered } from '../../src/state/offered.ts';
 const role = (name: string, zh: string, en: string, duty: string, privileged = false): Role => ({ name, title: { zh, en }, duty, privileged, reads: [], acts: [] });
 const ROLES = [role('operator', '值班员', 'Operator', 'business'), role('dispatcher', '派遣员', 'Dispatcher', 'business', true), role('auditor', '安全审计员', 'Auditor', 'audit', true), role('wall', '大屏', 'Wall screen', 'machine')];
 const row = (name: string, part: Partial<AccountRow> = {}): AccountRow => ({ id: name, name, display_name: name, kind: 'person', demo: false, disabled: false, locked: false, second_factor: false, held: [], ...part });
-const held = (name: string, area_code = WHOLE_CODE, area_name: string | null = null) => ({ id: 1, role: name, area_code, area_level: 'street', area_name });
+const held = (name: string, area_code = WHOLE_CODE, area_name: Names | null = null) => ({ id: 1, role: name, area_code, area_level: 'street', area_name });
 const STREET = '510104021000000';
 
 describe('accounts', () => {
-  const li = row('li', { display_name: '李敏', held: [held('operator', STREET, '西御河街道')] });
+  const li = row('li', { display_name: '李敏', held: [held('operator', STREET, { zh: '西御河街道', en: null })] });
   const hall = row('hall', { kind: 'kiosk', display_name: '大厅', held: [held('wall')] });
 
   it('finds every word in name, role and area, in both languages', () => {
@@ -33,6 +34,8 @@ describe('accounts', () => {
 
   it('names areas, and those without a name by code', () => {
     expect([areaOf('zh', held('wall')), areaOf('zh', li.held[0]), areaOf('zh', held('operator', STREET))]).toEqual(['全部区域', '西御河街道', '510104 021 000 000']);
+    const named = held('operator', STREET, { zh: '西御河街道', en: 'Xiyuhe Subdistrict' });
+    expect([areaOf('en', named), areaOf('en', li.held[0]), areaOf('zh', named)]).toEqual(['Xiyuhe Subdistrict', '西御河街道', '西御河街道']);
   });
 
   it('writes codes so that they can be compared', () => expect(spacedCode(STREET)).toBe('510104 021 000 000'));

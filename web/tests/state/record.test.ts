@@ -1,7 +1,7 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { RecordEntry } from '../../src/api/access_schema.ts';
-import { say, type Key } from '../../src/i18n/index.ts';
+import { isKey, say, type Key } from '../../src/i18n/index.ts';
 import { dayAndTime, detailLine, recordPath, withOlder } from '../../src/state/record.ts';
 
 const entry = (seq: number, part: Partial<RecordEntry> = {}): RecordEntry => ({ seq, at: '2026-11-22T01:02:03Z', actor: 'li', roles: 'operator', address: '', action: 'session.begun', object: 'account/li', result: 'done', reason: '', detail: {}, ...part });
@@ -24,9 +24,27 @@ describe('the record of acts', () => {
   });
 
   it('names roles as the server does', () => {
-    const rows = [...readFileSync('../twin/access/roles.py', 'utf8').matchAll(/\bRole\(\s*"(\w+)",\s*"(.+?)",\s*"(.+?)"/g)];
-    expect(rows.length).toBeGreaterThan(8);
-    for (const [, name, zh, en] of rows) expect([say('zh', `role_${name}` as Key), say('en', `role_${name}` as Key)], name).toEqual([zh, en]);
+    const source = readFileSync('../twin/access/roles.py', 'utf8');
+    // one role stands there as a constant, which is called as its value is
+    const rows = [...source.matchAll(/\bRole\(\s*"?(\w+)"?,\s*"(.+?)",\s*"(.+?)"/g)];
+    expect(rows.length).toBe(source.match(/^ {4}Role\(/gm)!.length);
+    for (const [, constant, zh, en] of rows) {
+      const name = constant.toLowerCase();
+      expect([say('zh', `role_${name}` as Key), say('en', `role_${name}` as Key)], name).toEqual([zh, en]);
+    }
+  });
+
+  it('has words for every act that the server writes', () => {
+    const sources = ['../twin', '../api', '../ingest'].flatMap((folder) => readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.py')).map((name) => readFileSync(`${folder}/${name}`, 'utf8')));
+    const found = sources.flatMap((source) => [
+      ...[...source.matchAll(/\bEntry\(\s*"(\w+\.\w+)"/g)].map((m) => m[1]),
+      ...[...source.matchAll(/^.*\b_keep\(connection, (.*)/gm)].flatMap((m) => [...m[1].matchAll(/"(\w+\.\w+)"/g)].map((n) => n[1])),
+      ...[...source.matchAll(/self\.note\("(\w+)"/g)].map((m) => `device.${m[1]}`),
+      ...[...source.matchAll(/'(person\.\w+)'/g)].map((m) => m[1]),
+    ]);
+    const acts = [...new Set(found)].sort();
+    expect(acts).toEqual(expect.arrayContaining(['account.created', 'device.changed', 'person.searched', 'publisher.secret_made', 'camera.source_set']));
+    expect(acts.filter((act) => !isKey(`act_${act.replace('.', '_')}`))).toEqual([]);
   });
 
   it('tells times of this machine', () => {
