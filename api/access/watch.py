@@ -1,4 +1,4 @@
-"""End the live sockets of sessions that ran out, and clear away secrets that ended."""
+"""End the live sockets of sessions that ran out, put their end on the record, and clear away old secrets."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _log = logging.getLogger("gridtwin.access")
 EVERY_S: Final = 2.0
 """A revoked session is told of at once by a notice; one that ran out is found this often."""
 
-_SWEEP_EVERY_S: Final = 600.0
+_SWEEP_EVERY_S: Final = 60.0
 
 
 async def watch_sessions(door: Door, hub: Hub) -> None:
@@ -42,6 +42,7 @@ async def watch_sessions(door: Door, hub: Hub) -> None:
                 ended = open_now - await credentials.still_good(connection, list(open_now), door.idle)
                 if sweeps:
                     await credentials.sweep(connection)
+                    await credentials.end_overdue(connection, door.idle)  # the record comes last
                     swept_s = time.monotonic()
         except Exception as error:
             # Nobody is let in meanwhile either; who is in stays until it can be asked again.

@@ -15,6 +15,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twin.access.grants import Grants, grants_of
+from twin.access.record import SERVER, Entry, write
 from twin.access.scope import Scope
 
 CHANNEL: Final = "access"
@@ -102,6 +103,14 @@ _STILL_GOOD = text(
     SELECT c.id FROM credential AS c JOIN account AS a ON a.id = c.account_id
     WHERE c.id = ANY(:ids) AND c.revoked_at IS NULL AND c.expires_at > now() AND a.disabled_at IS NULL
       AND (c.kind <> 'session' OR c.seen_at > now() - CAST(:idle AS interval))
+    """
+)
+_END_OVERDUE = text(
+    """
+    UPDATE credential AS c SET revoked_at = now() FROM account AS a
+    WHERE a.id = c.account_id AND c.kind = 'session' AND c.revoked_at IS NULL
+      AND (c.expires_at <= now() OR c.seen_at <= now() - CAST(:idle AS interval))
+    RETURNING a.name, c.expires_at <= now() AS is_old
     """
 )
 _SWEEP = text("DELETE FROM credential WHERE expires_at < now() - interval '1 day'")
@@ -275,6 +284,17 @@ async def still_good(
     """Return those of some credentials that open their door now."""
     found = await connection.execute(_STILL_GOOD, {"ids": list(credential_ids), "idle": idle})
     return set(found.scalars())
+
+
+async def end_overdue(connection: AsyncConnection, idle: timedelta = IDLE) -> int:
+    """End the sessions whose time is over, each on the record of acts; return how many."""
+    ended = (await connection.execute(_END_OVERDUE, {"idle": idle})).all()
+    for row in ended:
+        reason = (
+            "its time is over" if row.is_old else f"nobody did anything for {idle.total_seconds() / 60:g} min"
+        )
+        await write(connection, SERVER, Entry("session.ended", f"account/{row.name}", reason=reason))
+    return len(ended)
 
 
 async def sweep(connection: AsyncConnection) -> int:

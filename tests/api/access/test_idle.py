@@ -9,7 +9,7 @@ import pytest
 import websockets
 from websockets.exceptions import ConnectionClosed
 
-from twin.access.credentials import CredentialKind
+from twin.access.credentials import CredentialKind, end_overdue
 
 pytestmark = pytest.mark.postgis
 
@@ -131,3 +131,21 @@ async def test_an_open_socket_neither_keeps_a_session_nor_outlives_it(served, si
         assert closed.value.rcvd.code == 4401
     with pytest.raises(websockets.exceptions.InvalidStatus):
         await websockets.connect(f"{served.live}?ticket={late}")
+
+
+async def test_the_end_of_a_session_nobody_used_is_on_the_record_once(served, signed_in, pass_minutes):
+    await signed_in("operator")
+    idle = "action = 'session.ended' AND reason = 'nobody did anything for 30 min'"
+    ended = f"SELECT count(*) FROM audit WHERE {idle}"
+
+    async def end() -> tuple[int, int]:
+        (before,) = (await served.run_sql(ended))[0]
+        async with served.runtime.accounts.begin() as connection:
+            found = await end_overdue(connection, served.runtime.door.idle)
+        return found, (await served.run_sql(ended))[0][0] - before
+
+    await pass_minutes(29)
+    await end()  # those of other tests
+    await pass_minutes(2)
+    assert await end() == (1, 1)
+    assert await end() == (0, 0)
