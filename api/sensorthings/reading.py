@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import orjson
@@ -91,9 +91,12 @@ class Reader:
             page.count = int((await self.ask(select(func.count()).select_from(table).where(*where)))[0][0])
         if options.limit:
             shown = Shown(self, entity, options)
-            query = select(*shown.columns(table)).where(*where, *_after(options, entity, table))
-            query = query.order_by(*_orders(options, entity, table)).limit(options.limit + 1)
-            rows = await self.ask(query.offset(options.skip) if options.skip else query)
+            where += _after(options, entity, table)
+            rows: Sequence[Any] = []
+            for recent in _ever_longer(resource, options, table):
+                rows = await self.ask(_page_query(shown, options, table, [*where, *recent]))
+                if len(rows) > options.limit:
+                    break
             page.goes_on = len(rows) > options.limit
             page.rows = [shown.found(row) for row in rows[: options.limit]]
         if not page.rows and len(resource.steps) > 1:
@@ -175,7 +178,8 @@ class Reader:
             where.append(condition(asked.filter, target, there))
         shown = Shown(self, target, asked)
         if limit:
-            inner = select(*shown.columns(there)).where(*where).order_by(*_orders(asked, target, there))
+            inner = select(*shown.columns(there)).where(*where)
+            inner = inner.order_by(*(order.of(order.value) for order in _orders(asked, target, there)))
             inner = inner.limit(limit + 1).offset(asked.skip).correlate(up)
             each = inner.lateral()
             for row in await self.ask(select(up.c.n, *each.c).join_from(up, each, true()).order_by(up.c.n)):
@@ -350,6 +354,10 @@ def _by_moment(options: Options) -> bool:
     return len(options.orderby) == 1 and options.orderby[0][0] == Path(("phenomenonTime",))
 
 
+def _newest_first(options: Options) -> bool:
+    return _by_moment(options) and options.orderby[0][1]
+
+
 def _ordered_columns(options: Options, entity: Entity, table: Any) -> tuple[list[Any], bool] | None:
     """Return the columns that pages go on from, and whether they fall.
 
@@ -363,15 +371,57 @@ def _ordered_columns(options: Options, entity: Entity, table: Any) -> tuple[list
     return None
 
 
-def _orders(options: Options, entity: Entity, table: Any) -> list[Any]:
+class _Order(NamedTuple):
+    """What rows are ordered by; a column of the key is never null, and so finds the order of its index."""
+
+    value: Any
+    falls: bool = False
+    is_key: bool = True
+
+    def of(self, value: Any) -> Any:
+        """Return this order of a value that is the same elsewhere."""
+        ordered = value.desc() if self.falls else value.asc()
+        return ordered if self.is_key else ordered.nulls_last()
+
+
+def _orders(options: Options, entity: Entity, table: Any) -> list[_Order]:
     columns = _ordered_columns(options, entity, table)
     if columns is not None:
-        return [column.desc() for column in columns[0]] if columns[1] else columns[0]
-    orders: list[Any] = []
-    for node, falls in options.orderby:
-        value = order(node, entity, table)
-        orders.append(value.desc().nulls_last() if falls else value.asc().nulls_last())
-    return [*orders, *(table.c[key] for key in entity.key)]
+        return [_Order(column, columns[1]) for column in columns[0]]
+    orders = [_Order(order(node, entity, table), falls, is_key=False) for node, falls in options.orderby]
+    return [*orders, *(_Order(table.c[key]) for key in entity.key)]
+
+
+def _page_query(shown: Shown, options: Options, table: Any, where: list[Condition]) -> Select[Any]:
+    """Return the query of a page: first which rows it holds, then what is told of these.
+
+    In one step PostgreSQL works out what is told of all rows of the set and then sorts.
+    """
+    orders = _orders(options, shown.entity, table)
+    values = [order.value.label(f"order.{i}") for i, order in enumerate(orders)]
+    held = select(*table.c, *values).where(*where).order_by(*(order.of(order.value) for order in orders))
+    held = held.limit(options.limit + 1)
+    rows = (held.offset(options.skip) if options.skip else held).subquery()
+    return select(*shown.columns(rows)).order_by(
+        *(order.of(rows.c[f"order.{i}"]) for i, order in enumerate(orders))
+    )
+
+
+_RECENT: Final = tuple(timedelta(minutes=m) for m in (1, 15, 240, 3600))
+
+
+def _ever_longer(resource: Resource, options: Options, table: Any) -> Iterator[list[Condition]]:
+    """Yield conditions under which to look for a page, one after the other until it is full.
+
+    The newest observations of everything have no index, but those since a moment have: most pages are full
+    of what came in the last minute.
+    """
+    if resource.entity.name == "Observations" and len(resource.steps) == 1 and _newest_first(options):
+        key = ENTITIES["Observations"].key_of(options.after) if options.after is not None else None
+        newest = key[2] if key is not None else datetime.now(UTC)
+        for time in _RECENT:
+            yield [table.c.phenomenon_time > newest - time]
+    yield []
 
 
 def _after(options: Options, entity: Entity, table: Any) -> list[Condition]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.api.routes.conftest import observe
 from tests.api.sensorthings.conftest import ROOT
 
 pytestmark = pytest.mark.postgis
@@ -121,6 +122,22 @@ ABSENT = [
 async def test_what_is_not_there(reader):
     for path in ABSENT:
         assert (await reader.get(ROOT + path)).status_code == 404, path
+
+
+async def test_pages_of_the_newest_go_back_over_hours_and_days(served, reader):
+    """A page is looked for among what came lately first: none may be left out where that is not enough."""
+    for step_s in (17.0, 700.0, 9_000.0, 180_000.0):
+        await observe(served, "water-0001", [5.0] * 3, step_s)
+    told, link = [], ROOT + "/Observations?$orderby=phenomenonTime desc&$top=2"
+    while link:
+        page = (await reader.get(link)).json()
+        told += [one["@iot.id"] for one in page["value"]]
+        link = page.get("@iot.nextLink")
+    everything = (await reader.get(ROOT + "/Observations?$orderby=phenomenonTime")).json()["value"]
+    assert told == [one["@iot.id"] for one in everything][::-1]
+    assert len(told) == len(set(told)) >= 12
+    skipped = (await reader.get(ROOT + "/Observations?$orderby=phenomenonTime desc&$skip=5&$top=3")).json()
+    assert [one["@iot.id"] for one in skipped["value"]] == told[5:8]
 
 
 @pytest.mark.parametrize(
