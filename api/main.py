@@ -44,6 +44,7 @@ from api.tiles import TileStore
 from api.version import version
 from ingest.cameras.address import read_ranges
 from ingest.transports.accounts import CHANNEL as PUBLISHERS_CHANNEL
+from ingest.trials import Trials
 from twin.access.passwords import Passwords
 from twin.access.sealing import Sealer, read_or_make_key
 from twin.access.sign_in import SignIn
@@ -144,6 +145,7 @@ def create_app(settings: Settings) -> FastAPI:
                 cameras=cameras,
                 health=health,
                 ingest=ingest,
+                trials=Trials(twin),
                 publishers=publishers,
                 started_at=datetime.now(UTC),
             )

@@ -23,6 +23,7 @@ from api.photographs.receiving import Reception
 from api.sampler import Sampler
 from api.settings import Settings
 from api.tiles import TileStore
+from ingest.trials import Trials
 from twin.access.sealing import Sealer
 from twin.access.sign_in import SignIn
 from twin.twin import Twin
@@ -55,6 +56,7 @@ class Runtime:
     cameras: CameraDesk
     health: HealthReport
     ingest: Ingest
+    trials: Trials
     publishers: PublisherDoor
     started_at: datetime
 

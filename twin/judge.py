@@ -89,11 +89,16 @@ class Judge:
             for i in np.flatnonzero(bad).tolist():
                 reason = next(name for name, mask in reasons if mask[i])
                 if reason == "off_duty":
-                    self._quarantine.reasons[reason] += 1
+                    if not batch.replayed:
+                        self._quarantine.reasons[reason] += 1
                     result.refusals.append(Refusal(i, reason, None))
                     continue
                 refused = self._refused(batch, i, reason)
-                written = None if batch.replayed else self._quarantine.put(refused)
+                written = None
+                if batch.kept_whole:
+                    self._quarantine.reasons[reason] += 1
+                elif not batch.replayed:
+                    written = self._quarantine.put(refused)
                 result.refusals.append(Refusal(i, reason, written, refused.what))
         seen = Observations(
             row=batch.row,

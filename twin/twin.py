@@ -187,6 +187,18 @@ class Twin:
         self._wake.set()
         return await job.done
 
+    def would_refuse(self, batch: ObservationBatch) -> list[Refusal]:
+        """Say which observations could not be true; nothing is stored, counted or kept.
+
+        Parameters
+        ----------
+        batch
+            Is ``replayed``.
+        """
+        result = ObserveResult()
+        self._judge.sort_out(batch, result)
+        return result.refusals
+
     def connection_lost(self, rows: Rows) -> None:
         """Show devices as offline that said goodbye, or for whom the broker did."""
         self.board.lose(rows)

@@ -1,19 +1,20 @@
-"""Decode JSON of a foreign platform by a table that says where its fields lie."""
+"""Decode JSON of a foreign platform by a mapping that says where its fields lie."""
 
 from __future__ import annotations
 
-import re
 from datetime import timezone
-from typing import Annotated, Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 
 from ingest.decoders.envelope import Envelope
+from ingest.decoders.mapping import Mapping, Value
+from ingest.decoders.misfit import MisfitError, misfit_at
+from ingest.decoders.paths import NOTHING, find
 from ingest.decoders.readings import NAN, DecodeError, Readings, RefusedReading, place_of
 from ingest.decoders.times import from_iso, from_milliseconds, from_seconds, parse_zone
 from twin import crs
-from twin.errors import InvalidError
 
 MAX_BYTES: Final = 262_144
 """Largest message that is read."""
@@ -21,96 +22,15 @@ MAX_BYTES: Final = 262_144
 MAX_ITEMS: Final = 5_000
 """Most things in one message."""
 
-_STEP: Final = re.compile(r"([^.\[\]]+)|\[(\d{1,4})\]")
-_MISSING: Final = object()
 _YES: Final = frozenset({"true", "on", "yes", "open", "是", "开"})
 _NO: Final = frozenset({"false", "off", "no", "closed", "否", "关"})
-
-Path = Annotated[
-    str, msgspec.Meta(pattern=r"^([^.\[\]]+|\[\d{1,4}\])(\.[^.\[\]]+|\[\d{1,4}\])*$", max_length=200)
-]
-"""Where a value lies in an object: names with dots between them, places in lists in brackets."""
-
-
-class Value(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One value of an item: which property of the device it is, where it lies, in which unit.
-
-    ``factor`` and ``offset`` are applied first: property = value × factor + offset.
-    """
-
-    property: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
-    path: Path
-    unit: Annotated[str, msgspec.Meta(max_length=32)] = ""
-    factor: float = 1.0
-    offset: float = 0.0
-
-
-class Place(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where the place of a thing that moves lies, and in which system its numbers are."""
-
-    lon: Path
-    lat: Path
-    system: Literal["wgs84", "gcj02", "bd09"] = "wgs84"
-
-
-class Mapping(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where a foreign platform writes what.
-
-    Parameters
-    ----------
-    device
-        The number of the device, text or whole number.
-    time
-        When it was observed.
-    time_form
-        How the time is written; a time in ISO 8601 without a zone is in ``zone``.
-    values
-        What is read of each item; one that an item lacks is left out.
-    items
-        The list of items; left out where the message is one item, or is the list itself.
-    prefix
-        Written before the platform's number to make ours.
-    devices
-        Our number for those that no prefix makes, by the platform's.
-    place
-        Of things that move.
-    """
-
-    device: Path
-    time: Path
-    values: Annotated[list[Value], msgspec.Meta(min_length=1, max_length=32)]
-    time_form: Literal["milliseconds", "seconds", "iso"] = "milliseconds"
-    zone: str = ""
-    items: Path | None = None
-    prefix: Annotated[str, msgspec.Meta(pattern="^[0-9A-Za-z_-]{0,32}$")] = ""
-    devices: Annotated[dict[str, str], msgspec.Meta(max_length=10_000)] = {}
-    place: Place | None = None
-
-
-def read_mapping(content: object) -> Mapping:
-    """Check a mapping that a person wrote.
-
-    Raises
-    ------
-    InvalidError
-        It is wrong; the error names the field.
-    """
-    try:
-        mapping = msgspec.convert(content, Mapping)
-        if mapping.zone:
-            parse_zone(mapping.zone)
-    except (msgspec.ValidationError, ValueError) as error:
-        raise InvalidError(f"the mapping is wrong: {error}", where="mapping") from error
-    names = [value.property for value in mapping.values]
-    if len(set(names)) != len(names):
-        raise InvalidError("two values are of the same property", where="mapping.values")
-    return mapping
 
 
 def decode(message: Envelope, into: Readings) -> None:
     """Decode a message by the mapping of its feed.
 
-    What is wrong with one item is refused with it; the others are taken.
+    What is wrong with one item is refused with it; the others are taken. What is refused has no bytes: the
+    message is kept as it came, so that it can be decoded by a mended mapping.
 
     Raises
     ------
@@ -119,39 +39,74 @@ def decode(message: Envelope, into: Readings) -> None:
     """
     mapping = message.mapping
     if not isinstance(mapping, Mapping):
-        raise DecodeError("decoder_failed", "this feed has no mapping")
-    if len(message.payload) > MAX_BYTES:
-        raise DecodeError(
-            "too_large", f"a message of {len(message.payload)} bytes; at most {MAX_BYTES} are read"
-        )
-    items = _items(message.payload, mapping)
-    before, refused = len(into.uid), len(into.refused)
+        raise DecodeError("decoder_failed", "this feed has no mapping that can be read")
+    for index, device, misfit in read(message.payload, mapping, into, message.uid):
+        where = place_of(device, index)
+        into.refused.append(RefusedReading(misfit.reason, misfit.what, b"", where, misfit.hint))
+
+
+def read(
+    payload: bytes, mapping: Mapping, into: Readings, own_uid: str | None = None
+) -> list[tuple[int, object, MisfitError]]:
+    """Append what a message says to columns.
+
+    Parameters
+    ----------
+    own_uid
+        The device that speaks for itself; None where the message may speak of any.
+
+    Returns
+    -------
+    misfits
+        Of each item that does not fit: its place in the message, what lies where the device's number should,
+        and what is wrong.
+
+    Raises
+    ------
+    MisfitError
+        Nothing of the message can be used; the columns are as they were.
+    """
+    items = _items(payload, mapping)
+    before = len(into.uid)
     zone = parse_zone(mapping.zone) if mapping.zone else None
+    misfits: list[tuple[int, object, MisfitError]] = []
     for index, item in enumerate(items):
         try:
-            _take(into, item, mapping, zone, message.uid, index)
-        except DecodeError as error:
-            where = place_of(_find(item, mapping.device), index)
-            payload = msgspec.json.encode(item)[:4000]
-            into.refused.append(RefusedReading(error.reason, error.what, payload, where, error.hint))
-    if len(into.uid) == before and len(into.refused) == refused:
-        raise DecodeError("empty", "the message holds no reading that the mapping finds")
+            _take(into, item, mapping, zone, own_uid, index)
+        except MisfitError as misfit:
+            misfits.append((index, find(item, mapping.device), misfit))
     _to_wgs84(into, before, mapping)
+    return misfits
+
+
+def parse(payload: bytes) -> Any:
+    """Return the JSON of a message.
+
+    Raises
+    ------
+    MisfitError
+        It is too long, or no JSON.
+    """
+    if len(payload) > MAX_BYTES:
+        raise MisfitError("too_long", found=f"{len(payload)} B", most=MAX_BYTES)
+    try:
+        return msgspec.json.decode(payload)
+    except RecursionError as error:
+        raise MisfitError("too_deep") from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MisfitError("not_json", found=str(error)[:200]) from error
 
 
 def _items(payload: bytes, mapping: Mapping) -> list[Any]:
-    try:
-        content = msgspec.json.decode(payload)
-    except RecursionError as error:
-        raise DecodeError("malformed", "the JSON is nested too deeply") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DecodeError("malformed", f"not JSON: {error}") from error
-    found = content if mapping.items is None else _find(content, mapping.items)
-    if found is _MISSING:
-        raise DecodeError("missing_field", f"nothing lies at “{mapping.items}”")
+    content = parse(payload)
+    found = content if mapping.items is None else find(content, mapping.items)
+    if mapping.items is not None and not isinstance(found, list | dict):
+        raise misfit_at("no_items", content, mapping.items, found)
     items = found if isinstance(found, list) else [found]
+    if not items:
+        raise MisfitError("no_readings", mapping.items or "")
     if len(items) > MAX_ITEMS:
-        raise DecodeError("too_large", f"{len(items)} items in one message; at most {MAX_ITEMS} are read")
+        raise MisfitError("too_many", mapping.items or "", str(len(items)), most=MAX_ITEMS)
     return items
 
 
@@ -160,11 +115,13 @@ def _take(
 ) -> None:
     uid = _uid(item, mapping)
     if own_uid is not None and uid != own_uid:
-        raise DecodeError("wrong_device", f"{own_uid} may only report for itself, not for {uid[:64]}")
+        raise MisfitError("not_itself", mapping.device, uid[:64])
     time_us = _time_us(item, mapping, zone)
     lon, lat = _place(item, mapping)
-    found = [(value, _find(item, value.path)) for value in mapping.values]
-    read = [(value, _number(raw, value)) for value, raw in found if raw is not _MISSING and raw is not None]
+    found = [(value, find(item, value.path)) for value in mapping.values]
+    read = [
+        (value, _number(item, raw, value)) for value, raw in found if raw is not NOTHING and raw is not None
+    ]
     for value, number in read:
         out.uid.append(uid)
         out.time_us.append(time_us)
@@ -176,52 +133,56 @@ def _take(
         out.index.append(index)
     if not read:
         paths = ", ".join(value.path for value in mapping.values)
-        raise DecodeError("missing_field", f"the item has none of {paths}"[:300])
+        first = mapping.values[0].path
+        raise misfit_at("no_values", item, first, find(item, first), paths=paths[:300])
 
 
 def _uid(item: Any, mapping: Mapping) -> str:
-    raw = _find(item, mapping.device)
-    if isinstance(raw, bool) or not isinstance(raw, str | int):
-        raise DecodeError("missing_field", f"no number of a device lies at “{mapping.device}”")
+    raw = find(item, mapping.device)
+    if isinstance(raw, bool) or not isinstance(raw, str | int) or raw == "":
+        raise misfit_at("no_device", item, mapping.device, raw)
     return mapping.devices.get(str(raw)) or f"{mapping.prefix}{raw}"
 
 
 def _time_us(item: Any, mapping: Mapping, zone: timezone | None) -> int:
-    raw = _find(item, mapping.time)
-    if mapping.time_form == "iso":
-        if not isinstance(raw, str):
-            raise DecodeError("bad_time", f"no ISO 8601 time lies at “{mapping.time}”")
-        return from_iso(raw, zone)
+    raw = find(item, mapping.time)
     try:
+        if mapping.time_form == "iso":
+            return from_iso(raw if isinstance(raw, str) else "", zone)
         number = float(raw) if isinstance(raw, str | int | float) and not isinstance(raw, bool) else NAN
-    except (ValueError, OverflowError):
-        number = NAN
-    return from_milliseconds(number) if mapping.time_form == "milliseconds" else from_seconds(number)
+        return from_milliseconds(number) if mapping.time_form == "milliseconds" else from_seconds(number)
+    except (DecodeError, ValueError, OverflowError) as error:
+        raise misfit_at("no_time", item, mapping.time, raw, form=mapping.time_form) from error
 
 
 def _place(item: Any, mapping: Mapping) -> tuple[float, float]:
     if mapping.place is None:
         return NAN, NAN
-    lon, lat = _find(item, mapping.place.lon), _find(item, mapping.place.lat)
-    if lon in (None, _MISSING) and lat in (None, _MISSING):
+    lon, lat = find(item, mapping.place.lon), find(item, mapping.place.lat)
+    if lon in (None, NOTHING) and lat in (None, NOTHING):
         return NAN, NAN
+    for path, degrees in ((mapping.place.lon, lon), (mapping.place.lat, lat)):
+        if isinstance(degrees, bool) or not _is_number(degrees):
+            raise misfit_at("no_place", item, path, degrees)
+    return float(lon), float(lat)
+
+
+def _is_number(raw: Any) -> bool:
     try:
-        return float(lon), float(lat)
-    except (TypeError, ValueError) as error:
-        raise DecodeError("bad_position", "a place has a longitude and a latitude, both numbers") from error
+        float(raw)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
 
 
-def _number(raw: Any, value: Value) -> float:
+def _number(item: Any, raw: Any, value: Value) -> float:
+    meant = raw
     if isinstance(raw, str):
         word = raw.strip().lower()
-        raw = 1.0 if word in _YES else 0.0 if word in _NO else word
-    try:
-        number = float(raw)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise DecodeError(
-            "wrong_type", f"what lies at “{value.path}” is no number: {str(raw)[:40]}"
-        ) from error
-    return number * value.factor + value.offset
+        meant = 1.0 if word in _YES else 0.0 if word in _NO else word
+    if not _is_number(meant):
+        raise misfit_at("no_number", item, value.path, raw)
+    return float(meant) * value.factor + value.offset
 
 
 def _to_wgs84(out: Readings, begin: int, mapping: Mapping) -> None:
@@ -232,18 +193,3 @@ def _to_wgs84(out: Readings, begin: int, mapping: Mapping) -> None:
     there = (np.abs(lon) <= 180.0) & (np.abs(lat) <= 90.0)  # the judge refuses the others as they came
     lon[there], lat[there] = convert(lon[there], lat[there])
     out.lon[begin:], out.lat[begin:] = lon.tolist(), lat.tolist()
-
-
-def _find(content: Any, path: str) -> Any:
-    """Return what lies at a path, or `_MISSING`."""
-    for step in _STEP.finditer(path):
-        name, place = step.groups()
-        if name is not None:
-            if not isinstance(content, dict) or name not in content:
-                return _MISSING
-            content = content[name]
-        else:
-            if not isinstance(content, list) or int(place) >= len(content):
-                return _MISSING
-            content = content[int(place)]
-    return content

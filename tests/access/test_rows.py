@@ -26,6 +26,7 @@ KEYS = {
     "journal": "seq",
     "service_connection": "node_id",
     "camera_source": "device_id",
+    "feed_mapping": "version",
 }
 
 
@@ -146,7 +147,12 @@ def test_dropping_any_read_policy_is_noticed(made):
     database, world = made
     owner = database.url.replace("postgresql+psycopg://", "postgresql://")
     area, level = world.areas["street"][0], "street"
-    by_table = {"quarantine": "system_admin", "import_run": "system_admin", "duty": "dispatcher"}
+    by_table = {
+        "quarantine": "system_admin",
+        "import_run": "system_admin",
+        "feed_mapping": "system_admin",
+        "duty": "dispatcher",
+    }
     for table, name in policies(database.url):
         if not name.endswith("_read") or table not in world.rows:
             continue

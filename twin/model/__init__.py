@@ -19,6 +19,7 @@ from twin.model.declared import (
     Sensor,
 )
 from twin.model.device import Device, DeviceState
+from twin.model.feed_mapping import FeedMapping
 from twin.model.ground import GroundCover, Road
 from twin.model.network import NetworkLine, NetworkNode, ServiceConnection
 from twin.model.observation import Observation, ObservationHour, Quarantine, RetiredDay
@@ -88,6 +89,7 @@ __all__ = [
     "DoorPlate",
     "Duty",
     "FeatureHistory",
+    "FeedMapping",
     "GroundCover",
     "ImportReject",
     "ImportRun",

@@ -19,6 +19,11 @@ PHOTOGRAPH = "5f0c2f0e-7a55-4d5e-9e9c-1a3f7d1b2c3d"
 _X, _Y = tile_of(LON + STEP / 2, LAT + STEP / 2, 14)
 _FORM = "application/x-www-form-urlencoded"
 _SENSOR = {"name": "s", "description": "", "encodingType": "text/plain", "metadata": "m"}
+_MAPPING = {
+    "zh": "水务平台",
+    "en": "Waterworks",
+    "mapping": {"device": "d", "time": "t", "values": [{"property": "level", "path": "v", "unit": "cm"}]},
+}
 
 
 def key_of(world: World, table: str, code: str = OWN, kind: str = "") -> Any:
@@ -76,6 +81,10 @@ def examples(world: World, duty: str, gateway: str, now_ms: int, spare: str) -> 
         "POST /api/accounts/{name}/credential": _at(name="test-3"),
         "GET /api/quarantine/{id}": _at(id=refused),
         "POST /api/replays": _json({"id": refused}),
+        "POST /api/sources/mappings": _json(_MAPPING | {"name": f"made-{now_ms}"}),
+        "GET /api/sources/mappings/{mapping}": _at(mapping="waterworks"),
+        "POST /api/sources/mappings/try": _json({"mapping": _MAPPING["mapping"], "payload": reading}),
+        "POST /api/sources/mappings/fields": _json({"payload": reading}),
         "GET /api/devices": _at() | {"query": {"state": "normal"}},
         "GET /api/devices/{id}": _at(id=water),
         "GET /api/devices/{id}/history": _at(id=water),

@@ -91,12 +91,15 @@ LISTS = {
     "/api/timeline": BUSINESS,
     "/api/trails": ("worker",),
 }
+MAPPING = "/api/sources/mappings/{mapping:mapping}"
 DUTIES = {
     "/api/health/detail": ("system",),
     "/api/accounts": ("account",),
     "/api/accounts/areas": ("account",),
     "/api/record": ("audit",),
     "/api/quarantine": ("system",),
+    "/api/sources/mappings": ("system",),
+    MAPPING: ("system",),
 }
 REPORTS = "/open311/v2/requests.{form}"
 REPORT = "/open311/v2/requests/{number}.{form}"
@@ -128,6 +131,8 @@ POSTED = {
     "/api/cases/{id}/photographs", "/api/replays", REPORTS,
     "/api/networks/trace",
     "/api/cameras/{id}/pictures",
+    "/api/sources/mappings", "/api/sources/mappings/try", "/api/sources/mappings/fields",
+    MAPPING + "/restore",
 }  # fmt: skip
 BROUGHT = {
     "/ingest/v1/devices/{uid}/observations",
@@ -192,6 +197,7 @@ def test_every_route_is_in_this_test_and_declares_what_it_asks():
     )
     expected = {("GET", path) for path in asked} | STA_ROUTES
     expected |= {("POST", path) for path in POSTED | BROUGHT} | {("GET", "/ingest/v1/osmand")}
+    expected |= {("PUT", MAPPING)}
     assert {f for f in found if f[0] != "HEAD"} == expected
     for router in ROUTERS:
         for route in router.routes:
@@ -253,7 +259,8 @@ class Asker:
     async def all(self) -> list[str]:
         for path in (*ANYBODY, *DUTIES):
             allowed = path in ANYBODY or bool(set(DUTIES[path]) & set(self.reads))
-            self.expect(path, (await self.ask(path)).status_code, 200 if allowed else 403)
+            asked = path.replace("{mapping:mapping}", "waterworks")
+            self.expect(path, (await self.ask(asked)).status_code, 200 if allowed else 403)
         for path in OF_A_WORKER:
             self.expect(path, (await self.ask(path)).status_code, 403)
         await self.items()

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from ingest.decoders import mapped
 from ingest.decoders.envelope import Envelope
+from ingest.decoders.mapping import read_mapping
 from ingest.decoders.readings import DecodeError, Readings
 from twin.crs import wgs84_to_gcj02
 from twin.errors import InvalidError
@@ -32,7 +33,7 @@ MAPPING = {
 def read(content: object, mapping: dict | None = None, uid: str | None = None) -> Readings:
     into = Readings()
     payload = content if isinstance(content, bytes) else json.dumps(content).encode()
-    mapped.decode(Envelope(payload, uid, mapping=mapped.read_mapping(mapping or MAPPING)), into)
+    mapped.decode(Envelope(payload, uid, mapping=read_mapping(mapping or MAPPING)), into)
     return into
 
 
@@ -122,7 +123,7 @@ def test_device_speaks_for_itself_only():
 )  # fmt: skip
 def test_wrong_table_is_refused(wrong):
     with pytest.raises(InvalidError):
-        mapped.read_mapping({**MAPPING, **wrong})
+        read_mapping({**MAPPING, **wrong})
 
 
 json_like = st.recursive(

@@ -1,0 +1,62 @@
+"""Say in Chinese and English why a reading that a mapping made is refused, and what to mend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from ingest.decoders.misfit import Words
+
+ADVICE: Final[Mapping[str, Words]] = MappingProxyType(
+    {
+        "unknown_device": Words(
+            "核对 device、prefix 和 devices；设备尚未登记的先导入",
+            "check “device”, “prefix” and “devices”; import a device that is not installed yet",
+        ),
+        "unknown_property": Words(
+            "把 values 中的 property 改为该类设备有的属性，或改正设备的类别",
+            "set “property” to one that its kind has, or correct the kind of the device",
+        ),
+        "wrong_unit": Words(
+            "改正 values 中的 unit，或留空并用 factor 换算",
+            "correct “unit”, or leave it out and convert by “factor”",
+        ),
+        "out_of_range": Words(
+            "核对 path、unit、factor 和 offset；都对时检查传感器",
+            "check “path”, “unit”, “factor” and “offset”; where they are right, check the sensor",
+        ),
+        "not_finite": Words("核对 path、factor 和 offset", "check “path”, “factor” and “offset”"),
+        "from_the_future": Words(
+            "核对 time、time_form 和 zone；都对时校准平台的时钟",
+            "check “time”, “time_form” and “zone”; where they are right, set the platform's clock",
+        ),
+        "too_old": Words(
+            "核对 time、time_form 和 zone；样例报文是旧的也会这样",
+            "check “time”, “time_form” and “zone”; an old sample message is refused for this too",
+        ),
+        "does_not_move": Words("该设备不移动：不填 place", "this device does not move: leave “place” out"),
+        "bad_position": Words(
+            "核对 place 的 lon、lat（可能写反了）和 system",
+            "check “lon”, “lat” (swapped?) and “system” of “place”",
+        ),
+        "off_duty": Words("只接收值班期间的位置", "only what is observed on duty is taken"),
+    }
+)
+"""What to do about each reason of the look-up and of the judge."""
+
+SAID: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "unknown_device": "没有登记编号为“{device}”的设备",
+        "unknown_property": "设备“{device}”没有属性“{property}”",
+        "wrong_unit": "“{property}”不能以“{unit}”为单位",
+        "out_of_range": "“{property}”的值 {value} 超出可能的范围",
+        "not_finite": "“{property}”的值不是有限的数",
+        "from_the_future": "时间 {time} 在未来",
+        "too_old": "时间 {time} 太早，已超过保存期限",
+        "does_not_move": "“{device}”不移动，却带有位置",
+        "bad_position": "经纬度超出 180 和 90",
+        "off_duty": "携带者当时不在值班",
+    }
+)
+"""What is wrong, in Chinese; in English the refusal says it."""
