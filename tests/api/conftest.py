@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -21,11 +22,12 @@ from api.live.socket import LIVE_OPTIONS
 from api.main import create_app
 from api.runtime import Runtime
 from api.settings import Settings
+from ingest.transports import accounts as senders
 from twin.access import accounts, credentials
 from twin.access.credentials import CredentialKind
 from twin.access.record import COMMAND_LINE
-from twin.access.scope import WHOLE_CODE
-from twin.store.engine import create_async_engine
+from twin.access.scope import WHOLE_CODE, Scope
+from twin.store.engine import create_async_engine, create_engine
 from twin.store.sockets import free_tcp_port
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -244,6 +246,31 @@ async def signed_in(served: Served) -> AsyncIterator[SignedIn]:
             return await clients.enter_async_context(made)
 
         yield sign_in
+
+
+@pytest.fixture
+def tokens(served: Served) -> dict[str, senders.Token]:
+    """What devices and gateways of the small city sign in with; one gateway is of another street."""
+    other_street = Scope(((510105009000000, 510105009999999),))
+    engine = create_engine(served.database.url)
+    with engine.begin() as connection:
+        add = functools.partial(senders.add_publisher, connection)
+        made = {
+            "device": add("water-0001", "device"),
+            "other": add("water-0002", "device"),
+            "worker": add("worker-0001", "device"),
+            "gateway": add("gate-0001", "gateway"),
+            "elsewhere": add("gate-0002", "gateway", other_street),
+        }
+    engine.dispose()
+    return made
+
+
+@pytest.fixture
+async def http(served: Served) -> AsyncIterator[httpx.AsyncClient]:
+    """Ask the server as nobody."""
+    async with httpx.AsyncClient(base_url=served.url, timeout=20.0) as asker:
+        yield asker
 
 
 @pytest.fixture

@@ -6,40 +6,15 @@ import asyncio
 import base64
 import time
 
-import httpx
 import pytest
 from sqlalchemy import text
 
-from ingest.transports import accounts
-from twin.access.scope import Scope
 from twin.store.engine import create_engine
 
 pytestmark = pytest.mark.postgis
 
 DEVICE = "/ingest/v1/devices/water-0001/observations"
 GATEWAY = "/ingest/v1/gateways/gate-0001/observations"
-
-
-@pytest.fixture
-def tokens(served):
-    engine = create_engine(served.database.url)
-    with engine.begin() as connection:
-        made = {
-            "device": accounts.add_publisher(connection, "water-0001", "device"),
-            "other": accounts.add_publisher(connection, "water-0002", "device"),
-            "gateway": accounts.add_publisher(connection, "gate-0001", "gateway"),
-            "elsewhere": accounts.add_publisher(
-                connection, "gate-0002", "gateway", Scope(((510105009000000, 510105009999999),))
-            ),
-        }
-    yield made
-    engine.dispose()
-
-
-@pytest.fixture
-async def http(served):
-    async with httpx.AsyncClient(base_url=served.url, timeout=20.0) as client:
-        yield client
 
 
 def bearer(token) -> dict[str, str]:
@@ -149,11 +124,8 @@ async def test_people_have_no_business_here(served, client):
 
 
 async def test_mover_off_duty_leaves_no_bytes(served, tokens, http):
-    engine = create_engine(served.database.url)
-    with engine.begin() as connection:
-        token = accounts.add_publisher(connection, "worker-0001", "device")
-        connection.execute(text("UPDATE duty SET ends_at = now() - interval '1 hour'"))
-    engine.dispose()
+    token = tokens["worker"]
+    await served.run_sql("UPDATE duty SET ends_at = now() - interval '1 hour'")
     await asyncio.sleep(0.5)
     path = DEVICE.replace("water-0001", "worker-0001")
     answer = await http.post(

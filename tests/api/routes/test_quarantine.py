@@ -9,10 +9,6 @@ import time
 import httpx
 import pytest
 
-from ingest.transports import accounts
-from twin.access.scope import Scope
-from twin.store.engine import create_engine
-
 pytestmark = pytest.mark.postgis
 
 GATEWAY = "/ingest/v1/gateways/gate-0001/observations"
@@ -23,31 +19,12 @@ INSTALL = (
 
 
 @pytest.fixture
-def tokens(served):
-    engine = create_engine(served.database.url)
-    with engine.begin() as connection:
-        made = {
-            "device": accounts.add_publisher(connection, "water-0001", "device"),
-            "gateway": accounts.add_publisher(connection, "gate-0001", "gateway"),
-            "elsewhere": accounts.add_publisher(
-                connection, "gate-0002", "gateway", Scope(((510105009000000, 510105009999999),))
-            ),
-        }
-    yield made
-    engine.dispose()
+def sender(tokens, http):
+    async def send(who: str, path: str, content: object) -> httpx.Response:
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        return await http.post(path, content=body, headers={"Authorization": f"Bearer {tokens[who].secret}"})
 
-
-@pytest.fixture
-async def sender(served, tokens):
-    async with httpx.AsyncClient(base_url=served.url, timeout=20.0) as client:
-
-        async def send(who: str, path: str, content: object) -> httpx.Response:
-            body = content if isinstance(content, bytes) else json.dumps(content).encode()
-            return await client.post(
-                path, content=body, headers={"Authorization": f"Bearer {tokens[who].secret}"}
-            )
-
-        yield send
+    return send
 
 
 async def install(served, uid: str, kind: str = "water_level") -> None:

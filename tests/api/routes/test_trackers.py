@@ -4,32 +4,9 @@ from __future__ import annotations
 
 import time
 
-import httpx
 import pytest
 
-from ingest.transports import accounts
-from twin.store.engine import create_engine
-
 pytestmark = pytest.mark.postgis
-
-
-@pytest.fixture
-def tokens(served):
-    engine = create_engine(served.database.url)
-    with engine.begin() as connection:
-        made = {
-            "worker": accounts.add_publisher(connection, "worker-0001", "device"),
-            "sensor": accounts.add_publisher(connection, "water-0001", "device"),
-            "gateway": accounts.add_publisher(connection, "gate-0001", "gateway"),
-        }
-    yield made
-    engine.dispose()
-
-
-@pytest.fixture
-async def http(served):
-    async with httpx.AsyncClient(base_url=served.url, timeout=20.0) as client:
-        yield client
 
 
 async def places(served) -> list[tuple]:
@@ -97,7 +74,7 @@ async def test_traccar_client_and_osmand_give_the_secret_as_their_number(served,
 
 
 async def test_secret_is_kept_nowhere(served, tokens, http):
-    secret = tokens["sensor"].secret
+    secret = tokens["device"].secret
     for query in ({"id": secret, "lat": "x", "lon": "1"}, {"id": secret, "lat": "30.66", "lon": "104.06"}):
         assert (await http.get("/ingest/v1/osmand", params=query)).status_code == 200
         assert (await http.post("/ingest/v1/osmand", data=query)).status_code == 200

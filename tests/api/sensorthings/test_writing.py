@@ -423,16 +423,10 @@ async def test_who_may_what(served, signed_in):
     assert taken.status_code == 409
 
 
-async def test_programs_and_publishers_sign_in_by_basic(served):
-    from ingest.transports import accounts
-    from twin.store.engine import create_engine
-
+async def test_programs_and_publishers_sign_in_by_basic(served, tokens):
     token = await served.secret(("integrator", HERE), kind=CredentialKind.TOKEN)
     (name,) = (await served.run_sql("SELECT name FROM account ORDER BY created_at DESC LIMIT 1"))[0]
-    engine = create_engine(served.database.url)
-    with engine.begin() as connection:
-        secret = accounts.add_publisher(connection, "water-0001", "device")
-    engine.dispose()
+    secret = tokens["device"]
     async with contextlib.AsyncExitStack() as clients:
 
         async def client(**given: Any) -> httpx.AsyncClient:
