@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from http import HTTPStatus
 from typing import Any, Final
 
+from starlette.responses import Response
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from api.errors import problem
 
 HEAD_S: Final = 15.0
 """Longest time from the connection, or the first byte of a further request, to the end of its headers."""
@@ -13,11 +17,20 @@ HEAD_S: Final = 15.0
 MAX_HEAD_BYTES: Final = 64 << 10
 """Most bytes that are read before the headers must have ended."""
 
-_TOO_LARGE: Final = (
-    b"HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n"
-    b"content-type: text/plain; charset=utf-8\r\ncontent-length: 40\r\n\r\n"
-    b"the headers are larger than 65536 bytes\n"
-)
+_LONGEST_ADDRESS: Final = 0xFFFF
+"""Most bytes of the address of a request: the parser counts them in 16 bits."""
+
+NO_HTTP: Final = "this is no request of HTTP/1.1"
+
+TOO_LONG_ADDRESS: Final = 414
+TOO_LARGE_HEAD: Final = 431
+
+
+def _bytes_of(answer: Response) -> bytes:
+    """Return an answer as it goes over the wire: there is no request yet that it could be sent for."""
+    lines = [f"HTTP/1.1 {answer.status_code} {HTTPStatus(answer.status_code).phrase}", "connection: close"]
+    lines += [f"{name.decode()}: {value.decode()}" for name, value in answer.raw_headers]
+    return "\r\n".join((*lines, "", "")).encode() + bytes(answer.body)
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -42,8 +55,18 @@ class BoundedHttp(HttpToolsProtocol):
             and self._head_bytes > MAX_HEAD_BYTES
             and not self.transport.is_closing()
         ):
-            self.transport.write(_TOO_LARGE)
-            self.transport.close()
+            self._refuse(problem(TOO_LARGE_HEAD, f"the headers are larger than {MAX_HEAD_BYTES} bytes"))
+
+    def send_400_response(self, _msg: str) -> None:
+        """Say of what the parser could not read what is wrong with it."""
+        self._refuse(problem(400, NO_HTTP))
+
+    def _refuse(self, answer: Response) -> None:
+        if len(getattr(self, "url", b"")) > _LONGEST_ADDRESS:  # there is none before a first request began
+            what = f"the address is longer than {_LONGEST_ADDRESS} bytes"
+            answer = problem(TOO_LONG_ADDRESS, what, hint="send long values in a body")
+        self.transport.write(_bytes_of(answer))
+        self.transport.close()
 
     def on_headers_complete(self) -> None:
         """Stop waiting: from here on the application bounds what comes."""

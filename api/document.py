@@ -13,6 +13,7 @@ from starlette.routing import BaseRoute
 
 from api.access.door import COOKIE
 from api.access.permissions import BY_SENDER, Permission, permission_of
+from api.connections import TOO_LARGE_HEAD, TOO_LONG_ADDRESS
 from api.errors import PROBLEM_CONTENT, Problem
 from api.open311.refusals import ErrorAnswer
 from api.open311.terms import PREFIX as OPEN311
@@ -33,6 +34,8 @@ _RETRY: Final[dict[str, Any]] = {
     }
 }
 
+_UNREAD: Final = (TOO_LONG_ADDRESS, TOO_LARGE_HEAD)
+"""Said before anybody read where a request goes, so in our form everywhere."""
 
 _OPEN311_CONTENT: Final[dict[str, Any]] = {
     "content": {
@@ -81,9 +84,11 @@ REFUSALS: Final[tuple[Refusal, ...]] = (
     Refusal(403, "The caller's roles do not allow it, or the page is of another origin.", _asks_or_changes),
     Refusal(408, "The body did not arrive in time.", _has_body),
     Refusal(413, "The body is larger than the limit.", _has_body),
+    Refusal(TOO_LONG_ADDRESS, "The address is longer than 65,535 bytes.", _always),
     Refusal(421, "The server does not go by the name it was called by.", _always),
     Refusal(422, "A value is wrong.", _has_values),
     Refusal(429, "Too many requests.", _always, _RETRY),
+    Refusal(TOO_LARGE_HEAD, "The headers are larger than 64 KiB.", _always),
     Refusal(503, "A part that is needed is not there now.", _always, _RETRY),
 )
 """What is refused before a route runs, or by what every route is made with; the rest stands at the routes."""
@@ -138,7 +143,7 @@ def _complete(operation: dict[str, Any], permission: Permission) -> None:
 
 def _refuse_as_open311(responses: dict[str, Any]) -> None:
     """Write the refusals of an operation as `api.open311.refusals` says them."""
-    for status in [status for status in responses if int(status) >= 400]:
+    for status in [status for status in responses if int(status) >= 400 and int(status) not in _UNREAD]:
         answer = responses.pop(status)
         known_as = str(OPEN311_STATUS.get(int(status), int(status)))
         responses.setdefault(known_as, {**answer, **_OPEN311_CONTENT})

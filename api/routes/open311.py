@@ -32,6 +32,8 @@ Jurisdiction = Annotated[
 ]
 
 _MOST_CODES: Final = 200
+_ASCII: Final = "^[ -~]*$"
+"""Of what numbers and codes are made: with any letters, what is still allowed would not fit in an address."""
 _NOTICE: Final = {
     "zh": "已受理，请用返回的编号或查询码查看办理进度",
     "en": "Taken in; ask by its number or its token how it is doing",
@@ -189,8 +191,8 @@ async def file_report(
 async def list_requests(
     caller: Asker,
     form: Form,
-    service_request_id: Annotated[str | None, Query(max_length=10_000)] = None,
-    service_code: Annotated[str | None, Query(max_length=2_000)] = None,
+    service_request_id: Annotated[str | None, Query(max_length=10_000, pattern=_ASCII)] = None,
+    service_code: Annotated[str | None, Query(max_length=2_000, pattern=_ASCII)] = None,
     start_date: GivenMoment | None = None,
     end_date: GivenMoment | None = None,
     status: Annotated[str | None, Query(max_length=40)] = None,
@@ -259,7 +261,7 @@ def _reports(rows: list[Row], lang: Language) -> list[dict[str, Any]]:
 
 
 def _listed(name: str, given: str) -> list[str]:
-    found = [part.strip() for part in given.replace("\x00", "").split(",") if part.strip()]
+    found = [part.strip() for part in given.split(",") if part.strip()]
     if not 1 <= len(found) <= _MOST_CODES:
         raise InvalidError(f"send 1 to {_MOST_CODES}, parted by commas", where=name)
     return found

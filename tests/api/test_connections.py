@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 import uvicorn
@@ -20,6 +22,16 @@ GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 async def app(scope: Scope, receive: Receive, send: Send) -> None:
     await PlainTextResponse("ok")(scope, receive, send)
+
+
+def told(answer: bytes) -> dict[str, Any]:
+    """Return the problem that an answer holds, whole and said to be one."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    headers = dict(line.split(": ") for line in head.decode().lower().split("\r\n")[1:])
+    assert headers["content-type"] == "application/problem+json"
+    assert headers["connection"] == "close"
+    assert int(headers["content-length"]) == len(body)
+    return json.loads(body)
 
 
 @contextlib.asynccontextmanager
@@ -87,9 +99,23 @@ async def test_headers_without_end_are_refused() -> None:
     async with listening() as port:
         got, _ = await answer_to(port, b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 2_000_000)
         assert got.startswith(b"HTTP/1.1 431")
+        assert told(got)["detail"] == "the headers are larger than 65536 bytes"
         fair = b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: " + b"a" * 30_000 + b"\r\n\r\n"
         got, _ = await answer_to(port, fair)
         assert got.startswith(b"HTTP/1.1 200")
+
+
+async def test_what_cannot_be_read_is_a_problem_too() -> None:
+    """An address that the parser cannot hold, and bytes that are no request at all."""
+    async with listening() as port:
+        for length in (0xFFFF, 2_000_000):
+            got, _ = await answer_to(port, b"GET /" + b"a" * length + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert got.startswith(b"HTTP/1.1 414")
+            assert told(got)["detail"] == "the address is longer than 65535 bytes"
+        for what in (b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\nHost : x\r\n\r\n", b"nothing\r\n\r\n"):
+            got, _ = await answer_to(port, what)
+            assert got.startswith(b"HTTP/1.1 400 Bad Request\r\n"), what
+            assert told(got)["detail"] == "this is no request of HTTP/1.1"
 
 
 async def test_300_half_open_connections_delay_nobody() -> None:

@@ -62,7 +62,7 @@ def test_a_route_says_what_it_is_for_who_may_ask_and_how_it_refuses(document, na
     assert told["tags"]
     assert bool(told["security"]) is not permission.public
     assert all(answer["description"] for answer in told["responses"].values())
-    expected = {"421", "429", "503"}
+    expected = {"414", "421", "429", "431", "503"}
     expected |= {"401", "403"} if not permission.public else set()
     expected |= {"400", "403", "408", "413", "422"} if "requestBody" in told else set()
     expected |= {"422"} if told.get("parameters") else set()
@@ -75,7 +75,7 @@ def test_a_route_says_what_it_is_for_who_may_ask_and_how_it_refuses(document, na
         "these stand at the routes that give them"
     )
     for status, answer in refusals.items():
-        if of_open311:
+        if of_open311 and status not in {"414", "431"}:  # before it is known where a request goes
             assert list(answer["content"]) == ["application/json", "text/xml"]
             assert answer["content"]["application/json"]["schema"]["items"]["$ref"].endswith("/ErrorAnswer")
             continue

@@ -188,6 +188,14 @@ async def test_others_are_told_neither_words_nor_the_exact_place(channel) -> Non
     refused(await beside.get(f"requests/{number}.json"), 404)
 
 
+async def test_every_list_that_may_be_asked_for_fits_in_an_address(channel) -> None:
+    app = await channel()
+    assert (
+        await app.list(service_request_id=",".join(["~" * 48] * 200)[:10_000], service_code="~" * 2_000) == []
+    )
+    assert "pattern" in refused(await app.get("requests.json", service_request_id="案" * 20), 400)
+
+
 async def test_reports_are_filtered_and_paged(channel) -> None:
     app = await channel()
     made = [
