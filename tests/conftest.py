@@ -7,12 +7,14 @@ import os
 import signal
 import tempfile
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from ingest.transports.broker import Broker
+from tests.access.world import World, make
 from twin.store.cluster import PrivateCluster
 from twin.store.cluster_folder import ROLE
 from twin.store.migrations.runner import upgrade
@@ -38,6 +40,13 @@ class Database:
 
     def fresh(self) -> Database:
         """Clone the empty, migrated template; no rows are shared with any other test."""
+        return self._clone(TEMPLATE)
+
+    def copy(self) -> Database:
+        """Clone this database with its rows; nobody may be connected to it."""
+        return self._clone(self.name)
+
+    def _clone(self, template: str) -> Database:
         name = f"fresh_{next(_numbers)}"
         with psycopg.connect(
             host=str(self.cluster.socket_dir),
@@ -46,7 +55,7 @@ class Database:
             dbname="postgres",
             autocommit=True,
         ) as connection:
-            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{TEMPLATE}"')
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         return Database(self.cluster, name)
 
 
@@ -76,6 +85,14 @@ def database(server_dir: Path) -> Iterator[Database]:
         if cluster.pid is not None:  # hundreds of databases that nobody will read need not go to disk
             os.kill(cluster.pid, signal.SIGQUIT)
         cluster.stop()
+
+
+@pytest.fixture(scope="session")
+def new_world(database: Database) -> Callable[[], tuple[Database, World]]:
+    """A function that gives a city of siblings in a database of its own, and what it holds."""
+    first = database.fresh()
+    world = make(first.url)
+    return lambda: (first.copy(), deepcopy(world))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import psycopg
 import pytest
 
-from tests.access.world import make
 from twin.access import areas
 
 pytestmark = pytest.mark.postgis
@@ -20,8 +19,18 @@ _IN_A_TREE = """
 
 
 @pytest.fixture
-async def found(auth, fresh):
-    world = make(fresh.url)
+def siblings(new_world):
+    return new_world()
+
+
+@pytest.fixture
+def fresh(siblings):
+    return siblings[0]
+
+
+@pytest.fixture
+async def found(auth, siblings):
+    fresh, world = siblings
     with psycopg.connect(fresh.url.replace("+psycopg", "")) as connection:
         connection.execute(_IN_A_TREE)
 

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from api.access import limits
 from api.access.heads import KEY_FILE
-from tests.access.world import KEY, World, grids, make
+from tests.access.world import KEY, World, grids
 from tests.api.access.contract_examples import BESIDE, OWN, examples, key_of
 from tests.api.conftest import serving
 from twin.access.credentials import CredentialKind
@@ -67,9 +67,8 @@ class Ground:
 
 
 @pytest.fixture(scope="module")
-def city_of_siblings(database):
-    fresh = database.fresh()
-    return fresh, make(fresh.url)
+def city_of_siblings(new_world):
+    return new_world()
 
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")

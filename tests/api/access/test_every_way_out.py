@@ -21,7 +21,7 @@ from api.access.permissions import permission_of
 from api.live.frames import BlockKind, decode_frame
 from api.routes import ROUTERS
 from tests.access import oracle
-from tests.access.world import LAT, LEVELS, LON, ROOM, STEP, World, grids, make, phone_of, secrets_of
+from tests.access.world import LAT, LEVELS, LON, ROOM, STEP, World, grids, phone_of, secrets_of
 from tests.api.conftest import serving
 from twin.access.credentials import CredentialKind
 
@@ -205,9 +205,8 @@ def test_every_route_is_in_this_test_and_declares_what_it_asks():
 
 
 @pytest.fixture(scope="module")
-def made(database):
-    fresh = database.fresh()
-    return fresh, make(fresh.url)
+def made(new_world):
+    return new_world()
 
 
 def places(world: World, role: str) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from uuid import uuid4
 import psycopg
 import pytest
 
-from tests.access.world import KEY, LAT, LON, STEP, grids, make
+from tests.access.world import KEY, LAT, LON, STEP, grids
 from twin.access.grants import grants_of
 from twin.access.scope import Scope
 from twin.access.sealing import Sealer
@@ -26,10 +26,8 @@ ELSEWHERE = {"lon": LON + 80.5 * STEP}
 
 
 @pytest.fixture(scope="module")
-def world_database(database):
-    fresh = database.fresh()
-    make(fresh.url)
-    return fresh
+def world_database(new_world):
+    return new_world()[0]
 
 
 @pytest.fixture
