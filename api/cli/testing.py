@@ -9,7 +9,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
@@ -22,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "web"
 CHECKED = ("api", "twin", "layers", "ingest", "bench")
 """What is looked through for insecure code: all Python but the tests."""
+LANES = 2
+"""How many run side by side: tests wait for other processes half of their time, checks use one core each."""
 
 All = Annotated[bool, typer.Option("--all", help="Run the slow tests too.")]
 
@@ -68,10 +71,10 @@ def run_tests(context: typer.Context, run_all: All = False, data_dir: DataDir = 
     if importlib.util.find_spec("pytest") is None:
         say("gridtwin: the test packages are not installed · start the tests with ./gridtwin test")
         raise typer.Exit(1)
-    steps = python_steps(run_all, context.args)
+    checks, tests = [], pytest_steps(run_all, context.args)
     if not context.args:
-        steps += web_steps() + (asking_steps() if run_all else [])
-    results = [_run(step) for step in steps]
+        checks = python_checks() + web_checks() + (asking_checks() if run_all else [])
+    results = _run_side_by_side(checks) + [_run(step, _print_now) for step in tests]
     sys.stdout.write("\n")
     for result in results:
         mark = "skipped" if result.skipped else "ok" if result.failed == 0 else "FAILED"
@@ -83,15 +86,9 @@ def run_tests(context: typer.Context, run_all: All = False, data_dir: DataDir = 
     raise typer.Exit(1 if failed else 0)
 
 
-def python_steps(run_all: bool, arguments: Sequence[str]) -> list[Step]:
-    """List the steps of the Python side; with arguments for pytest only pytest."""
+def python_checks() -> list[Step]:
+    """List the steps that look at the Python code without running it."""
     python = sys.executable
-    pytest_command = [python, "-P", "-m", "pytest", "--color=auto", "--durations=10", "--durations-min=5"]
-    if not run_all:
-        pytest_command += ["-m", "not slow"]
-    tests = Step("pytest", [*pytest_command, *arguments], summary=re.compile(r"\d+ (passed|failed|error)"))
-    if arguments:
-        return [tests]
     return [
         Step(
             "ruff check",
@@ -104,12 +101,39 @@ def python_steps(run_all: bool, arguments: Sequence[str]) -> list[Step]:
             [str(Path(python).parent / "lint-imports"), "--no-cache"],
             environment={"PYTHONPATH": str(ROOT)},
         ),
-        tests,
     ]
 
 
-def web_steps() -> list[Step]:
-    """List the steps of the web side; none while there is no package.json."""
+def pytest_steps(run_all: bool, arguments: Sequence[str]) -> list[Step]:
+    """List the steps of pytest; with arguments for it one that does only what they say.
+
+    Without: first, in lanes that take whole files, what may run beside other tests; then, one at a time, what
+    needs the machine to itself.
+    """
+
+    def pytest(name: str, *more: str) -> Step:
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "pytest",
+            "--color=auto",
+            "--durations=10",
+            "--durations-min=5",
+        ]
+        return Step(name, [*command, *more], summary=re.compile(r"\d+ (passed|failed|error)"))
+
+    if arguments:
+        return [pytest("pytest", *([] if run_all else ["-m", "not slow"]), *arguments)]
+    lanes = ["-n", str(LANES), "--dist", "loadfile"]
+    return [
+        pytest("pytest", *lanes, "-m", "not (slow or alone)"),
+        pytest("pytest, one at a time", "-m", "slow or alone" if run_all else "alone and not slow"),
+    ]
+
+
+def web_checks() -> list[Step]:
+    """List the checks and tests of the web side that need no browser; none while there is no package.json."""
     if not (WEB / "package.json").is_file():
         return []
     npm = str(Path(sys.executable).parent / "npm")
@@ -127,16 +151,32 @@ def web_steps() -> list[Step]:
     ]
 
 
-def asking_steps() -> list[Step]:
+def asking_checks() -> list[Step]:
     """List the steps that ask somebody in the Internet, who may be out of reach."""
     return [Step("advisories", [sys.executable, "-P", str(ROOT / "tests" / "advisories.py")], skip_code=77)]
 
 
-def _run(step: Step) -> Result:
-    say(f"── {step.name}")
+def _run_side_by_side(steps: Sequence[Step]) -> list[Result]:
+    """Run steps in lanes, and print what each said whole, in their order."""
+    said: list[list[str]] = [[] for _ in steps]
+    results = []
+    with ThreadPoolExecutor(LANES) as lanes:
+        for result, lines in zip(lanes.map(_run, steps, [kept.append for kept in said]), said, strict=True):
+            _print_now("".join(lines))
+            results.append(result)
+    return results
+
+
+def _print_now(line: str) -> None:
+    sys.stdout.write(line)
+    sys.stdout.flush()
+
+
+def _run(step: Step, show: Callable[[str], None]) -> Result:
     begun = time.monotonic()
+    show(f"── {step.name}\n")
     if shutil.which(step.command[0]) is None:
-        say(f"gridtwin: {step.command[0]} is missing · start the tests with ./gridtwin test")
+        show(f"gridtwin: {step.command[0]} is missing · start the tests with ./gridtwin test\n")
         return Result(step.name, 0, 1, 0.0)
     process = subprocess.Popen(
         step.command,
@@ -150,8 +190,7 @@ def _run(step: Step) -> Result:
     assert process.stdout is not None
     printed: list[str] = []
     for line in process.stdout:
-        sys.stdout.write(line)
-        sys.stdout.flush()
+        show(line)
         printed.append(line)
     code = process.wait()
     if step.skip_code is not None and code == step.skip_code:

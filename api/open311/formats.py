@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
-from xml.etree.ElementTree import Element, SubElement, tostring  # written, never read
+from xml.etree.ElementTree import Element, SubElement, tostring  # nosec B405  # written, never read
 
 import orjson
 from starlette.responses import Response

@@ -124,7 +124,7 @@ class NodeRed:
 
     def _answers(self) -> bool:
         try:
-            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/ready", timeout=2).close()
+            urllib.request.urlopen(f"http://127.0.0.1:{self.port}/ready", timeout=2).close()  # nosec B310
         except (OSError, urllib.error.HTTPError):
             return False
         return True

@@ -71,7 +71,7 @@ class CameraAddress:
         return f"{host}:{self.port}"
 
 
-def read_address(text: str, user: str = "", password: str = "") -> CameraAddress:
+def read_address(text: str, user: str = "", password: str = "") -> CameraAddress:  # nosec B107  # none
     """Read the address of a camera.
 
     Parameters

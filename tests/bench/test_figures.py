@@ -43,6 +43,7 @@ def test_tables_line_up_and_are_markdown() -> None:
     assert "| long name | – |" in table.markdown()
 
 
+@pytest.mark.alone
 def test_a_busy_process_and_its_child_are_counted() -> None:
     burn = (
         "import subprocess, sys, time; subprocess.Popen([sys.executable, '-c', 'while 1: 0']); time.sleep(9)"
@@ -67,6 +68,7 @@ def test_a_busy_process_and_its_child_are_counted() -> None:
     assert figures["busy"]["memory_end_mib"] > 1
 
 
+@pytest.mark.alone
 def test_what_others_take_of_the_machine_is_seen() -> None:
     burner = subprocess.Popen([sys.executable, "-c", "while 1: 0"])
     try:

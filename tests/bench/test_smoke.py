@@ -12,6 +12,8 @@ import pytest
 import bench
 from bench.machine import ROOT
 
+pytestmark = pytest.mark.alone
+
 CHENGDU = ROOT.parent / "shared" / "data" / "chengdu_tianfu" / "chengdu_tianfu_nometa.osm.pbf"
 
 

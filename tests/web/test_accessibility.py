@@ -12,6 +12,7 @@ from running import ROOT, SHOWN, RunningCity
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.alone,
     pytest.mark.postgis,
     pytest.mark.broker,
     pytest.mark.parametrize("city", ["helsinki"], indirect=True),

@@ -11,6 +11,7 @@ from running import SHOWN, RunningCity
 
 pytestmark = [
     pytest.mark.browser,
+    pytest.mark.alone,
     pytest.mark.postgis,
     pytest.mark.broker,
     pytest.mark.parametrize("city", ["helsinki"], indirect=True),

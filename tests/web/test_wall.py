@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 from running import SENSOR, RunningCity
 
-pytestmark = [pytest.mark.browser, pytest.mark.postgis, pytest.mark.broker]
+pytestmark = [pytest.mark.browser, pytest.mark.alone, pytest.mark.postgis, pytest.mark.broker]
 
 # Software drawing takes seconds a frame; the limits of time are for that, not for the data.
 PATIENCE_MS = 60_000

@@ -55,7 +55,7 @@ async def test_stranger_sees_nothing_but_pages(stranger):
 
 @pytest.mark.parametrize(
     "secret",
-    ["-", "x", "null", secrets.token_urlsafe(32), "' OR 1=1 --", "\\x00", "a" * 5000, "é" * 10],
+    ["-", "x", "null", "c2VjcmV0LXRoYXQtbm9ib2R5LWdhdmU", "' OR 1=1 --", "\\x00", "a" * 5000, "é" * 10],
 )
 async def test_forged_secrets_open_nothing(stranger, secret):
     for headers in (

@@ -27,15 +27,22 @@ GROUPS = (
 )
 
 
-def run(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "api.cli", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=timeout_s,
-        check=False,
-    )
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command as a process of its own."""
+    command = [sys.executable, "-m", "api.cli", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
+
+
+@pytest.fixture
+def run_here(monkeypatch, capfd):
+    """A function that runs a command in this process, where what takes a second to load is loaded."""
+
+    def run_here(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["gridtwin", *arguments])
+        code = importlib.import_module("api.cli.__main__").main()
+        return subprocess.CompletedProcess(arguments, code, *capfd.readouterr())
+
+    return run_here
 
 
 def options_of(command: typer.core.TyperGroup, *names: str) -> set[str]:
@@ -117,9 +124,9 @@ def test_version_is_told_and_light():
         ("person", "erase", "--case", "A-1", "--reason", "asked for"),
     ],
 )
-def test_a_mistyped_data_dir_is_refused_and_nothing_is_made(tmp_path, command):
+def test_a_mistyped_data_dir_is_refused_and_nothing_is_made(run_here, tmp_path, command):
     mistyped = tmp_path / "mistyped"
-    done = run(*command, "--data-dir", str(mistyped))
+    done = run_here(*command, "--data-dir", str(mistyped))
     assert done.returncode == 1
     assert str(mistyped) in done.stderr
     assert "gridtwin up" in done.stderr
@@ -173,16 +180,16 @@ def test_taken_port_is_one_line_before_anything_is_made(tmp_path, option, whose)
         (("no-such-command",), "No such command"),
     ],
 )
-def test_mistakes_get_a_clear_line_and_no_traceback(arguments, message):
-    done = run(*arguments)
+def test_mistakes_get_a_clear_line_and_no_traceback(run_here, arguments, message):
+    done = run_here(*arguments)
     assert done.returncode != 0
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert not done.stdout
 
 
-def test_errors_are_json_where_json_was_asked_for():
-    done = run("check", "--json", "--database-url", "postgresql://me:secret@127.0.0.1:1/x")
+def test_errors_are_json_where_json_was_asked_for(run_here):
+    done = run_here("check", "--json", "--database-url", "postgresql://me:secret@127.0.0.1:1/x")
     assert done.returncode == 1
     error = json.loads(done.stdout)["error"]
     assert "cannot be reached" in error["what"]

@@ -9,10 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from api.cli import testing
-from api.cli.testing import Step, asking_steps, count_tests, python_steps, web_steps
+from api.cli.testing import Step, asking_checks, count_tests, pytest_steps, web_checks
 from tests import advisories
 
-PYTEST = next(step for step in python_steps(False, []) if step.name == "pytest")
+PYTEST = pytest_steps(False, [])[0]
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_counts_of_pytest(printed, code, expected):
     ],
 )
 def test_counts_of_vitest(printed, code, expected):
-    vitest = next(step for step in web_steps() if step.name == "vitest")
+    vitest = next(step for step in web_checks() if step.name == "vitest")
     assert count_tests(vitest, printed, code) == expected
 
 
@@ -51,12 +51,46 @@ def test_a_step_without_tests_counts_as_one():
 
 
 def test_slow_tests_are_left_out_unless_asked_for():
-    assert "not slow" in PYTEST.command
-    assert "not slow" not in next(s for s in python_steps(True, []) if s.name == "pytest").command
+    assert chosen(False, []) == ["not (slow or alone)", "alone and not slow"]
+    assert chosen(True, []) == ["not (slow or alone)", "slow or alone"]
+    assert chosen(False, ["tests/twin"]) == ["not slow"]
+    assert chosen(True, ["tests/twin"]) == [None]
+
+
+def chosen(run_all: bool, arguments: list[str]) -> list[str | None]:
+    """Which tests each step of pytest is asked for."""
+    asked = [list(step.command)[step.command.index("pytest") :] for step in pytest_steps(run_all, arguments)]
+    return [words[words.index("-m") + 1] if "-m" in words else None for words in asked]
+
+
+@pytest.mark.parametrize("run_all", [False, True])
+def test_what_needs_the_machine_to_itself_runs_beside_nothing(run_all):
+    beside, by_itself = pytest_steps(run_all, [])
+    assert "-n" in beside.command
+    assert "-n" not in by_itself.command
 
 
 def test_arguments_for_pytest_run_only_pytest():
-    assert [step.name for step in python_steps(False, ["tests/twin"])] == ["pytest"]
+    (step,) = pytest_steps(False, ["tests/twin"])
+    assert step.command[-1] == "tests/twin"
+    assert "-n" not in step.command
+
+
+def test_checks_run_side_by_side_and_what_each_says_stays_together(monkeypatch, tmp_path):
+    """Each waits until the other has said something: one after the other they would never end."""
+    here, there = tmp_path / "here", tmp_path / "there"
+    meet = "import pathlib, sys, time\nprint(sys.argv[1], 1, flush=True)\npathlib.Path(sys.argv[1]).touch()\n"
+    meet += "while not pathlib.Path(sys.argv[2]).exists(): time.sleep(0.01)\nprint(sys.argv[1], 2)"
+    steps = [
+        Step("first", [sys.executable, "-c", meet, str(here), str(there)]),
+        Step("second", [sys.executable, "-c", meet, str(there), str(here)]),
+        Step("bad", [sys.executable, "-c", "raise SystemExit(1)"]),
+    ]
+    printed, code = summary(monkeypatch, steps)
+    said = [f"── first\n{here} 1\n{here} 2\n", f"── second\n{there} 1\n{there} 2\n", "── bad\n"]
+    assert printed.startswith("".join(said))
+    assert "2 passed, 1 failed" in printed
+    assert code == 1
 
 
 def test_what_could_not_be_done_is_skipped_with_its_reason_and_has_not_passed(monkeypatch):
@@ -76,8 +110,9 @@ def test_what_could_not_be_done_is_skipped_with_its_reason_and_has_not_passed(mo
 
 
 def summary(monkeypatch, steps: list[Step]) -> tuple[str, int]:
-    monkeypatch.setattr(testing, "python_steps", lambda *_: steps)
-    monkeypatch.setattr(testing, "web_steps", list)
+    monkeypatch.setattr(testing, "python_checks", lambda: steps)
+    monkeypatch.setattr(testing, "web_checks", list)
+    monkeypatch.setattr(testing, "pytest_steps", lambda *_: [])
     app = testing.typer.Typer()
     testing.register(app)
     done = CliRunner().invoke(app, [])
@@ -123,7 +158,7 @@ def test_advisories_of_locked_packages_fail(osv, capsys):
 
 
 def test_advisories_that_nobody_could_be_asked_about_are_no_pass(capsys):
-    assert advisories.main("http://127.0.0.1:9") == asking_steps()[0].skip_code
+    assert advisories.main("http://127.0.0.1:9") == asking_checks()[0].skip_code
     assert "could not ask" in capsys.readouterr().out
 
 
