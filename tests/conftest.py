@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 
 from ingest.transports.broker import Broker
 from tests.access.world import World, make
@@ -21,6 +22,10 @@ from twin.store.migrations.runner import upgrade
 
 TEMPLATE = "template_gridtwin"
 _numbers = itertools.count(1)
+
+# Other tests run on the same cores: how long an example took says nothing.
+settings.register_profile("beside others", deadline=None)
+settings.load_profile("beside others")
 
 
 class Database:

@@ -24,7 +24,7 @@ WEB = ROOT / "web"
 CHECKED = ("api", "twin", "layers", "ingest", "bench")
 """What is looked through for insecure code: all Python but the tests."""
 LANES = 2
-"""How many run side by side: tests wait for other processes half of their time, checks use one core each."""
+"""How many run side by side: most tests wait for other processes now and then, checks use one core each."""
 
 All = Annotated[bool, typer.Option("--all", help="Run the slow tests too.")]
 

@@ -33,13 +33,20 @@ def this_machine(monkeypatch):
     monkeypatch.setenv("GRIDTWIN_CAMERA_PROBE_S", "0")
 
 
-def tell(served, url: str, device_id: int = CAMERA) -> None:
-    """Keep the address of a camera, as the command line does."""
-    engine = create_engine(served.database.url)
-    with engine.begin() as connection:
-        source = Source(device_id, url.partition(":")[0], url)
-        store_sources(connection, served.runtime.sealer, [source])
-    engine.dispose()
+async def tell(served, url: str, device_id: int = CAMERA) -> None:
+    """Keep the address of a camera, as the command line does.
+
+    In a thread: the server, which runs in this loop, may hold the row in a transaction it has to end first.
+    """
+
+    def store() -> None:
+        engine = create_engine(served.database.url)
+        with engine.begin() as connection:
+            source = Source(device_id, url.partition(":")[0], url)
+            store_sources(connection, served.runtime.sealer, [source])
+        engine.dispose()
+
+    await asyncio.to_thread(store)
 
 
 async def look(http: httpx.AsyncClient, device_id: int = CAMERA, **body: object) -> httpx.Response:
@@ -72,11 +79,12 @@ async def known(served, device_id: int = CAMERA) -> None:
             await asyncio.sleep(0.02)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("codec", ["h264", "hevc"])
 async def test_a_look_shows_what_is_there_now_and_is_on_the_record(served, signed_in, codec):
     operator = await signed_in("operator", HERE)
     async with Camera(codec=codec, user="admin", password=PASSWORD).running() as camera:
-        tell(served, camera.rtsp.replace("//", f"//admin:{PASSWORD}@"))
+        await tell(served, camera.rtsp.replace("//", f"//admin:{PASSWORD}@"))
         answer = await look(operator, reason="有人求助")
         assert answer.status_code == 200, answer.text
         told = answer.json()
@@ -96,10 +104,11 @@ async def test_a_look_shows_what_is_there_now_and_is_on_the_record(served, signe
     assert actor.startswith("test-")
 
 
+@pytest.mark.alone
 async def test_the_next_look_is_of_the_same_connection_and_as_fresh(served, signed_in):
     operator = await signed_in("operator", HERE)
     async with Camera(gop=40).running() as camera:
-        tell(served, camera.rtsp)
+        await tell(served, camera.rtsp)
         async with asyncio.timeout(5):  # it is probed once when it is told
             while looked(served) != ("ok", None):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
@@ -109,7 +118,7 @@ async def test_the_next_look_is_of_the_same_connection_and_as_fresh(served, sign
             await asyncio.sleep(0.5)
         assert camera.connections == 2
     async with Camera().running() as other:
-        tell(served, other.rtsp)
+        await tell(served, other.rtsp)
         await picture(operator)
         assert other.connections >= 1, "another address is another connection"
 
@@ -166,7 +175,7 @@ async def test_a_picture_is_for_the_session_that_looked_and_for_a_minute(served,
 async def test_what_cannot_be_recorded_is_not_looked_at(served, signed_in):
     operator = await signed_in("operator", HERE)
     async with Camera().running() as camera:
-        tell(served, camera.rtsp)
+        await tell(served, camera.rtsp)
         await picture(operator)
         asked = camera.connections
         served.sql("ALTER TABLE audit RENAME TO audit_away")
@@ -181,7 +190,7 @@ async def test_what_cannot_be_recorded_is_not_looked_at(served, signed_in):
 async def test_no_request_reads_an_address(served, signed_in):
     """Neither an answer nor a dump of the database shows one; requests may not read even what is sealed."""
     operator = await signed_in("operator", HERE)
-    tell(served, f"rtsp://admin:{PASSWORD}@127.0.0.1:9/stream-path")
+    await tell(served, f"rtsp://admin:{PASSWORD}@127.0.0.1:9/stream-path")
     for answer in (
         await operator.get("/api/cameras/4"),
         await look(operator),
@@ -213,7 +222,7 @@ async def test_a_broken_stream_says_why_is_offline_on_the_map_and_comes_back(
     monkeypatch.setattr("api.cameras.desk.LOOK_S", 1.0)
     operator = await signed_in("operator", HERE)
     async with Camera(mood=mood).running() as camera:
-        tell(served, camera.rtsp)
+        await tell(served, camera.rtsp)
         await known(served)
         answer = await look(operator)
         assert answer.status_code == 503
@@ -235,7 +244,7 @@ async def test_a_broken_stream_says_why_is_offline_on_the_map_and_comes_back(
 async def test_wrong_password_and_addresses_that_are_not_allowed(served, signed_in, monkeypatch):
     operator = await signed_in("operator", HERE)
     async with Camera(user="admin", password=PASSWORD).running() as camera:
-        tell(served, camera.rtsp.replace("//", "//admin:wrong@"))
+        await tell(served, camera.rtsp.replace("//", "//admin:wrong@"))
         assert (await look(operator)).json()["where"] == "stream/unauthorized"
     for url in (
         "rtsp://169.254.169.254/",
@@ -243,7 +252,7 @@ async def test_wrong_password_and_addresses_that_are_not_allowed(served, signed_
         "http://[::ffff:10.0.0.1]/",
         "rtsp://0.0.0.0/",
     ):
-        tell(served, url)
+        await tell(served, url)
         assert (await look(operator)).json()["where"] == "stream/not_allowed", url
 
 
@@ -261,7 +270,7 @@ async def test_a_stream_that_breaks_is_known_while_somebody_watches(served, sign
         return time.monotonic() - begun
 
     async with Camera().running() as camera:
-        tell(served, camera.rtsp)
+        await tell(served, camera.rtsp)
         await known(served)
         await until("ok")
         camera.mood = "silent"
@@ -275,7 +284,7 @@ async def test_a_snapshot_that_never_changes_is_frozen(served, signed_in, monkey
     monkeypatch.setattr("api.cameras.watch.WATCHED_S", 0.1)
     operator = await signed_in("operator", HERE)
     async with Camera(mood="frozen").running() as camera:
-        tell(served, camera.http)
+        await tell(served, camera.http)
         await known(served)
         async with asyncio.timeout(5):
             while looked(served) != ("broken", "frozen"):
@@ -288,7 +297,7 @@ async def test_only_so_many_look_at_once(served, signed_in, monkeypatch):
     monkeypatch.setattr("api.cameras.desk.WAIT_S", 0.2)
     people = [await signed_in("operator", HERE) for _ in range(3)]
     async with Camera(mood="silent").running() as camera:
-        tell(served, camera.rtsp)
+        await tell(served, camera.rtsp)
         waiting = [asyncio.create_task(look(people[n // 2])) for n in range(4)]
         await asyncio.sleep(0.3)
         own = await look(people[0])
@@ -336,7 +345,7 @@ async def test_streams_of_garbage_leave_the_server_whole(served, signed_in, monk
             if n == 10:
                 before = psutil.Process().memory_info().rss
             kind = "http" if n % 3 == 0 else "rtsp"
-            tell(served, f"{kind}://127.0.0.1:{port}/{n}")
+            await tell(served, f"{kind}://127.0.0.1:{port}/{n}")
             answer = await look(operator)
             seen[answer.status_code] = seen.get(answer.status_code, 0) + 1
         assert len(seeds) >= streams
@@ -346,7 +355,7 @@ async def test_streams_of_garbage_leave_the_server_whole(served, signed_in, monk
     assert len(children()) <= terms.DECODERS
     assert all(p.memory_info().rss < 300 << 20 for p in children())
     assert (await operator.get("/api/health")).status_code == 200
-    served.sql("DELETE FROM camera_source")
+    await served.run_sql("DELETE FROM camera_source")
     assert (await look(operator)).status_code == 200, "and goes on"
 
 
