@@ -18,6 +18,7 @@ from api.errors import database_away, is_unreachable, problem
 from api.open311.terms import PREFIX as OPEN311
 from api.photographs import terms as photographs
 from api.policy import POLICY
+from api.sensorthings.mqtt.terms import PATH as MQTT_PATH
 from api.tiles import PREFIX, Tile, TileStore
 from twin.access.credentials import Identity
 from twin.access.roles import DataClass
@@ -160,7 +161,11 @@ class Edge:
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let a live socket in that comes from a page of ours, with a ticket or a token."""
         identity = None
-        if is_same_origin(scope):
+        if scope["path"] == MQTT_PATH and is_same_origin(scope):
+            if self._limits.socket_wait_s(scope) is None:
+                await self._app(scope, receive, send)  # its first packet says who it is
+                return
+        elif is_same_origin(scope):
             try:
                 identity = await self._door.open_socket(scope)
             except Exception as error:

@@ -39,6 +39,9 @@ from api.routes import ROUTERS
 from api.rows import TIMEOUT_S
 from api.runtime import Runtime
 from api.sampler import Sampler
+from api.sensorthings.mqtt.followers import Followers
+from api.sensorthings.mqtt.session import serve_mqtt
+from api.sensorthings.mqtt.terms import PATH as MQTT_PATH
 from api.settings import Settings
 from api.tiles import TileStore
 from api.version import version
@@ -125,6 +128,7 @@ def create_app(settings: Settings) -> FastAPI:
             parts.push_async_callback(cameras.close)
             listener = NoticeListener(own_dsn, own, hub, tiles, door)
             await listener.start_journal()
+            followers = Followers(reading, door, twin)
             app.state.runtime = Runtime(
                 settings=settings,
                 engine=reading,
@@ -147,6 +151,7 @@ def create_app(settings: Settings) -> FastAPI:
                 ingest=ingest,
                 trials=Trials(twin),
                 publishers=publishers,
+                followers=followers,
                 started_at=datetime.now(UTC),
             )
             for name, work in (
@@ -154,6 +159,7 @@ def create_app(settings: Settings) -> FastAPI:
                 ("notices", listener.run()),
                 ("sampler", sampler.run()),
                 ("ingest", ingest.run()),
+                ("followers", followers.run()),
                 ("publishers", follow(accounts, PUBLISHERS_CHANNEL, publishers.forget)),
                 ("cameras", watch.run()),
                 ("sessions", watch_sessions(door, hub)),
@@ -187,6 +193,11 @@ def create_app(settings: Settings) -> FastAPI:
     async def live(websocket: WebSocket) -> None:
         # The edge lets nobody through whom it does not know.
         await serve_live(websocket, websocket.app.state.runtime.hub, websocket.scope[IDENTITY_KEY])
+
+    @app.websocket(MQTT_PATH)
+    async def sensorthings_by_mqtt(websocket: WebSocket) -> None:
+        # Whoever comes is asked by MQTT itself who they are.
+        await serve_mqtt(websocket)
 
     pages.install(app, settings.web_dir)
     return app

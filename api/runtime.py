@@ -21,6 +21,7 @@ from api.live.hub import Hub
 from api.photographs.darkroom import Darkroom
 from api.photographs.receiving import Reception
 from api.sampler import Sampler
+from api.sensorthings.mqtt.followers import Followers
 from api.settings import Settings
 from api.tiles import TileStore
 from ingest.trials import Trials
@@ -58,6 +59,7 @@ class Runtime:
     ingest: Ingest
     trials: Trials
     publishers: PublisherDoor
+    followers: Followers
     started_at: datetime
 
 

@@ -8,7 +8,7 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -80,6 +80,8 @@ class Twin:
         self.board = Board(catalog)
         self.quarantine = QuarantineWriter(engine)
         self.totals = _Totals()
+        self.stored_listener: Callable[[Observations], None] | None = None
+        """Told of what was stored, after each commit; must not wait."""
         self._limits = LimitTable.of(catalog)
         self._duties = Duties(terms.late_days)
         self._leaving: set[int] = set()
@@ -250,6 +252,8 @@ class Twin:
         finally:
             self.totals.commit_begun = None
         self._count(jobs, written.stored, folded.in_order)
+        if self.stored_listener is not None and written.stored.any():
+            self.stored_listener(seen.only(written.stored))
         self.totals.last_commit_s = time.perf_counter() - begun
         if not self.totals.database_up:
             self.totals.database_up = True

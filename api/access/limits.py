@@ -62,6 +62,10 @@ class Limits:
             return self._taken(self._known, "ingest", address_of(scope))
         return self._taken(self._unknown, "address", address_of(scope))
 
+    def socket_wait_s(self, scope: Scope) -> int | None:
+        """Count a socket that says who it is only once it is open."""
+        return self._taken(self._unknown, "address", address_of(scope))
+
     def _taken(self, limit: RateLimitItem, *who: str) -> int | None:
         if self._counter.hit(limit, *who):
             return None

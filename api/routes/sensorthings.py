@@ -261,13 +261,14 @@ async def _record(caller: Caller, connection: AsyncConnection, writer: Writer) -
 
 
 async def _finish(running: Runtime, caller: Caller, writer: Writer) -> None:
-    """Bring the board in step, and then what came along to be observed.
+    """Tell who follows, bring the board in step, and then what came along to be observed.
 
     Raises
     ------
     InvalidError
         An observation was refused; what it hangs on is there.
     """
+    running.followers.changed(writer.touched)
     if writer.devices_changed:
         await running.twin.refresh_devices()
     if writer.observations:

@@ -8,11 +8,14 @@ import orjson
 from fastapi import Response
 
 from api.sensorthings.entities import ENTITIES
+from api.sensorthings.mqtt.terms import PATH as MQTT_PATH
 from api.sensorthings.options import Options
 from api.sensorthings.paths import Resource
 from api.sensorthings.reading import Answer, Page, Reader
 
 _CONFORMANCE: Final = "http://www.opengis.net/spec/iot_sensing/1.1/req/"
+_CREATE_BY_MQTT: Final = "create-observations-via-mqtt/observations-creation"
+_FOLLOW_BY_MQTT: Final = "receive-updates-via-mqtt/receive-updates"
 CONFORMANCE: Final = tuple(
     _CONFORMANCE + name
     for name in (
@@ -28,6 +31,8 @@ CONFORMANCE: Final = tuple(
         "create-update-delete/update-entity-jsonpatch",
         "create-update-delete/delete-entity",
         "data-array/data-array",
+        _CREATE_BY_MQTT,
+        _FOLLOW_BY_MQTT,
     )
 )
 
@@ -44,8 +49,16 @@ def service_root(root: str) -> Answer:
         "serverSettings": {
             "conformance": list(CONFORMANCE),
             _CONFORMANCE + "data-array/data-array": {"endpoints": [f"{root}/CreateObservations"]},
+            _CONFORMANCE + _CREATE_BY_MQTT: {"endpoints": [_mqtt(root)]},
+            _CONFORMANCE + _FOLLOW_BY_MQTT: {"endpoints": [_mqtt(root)]},
         },
     }
+
+
+def _mqtt(root: str) -> str:
+    """Return where MQTT is spoken, over a websocket beside the service."""
+    scheme, _, rest = root.partition("://")
+    return f"{'wss' if scheme == 'https' else 'ws'}://{rest.partition('/')[0]}{MQTT_PATH}"
 
 
 def set_answer(reader: Reader, path: str, resource: Resource, options: Options, page: Page) -> Answer:

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import quote
 
 import orjson
-from sqlalchemy import BigInteger, Select, Text, cast, exists, func, literal, select, true, tuple_
+from sqlalchemy import BigInteger, Select, Text, and_, cast, exists, func, literal, select, true, tuple_
 from sqlalchemy import column as named
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -121,6 +121,23 @@ class Reader:
         found = [shown.found(rows[0])]
         await self.expand(entity, found, options)
         return found[0]
+
+    async def those(
+        self, entity: Entity, keys: Sequence[tuple[Any, ...]], steps: tuple[Step, ...] = ()
+    ) -> list[Found]:
+        """Return entities by the values of their key columns, in that order.
+
+        Those that are not there, or not for this caller, are left out; so are, where ``steps`` are given,
+        those that the path does not lead to.
+        """
+        there = entity.table()
+        up = _given([(name, there.c[name].type) for name in entity.key], keys)
+        same = and_(*(there.c[name] == up.c[name] for name in entity.key))
+        shown = Shown(self, entity, Options())
+        query = select(*shown.columns(there)).join_from(up, there, same).order_by(up.c.n)
+        if steps:
+            query = query.where(*above(steps, there))
+        return [shown.found(row) for row in await self.ask(query)]
 
     async def demand(self, steps: tuple[Step, ...]) -> None:
         """Check that an entity is there.
@@ -345,9 +362,15 @@ def _readable(shown: Property, index: int, value: Any) -> Any:
 
 def _parents(link: Link, parents: list[Found]) -> Any:
     """Return n rows as a table: the columns that a link starts from, and their number from 1."""
-    columns = [literal([parent.keys[key] for parent in parents], ARRAY(BigInteger)) for key in link.keys]
-    names = [named(key, BigInteger) for key in link.keys]
-    return func.unnest(*columns).table_valued(*names, with_ordinality="n").render_derived()
+    rows = [tuple(parent.keys[key] for key in link.keys) for parent in parents]
+    return _given([(key, BigInteger()) for key in link.keys], rows)
+
+
+def _given(columns: Sequence[tuple[str, Any]], rows: Sequence[tuple[Any, ...]]) -> Any:
+    """Return n rows of named, typed columns as a table, and their number ``n`` from 1."""
+    arrays = [literal([row[i] for row in rows], ARRAY(type_)) for i, (_, type_) in enumerate(columns)]
+    names = [named(name, type_) for name, type_ in columns]
+    return func.unnest(*arrays).table_valued(*names, with_ordinality="n").render_derived()
 
 
 def _by_moment(options: Options) -> bool:

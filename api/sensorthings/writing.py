@@ -92,6 +92,8 @@ class Writer:
         """What came along to be observed, once what it hangs on is there."""
         self.changed: list[str] = []
         """What was done to what, for the record of acts."""
+        self.touched: list[tuple[str, int | str]] = []
+        """Sets and ids of what was made or changed, for who follows them."""
         self.devices_changed = False
 
     async def carry_out(self, statement: str, values: Mapping[str, Any] = _NO_VALUES) -> list[Any]:
@@ -157,6 +159,8 @@ class Writer:
 
     def note(self, what: str, entity: Entity, given: int | str) -> None:
         """Remember an act for the record."""
+        if what != "deleted":
+            self.touched.append((entity.name, given))
         self.changed.append(f"{what} {entity.name}({given})")
 
     # what each is made of
@@ -187,6 +191,7 @@ class Writer:
         )
         device_id = int(rows[0][0])
         self.devices_changed = True
+        self.touched += [("Things", device_id), ("FeaturesOfInterest", device_id)]
         if place is not None:
             await self._attach(place, device_id)
         for stream in body.links.get("Datastreams", []):
@@ -223,6 +228,7 @@ class Writer:
                 "geom": shapely.to_wkb(fields[column]),
             },
         )
+        self.touched.append(("Locations" if column == "location" else "FeaturesOfInterest", int(rows[0][0])))
         return int(rows[0][0])
 
     async def sensor(self, body: Body) -> int:
@@ -258,6 +264,7 @@ class Writer:
         return await self._with_streams(body, "ObservedProperty", int(rows[0][0]))
 
     async def _with_streams(self, body: Body, link: str, made: int) -> int:
+        self.touched.append(("Sensors" if link == "Sensor" else "ObservedProperties", made))
         for stream in body.links.get("Datastreams", []):
             if stream.body is None:
                 raise wrong("Datastreams", f"change the {link} of the Datastream instead")
@@ -314,6 +321,7 @@ class Writer:
             feature_id = await self.feature_of(one.body)
             told = body.fields["observationType"]
             self.observations.append(sent_of(one.body, device_id, slot, told, feature_id))
+        self.touched.append(("Datastreams", device_id * SLOTS_OF_A_DEVICE + slot))
         return device_id * SLOTS_OF_A_DEVICE + slot
 
     async def feature_of(self, observation: Body) -> int | None:
@@ -395,6 +403,7 @@ class Writer:
         if not await self.carry_out(_MOVE, {"id": device_id, "geom": shapely.to_wkb(geometry)}):
             raise ForbiddenError("this account manages no devices there", where=f"Things({device_id})")
         self.devices_changed = True
+        self.touched.append(("FeaturesOfInterest", device_id))
 
     async def _attach(self, place: Linked, device_id: int) -> int:
         """Let a Location be the one of a Thing: itself where it is free, else one just like it."""
@@ -417,6 +426,7 @@ class Writer:
             "UPDATE declared_place SET device_id = :device_id WHERE id = :id",
             {"device_id": device_id, "id": made},
         )
+        self.touched += [("Locations", made), ("HistoricalLocations", device_id)]
         return made
 
     async def _row(self, given: Linked) -> Any:
