@@ -26,6 +26,7 @@ from twin.errors import (
     GoneError,
     InvalidError,
     NotFoundError,
+    PausedError,
     SetupError,
     SignInNeededError,
     TooLargeError,
@@ -48,6 +49,7 @@ STATUS_OF_ERROR: Final[tuple[tuple[type[TwinError], int, str], ...]] = (
     (InvalidError, 422, "invalid"),
     (TooManyError, 429, "too-many"),
     (UnavailableError, 503, "unavailable"),
+    (PausedError, 503, "paused"),
     (FullError, 507, "full"),
     (SetupError, 500, "setup"),
 )
@@ -113,7 +115,7 @@ def _twin_error(_: Request, error: Exception) -> Response:
     for kind, status, name in STATUS_OF_ERROR:
         if isinstance(error, kind):
             headers = {"Retry-After": "2"} if status == 503 else None
-            if isinstance(error, TooManyError):
+            if isinstance(error, TooManyError | PausedError):
                 headers = {"Retry-After": str(error.wait_s)}
             return problem(status, error.what, kind=name, where=error.where, hint=error.hint, headers=headers)
     return problem(500, error.what, kind="internal", where=error.where, hint=error.hint)

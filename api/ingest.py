@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -17,9 +16,11 @@ from ingest.delivery import Delivery
 from ingest.feeds import Feed, load_feeds
 from ingest.flood import Flood
 from ingest.intake import Intake
+from ingest.pauses import Pause, Pauses
 from ingest.replay import Replay
-from ingest.transports.broker import owntracks_user
-from ingest.transports.mqtt import CLIENT_ID, MqttTransport
+from ingest.transports.broker import user_of_feed
+from ingest.transports.link import Link
+from ingest.transports.mqtt import MqttTransport
 from ingest.transports.topics import SIMULATED_GATEWAY
 from twin.errors import TwinError
 from twin.twin import Twin
@@ -28,20 +29,24 @@ _log = logging.getLogger("gridtwin.ingest")
 
 _RETRY_FIRST_S: Final = 0.5
 _RETRY_MOST_S: Final = 10.0
-_MAIN: Final = "device_schema"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One feed and how it does; ``listening`` says whether its messages are read now."""
+    """One feed and how it does.
+
+    ``running`` is one whose messages are taken, ``paused`` one that a person paused, ``down`` one whose
+    broker is away, ``off`` one that has no broker.
+    """
 
     feed: Feed
     counters: FeedCounters
-    listening: bool
+    state: Literal["running", "paused", "down", "off"]
+    pause: Pause | None
 
 
 class Ingest:
-    """Every way in: messages over HTTP, and one connection to the broker for each format that comes there.
+    """Every way in: messages over HTTP, and one connection to the broker for each feed that comes there.
 
     A broker that is not there when the server starts is tried again until it is.
 
@@ -54,83 +59,111 @@ class Ingest:
     def __init__(self, settings: Settings, engine: AsyncEngine, twin: Twin) -> None:
         self.feeds = load_feeds()
         self._settings = settings
+        self.pauses = Pauses(engine)
         self.delivery = Delivery(twin, Flood(twin.board, settings.publisher_rate))
-        self.intake = Intake(self.delivery, self.feeds)
+        self.intake = Intake(self.delivery, self.feeds, self.pauses)
         self.replay = Replay(engine, twin, self.feeds)
+        self._over_mqtt = [feed for feed in self.feeds.values() if feed.transport == "mqtt"]
+        self._counters = {feed.name: FeedCounters(feed.name) for feed in self._over_mqtt}
         self._transports: dict[str, MqttTransport] = {}
+        self._has_broker = True
         self._why = "starting"
 
     def sources(self) -> list[Source]:
         """Return every feed, in the order of its table."""
-        found = []
-        for feed in self.feeds.values():
-            transport = self._transports.get(feed.format) if feed.transport == "mqtt" else None
-            if transport is not None:
-                found.append(Source(feed, transport.feeds[feed.name], transport.link.reading))
-            else:
-                counters = self.intake.counters.get(feed.name) or FeedCounters()
-                found.append(Source(feed, counters, listening=feed.transport == "http"))
-        return found
+        counters = {**self.intake.counters, **self._counters}
+        return [
+            Source(feed, counters[feed.name], self._state(feed), self.pauses.of(feed.name))
+            for feed in self.feeds.values()
+        ]
+
+    def _state(self, feed: Feed) -> Literal["running", "paused", "down", "off"]:
+        if self.pauses.of(feed.name) is not None:
+            return "paused"
+        if feed.transport == "http":
+            return "running"
+        transport = self._transports.get(feed.name)
+        if transport is not None and transport.link.connected and transport.link.answering:
+            return "running"
+        return "down" if self._has_broker else "off"
 
     def state(self) -> IngestState:
-        """Return the state of the connection that most comes by, and what came by all."""
-        transport = self._transports.get(_MAIN)
-        if transport is None:
-            return IngestState(connected=False, detail=self._why, counts={})
-        link, counters = transport.link, FeedCounters.sum(source.counters for source in self.sources())
-        if not link.connected:
-            detail = "the broker is away"
-        elif not link.answering:
-            detail = "the broker does not answer"
-        elif link.full:
-            detail = f"{counters.messages} messages; no more are read until those that wait are stored"
-        else:
-            detail = f"{counters.messages} messages"
+        """Return the state of the connections to the broker, and what came by all ways in."""
+        links = [transport.link for transport in self._transports.values()]
+        counters = FeedCounters.sum((*self.intake.counters.values(), *self._counters.values()))
+        connected, detail = self._said(links)
+        silent_s = [one for link in links if (one := link.gateway_silent_s(SIMULATED_GATEWAY)) is not None]
         return IngestState(
-            connected=link.connected and link.answering,
-            detail=detail,
-            listening=link.reading,
+            connected=connected,
+            detail=detail or f"{counters.messages} messages",
+            listening=len(links) == len(self._over_mqtt) and all(link.reading for link in links),
             floods=self.delivery.flood.notices(),
-            simulator_silent_s=link.gateway_silent_s(SIMULATED_GATEWAY),
+            simulator_silent_s=min(silent_s, default=None),
             counts={
                 "messages": counters.messages,
                 "readings": counters.readings,
-                "waiting": sum(one.link.waiting for one in self._transports.values()),
+                "waiting": sum(link.waiting for link in links),
             },
         )
 
+    def _said(self, links: list[Link]) -> tuple[bool, str]:
+        """Return whether the broker is there and answers, and what is to be said; "" where all is well."""
+        paused = [feed.name for feed in self._over_mqtt if self.pauses.of(feed.name) is not None]
+        if len(links) + len(paused) < len(self._over_mqtt):
+            return False, self._why
+        if not all(link.connected for link in links):
+            return False, "the broker is away"
+        if not all(link.answering for link in links):
+            return False, "the broker does not answer"
+        if any(link.full for link in links):
+            return True, "no more messages are read until those that wait are stored"
+        return True, f"paused by a person: {', '.join(paused)}" if paused else ""
+
     async def run(self) -> None:
         """Run until cancelled."""
-        formats: dict[str, list[Feed]] = {}
-        for feed in self.feeds.values():
-            if feed.transport == "mqtt":
-                formats.setdefault(feed.format, []).append(feed)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.delivery.follow_gateways(), name="ingest.gateways")
-            for name, feeds in formats.items():
-                tasks.create_task(self._run(name, feeds), name=f"ingest.{name}")
+            tasks.create_task(self.pauses.follow(), name="ingest.pauses")
+            for feed in self._over_mqtt:
+                tasks.create_task(self._run(feed), name=f"ingest.{feed.name}")
 
-    async def _run(self, name: str, feeds: Sequence[Feed]) -> None:
-        pause_s = _RETRY_FIRST_S
-        while name not in self._transports:
+    async def _run(self, feed: Feed) -> None:
+        """Be connected for a feed whenever it is not paused."""
+        while True:
+            await self.pauses.wait(feed.name, paused=False)
+            transport = await self._connect(feed)
+            if transport is None:
+                continue
+            self._transports[feed.name] = transport
             try:
-                transport = self._transport(name, feeds)
+                await self.pauses.wait(feed.name, paused=True)
+            finally:
+                del self._transports[feed.name]
+                await transport.stop()
+
+    async def _connect(self, feed: Feed) -> MqttTransport | None:
+        """Connect, however long it takes; None where the feed was paused meanwhile."""
+        pause_s = _RETRY_FIRST_S
+        while self.pauses.of(feed.name) is None:
+            try:
+                transport = self._transport(feed)
                 await transport.start()
-                self._transports[name] = transport
+                return transport
             except TwinError as error:
                 if str(error) != self._why:
                     _log.warning("no observations come in: %s", error)
                 self._why = str(error)
                 await asyncio.sleep(pause_s)
                 pause_s = min(_RETRY_MOST_S, pause_s * 2)
-        try:
-            await asyncio.Event().wait()
-        finally:
-            await self._transports[name].stop()
+        return None
 
-    def _transport(self, name: str, feeds: Sequence[Feed]) -> MqttTransport:
-        address, client_id = self._settings.broker, CLIENT_ID
-        if name != _MAIN:
-            address = replace(address, username=owntracks_user(address.username))
-            client_id = f"{CLIENT_ID}.{name}"
-        return MqttTransport(self.delivery, feeds, address, client_id=client_id)
+    def _transport(self, feed: Feed) -> MqttTransport:
+        self._has_broker = False
+        address = self._settings.broker
+        self._has_broker = True
+        return MqttTransport(
+            self.delivery,
+            feed,
+            replace(address, username=user_of_feed(address.username, feed.name)),
+            self._counters[feed.name],
+        )

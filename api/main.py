@@ -117,6 +117,7 @@ def create_app(settings: Settings) -> FastAPI:
             twin = await Twin.open(own, catalog=catalog, terms=terms)
             parts.push_async_callback(twin.close)
             ingest = Ingest(settings, own, twin)
+            await ingest.pauses.refresh()
             health = HealthReport(settings, own, twin, ingest.state)
             hub = Hub(twin.board, health.brief)
             parts.callback(hub.close_all, _RESTART_CODE, "the server restarts")

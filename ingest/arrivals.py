@@ -36,23 +36,23 @@ def read_into(
     """
     readings = window.readings
     if refusals.holds_back(window, index, uid, payload):
-        window.hear(index, 1)
+        window.hear(1)
         return
     begin, refused = len(readings.uid), len(readings.refused)
     try:
         decode(readings)
     except DecodeError as error:
-        window.hear(index, 1)
+        window.hear(1)
         wrong = RefusedReading(error.reason, error.what, payload, who, error.hint)
         refusals.refuse_unread(window, index, uid, wrong)
     except Exception:  # a fault of ours must not stop the feed: the message is kept for replay
         log.exception("a message of %s could not be decoded", window.source(index)[:200])
         readings.cut(begin, refused)
-        window.hear(index, 1)
+        window.hear(1)
         what = "the message could not be decoded; the log of the server says more"
         refusals.refuse_unread(window, index, uid, RefusedReading("decoder_failed", what, payload, who))
     else:
         for reading in readings.refused[refused:]:
             refusals.refuse_unread(window, index, uid, reading)
-        window.hear(index, len(readings.uid) - begin + len(readings.refused) - refused)
+        window.hear(len(readings.uid) - begin + len(readings.refused) - refused)
     del readings.refused[refused:]

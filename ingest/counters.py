@@ -7,18 +7,21 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-_RATE_S = 60
+from ingest.lately import LagLately, Lately
+
+_MINUTE_S = 60
 
 
 @dataclass(slots=True)
 class FeedCounters:
-    """Counts since the start. ``messages`` and ``acknowledged`` count messages, the others readings.
+    """Counts of a feed since the start; ``messages`` and ``acknowledged`` of messages, others of readings.
 
-    readings = stored + duplicate + refused + those on their way. ``lag_s`` is the running mean of received
-    minus phenomenon time of what was stored; ``late`` are those of the stored that were older than what was
-    shown. ``retries`` counts what could not be stored at once because the database was away.
+    readings = stored + duplicate + refused + those on their way. ``late`` are those of the stored that were
+    older than what was shown. ``retries`` counts what could not be stored at once because the database was
+    away. ``lag`` is of what was stored, duplicates too.
     """
 
+    feed: str = ""
     messages: int = 0
     acknowledged: int = 0
     readings: int = 0
@@ -28,36 +31,29 @@ class FeedCounters:
     statuses: int = 0
     refused: Counter[str] = field(default_factory=Counter)
     retries: int = 0
-    lag_s: float = 0.0
     last_message_at: float | None = None
-    _heard: list[int] = field(default_factory=lambda: [0] * _RATE_S)
-    _heard_s: int = 0
+    lag: LagLately = field(default_factory=LagLately)
+    _seconds: Lately = field(default_factory=lambda: Lately(_MINUTE_S, 1.0))
+    _minutes: Lately = field(default_factory=lambda: Lately(60, 60.0))
 
     def hear(self, messages: int) -> None:
         """Note that messages came just now."""
         self.messages += messages
         self.last_message_at = time.time()
-        self._forget_old()
-        self._heard[self._heard_s % _RATE_S] += messages
+        self._seconds.running()[0] += messages
+        self._minutes.running()[0] += messages
 
     def messages_per_s(self) -> float:
         """Return the mean rate of the last minute."""
-        self._forget_old()
-        return sum(self._heard) / _RATE_S
+        return float(self._seconds.total()[0]) / _MINUTE_S
 
-    def _forget_old(self) -> None:
-        now_s = int(time.monotonic())
-        for second in range(max(self._heard_s + 1, now_s - _RATE_S + 1), now_s + 1):
-            self._heard[second % _RATE_S] = 0
-        self._heard_s = now_s
-
-    def measure_lag(self, lag_s: float) -> None:
-        """Take the median lag of one batch into the running mean."""
-        self.lag_s += 0.1 * (lag_s - self.lag_s)
+    def per_minute(self) -> list[int]:
+        """Return the messages of each of the last sixty minutes, the oldest first, the one that runs last."""
+        return [int(n) for n in self._minutes.counts()[:, 0]]
 
     @classmethod
     def sum(cls, counters: Iterable[FeedCounters]) -> FeedCounters:
-        """Return the counts of several feeds together; the lag is that of the slowest."""
+        """Return the counts since the start of several feeds together."""
         total = cls()
         for one in counters:
             total.messages += one.messages
@@ -69,7 +65,4 @@ class FeedCounters:
             total.statuses += one.statuses
             total.refused += one.refused
             total.retries += one.retries
-            total.lag_s = max(total.lag_s, one.lag_s)
-            heard = (total.last_message_at, one.last_message_at)
-            total.last_message_at = max((at for at in heard if at is not None), default=None)
         return total

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -15,12 +14,14 @@ from ingest.counters import FeedCounters
 from ingest.decoders.readings import RefusedReading
 from ingest.decoders.resolve import Resolver
 from ingest.flood import Flood, Mask
+from ingest.newest import Newest
 from ingest.refusals import Refusals
 from ingest.transports.accounts import CHANNEL
 from ingest.transports.gateways import Codes, Gateways
 from ingest.window import Window, Wrong
 from twin.errors import TwinError, UnavailableError
 from twin.judge import as_reading
+from twin.live.sight import WORKERS
 from twin.store.news import follow
 from twin.store.quarantine import Refused
 from twin.twin import ObservationBatch, ObserveResult, Refusal, Twin
@@ -45,6 +46,7 @@ class Delivery:
         self.flood = flood
         self.gateways = Gateways(twin.engine)
         self.refusals = Refusals(twin, flood)
+        self.newest = Newest()
         self._resolver = Resolver(twin.board)
 
     async def follow_gateways(self) -> None:
@@ -81,6 +83,7 @@ class Delivery:
         over = self.refusals.over_messages(window)
         if len(window.readings):
             await self._observe(window, limits, over, patient)
+        self.newest.note(window)
         self.refusals.settle(window)
 
     async def _observe(
@@ -92,37 +95,24 @@ class Delivery:
             window.wrong.append(Wrong(window.message_of(i), wrong))
         batch, kept = self.refusals.hold_back(window, batch, kept, over)
         if len(batch):
-            await asyncio.gather(
-                *(
-                    self._observe_of_feed(window, part, at, counters, patient)
-                    for part, at, counters in _by_feed(window, batch, kept)
-                )
-            )
+            result = await observe(self.twin, batch, window.counters, patient=patient)
+            self._note_stored(window, batch, kept, result)
+            _tell(window, batch, kept, result)
 
-    async def _observe_of_feed(
-        self,
-        window: Window,
-        batch: ObservationBatch,
-        kept: NDArray[np.intp],
-        counters: FeedCounters,
-        patient: bool,
+    def _note_stored(
+        self, window: Window, batch: ObservationBatch, kept: NDArray[np.intp], result: ObserveResult
     ) -> None:
-        result = await observe(self.twin, batch, counters, patient=patient)
-        for refusal in result.refusals:
-            reading = int(kept[refusal.index])
-            counters.refused[refusal.reason] += 1
-            if window.receipt is not None:
-                window.receipt.tell(_told(window, reading, refusal))
-            if refusal.written is not None:
-                window.refused[window.message_of(reading)].append(refusal.written)
-        counters.stored += result.stored
-        counters.duplicate += result.duplicate
-        counters.late += result.late
-        if window.receipt is not None:
-            window.receipt.stored += result.stored
-            window.receipt.duplicate += result.duplicate
-            window.receipt.late += result.late
-        counters.measure_lag(float(np.median(batch.received_us - batch.phenomenon_us)) / 1e6)
+        """Note of which devices something of each message was stored, and which were taken in part only."""
+        board = self.twin.board
+        messages = np.searchsorted(np.array(window.begins, np.intp), kept, side="right") - 1
+        taken = np.ones(len(batch), bool)
+        taken[[refusal.index for refusal in result.refusals]] = False
+        in_part = {wrong.message for wrong in window.wrong} | set(messages[~taken].tolist())
+        if in_part:
+            of_persons = set(messages[board.layer[batch.row] == WORKERS].tolist())
+            window.withheld |= {one for one in in_part if window.senders[one] or one in of_persons}
+        if taken.any():
+            window.stored = messages[taken], board.device_id[batch.row[taken]]
 
 
 async def observe(
@@ -172,24 +162,28 @@ def _not_storable(twin: Twin, batch: ObservationBatch, error: TwinError) -> Obse
     return ObserveResult(quarantined=1, refusals=[Refusal(0, "not_storable", written, str(error))])
 
 
+def _tell(window: Window, batch: ObservationBatch, kept: NDArray[np.intp], result: ObserveResult) -> None:
+    """Count what became of a batch, and tell a sender who waits."""
+    counters, receipt = window.counters, window.receipt
+    for refusal in result.refusals:
+        reading = int(kept[refusal.index])
+        counters.refused[refusal.reason] += 1
+        if receipt is not None:
+            receipt.tell(_told(window, reading, refusal))
+        if refusal.written is not None:
+            window.refused[window.message_of(reading)].append(refusal.written)
+    counters.stored += result.stored
+    counters.duplicate += result.duplicate
+    counters.late += result.late
+    counters.lag.add((batch.received_us - batch.phenomenon_us) * 1e-6)
+    if receipt is not None:
+        receipt.stored += result.stored
+        receipt.duplicate += result.duplicate
+        receipt.late += result.late
+
+
 def _told(window: Window, reading: int, refusal: Refusal) -> RefusedReading:
     readings = window.readings
     what = f"{readings.name[reading]} = {readings.value[reading]:g}"
     where = f"device {readings.uid[reading]}, reading {readings.index[reading]}"
     return RefusedReading(refusal.reason, what, b"", where)
-
-
-def _by_feed(
-    window: Window, batch: ObservationBatch, kept: NDArray[np.intp]
-) -> Iterator[tuple[ObservationBatch, NDArray[np.intp], FeedCounters]]:
-    """Yield the part of a batch that came by each feed: seldom more than one."""
-    feeds = {id(counters): counters for counters in window.counters}
-    if len(feeds) == 1:
-        yield batch, kept, window.counters[0]
-        return
-    numbers = np.array([id(counters) for counters in window.counters], np.int64)
-    of_reading = np.repeat(numbers, window.counts())[kept]
-    for number, counters in feeds.items():
-        mine = of_reading == number
-        if mine.any():
-            yield batch.only(mine), kept[mine], counters

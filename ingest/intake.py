@@ -15,6 +15,7 @@ from ingest.decoders import FORMATS
 from ingest.decoders.envelope import Envelope
 from ingest.delivery import Delivery
 from ingest.feeds import Feed
+from ingest.pauses import Pauses
 from ingest.receipt import Receipt
 from ingest.transports.gateways import Codes
 from ingest.window import Window
@@ -53,11 +54,16 @@ class Intake:
         Where they go.
     feeds
         Every way in, by name.
+    pauses
+        Says of which ones nothing is taken now.
     """
 
-    def __init__(self, delivery: Delivery, feeds: Mapping[str, Feed]) -> None:
+    def __init__(self, delivery: Delivery, feeds: Mapping[str, Feed], pauses: Pauses) -> None:
         self._delivery = delivery
-        self.counters = {feed.name: FeedCounters() for feed in feeds.values() if feed.transport == "http"}
+        self._pauses = pauses
+        self.counters = {
+            feed.name: FeedCounters(feed.name) for feed in feeds.values() if feed.transport == "http"
+        }
 
     async def take(self, feed: Feed, message: Envelope, sender: Sender, source: str) -> Receipt:
         """Decode a message, hand it to the twin, and return when everything of it is on disk.
@@ -71,14 +77,17 @@ class Intake:
         ------
         UnavailableError
             The database is away: nothing was taken, and the same message may be sent again.
+        PausedError
+            So it is where a person paused the feed.
         """
+        self._pauses.require_running(feed.name)
         counters = self.counters[feed.name]
         counters.hear(1)
         receipt = Receipt()
-        window = Window(receipt=receipt)
+        window = Window(counters, receipt=receipt)
         number = self._delivery.flood.number_of(sender.kind, sender.name)
         gateway = sender.name if sender.kind == "gateway" else ""
-        index = window.begin(source.encode(), len(message.payload), counters, gateway, number, (None, 0))
+        index = window.begin(source.encode(), message.payload, gateway, number, (None, 0))
         decode = FORMATS[feed.format]
         read_into(
             window,

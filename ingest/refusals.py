@@ -56,7 +56,7 @@ class Refusals:
         """
         quarantine = self._twin.quarantine
         for index, wrong, readings, kept in window.wrong:
-            window.counters[index].refused[wrong.reason] += readings
+            window.counters.refused[wrong.reason] += readings
             if window.receipt is not None:
                 window.receipt.tell(wrong, readings)
             if not kept:

@@ -118,7 +118,7 @@ class Replay:
     async def _take_all(self, rows: Sequence[Row[Any]], done: Replayed) -> None:
         if not rows:
             return
-        senders = await self._senders({self._origin(row.source)[1] for row in rows})
+        senders = await self._senders({self.origin(row.source)[1] for row in rows})
         verdicts = await asyncio.gather(*(self._take(row, senders) for row in rows))
         off_duty = [v.id for v in verdicts if v.wrong is not None and v.wrong.reason == "off_duty"]
         again = [v for v in verdicts if v.wrong is not None and v.wrong.reason != "off_duty"]
@@ -138,7 +138,7 @@ class Replay:
                 done.again[reason] = done.again.get(reason, 0) + 1
         done.last = rows[-1].id
 
-    def _origin(self, source: str) -> tuple[Feed | None, str]:
+    def origin(self, source: str) -> tuple[Feed | None, str]:
         """Return by which feed a message came and who sent it: a source is a topic, or feed and sender."""
         name, _, sender = source.partition(" ")
         if sender and name in self._feeds:
@@ -157,7 +157,7 @@ class Replay:
 
     async def _take(self, row: Row[Any], senders: Mapping[str, Sender]) -> _Verdict:
         verdict = _Verdict(row.id)
-        feed, name = self._origin(row.source)
+        feed, name = self.origin(row.source)
         if feed is None:
             what = "no feed takes messages of this source any more"
             verdict.wrong = RefusedReading("wrong_topic", what, b"")

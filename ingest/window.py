@@ -15,8 +15,24 @@ from ingest.counters import FeedCounters
 from ingest.decoders.readings import Readings, RefusedReading
 from ingest.receipt import Receipt
 
-Message = tuple[object, int, int, bytes]
-"""Connection, packet number (0 where none is acknowledged), bytes of payload, source: of MQTT the topic."""
+
+class Message(NamedTuple):
+    """One message as it came.
+
+    Parameters
+    ----------
+    connection, number
+        Over which connection, and the packet number there; 0 where none is acknowledged.
+    payload
+        Its bytes.
+    source
+        Where it came from: of MQTT the topic.
+    """
+
+    connection: object
+    number: int
+    payload: bytes
+    source: bytes
 
 
 class Wrong(NamedTuple):
@@ -32,11 +48,11 @@ class Wrong(NamedTuple):
 class Window:
     """What arrived since the last batch: readings as columns, and where each message begins in them."""
 
+    counters: FeedCounters
+    """Of the feed by which the messages came."""
     readings: Readings = field(default_factory=Readings)
     messages: list[Message] = field(default_factory=list)
     begins: list[int] = field(default_factory=list)
-    counters: list[FeedCounters] = field(default_factory=list)
-    """Of the feed each message came by."""
     senders: list[str] = field(default_factory=list)
     """Gateway each message came from; "" where a device speaks for itself."""
     publishers: list[int] = field(default_factory=list)
@@ -46,29 +62,31 @@ class Window:
     heard: int = 0
     """Readings that came, refused ones too; a message that was not read counts as one."""
     refused: dict[int, list[asyncio.Future[None]]] = field(default_factory=lambda: defaultdict(list))
+    stored: tuple[NDArray[np.intp], NDArray[np.int32]] | None = None
+    """Of readings that are stored: in which message each came, ascending, and the number of its device."""
+    withheld: set[int] = field(default_factory=set)
+    """Messages that are not to be shown: what was refused of them may be nobody's business."""
     receipt: Receipt | None = None
     """Told of each reading, where a sender waits for it; then the window holds one message."""
 
     def begin(
         self,
         source: bytes,
-        size: int,
-        counters: FeedCounters,
+        payload: bytes,
         gateway: str,
         publisher: int,
         wire: tuple[object, int],
     ) -> int:
         """Begin a message, and return its index; its readings are appended next."""
-        self.messages.append((*wire, size, source))
+        self.messages.append(Message(*wire, payload, source))
         self.begins.append(len(self.readings.uid))
-        self.counters.append(counters)
         self.senders.append(gateway)
         self.publishers.append(publisher)
         return len(self.messages) - 1
 
-    def hear(self, message: int, readings: int) -> None:
-        """Count readings of a message, read or not."""
-        self.counters[message].readings += readings
+    def hear(self, readings: int) -> None:
+        """Count readings, read or not."""
+        self.counters.readings += readings
         self.heard += readings
 
     def message_of(self, reading: int) -> int:
@@ -81,7 +99,7 @@ class Window:
 
     def source(self, message: int) -> str:
         """Return where a message came from as text."""
-        return self.messages[message][3].decode("utf-8", "replace")
+        return self.messages[message].source.decode("utf-8", "replace")
 
     def trace(self, reading: int) -> tuple[str, str]:
         """Return where a reading came from and its place in the message."""
@@ -89,4 +107,4 @@ class Window:
 
     def size_bytes(self) -> int:
         """Return the bytes of all payloads together."""
-        return sum(size for _, _, size, _ in self.messages)
+        return sum(len(one.payload) for one in self.messages)

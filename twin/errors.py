@@ -79,6 +79,14 @@ class UnavailableError(TwinError):
     """A part that is needed (database, broker, disk, network) is not there now."""
 
 
+class PausedError(TwinError):
+    """A person has paused the way in; ``wait_s`` says when to come back, with the same message."""
+
+    def __init__(self, what: str, *, wait_s: int, where: str = "", hint: str = "") -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.wait_s = wait_s
+
+
 class FullError(TwinError):
     """There is no room to keep it; it may be sent again once there is."""
 

@@ -25,8 +25,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from ingest.feeds import load_feeds
 from ingest.transports.accounts import Kind, mqtt_hash
-from ingest.transports.topics import OWNTRACKS, ROOT, observations_of, status_of
+from ingest.transports.topics import OWNTRACKS, ROOT, addresses_of, observations_of, status_of
 from twin.errors import InvalidError, SetupError, UnavailableError
 from twin.store.account import Account, require_free_space, require_traversable, service_account
 from twin.store.bounded_log import BoundedLog
@@ -41,6 +42,8 @@ _READY_S = 15.0
 _STOP_S = 10.0
 _MAX_QUEUED_MESSAGES = 2_000_000  # 100 s of 20,000/s while the server is away
 _MAX_QUEUED_BYTES = 1 << 30
+SESSION_DAYS = 7
+"""For how long the broker keeps what comes for a session that is away, or paused."""
 _MAX_PACKET_BYTES = (1 << 18) + 512  # 256 KiB of payload, and its topic
 _USER_NAME = re.compile(r"[0-9A-Za-z_-]{4,64}(\.2)?", re.ASCII)
 _MQTT_HASH = re.compile(r"\$7\$[0-9A-Za-z+/=$]+", re.ASCII)
@@ -66,9 +69,12 @@ class Admitted:
     mqtt_hash: str
 
 
-def owntracks_user(username: str) -> str:
-    """Return the user name of the server's second session: the broker takes user names for client ids."""
-    return f"{username}.owntracks"
+def user_of_feed(username: str, feed: str) -> str:
+    """Return the user name of the server's session for a feed: the broker takes user names for client ids.
+
+    Each feed has a session of its own, so that one that is paused holds up no other.
+    """
+    return f"{username}.{feed}"
 
 
 class Broker:
@@ -218,8 +224,12 @@ class Broker:
     def _write_accounts(self, owner: Account) -> None:
         # A user name without rights may do nothing, so the order of the two files gives nobody anything.
         rights = [f"user {self.username}", f"topic read {'#' if self._everywhere else f'{ROOT}/#'}"]
-        rights += [f"user {owntracks_user(self.username)}", f"topic read {OWNTRACKS}/#"]
-        names = (self.username, owntracks_user(self.username), _PROBE)
+        names = [self.username, _PROBE]
+        for feed in load_feeds().values():
+            if feed.transport == "mqtt":
+                names.append(user_of_feed(self.username, feed.name))
+                rights.append(f"user {names[-1]}")
+                rights += [f"topic read {address}" for address in addresses_of(feed)]
         passwords = [f"{name}:{mqtt_hash(self.password)}" for name in names]
         for one in self._admitted:
             sender = "devices" if one.kind == "device" else "gateways"
@@ -267,7 +277,7 @@ class Broker:
             "persistence true",
             f"persistence_location {self.folder}/",
             "autosave_interval 300",
-            "persistent_client_expiration 1d",
+            f"persistent_client_expiration {SESSION_DAYS}d",
             "log_dest stderr",
             "log_type error",
             "log_type warning",

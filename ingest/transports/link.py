@@ -14,7 +14,7 @@ class Link:
     """The state of one connection.
 
     ``answering`` is False while a broker that is connected gives no sign of life. ``full`` says that nothing
-    is read until what waits is stored, ``paused`` that a person wants it so. ``waiting`` counts readings.
+    is read until what waits is stored. ``waiting`` counts readings.
     ``gateways`` has the time of each gateway's last word, on the monotonic clock, until it says goodbye.
     """
 
@@ -22,7 +22,6 @@ class Link:
     answering: bool = True
     connections: int = 0
     full: bool = False
-    paused: bool = False
     waiting: int = 0
     waiting_bytes: int = 0
     gateways: dict[str, float] = field(default_factory=dict)
@@ -30,7 +29,7 @@ class Link:
     @property
     def reading(self) -> bool:
         """Whether messages are read now."""
-        return self.connected and self.answering and not self.full and not self.paused
+        return self.connected and self.answering and not self.full
 
     def hear_gateway(self, name: str) -> None:
         """Note that a gateway sent something now."""

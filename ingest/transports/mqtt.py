@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable
 from functools import partial
 
 import numpy as np
@@ -22,7 +22,7 @@ from ingest.decoders.readings import DecodeError, Readings
 from ingest.decoders.status import decode_status
 from ingest.delivery import Delivery
 from ingest.feeds import Feed
-from ingest.transports.broker import BrokerAddress
+from ingest.transports.broker import SESSION_DAYS, BrokerAddress
 from ingest.transports.late_ack import LateAckClient
 from ingest.transports.link import Link
 from ingest.transports.routes import Route, Routes
@@ -33,9 +33,6 @@ log = logging.getLogger(__name__)
 
 WINDOW_S = 0.02
 """Messages that arrive within this time go into one commit."""
-
-CLIENT_ID = "gridtwin-server"
-"""Name of our session for the device schema; those of other formats have it and the format."""
 
 _KEEPALIVE_S = 8  # a broker that hangs is known to be away after twice as long
 _UNANSWERED = 4  # pings, one a second, after which a broker is said to hang
@@ -52,12 +49,13 @@ class MqttTransport:
     ----------
     delivery
         Where windows of messages go.
-    feeds
+    feed
         What this connection subscribes to.
     address
-        The broker.
-    client_id
-        Name of our session, which the broker keeps while we are away; two servers must not share one.
+        The broker. Our user name is also the name of our session, which it keeps while we are away; two
+        servers must not share one.
+    counters
+        What is counted of the feed; new ones when left out.
     session_expiry_s
         For how long it keeps it.
     """
@@ -65,58 +63,40 @@ class MqttTransport:
     def __init__(
         self,
         delivery: Delivery,
-        feeds: Sequence[Feed],
+        feed: Feed,
         address: BrokerAddress,
+        counters: FeedCounters | None = None,
         *,
-        client_id: str = CLIENT_ID,
-        session_expiry_s: int = 604_800,
+        session_expiry_s: int = SESSION_DAYS * 86_400,
         window_s: float = WINDOW_S,
     ) -> None:
         self.link = Link()
-        self.feeds = {feed.name: FeedCounters() for feed in feeds}
-        """Counts of each feed, by its name."""
-        self._by_id = {id(counters): counters for counters in self.feeds.values()}
-        self.client_id = client_id
+        self.counters = counters or FeedCounters(feed.name)
+        self._format = feed.format
         self.delivery = delivery
         self._twin = delivery.twin
         self._address = address
         self._window_s = window_s
-        self._client = LateAckClient(client_id, self._on_publish, session_expiry_s=session_expiry_s)
+        self._client = LateAckClient(address.username, self._on_publish, session_expiry_s=session_expiry_s)
         self._client.set_auth_credentials(address.username, address.password)
         self._client.reconnect_delay = 1
         self._client.on_connect = self._on_connect
         self._client.on_disconnect = self._on_disconnect
-        self._routes = Routes(feeds, self.feeds, delivery.flood)
+        self._routes = Routes(feed, delivery.flood)
         self._subscriptions = [
             # 2: what was kept of observations is old news; only a status is meant to be kept. Published: so
             # that we see that somebody tries, which the broker cannot forbid for a topic.
             Subscription(address, qos=1, retain_handling_options=2, retain_as_published=True)
             if form == "observations"
             else Subscription(address, qos=1)
-            for address, form in self._routes.filters()
+            for address, form in self._routes.filters
         ]
-        self._window = Window()
+        self._window = Window(self.counters)
         self._arrived = asyncio.Event()
         self._slots = asyncio.Semaphore(_IN_FLIGHT)
         self._tasks: set[asyncio.Task[None]] = set()
         self._workers: list[asyncio.Task[None]] = []
         self._leaving = False
-
-    @property
-    def counters(self) -> FeedCounters:
-        """The counts of all its feeds together."""
-        return FeedCounters.sum(self.feeds.values())
-
-    def pause(self) -> None:
-        """Read nothing more; the broker keeps what comes, as far as its queue holds."""
-        self.link.paused = True
-        self._client.pause()
-
-    def resume(self) -> None:
-        """Read on."""
-        self.link.paused = False
-        if not self.link.full:
-            self._client.resume()
 
     async def start(self) -> None:
         """Connect, and go on trying in the background once connected; return after the first connection.
@@ -166,8 +146,7 @@ class MqttTransport:
         self.link.connected = True
         self.link.connections += 1
         self.link.full = False
-        if not self.link.paused:
-            client.resume()
+        client.resume()
         client.subscriptions.clear()
         client.subscribe(self._subscriptions)
         if self.link.connections > 1:
@@ -190,7 +169,7 @@ class MqttTransport:
             self._client.ping()
             await asyncio.sleep(1.0)
             link = self.link
-            if not link.connected or link.full or link.paused or self._client.last_heard_s != before_s:
+            if not link.connected or link.full or self._client.last_heard_s != before_s:
                 unanswered = 0
             else:
                 unanswered += 1
@@ -227,16 +206,16 @@ class MqttTransport:
             gateway = route.name
             if route.form == "observations":
                 self.link.hear_gateway(gateway)
-        index = window.begin(topic, len(payload), route.counters, gateway, route.number, wire)
+        index = window.begin(topic, payload, gateway, route.number, wire)
 
         def decode(readings: Readings) -> None:
             if route.form == "status":
                 self._take_status(route, payload)
             elif route.form == "none":
                 raise DecodeError("wrong_topic", "not a topic of the device schema")
-            elif route.feed.format != "device_schema":
+            elif self._format != "device_schema":
                 message = Envelope(payload, route.uid, received_us=time.time_ns() // 1000)
-                FORMATS[route.feed.format](message, readings)
+                FORMATS[self._format](message, readings)
             elif retained:
                 if payload:  # nothing: what was kept is deleted
                     raise DecodeError("retained", "an observation that the broker is to keep")
@@ -260,7 +239,7 @@ class MqttTransport:
         row = self._twin.board.row_of_uid.get(route.name)
         if row is None:
             raise DecodeError("unknown_device", f"no device “{route.name[:64]}” is installed")
-        route.counters.statuses += 1
+        self.counters.statuses += 1
         rows = np.array([row], np.int32)
         if online:
             self._twin.connection_found(rows)
@@ -277,7 +256,7 @@ class MqttTransport:
                 await asyncio.sleep(self._window_s)
             await self._slots.acquire()
             self._arrived.clear()
-            window, self._window = self._window, Window()
+            window, self._window = self._window, Window(self.counters)
             task = asyncio.create_task(self._deliver(window), name="mqtt.deliver")
             self._tasks.add(task)
             task.add_done_callback(self._delivered)
@@ -290,8 +269,7 @@ class MqttTransport:
 
     async def _deliver(self, window: Window) -> None:
         link, total = self.link, len(window.readings)
-        for counters, messages in Counter(map(id, window.counters)).items():
-            self._by_id[counters].hear(messages)
+        self.counters.hear(len(window.messages))
         try:
             await self.delivery.store_patiently(window)
             self._acknowledge(window)
@@ -300,27 +278,24 @@ class MqttTransport:
             link.waiting_bytes -= window.size_bytes()
             if link.full and (link.waiting_bytes < _FULL_BYTES // 2 and link.waiting < _FULL_READINGS // 2):
                 link.full = False
-                if not link.paused:
-                    self._client.resume()
+                self._client.resume()
 
     def _acknowledge(self, window: Window) -> None:
         """Acknowledge what is on disk; messages with a refused reading wait for the quarantine alone."""
-        ready: dict[tuple[object, int], list[int]] = defaultdict(list)
-        for index, (connection, number, _, _) in enumerate(window.messages):
-            if number and index not in window.refused:
-                ready[connection, id(window.counters[index])].append(number)
-        for (connection, feed), numbers in ready.items():
-            if self._client.acknowledge(connection, numbers):
-                self._by_id[feed].acknowledged += len(numbers)
+        ready: dict[object, list[int]] = defaultdict(list)
+        for index, message in enumerate(window.messages):
+            if message.number and index not in window.refused:
+                ready[message.connection].append(message.number)
+        for connection, numbers in ready.items():
+            self._acknowledge_all(connection, numbers)
         for index, futures in window.refused.items():
-            connection, number, _, _ = window.messages[index]
-            if number:
-                _when_all(futures, partial(self._acknowledge_one, connection, number, window.counters[index]))
+            message = window.messages[index]
+            if message.number:
+                _when_all(futures, partial(self._acknowledge_all, message.connection, [message.number]))
 
-    def _acknowledge_one(self, connection: object, number: int, counters: FeedCounters) -> None:
-        """Acknowledge one message."""
-        if self._client.acknowledge(connection, [number]):
-            counters.acknowledged += 1
+    def _acknowledge_all(self, connection: object, numbers: list[int]) -> None:
+        if self._client.acknowledge(connection, numbers):
+            self.counters.acknowledged += len(numbers)
 
 
 def _when_all(futures: list[asyncio.Future[None]], act: Callable[[], None]) -> None:

@@ -1,14 +1,12 @@
-"""Know what a topic is: by which feed its messages come, who publishes there, and whether it is a status."""
+"""Know what a topic of a feed is: who publishes there, and whether it is a status."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import Final, Literal, NamedTuple
 
-from ingest.counters import FeedCounters
 from ingest.feeds import Feed
 from ingest.flood import Flood
-from ingest.transports.topics import STATUS_TOPICS, publisher_in
+from ingest.transports.topics import publisher_in, status_address
 
 _ROUTES_KEPT: Final = 500_000
 
@@ -22,22 +20,16 @@ class Route(NamedTuple):
     ----------
     form
         What its messages are; ``none`` for a topic nobody asked for.
-    feed
-        By which its messages come.
     kind, name
         Who publishes there, ``device`` or ``gateway``, and its name.
     number
         Of the publisher, for the limits.
-    counters
-        Of the feed.
     """
 
     form: Form
-    feed: Feed
     kind: str
     name: str
     number: int
-    counters: FeedCounters
 
     @property
     def uid(self) -> str | None:
@@ -55,26 +47,21 @@ class Routes:
 
     Parameters
     ----------
-    feeds
-        Those of one connection; addresses are topic filters in which the first ``+`` is the publisher.
-    counters
-        Of the feeds, by name.
+    feed
+        Its address is a topic filter in which the first ``+`` is the publisher.
+    flood
+        Numbers publishers.
     """
 
-    def __init__(self, feeds: Sequence[Feed], counters: Mapping[str, FeedCounters], flood: Flood) -> None:
-        self._counters = counters
+    def __init__(self, feed: Feed, flood: Flood) -> None:
+        self._sender = feed.sender
         self._flood = flood
         self._known: dict[bytes, Route] = {}
-        self._addresses: list[tuple[str, Form, Feed]] = []
-        self._addresses += [(feed.address, "observations", feed) for feed in feeds]
-        self._addresses += [
-            (STATUS_TOPICS[feed.sender], "status", feed) for feed in feeds if feed.format == "device_schema"
-        ]
-        self._any = feeds[0]
-
-    def filters(self) -> list[tuple[str, Form]]:
-        """Return the topic filters to subscribe to, and the form of what comes there."""
-        return [(address, form) for address, form, _ in self._addresses]
+        self.filters: list[tuple[str, Form]] = [(feed.address, "observations")]
+        """Topic filters to subscribe to, and the form of what comes there."""
+        status = status_address(feed)
+        if status is not None:
+            self.filters.append((status, "status"))
 
     def of(self, topic: bytes) -> Route:
         """Return what a topic is."""
@@ -86,9 +73,8 @@ class Routes:
         return found
 
     def _find(self, topic: str) -> Route:
-        for address, form, feed in self._addresses:
+        for address, form in self.filters:
             name = publisher_in(address, topic)
             if name is not None:
-                number = self._flood.number_of(feed.sender, name)
-                return Route(form, feed, feed.sender, name, number, self._counters[feed.name])
-        return Route("none", self._any, "", "", 0, self._counters[self._any.name])
+                return Route(form, self._sender, name, self._flood.number_of(self._sender, name))
+        return Route("none", "", "", 0)

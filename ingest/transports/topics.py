@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from typing import Final
 
+from ingest.feeds import Feed
+
 ROOT: Final = "gt/v1"
 """What every topic begins with."""
 
-STATUS_TOPICS: Final = {"device": f"{ROOT}/devices/+/status", "gateway": f"{ROOT}/gateways/+/status"}
-"""Where those who speak the device schema say whether they are there, by their kind."""
+_STATUS: Final = {"device": f"{ROOT}/devices/+/status", "gateway": f"{ROOT}/gateways/+/status"}
 
 OWNTRACKS: Final = "owntracks"
 """What topics of OwnTracks begin with; the account, and what it calls its device, follow."""
 
 SIMULATED_GATEWAY: Final = "sim-gw-"
 """What the name of a simulated gateway begins with."""
+
+
+def status_address(feed: Feed) -> str | None:
+    """Return the topic filter by which those who speak the device schema say whether they are there."""
+    return _STATUS[feed.sender] if feed.format == "device_schema" else None
+
+
+def addresses_of(feed: Feed) -> list[str]:
+    """Return the topic filters of a feed."""
+    status = status_address(feed)
+    return [feed.address] if status is None else [feed.address, status]
+
+
+def beginning_of(feed: Feed, publisher: str) -> str:
+    """Return what the topics of a publisher begin with, up to what it may choose itself."""
+    return feed.address.replace("+", publisher, 1).partition("+")[0]
 
 
 def publisher_in(address: str, topic: str) -> str | None:

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.postgis
 KEYS = {
     "case_report": "case_id",
     "datastream": "device_id",
+    "feed_pause": "length(feed)",
     "device_state": "device_id",
     "observation": "device_id",
     "observation_detail": "device_id",
@@ -146,7 +147,7 @@ def test_switching_off_the_security_of_any_table_is_noticed(made):
     database, world = made
     owner = database.url.replace("postgresql+psycopg://", "postgresql://")
     area, level = world.areas["street"][0], "street"
-    closed = ("quarantine", "import_run", "feed_mapping", "duty")
+    closed = ("quarantine", "import_run", "feed_mapping", "feed_pause", "duty")
     for table, name in policies(database.url):
         if not name.endswith("_read") or table not in world.rows:
             continue

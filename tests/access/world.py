@@ -412,6 +412,8 @@ def _outside(connection: psycopg.Connection, world: World) -> None:
     for table, statement in {
         "quarantine": "INSERT INTO quarantine (source, reason, detail, payload) "
         "VALUES ('t', 'malformed', '', '') RETURNING id",
+        "feed_pause": "INSERT INTO feed_pause (feed, paused_by, reason) "
+        "VALUES ('owntracks-mqtt', 'x', 'x') RETURNING length(feed)",
         "import_run": "INSERT INTO import_run (dataset_id, file_name, file_sha256) "
         "VALUES (%s, 'f', '') RETURNING id",
         "feed_mapping": "INSERT INTO feed_mapping (name, version, zh, en, content, changed_by) "

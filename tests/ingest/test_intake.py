@@ -13,6 +13,7 @@ from ingest.delivery import Delivery
 from ingest.feeds import load_feeds
 from ingest.flood import Flood
 from ingest.intake import Intake, Sender
+from ingest.pauses import Pauses
 from twin.errors import UnavailableError
 from twin.store.engine import create_async_engine
 from twin.twin import Twin
@@ -26,7 +27,7 @@ async def test_message_that_comes_again_is_refused_and_counted_once(database, in
     engine = create_async_engine(fresh.async_url)
     twin = await Twin.open(engine)
     feeds = load_feeds()
-    intake = Intake(Delivery(twin, Flood(twin.board)), feeds)
+    intake = Intake(Delivery(twin, Flood(twin.board)), feeds, Pauses(engine))
     now = time.time_ns() // 1_000_000
     readings = [{"t": now, "p": p, "v": 1} for p in ("level", "colour")] + [{"t": now}]
     message = Envelope(json.dumps(readings).encode(), "level-00")

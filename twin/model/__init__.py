@@ -20,6 +20,7 @@ from twin.model.declared import (
 )
 from twin.model.device import Device, DeviceState
 from twin.model.feed_mapping import FeedMapping
+from twin.model.feed_pause import FeedPause
 from twin.model.ground import GroundCover, Road
 from twin.model.network import NetworkLine, NetworkNode, ServiceConnection
 from twin.model.observation import Observation, ObservationHour, Quarantine, RetiredDay
@@ -90,6 +91,7 @@ __all__ = [
     "Duty",
     "FeatureHistory",
     "FeedMapping",
+    "FeedPause",
     "GroundCover",
     "ImportReject",
     "ImportRun",

@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import sqlalchemy
 from sqlalchemy import text
@@ -34,6 +34,19 @@ _ONE: Final = text("SELECT *, octet_length(payload) AS bytes FROM quarantine WHE
 _WAITING: Final = text(
     "SELECT id, received_at, source, payload FROM quarantine WHERE id > :after AND octet_length(payload) > 0 "
     f"AND strpos(detail, '{CUT}') = 0 AND {_CHOSEN} ORDER BY id LIMIT :limit"
+)
+# A gateway may have the name of a device: then nothing that came under it is the device's own.
+_OF_A_DEVICE: Final = text(
+    f"""
+    SELECT * FROM (
+        SELECT id, received_at, source, reason, detail, payload,
+            (source = ANY(:sources) OR EXISTS (
+                SELECT FROM unnest(CAST(:beginnings AS text[])) AS b WHERE starts_with(source, b)))
+            AND NOT EXISTS (SELECT FROM publisher WHERE name = :uid AND kind = 'gateway') AS is_own
+        FROM (SELECT * FROM quarantine ORDER BY id DESC LIMIT {COUNTED}) AS newest
+        WHERE replayed_at IS NULL
+    ) AS told WHERE is_own OR strpos(detail, :named) > 0 ORDER BY id DESC LIMIT :limit
+    """
 )
 _DROP: Final = text(f"DELETE FROM quarantine WHERE {_CHOSEN}")
 _BEGINNING: Final = datetime.fromisoformat("1970-01-01T00:00:00Z")
@@ -108,12 +121,37 @@ async def read_waiting(
     return rows.all()
 
 
+async def list_of_device(
+    connection: AsyncConnection, uid: str, sources: list[str], beginnings: list[str], limit: int
+) -> Sequence[sqlalchemy.Row[Any]]:
+    """Return what waits of a device among the newest `COUNTED`, the newest first.
+
+    Parameters
+    ----------
+    sources, beginnings
+        Where its own messages come from, whole and as beginnings.
+
+    Returns
+    -------
+    rows
+        With their bytes; ``is_own`` says of which ones it was the sender, the others name it in their detail.
+    """
+    asked = {
+        "uid": uid,
+        "named": f"device {uid},",
+        "sources": sources,
+        "beginnings": beginnings,
+        "limit": limit,
+    }
+    return (await connection.execute(_OF_A_DEVICE, asked)).all()
+
+
 async def drop_refused(connection: AsyncConnection, chosen: Filter) -> int:
     """Delete refused messages, as their owner; return how many."""
     return (await connection.execute(_DROP, chosen.parameters())).rowcount
 
 
-def shown(payload: bytes) -> tuple[str, str]:
+def shown(payload: bytes) -> tuple[str, Literal["text", "base64"]]:
     """Return bytes as text a person can read, and how they are written: ``text`` or ``base64``."""
     with contextlib.suppress(UnicodeDecodeError):
         words = payload.decode("utf-8")

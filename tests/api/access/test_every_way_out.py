@@ -100,6 +100,7 @@ DUTIES = {
     "/api/quarantine": ("system",),
     "/api/sources/mappings": ("system",),
     MAPPING: ("system",),
+    "/api/sources": ("system",),
 }
 REPORTS = "/open311/v2/requests.{form}"
 REPORT = "/open311/v2/requests/{number}.{form}"
@@ -118,6 +119,7 @@ EXPORTS = {
 }
 MAY_EXPORT = {"manager", "planner"}
 MAY_LOOK = {"operator", "dispatcher", "manager"}
+SENT = "/api/sources/devices/{id}/messages"
 PICTURES = "/api/pictures/{token}"
 """What is there for the session that looked: see tests/api/routes/test_pictures.py."""
 POSTED = {
@@ -133,6 +135,7 @@ POSTED = {
     "/api/cameras/{id}/pictures",
     "/api/sources/mappings", "/api/sources/mappings/try", "/api/sources/mappings/fields",
     MAPPING + "/restore",
+    "/api/sources/{source}/pause", "/api/sources/{source}/resume",
 }  # fmt: skip
 BROUGHT = {
     "/ingest/v1/devices/{uid}/observations",
@@ -194,6 +197,7 @@ def test_every_route_is_in_this_test_and_declares_what_it_asks():
         "/api/exports",
         TILES,
         PICTURES,
+        SENT,
     )
     expected = {("GET", path) for path in asked} | STA_ROUTES
     expected |= {("POST", path) for path in POSTED | BROUGHT} | {("GET", "/ingest/v1/osmand")}
@@ -270,6 +274,7 @@ class Asker:
         await self.exports()
         await self.reports()
         await self.looks()
+        await self.sent()
         return [f"{self.role} at {self.level} {self.area}: {what}" for what in self.wrong]
 
     async def items(self) -> None:
@@ -430,6 +435,17 @@ class Asker:
             self.expect(f"/api/cameras/{key}/pictures", answer.status_code, 200 if allowed else status)
         path = PICTURES.replace("{token}", "A" * 64)
         self.expect(path, (await self.ask(path)).status_code, status)
+
+    async def sent(self) -> None:
+        """Ask what devices here and elsewhere, and trackers, sent as it came."""
+        kinds = self.world.kinds["device"]
+        seen = oracle.visible(self.world, "device", self.role, self.area, self.level)
+        own = [k for k in seen if kinds[k] != "worker"]
+        foreign = [k for k in self.world.rows["device"] if k not in seen]
+        for key in (*own[:2], *own[-1:], *foreign[:2], *foreign[-1:]):
+            answer = await self.ask(SENT.replace("{id}", str(key)))
+            wanted = 403 if self.role != "integrator" else 200 if key in seen else 404
+            self.expect(f"{SENT} of {key}", answer.status_code, wanted)
 
     def all_codes(self, table: str) -> set[str]:
         seen = oracle.visible(self.world, table, self.role, self.area, self.level)

@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import gmqtt
 import psycopg
 import pytest
 
+from ingest.counters import FeedCounters
 from ingest.delivery import Delivery
 from ingest.feeds import load_feeds
 from ingest.flood import Flood
 from ingest.transports.accounts import mqtt_hash
-from ingest.transports.broker import Admitted, Broker, BrokerAddress
+from ingest.transports.broker import Admitted, Broker, BrokerAddress, user_of_feed
 from ingest.transports.mqtt import MqttTransport
 from twin.store.engine import create_async_engine
 from twin.twin import Twin
@@ -75,12 +76,13 @@ class Sender:
             await client.disconnect()
 
 
-async def forget_session(broker) -> None:
-    """End the session the broker keeps for the server's account: the one before was another test's."""
-    client = gmqtt.Client("", clean_session=True)
-    client.set_auth_credentials(broker.username, broker.password)
-    await client.connect(broker.host, broker.port)
-    await client.disconnect()
+async def forget_sessions(broker) -> None:
+    """End the sessions the broker keeps for the server: those before were another test's."""
+    for name in ("device-mqtt", "gateway-mqtt"):
+        client = gmqtt.Client("", clean_session=True)
+        client.set_auth_credentials(user_of_feed(broker.username, name), broker.password)
+        await client.connect(broker.host, broker.port)
+        await client.disconnect()
 
 
 def allow_gateways(database) -> None:
@@ -110,29 +112,59 @@ async def sender(broker):
     await made.disconnect()
 
 
-def transport_of(twin: Twin, address: BrokerAddress, form: str = "device_schema", **named) -> MqttTransport:
-    """Make a transport for the feeds of one format."""
-    feeds = [feed for feed in load_feeds().values() if (feed.transport, feed.format) == ("mqtt", form)]
-    return MqttTransport(Delivery(twin, Flood(twin.board)), feeds, address, **named)
+def transport_of(
+    twin: Twin, address: BrokerAddress, name: str, delivery: Delivery | None = None, **named
+) -> MqttTransport:
+    """Make the transport of a feed; as the user of that feed, whom the broker lets read its topics."""
+    user = replace(address, username=user_of_feed(address.username, name))
+    return MqttTransport(delivery or Delivery(twin, Flood(twin.board)), load_feeds()[name], user, **named)
+
+
+class Listening:
+    """The transports of devices and of gateways, as a server runs them."""
+
+    def __init__(self, twin: Twin, address: BrokerAddress, **named) -> None:
+        self.delivery = Delivery(twin, Flood(twin.board))
+        self.devices = transport_of(twin, address, "device-mqtt", self.delivery, **named)
+        self.gateways = transport_of(twin, address, "gateway-mqtt", self.delivery, **named)
+        self._both = (self.devices, self.gateways)
+
+    @property
+    def counters(self) -> FeedCounters:
+        """The counts of both."""
+        return FeedCounters.sum(one.counters for one in self._both)
+
+    @property
+    def waiting(self) -> int:
+        """How many readings wait to be stored."""
+        return sum(one.link.waiting for one in self._both)
+
+    async def start(self) -> None:
+        for one in self._both:
+            await one.start()
+            await until(lambda one=one: one.link.connected)
+        await asyncio.sleep(0.2)  # the subscriptions are on their way
+
+    async def stop(self) -> None:
+        for one in self._both:
+            await one.stop()
 
 
 @pytest.fixture
 async def feed(database, broker, install_devices):
-    """A twin with its MQTT transport on a fresh database and a session of its own."""
+    """A twin that listens to the broker on a fresh database, with sessions of its own."""
     fresh = database.fresh()
     install_devices(fresh, {f"level-{i:02d}": "water_level" for i in range(20)})
     install_devices(fresh, {"wg-0001": "worker", "cam-0001": "camera"})
     allow_gateways(fresh)
-    await forget_session(broker)
+    await forget_sessions(broker)
     engine = create_async_engine(fresh.async_url)
     twin = await Twin.open(engine)
-    transport = transport_of(twin, broker, client_id=f"test-{uuid.uuid4().hex[:8]}", session_expiry_s=60)
-    following = asyncio.create_task(transport.delivery.follow_gateways())
-    await transport.start()
-    await until(lambda: transport.link.connected)
-    await asyncio.sleep(0.2)  # the subscription is on its way
-    yield twin, transport, fresh
+    listening = Listening(twin, broker.address, session_expiry_s=60)
+    following = asyncio.create_task(listening.delivery.follow_gateways())
+    await listening.start()
+    yield twin, listening, fresh
     following.cancel()
-    await transport.stop()
+    await listening.stop()
     await twin.close()
     await engine.dispose()

@@ -46,8 +46,8 @@ async def test_every_form_of_message_arrives(feed, sender) -> None:
     counts = transport.counters
     assert counts.messages == 5
     assert counts.refused.total() == 0
-    assert transport.link.waiting == 0
-    assert 0 <= counts.lag_s < 5
+    assert transport.waiting == 0
+    assert 0 <= transport.devices.counters.lag.median_s() < 5
 
 
 POISON = {
@@ -131,7 +131,7 @@ async def test_gateway_reports_only_for_its_own_area(feed, sender) -> None:
     with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
         connection.execute("UPDATE device SET scope_code = 510104021001001 WHERE uid = 'level-01'")
         connection.execute("UPDATE device SET scope_code = 510104022001001 WHERE uid = 'level-02'")
-    board = transport._twin.board
+    board = transport.delivery.twin.board
     await until(lambda: board.scope_code[board.row_of_uid["level-02"]] == 510104022001001)
     uids = ["level-01", "level-02", "level-03"]
     sender.send("gateways/gw-area/observations", {"t": now_ms(), "p": "level", "d": uids, "v": [1, 2, 3]})
@@ -178,7 +178,7 @@ async def test_status_makes_a_device_offline_and_back(feed, sender) -> None:
 
 async def test_a_gateway_is_heard_until_it_says_goodbye(feed, sender) -> None:
     _, transport, _ = feed
-    link = transport.link
+    link = transport.gateways.link
     assert link.gateway_silent_s("sim-gw-") is None
     sender.send("gateways/sim-gw-001/status", b"online")
     sender.send("gateways/gw-1/status", {"status": "online"})

@@ -86,7 +86,7 @@ async def test_device_that_floods_is_refused_and_delays_nobody(feed, sender, bro
     [notice] = transport.delivery.flood.notices()
     said, _ = await asyncio.wait_for(process.communicate(), 20)
     sent = int(said.split()[-1])
-    await until(lambda: transport.link.waiting == 0)
+    await until(lambda: transport.waiting == 0)
     counters = transport.counters
     assert notice.sender == "device level-00"
     refused = counters.refused["too_fast"]
@@ -140,7 +140,7 @@ async def test_gateway_that_floods_is_held_back_unread(feed, sender, small) -> N
     for _ in range(200):
         sender.send("gateways/gw-1/observations", b"rubbish")
     await until(lambda: transport.counters.acknowledged == 380)
-    refused = transport.feeds["gateway-mqtt"].refused
+    refused = transport.gateways.counters.refused
     sender.send("gateways/gw-1/observations", b"rubbish")
     await until(lambda: refused["too_fast"] + refused["malformed"] == 321)
     assert refused["too_fast"] >= 1

@@ -16,7 +16,7 @@ from ingest.transports.broker import Broker, BrokerAddress
 from tests.ingest.transports.conftest import (
     Sender,
     admit_all,
-    forget_session,
+    forget_sessions,
     now_ms,
     rows,
     transport_of,
@@ -62,7 +62,7 @@ async def test_what_came_while_the_server_was_away_is_there_after(feed, sender, 
     for i in range(500):
         sender.send("devices/level-00/observations", {"t": now - i, "p": "level", "v": i % 10})
     await sender.drained()
-    again = transport_of(twin, broker, client_id=transport.client_id, session_expiry_s=60)
+    again = transport_of(twin, broker.address, "device-mqtt", session_expiry_s=60)
     await again.start()
     try:
         await until(lambda: again.counters.stored == 500)
@@ -75,7 +75,7 @@ async def test_what_came_while_the_server_was_away_is_there_after(feed, sender, 
 async def test_wrong_password_is_said_at_once(feed, broker) -> None:
     twin, _, _ = feed
     transport = transport_of(
-        twin, BrokerAddress(broker.host, broker.port, broker.username, "wrong"), client_id="nobody"
+        twin, BrokerAddress(broker.host, broker.port, broker.username, "wrong"), "device-mqtt"
     )
     with pytest.raises(UnavailableError, match="broker"):
         await transport.start()
@@ -84,7 +84,7 @@ async def test_wrong_password_is_said_at_once(feed, broker) -> None:
 async def test_leaving_is_not_taken_for_a_broker_that_is_away(feed, caplog) -> None:
     _, transport, _ = feed
     await transport.stop()
-    assert not transport.link.connected
+    assert not transport.devices.link.connected
     assert "away" not in caplog.text
 
 
@@ -94,15 +94,15 @@ async def test_cut_connections_lose_and_double_nothing(feed, sender) -> None:
     flow = asyncio.create_task(_flow(sender, stop, 2000))
     for _ in range(3):
         await asyncio.sleep(0.3)
-        transport._client._connection._transport.abort()  # what a broken network looks like
-        await until(lambda: not transport.link.connected)
-        await until(lambda: transport.link.connected)
+        transport.devices._client._connection._transport.abort()  # what a broken network looks like
+        await until(lambda: not transport.devices.link.connected)
+        await until(lambda: transport.devices.link.connected)
     stop.set()
     sent = await flow
     await sender.drained()
     await until(lambda: rows(database, "SELECT count(*) FROM observation") == [(sent,)])
-    await until(lambda: transport.link.waiting == 0)
-    assert transport.link.connections == 4
+    await until(lambda: transport.waiting == 0)
+    assert transport.devices.link.connections == 4
     assert transport.counters.stored == sent
 
 
@@ -114,7 +114,7 @@ async def test_broker_that_hangs_is_told_within_seconds_and_so_is_its_return(
     admit_all(broker)
     engine = create_async_engine(database.fresh().async_url)
     twin = await Twin.open(engine)
-    transport = transport_of(twin, broker.address, client_id="hanging")
+    transport = transport_of(twin, broker.address, "device-mqtt")
     try:
         await transport.start()
         await until(lambda: transport.link.connected)
@@ -144,7 +144,7 @@ async def test_broker_that_restarts_is_found_again(database, install_devices, se
     admit_all(broker)
     engine = create_async_engine(fresh.async_url)
     twin = await Twin.open(engine)
-    transport = transport_of(twin, broker.address, client_id="restart")
+    transport = transport_of(twin, broker.address, "device-mqtt")
     try:
         await transport.start()
         for i in range(2):
@@ -190,10 +190,10 @@ async def _outages(server_dir: Path, broker, install_devices, *, rounds: int, pe
         upgrade(cluster.url)
         database = cluster  # has .url
         install_devices(database, {f"level-{i:02d}": "water_level" for i in range(20)})
-        await forget_session(broker)
+        await forget_sessions(broker)
         engine = create_async_engine(cluster.url)
         twin = await Twin.open(engine)
-        transport = transport_of(twin, broker, client_id=f"test-{uuid.uuid4().hex[:8]}", session_expiry_s=600)
+        transport = transport_of(twin, broker.address, "device-mqtt", session_expiry_s=600)
         await transport.start()
         await asyncio.sleep(0.3)
         stop = asyncio.Event()

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import replace
 
 import gmqtt
 import pytest
 
-from ingest.transports.broker import owntracks_user
 from tests.ingest.transports.conftest import rows, transport_of, until
 
 pytestmark = [pytest.mark.postgis, pytest.mark.broker]
@@ -23,10 +21,13 @@ def fix(lon: float, tst: int) -> bytes:
 
 async def test_app_publishes_as_it_does_everywhere(feed, broker, install_devices) -> None:
     twin, schema, database = feed
-    address = replace(broker.address, username=owntracks_user(broker.username))
-    transport = transport_of(twin, address, "owntracks", client_id="owntracks-test", session_expiry_s=60)
-    await transport.start()
-    await until(lambda: transport.link.connected)
+    fixes, events = (
+        transport_of(twin, broker.address, name, schema.delivery, session_expiry_s=60)
+        for name in ("owntracks-mqtt", "owntracks-events")
+    )
+    for one in (fixes, events):
+        await one.start()
+        await until(lambda one=one: one.link.connected)
     app = gmqtt.Client("any")
     app.set_auth_credentials("wg-0001", "wg-0001")
     await app.connect(broker.host, broker.port)
@@ -52,28 +53,15 @@ async def test_app_publishes_as_it_does_everywhere(feed, broker, install_devices
             "owntracks/level-00/phone", fix(104.07, now), qos=1
         )  # of somebody else: dropped at the broker
         app.publish("owntracks/wg-0001/phone", b"{", qos=1)
-        await until(lambda: transport.counters.acknowledged == 5)
+        await until(lambda: fixes.counters.acknowledged + events.counters.acknowledged == 5)
         stored = rows(database, "SELECT DISTINCT lon FROM observation ORDER BY 1")
         assert stored == [(104.061,), (104.062,)]
-        assert transport.feeds["owntracks-mqtt"].messages == 4
-        assert transport.feeds["owntracks-events"].stored == 2
-        assert dict(transport.counters.refused) == {"malformed": 1}
+        assert fixes.counters.messages == 4
+        assert events.counters.stored == 2
+        assert dict(fixes.counters.refused) == {"malformed": 1}
         assert rows(database, "SELECT source, payload FROM quarantine") == [("owntracks/wg-0001/phone", b"")]
-        assert schema.link.connected, "the two sessions do not push each other out"
+        assert schema.devices.link.connected, "the sessions do not push each other out"
     finally:
         await app.disconnect()
-        await transport.stop()
-
-
-async def test_paused_connection_leaves_messages_with_the_broker(feed, sender) -> None:
-    _, transport, database = feed
-    transport.pause()
-    now = time.time_ns() // 1_000_000
-    for i in range(50):
-        sender.send("devices/level-00/observations", {"t": now - i, "p": "level", "v": 1})
-    await sender.drained()
-    await asyncio.sleep(6)  # a broker that hangs would be told by now
-    assert (transport.counters.stored, transport.link.answering, transport.link.reading) == (0, True, False)
-    transport.resume()
-    await until(lambda: transport.counters.acknowledged == 50)
-    assert rows(database, "SELECT count(*) FROM observation") == [(50,)]
+        await fixes.stop()
+        await events.stop()
