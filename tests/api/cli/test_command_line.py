@@ -33,18 +33,6 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
 
 
-@pytest.fixture
-def run_here(monkeypatch, capfd):
-    """A function that runs a command in this process, where what takes a second to load is loaded."""
-
-    def run_here(*arguments: str) -> subprocess.CompletedProcess[str]:
-        monkeypatch.setattr(sys, "argv", ["gridtwin", *arguments])
-        code = importlib.import_module("api.cli.__main__").main()
-        return subprocess.CompletedProcess(arguments, code, *capfd.readouterr())
-
-    return run_here
-
-
 def options_of(command: typer.core.TyperGroup, *names: str) -> set[str]:
     for name in names:
         command = command.commands[name]

@@ -37,18 +37,15 @@ def city(tmp_path) -> Path:
     return path
 
 
-def run(database, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "api.cli", *arguments, "--database-url", database.url],
-        capture_output=True,
-        text=True,
-        cwd=ROOT,
-        timeout=120,
-        check=False,
-    )
+@pytest.fixture
+def run(run_here):
+    def run(database, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return run_here(*arguments, "--database-url", database.url)
+
+    return run
 
 
-def test_a_city_is_read_checked_and_peopled_from_the_command_line(database, city):
+def test_a_city_is_read_checked_and_peopled_from_the_command_line(run, database, city):
     fresh = database.fresh()
     first = run(fresh, "import", "osm", str(city), "--json")
     assert first.returncode == 0, first.stderr
@@ -79,13 +76,13 @@ def test_a_city_is_read_checked_and_peopled_from_the_command_line(database, city
     assert json.loads(sited.stdout)["sited"] <= 20
 
 
-def test_plain_words_name_the_file_and_each_target(database, city):
+def test_plain_words_name_the_file_and_each_target(run, database, city):
     done = run(database.fresh(), "import", "osm", str(city))
     assert done.stdout.startswith("city.osm -> osm: changed")
     assert "building: 1 read = 1 new" in done.stdout
 
 
-def test_devices_and_vector_files_are_read(database, city, tmp_path):
+def test_devices_and_vector_files_are_read(run, database, city, tmp_path):
     fresh = database.fresh()
     assert run(fresh, "import", "osm", str(city)).returncode == 0
     table = tmp_path / "devices.csv"
@@ -110,13 +107,13 @@ def test_devices_and_vector_files_are_read(database, city, tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [("--field", "name"), ("--field", "=x")])
-def test_a_field_that_is_no_pair_is_explained(database, tmp_path, arguments):
+def test_a_field_that_is_no_pair_is_explained(run, database, tmp_path, arguments):
     done = run(database, "import", "vector", str(tmp_path / "x.gpkg"), "--as", "building", *arguments)
     assert done.returncode == 2
     assert "OURS=THEIRS" in done.stderr
 
 
-def test_a_wrong_file_leaves_nothing_and_says_what_it_is(database, tmp_path):
+def test_a_wrong_file_leaves_nothing_and_says_what_it_is(run, database, tmp_path):
     fresh = database.fresh()
     picture = tmp_path / "city.osm.pbf"
     picture.write_bytes(b"\x89PNG\r\n" + b"\0" * 100)
@@ -127,7 +124,7 @@ def test_a_wrong_file_leaves_nothing_and_says_what_it_is(database, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_refused_rows_are_named_with_their_line_and_what_is_wrong(database, city, tmp_path):
+def test_refused_rows_are_named_with_their_line_and_what_is_wrong(run, database, city, tmp_path):
     fresh = database.fresh()
     assert run(fresh, "import", "osm", str(city)).returncode == 0
     table = tmp_path / "devices.csv"
@@ -145,6 +142,7 @@ def test_refused_rows_are_named_with_their_line_and_what_is_wrong(database, city
 
 
 def test_a_check_of_an_empty_database_says_that_it_is_empty(database):
-    done = run(database.fresh(), "check")
+    command = [sys.executable, "-m", "api.cli", "check", "--database-url", database.fresh().url]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=120, check=False)
     assert done.returncode == 0
     assert "there is no city in this database" in done.stderr
