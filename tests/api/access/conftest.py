@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 import time
 
@@ -12,7 +13,7 @@ import pytest_asyncio
 from api.access import limits
 from api.access.heads import KEY_FILE
 from tests.access.world import KEY, World, grids
-from tests.api.access.contract_examples import BESIDE, OWN, examples, key_of
+from tests.api.access.contract_examples import BESIDE, MAPPING, OWN, examples, key_of
 from tests.api.conftest import serving
 from twin.access.credentials import CredentialKind
 from twin.access.scope import WHOLE_CODE
@@ -41,7 +42,7 @@ class Ground:
         return token, str(found[0][0])
 
     async def examples(self) -> dict[str, dict]:
-        """Return a request for each operation; there is a duty to end and a datastream to close each time."""
+        """Return a request for each operation; what it ends, closes or changes is made anew each time."""
         await self.served.run_sql(
             "INSERT INTO duty (worker_id, starts_at, ends_at, consent_at) "
             "VALUES (%s, now(), now() + interval '12 hours', now()) ON CONFLICT DO NOTHING",
@@ -50,7 +51,15 @@ class Ground:
         duty = await self.served.run_sql(
             "SELECT client_id FROM duty WHERE id = %s", key_of(self.world, "duty", OWN)
         )
-        return examples(self.world, str(duty[0][0]), GATEWAY, time.time_ns() // 1_000_000, next(self._spare))
+        now_ms = time.time_ns() // 1_000_000
+        mappings = f"put-{now_ms}", f"back-{now_ms}"
+        for name, version in ((mappings[0], 1), (mappings[1], 1), (mappings[1], 2)):
+            await self.served.run_sql(
+                "INSERT INTO feed_mapping (name, version, zh, en, content, changed_by) "
+                "VALUES (%s, %s, '', '', %s::jsonb, '')",
+                name, version, json.dumps(MAPPING["mapping"]),
+            )  # fmt: skip
+        return examples(self.world, str(duty[0][0]), GATEWAY, now_ms, next(self._spare), mappings)
 
     async def gateway(self) -> str:
         """Make a gateway for the whole city; return its secret."""

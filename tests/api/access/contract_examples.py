@@ -19,7 +19,7 @@ PHOTOGRAPH = "5f0c2f0e-7a55-4d5e-9e9c-1a3f7d1b2c3d"
 _X, _Y = tile_of(LON + STEP / 2, LAT + STEP / 2, 14)
 _FORM = "application/x-www-form-urlencoded"
 _SENSOR = {"name": "s", "description": "", "encodingType": "text/plain", "metadata": "m"}
-_MAPPING = {
+MAPPING = {
     "zh": "水务平台",
     "en": "Waterworks",
     "mapping": {"device": "d", "time": "t", "values": [{"property": "level", "path": "v", "unit": "cm"}]},
@@ -46,7 +46,9 @@ def white_png(side_px: int = 64) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
-def examples(world: World, duty: str, gateway: str, now_ms: int, spare: str) -> dict[str, dict[str, Any]]:
+def examples(
+    world: World, duty: str, gateway: str, now_ms: int, spare: str, mappings: tuple[str, str]
+) -> dict[str, dict[str, Any]]:
     """Return by method and path what `APIOperation.Case` takes; ``hex`` is a body that is no JSON.
 
     Parameters
@@ -61,6 +63,8 @@ def examples(world: World, duty: str, gateway: str, now_ms: int, spare: str) -> 
         Unix time, for a reading.
     spare
         Code of a grid whose declared datastream may go.
+    mappings
+        Names of two mappings of feeds, of one version and of two.
     """
     camera, water, tracker = (
         key_of(world, "device", kind=kind) for kind in ("camera", "water_level", "worker")
@@ -81,9 +85,13 @@ def examples(world: World, duty: str, gateway: str, now_ms: int, spare: str) -> 
         "POST /api/accounts/{name}/credential": _at(name="test-3"),
         "GET /api/quarantine/{id}": _at(id=refused),
         "POST /api/replays": _json({"id": refused}),
-        "POST /api/sources/mappings": _json(_MAPPING | {"name": f"made-{now_ms}"}),
+        "POST /api/sources/mappings": _json(MAPPING | {"name": f"made-{now_ms}"}),
         "GET /api/sources/mappings/{mapping}": _at(mapping="waterworks"),
-        "POST /api/sources/mappings/try": _json({"mapping": _MAPPING["mapping"], "payload": reading}),
+        "PUT /api/sources/mappings/{mapping}": _json(MAPPING | {"version": 1}, mapping=mappings[0]),
+        "POST /api/sources/mappings/{mapping}/restore": _json(
+            {"version": 1, "newest": 2}, mapping=mappings[1]
+        ),
+        "POST /api/sources/mappings/try": _json({"mapping": MAPPING["mapping"], "payload": reading}),
         "POST /api/sources/mappings/fields": _json({"payload": reading}),
         "POST /api/sources/{source}/pause": _json(because, source="owntracks-events"),
         "POST /api/sources/{source}/resume": _at(source="owntracks-events"),

@@ -42,8 +42,6 @@ NEVER_DONE = {
     "GET /api/sign-in/oidc/callback": "there is no identity provider",
     "POST /api/account/password": "a program has none",
     "GET /api/pictures/{token}": "the address of a picture is made for the session that looked",
-    "PUT /api/sources/mappings/{mapping}": "no example knows which version is the newest now",
-    "POST /api/sources/mappings/{mapping}/restore": "the same",
     "POST /ingest/v1/devices/{uid}/observations": "the sender is a gateway",
 }
 """Routes that a run gets only refusals from, and why; their own tests see them do what they are for."""
