@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CityEvent, DeviceKind } from '../../src/api/schema.ts';
 import { kindFirst } from '../../src/state/groups.ts';
-import { eventWords } from '../../src/state/events.ts';
+import { eventTitle, eventWords } from '../../src/state/events.ts';
 
 const kind = { code: 4, name: 'water_level', zh: '液位计', en: 'Water level', properties: [{ slot: 0, name: 'level', zh: '水位', en: 'Level', unit: 'cm', decimals: 1, limits: [] }] } as unknown as DeviceKind;
 const event = (over: Partial<CityEvent>): CityEvent => ({ journal: 1, at: '2026-11-21T00:00:00Z', kind: 'alarm.raised', zh: '告警产生', en: 'Alarm raised', state: 'alarm', area_code: null, device: null, data: { property: 'level', value: 21.46 }, ...over });
@@ -21,6 +21,16 @@ describe('eventWords', () => {
   it('says who acknowledged, and leaves out what is not known', () => {
     expect(eventWords('zh', event({ kind: 'alarm.acknowledged', zh: '告警已确认', data: { property: 'level', value: null, by: '王' } }), kind)).toBe('告警已确认·水位·王');
     expect(eventWords('zh', event({ zh: '导入', data: {} }), undefined)).toBe('导入');
+  });
+});
+
+describe('eventTitle', () => {
+  it('names the case that was filed or photographed, and the event where it is about nothing known', () => {
+    const filed = event({ kind: 'case.filed', zh: '案件上报', en: 'Case filed', data: { case_id: 7, number: 'SIM-0007', title: '路灯不亮', title_en: 'Lamp out' } });
+    expect(eventTitle('zh', filed, undefined)).toBe('SIM-0007 路灯不亮');
+    expect(eventTitle('en', filed, undefined)).toBe('SIM-0007 Lamp out');
+    expect(eventTitle('zh', event({ kind: 'case.photographed', zh: '案件照片', data: { case_id: 7, number: 'SIM-0007' } }), undefined)).toBe('SIM-0007');
+    expect(eventTitle('zh', event({ zh: '导入', data: {} }), undefined)).toBe('导入');
   });
 });
 
