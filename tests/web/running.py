@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import os
 import subprocess
 import sys
 import time
@@ -44,6 +45,12 @@ _numbers = itertools.count(1)
 
 SENSOR = "TEST-YW-0417"
 """A water level sensor in the middle of the city, beside the simulated ones."""
+
+PATIENCE_MS = 60_000
+"""Software drawing takes seconds a frame; the limits of time are for that, not for the data."""
+
+POINTS = 1.0 if os.environ.get("GRIDTWIN_SCREENSHOTS") else 0.5
+"""Pages are laid out in full and drawn with a quarter of their points; pictures for the manual have all."""
 
 SHOWN = """() => typeof window.__gridtwin === 'object' && window.__gridtwin.size().devices > 100
     && window.__gridtwin.idle()"""
@@ -86,7 +93,9 @@ class RunningCity:
 
         What the page asks for, and what it says is wrong, is kept on it as ``asked`` and ``said``.
         """
+        context.setdefault("device_scale_factor", POINTS)
         opened = browser.new_context(viewport={"width": width, "height": height}, **context)
+        opened.set_default_timeout(PATIENCE_MS)
         if role is not None:
             self.sign_in(opened, self.make_person(role))
         page = opened.new_page()
@@ -122,6 +131,15 @@ class RunningCity:
 
         self._do(make)
         return name
+
+    def newest(self, table: str, where: str = "true") -> int:
+        """Return the highest number of a table of the model, of rows that are so."""
+
+        async def find(connection: AsyncConnection) -> int:
+            found = await connection.execute(text(f"SELECT max(id) FROM {table} WHERE {where}"))
+            return int(found.scalar_one())
+
+        return self._do(find)
 
     def age_sessions(self, name: str, seconds: float) -> None:
         """Let the sessions of an account be without a person for so much longer, as its clock sees it."""

@@ -49,7 +49,7 @@ def test_a_lost_context_comes_back_with_live_states_or_a_person_is_asked(
     city: RunningCity, browser: Browser, sensor: int
 ) -> None:
     city.publish(SENSOR, "level", 1.0)
-    page = city.open_page(browser, 1280, 720)
+    page = city.open_page(browser, 1280, 720, device_scale_factor=1)
     page.goto(f"{city.url}/wall")
     page.wait_for_function(SHOWN, timeout=120_000)
     _wait_for_red(page, sensor, False, 30)

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 from playwright.sync_api import Browser, Page
-from running import RunningCity
+from running import PATIENCE_MS, RunningCity
 
 from bench.heap import Held, read_held
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser, pytest.mark.postgis, pytest.mark.broker]
 
-PATIENCE_MS = 120_000
 FIRST_ROUNDS, ROUNDS = 6, 18
 
 
@@ -36,7 +35,7 @@ def _use(page: Page, device_id: int) -> None:
 
 @pytest.mark.parametrize("city", ["helsinki"], indirect=True)
 def test_a_used_wall_keeps_nothing(city: RunningCity, browser: Browser) -> None:
-    page = city.open_page(browser, 1280, 720)
+    page = city.open_page(browser, 1280, 720, device_scale_factor=1)
     page.goto(f"{city.url}/wall")
     page.wait_for_function(
         "() => typeof window.__gridtwin === 'object' && window.__gridtwin.size().devices > 100",

@@ -11,21 +11,17 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page
-from running import SENSOR, RunningCity
+from running import PATIENCE_MS, SENSOR, RunningCity
 
 pytestmark = [pytest.mark.browser, pytest.mark.alone, pytest.mark.postgis, pytest.mark.broker]
 
-# Software drawing takes seconds a frame; the limits of time are for that, not for the data.
-PATIENCE_MS = 60_000
 PAINT_S = 3.0
-# Laid out for 2560 x 1440 and drawn with a quarter of its points; pictures for the manual have all of them.
-POINTS = 1.0 if os.environ.get("GRIDTWIN_SCREENSHOTS") else 0.5
 
 
 @pytest.fixture(scope="module")
 def page(city: RunningCity, sensor: int, browser: Browser) -> Iterator[Page]:
     """The wall of this city at the size of a real one, live."""
-    page = city.open_page(browser, 2560, 1440, device_scale_factor=POINTS)
+    page = city.open_page(browser, 2560, 1440)
     page.goto(f"{city.url}/wall")
     page.wait_for_function(
         "() => typeof window.__gridtwin === 'object' && window.__gridtwin.size().devices > 100",

@@ -250,6 +250,7 @@ export const en: Words = {
   callerCases: 'This number reported {0} cases',
   caseOpen: 'open',
   caseClosed: 'closed',
+  caseGone: 'This case is closed: it is among the open ones no more.',
   callerNone: 'This number reported no case',
   due: 'Due',
   households: '{0} households',

@@ -248,6 +248,7 @@ export const zh = {
   callerCases: '此号码报过 {0} 件案件',
   caseOpen: '在办',
   caseClosed: '已结',
+  caseGone: '这件案件已办结，不在在办之列。',
   callerNone: '此号码没有报过案件',
   due: '期限',
   households: '{0} 户',
