@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket
 
 from api import document, errors, pages
 from api.access.door import Door
-from api.access.heads import KEY_FILE, HeadKeeper
+from api.access.heads import HeadKeeper
 from api.access.oidc import Provider
 from api.access.permissions import IDENTITY_KEY, require_declared
 from api.access.publishers import PublisherDoor
@@ -49,7 +49,7 @@ from ingest.cameras.address import read_ranges
 from ingest.transports.accounts import CHANNEL as PUBLISHERS_CHANNEL
 from ingest.trials import Trials
 from twin.access.passwords import Passwords
-from twin.access.sealing import Sealer, read_or_make_key
+from twin.access.sealing import Sealer, open_sealer
 from twin.access.sign_in import SignIn
 from twin.catalog import load_catalog
 from twin.store.engine import asyncpg_dsn, create_async_engine
@@ -94,7 +94,7 @@ def create_app(settings: Settings) -> FastAPI:
     door = Door(accounts, timedelta(minutes=settings.session_idle_min))
     publishers = PublisherDoor(accounts)
     camera_ranges = read_ranges(settings.camera_ranges)
-    sealer = Sealer(read_or_make_key(settings.secrets_dir / KEY_FILE))
+    sealer = open_sealer(settings.secrets_dir)
 
     @contextlib.asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

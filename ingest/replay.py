@@ -43,8 +43,8 @@ _SENDERS: Final = text(
 class Replayed:
     """What became of messages: ``taken`` whole, or ``again`` refused, by reason.
 
-    ``stored`` and ``duplicate`` count readings. ``last`` is the number of the last message, to go on after
-    it while there is ``more``.
+    ``stored`` and ``duplicate`` count readings. ``last`` is the number of the last message; while there is
+    ``more``, ask again with ``after`` set to it.
     """
 
     messages: int = 0

@@ -15,11 +15,10 @@ from twin.access.grants import Grants
 from twin.access.record import Head, keep_head, newest, read_heads
 from twin.access.roles import DataClass
 from twin.access.scope import EVERYWHERE
-from twin.access.sealing import Sealer, read_or_make_key
+from twin.access.sealing import KEY_FILE, Sealer, open_sealer
 from twin.store.outage import is_outage
 from twin.store.scoped import scoped
 
-KEY_FILE: Final = "key"
 HEADS_FILE: Final = "record-heads"
 EVERY_S: Final = 600.0
 
@@ -90,7 +89,7 @@ def read_kept(secrets_dir: Path) -> Kept:
         return Kept((), ())
     if not key_path.is_file():
         return Kept((), (f"{key_path} is missing: what {path} says cannot be checked",))
-    heads, foreign = read_heads(path, Sealer(read_or_make_key(key_path)).record_key)
+    heads, foreign = read_heads(path, open_sealer(secrets_dir).record_key)
     lines = "line was" if foreign == 1 else "lines were"
     faults = (f"{foreign} {lines} not written to {path} by this installation",) if foreign else ()
     return Kept(heads, faults)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from api.cli.answering import answer
 from api.cli.options import DatabaseUrl, DataDir, Json
 from api.cli.transaction import in_transaction
 
@@ -68,11 +67,10 @@ def set_source(
     as_json: Json = False,
 ) -> None:
     """Keep the address of a camera, sealed; that it was set is on the record, the address is not."""
-    from api.access.heads import KEY_FILE  # noqa: PLC0415 (loaded only by the commands that need it)
-    from api.database import require_installation  # noqa: PLC0415
+    from api.database import require_installation  # noqa: PLC0415 (loaded only by the commands that need it)
     from ingest.cameras.address import read_address  # noqa: PLC0415
     from twin import cameras  # noqa: PLC0415
-    from twin.access.sealing import Sealer, read_or_make_key  # noqa: PLC0415
+    from twin.access.sealing import open_sealer  # noqa: PLC0415
 
     if (rtsp is None) == (http is None):
         raise typer.BadParameter("give --rtsp or --http", param_hint="--rtsp")
@@ -82,7 +80,7 @@ def set_source(
     password = typer.prompt("password", hide_input=True, err=True) if user else ""
     address = read_address(rtsp or http or "", user or "", password)
     _check(address, settings.camera_ranges, rtsp is not None)
-    sealer = Sealer(read_or_make_key(settings.secrets_dir / KEY_FILE))
+    sealer = open_sealer(settings.secrets_dir)
 
     async def work(connection: AsyncConnection) -> None:
         number = await cameras.get_camera(connection, uid)
@@ -91,7 +89,7 @@ def set_source(
         await _keep(connection, "camera.source_set", number, scheme=address.scheme)
 
     in_transaction(settings, work)
-    _answer({"uid": uid, "shown": address.shown}, f"{uid} is asked at {address.shown}", as_json)
+    answer({"uid": uid, "shown": address.shown}, f"{uid} is asked at {address.shown}", as_json)
 
 
 def _check(address: CameraAddress, ranges: str, streams: bool) -> None:
@@ -129,7 +127,7 @@ def clear(
         return there
 
     there = in_transaction(_settings(data_dir, database_url), work)
-    _answer({"uid": uid, "cleared": there}, f"{uid} has no stream now", as_json)
+    answer({"uid": uid, "cleared": there}, f"{uid} has no stream now", as_json)
 
 
 def show(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
@@ -147,13 +145,13 @@ def show(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: Js
         return [dict(row) for row in rows.mappings()]
 
     rows = in_transaction(_settings(data_dir, database_url), work)
-    if as_json:
-        sys.stdout.write(json.dumps({"cameras": rows}, ensure_ascii=False, default=str) + "\n")
-        return
-    for row in rows:
-        why = f" ({row['reason']} since {row['since']:%Y-%m-%d %H:%M} UTC)" if row["reason"] else ""
-        sys.stdout.write(f"{row['uid']}  {row['name'] or ''}  {row['scheme']}  {row['state']}{why}\n")
-    sys.stdout.write(f"{len(rows)} cameras have a stream\n")
+    lines = [*map(_line, rows), f"{len(rows)} cameras have a stream"]
+    answer({"cameras": rows}, "\n".join(lines), as_json)
+
+
+def _line(row: dict[str, Any]) -> str:
+    why = f" ({row['reason']} since {row['since']:%Y-%m-%d %H:%M} UTC)" if row["reason"] else ""
+    return f"{row['uid']}  {row['name'] or ''}  {row['scheme']}  {row['state']}{why}"
 
 
 async def _keep(connection: AsyncConnection, action: str, number: int, **detail: Any) -> None:
@@ -167,7 +165,3 @@ def _settings(data_dir: Any, database_url: str | None) -> Any:
     from api.settings import read_settings  # noqa: PLC0415
 
     return read_settings(data_dir=data_dir, database_url=database_url)
-
-
-def _answer(answer: dict[str, Any], line: str, as_json: bool) -> None:
-    sys.stdout.write((json.dumps(answer, ensure_ascii=False) if as_json else line) + "\n")

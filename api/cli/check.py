@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import sys
 from typing import TYPE_CHECKING
 
 import typer
 
-from api.cli.options import DatabaseUrl, DataDir, Json, say
+from api.cli.answering import answer, say
+from api.cli.options import DatabaseUrl, DataDir, Json
 
 if TYPE_CHECKING:
     from twin.quality import Example, Report
@@ -32,11 +31,8 @@ def check(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: J
     with opened_database(settings, say, create=False) as engine:
         report = report_quality(engine)
     errors = sum(1 for finding in report.findings if finding.severity == "error")
-    if as_json:
-        answer = {"errors": errors, **dataclasses.asdict(report)}
-        sys.stdout.write(json.dumps(answer, ensure_ascii=False, indent=2) + "\n")
-    else:
-        sys.stdout.write("\n".join(_lines(report, errors)) + "\n")
+    content = {"errors": errors, **dataclasses.asdict(report)}
+    answer(content, "\n".join(_lines(report, errors)), as_json, indent=2)
     if not report.coverage.communities:
         say("there is no city in this database: is it the right --data-dir? · gridtwin up loads one")
     raise typer.Exit(1 if errors else 0)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import re
-import sys
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -15,7 +13,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.options import Json, say
+from api.cli.answering import answer, say
+from api.cli.options import Json
 
 if TYPE_CHECKING:
     from ingest.conformance.bench import Sender
@@ -228,10 +227,8 @@ def _test(
     )
     if file is not None:
         file.write_text(reports.as_markdown(made, lang.value), encoding="utf-8")
-    if as_json:
-        sys.stdout.write(json.dumps(reports.as_json(made, lang.value), ensure_ascii=False, indent=2) + "\n")
-    else:
-        sys.stdout.write("\n".join(reports.as_lines(made, lang.value)) + "\n")
+    words = "\n".join(reports.as_lines(made, lang.value))
+    answer(reports.as_json(made, lang.value), words, as_json, indent=2)
     raise typer.Exit(0 if made.passed else 1)
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import sys
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from api.cli.answering import answer
 from api.cli.options import DatabaseUrl, DataDir, Json
 from api.cli.transaction import in_transaction
 
@@ -85,7 +84,7 @@ def begin(
         )
 
     row = _with_worker(worker, data_dir, database_url, work)
-    _answer(dataclasses.asdict(row), f"{worker} is on duty until {row.ends_at:%Y-%m-%d %H:%M} UTC", as_json)
+    answer(dataclasses.asdict(row), f"{worker} is on duty until {row.ends_at:%Y-%m-%d %H:%M} UTC", as_json)
 
 
 def end(
@@ -105,7 +104,7 @@ def end(
         return await duty.end(connection, COMMAND_LINE, worker_id, by, reason=reason)
 
     row = _with_worker(worker, data_dir, database_url, work)
-    _answer(dataclasses.asdict(row), f"{worker} is not on duty any more", as_json)
+    answer(dataclasses.asdict(row), f"{worker} is not on duty any more", as_json)
 
 
 def list_(
@@ -124,7 +123,7 @@ def list_(
 
     rows = _with_worker(worker, data_dir, database_url, work)
     text = "\n".join(map(_line, rows)) or f"no duty of {worker} within {days} days"
-    _answer({"duties": [dataclasses.asdict(row) for row in rows]}, text, as_json)
+    answer({"duties": [dataclasses.asdict(row) for row in rows]}, text, as_json)
 
 
 def _line(row: DutyRow) -> str:
@@ -150,7 +149,3 @@ def _with_worker(
         return await work(connection, await worker_of(connection, code), settings)
 
     return in_transaction(settings, whole)
-
-
-def _answer(answer: dict[str, Any], text: str, as_json: bool) -> None:
-    sys.stdout.write((json.dumps(answer, ensure_ascii=False, default=str) if as_json else text) + "\n")

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.options import DatabaseUrl, DataDir, Json, say
+from api.cli.answering import answer, say
+from api.cli.options import DatabaseUrl, DataDir, Json
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -289,12 +288,10 @@ def cameras(
 
 
 def _sealer(data_dir: Path | None, database_url: str | None) -> Sealer:
-    from api.access.heads import KEY_FILE  # noqa: PLC0415
     from api.settings import read_settings  # noqa: PLC0415
-    from twin.access.sealing import Sealer, read_or_make_key  # noqa: PLC0415
+    from twin.access.sealing import open_sealer  # noqa: PLC0415
 
-    settings = read_settings(data_dir=data_dir, database_url=database_url)
-    return Sealer(read_or_make_key(settings.secrets_dir / KEY_FILE))
+    return open_sealer(read_settings(data_dir=data_dir, database_url=database_url).secrets_dir)
 
 
 def _fields(given: list[str] | None) -> dict[str, str]:
@@ -320,13 +317,10 @@ def _run(
     settings = read_settings(data_dir=data_dir, database_url=database_url)
     with opened_database(settings, say) as engine, TerminalProgress() as progress:
         summary = read(engine, progress)
-    if as_json:
-        sys.stdout.write(json.dumps(summary.as_dict(), ensure_ascii=False, indent=2) + "\n")
-    else:
-        lines = summary.lines()
-        # The supervisor shows what happened to each kind of thing, not every reason.
-        shown = [line for line in lines if not line.startswith("    ")] if summary_only else lines
-        sys.stdout.write("\n".join(shown) + "\n")
+    lines = summary.lines()
+    # The supervisor shows what happened to each kind of thing, not every reason.
+    shown = [line for line in lines if not line.startswith("    ")] if summary_only else lines
+    answer(summary.as_dict(), "\n".join(shown), as_json, indent=2)
 
 
 def _bytes(gib: float) -> int:

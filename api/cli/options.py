@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -72,9 +71,3 @@ Devices = Annotated[
         show_default=False,
     ),
 ]
-
-
-def say(line: str) -> None:
-    """Tell a person something; standard output stays free for answers."""
-    sys.stderr.write(line + "\n")
-    sys.stderr.flush()

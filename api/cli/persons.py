@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.cli.answering import answer
 from api.cli.options import DatabaseUrl, DataDir, Json
 from api.cli.transaction import in_transaction
 
@@ -46,16 +45,15 @@ def erase(
     as_json: Json = False,
 ) -> None:
     """Delete name, phone, identity number and address of a reporter; that it was done is on the record."""
-    from api.access.heads import KEY_FILE  # noqa: PLC0415 (loaded only by the commands that need it)
-    from api.database import require_installation  # noqa: PLC0415
+    from api.database import require_installation  # noqa: PLC0415 (loaded only by the commands that need it)
     from api.settings import read_settings  # noqa: PLC0415
     from twin.access import persons  # noqa: PLC0415
     from twin.access.record import COMMAND_LINE  # noqa: PLC0415
-    from twin.access.sealing import Sealer, read_or_make_key  # noqa: PLC0415
+    from twin.access.sealing import open_sealer  # noqa: PLC0415
 
     settings = read_settings(data_dir=data_dir, database_url=database_url)
     require_installation(settings)
-    sealer = Sealer(read_or_make_key(settings.secrets_dir / KEY_FILE))
+    sealer = open_sealer(settings.secrets_dir)
     # Not as an argument: those are seen by everybody on the machine and stay in the shell's history.
     phone = typer.prompt("phone", hide_input=True, err=True) if by_phone else None
 
@@ -63,5 +61,4 @@ def erase(
         return await persons.erase(connection, sealer, COMMAND_LINE, number=case, phone=phone, reason=reason)
 
     gone = in_transaction(settings, work)
-    answer = json.dumps({"erased": gone}) if as_json else f"{gone} persons were erased; their cases stay"
-    sys.stdout.write(answer + "\n")
+    answer({"erased": gone}, f"{gone} persons were erased; their cases stay", as_json)

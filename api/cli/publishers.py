@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from api.cli.answering import answer
 from api.cli.options import DatabaseUrl, DataDir, Json
 from api.cli.transaction import in_transaction
 
@@ -118,7 +117,7 @@ def register_both(group: typer.Typer, kind: Kind) -> None:
     ) -> None:
         """Close its account: its connection ends at once and what it sends is not taken."""
         _change("disable", kind, name, data_dir, database_url)
-        _answer({"name": name, "disabled": True}, f"{name} is closed", as_json)
+        answer({"name": name, "disabled": True}, f"{name} is closed", as_json)
 
     @group.command("enable")
     def enable(
@@ -126,7 +125,7 @@ def register_both(group: typer.Typer, kind: Kind) -> None:
     ) -> None:
         """Open its account again, with the secrets it had."""
         _change("enable", kind, name, data_dir, database_url)
-        _answer({"name": name, "disabled": False}, f"{name} is open", as_json)
+        answer({"name": name, "disabled": False}, f"{name} is open", as_json)
 
     @group.command("list")
     def list_(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
@@ -139,7 +138,7 @@ def register_both(group: typer.Typer, kind: Kind) -> None:
 
         rows = in_transaction(_settings(data_dir, database_url), work)
         text = "\n".join(map(_line, rows)) or f"no {kind} has an account"
-        _answer({"publishers": [dataclasses.asdict(row) for row in rows]}, text, as_json)
+        answer({"publishers": [dataclasses.asdict(row) for row in rows]}, text, as_json)
 
 
 def _line(row: PublisherRow) -> str:
@@ -199,9 +198,5 @@ def _answer_token(token: Token, as_json: bool) -> None:
         f"{token.name} signs in to the broker with the user name {token.user_name} and the password "
         f"{token.secret}; this is shown only now"
     )
-    answer = {"name": token.name, "user_name": token.user_name, "password": token.secret}
-    _answer(answer, line, as_json)
-
-
-def _answer(answer: dict[str, Any], line: str, as_json: bool) -> None:
-    sys.stdout.write((json.dumps(answer, ensure_ascii=False, default=str) if as_json else line) + "\n")
+    content = {"name": token.name, "user_name": token.user_name, "password": token.secret}
+    answer(content, line, as_json)

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli.options import DatabaseUrl, DataDir, Json, say
+from api.cli.answering import answer
+from api.cli.options import DatabaseUrl, DataDir, Json
 from api.cli.transaction import in_transaction, with_engine
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-    from twin.store.refused import Filter, RefusedMessage
+    from twin.store.refused import Filter, RefusedMessage, RefusedWhole
 
 Reason = Annotated[str, typer.Option("--reason", metavar="CODE", help="Only of this reason.")]
 Source = Annotated[
@@ -62,12 +61,10 @@ def list_(
         return rows, await refused.count_refused(connection, chosen)
 
     rows, counts = in_transaction(read_settings(data_dir=data_dir, database_url=database_url), work)
-    if as_json:
-        _write({"by_reason": counts, "messages": [dataclasses.asdict(row) for row in rows]})
-        return
     lines = [_line(row) for row in rows]
     lines.append(" · ".join(f"{name}: {n:,}" for name, n in counts.items()) or "the quarantine is empty")
-    sys.stdout.write("\n".join(lines) + "\n")
+    content = {"by_reason": counts, "messages": [dataclasses.asdict(row) for row in rows]}
+    answer(content, "\n".join(lines), as_json)
 
 
 def show(
@@ -78,18 +75,14 @@ def show(
     from twin.errors import NotFoundError  # noqa: PLC0415
     from twin.store import refused  # noqa: PLC0415
 
-    async def work(connection: AsyncConnection) -> tuple[RefusedMessage, bytes] | None:
+    async def work(connection: AsyncConnection) -> RefusedWhole | None:
         return await refused.find_refused(connection, number)
 
-    found = in_transaction(read_settings(data_dir=data_dir, database_url=database_url), work)
-    if found is None:
+    row = in_transaction(read_settings(data_dir=data_dir, database_url=database_url), work)
+    if row is None:
         raise NotFoundError(f"there is no refused message {number}", hint="see gridtwin quarantine list")
-    row, payload = found
-    words, encoding = refused.shown(payload)
-    if as_json:
-        _write({**dataclasses.asdict(row), "payload": words, "encoding": encoding})
-    else:
-        sys.stdout.write(f"{_line(row)}\n{encoding}, {row.bytes:,} bytes:\n{words}\n")
+    words = f"{_line(row)}\n{row.encoding}, {row.bytes:,} bytes:\n{row.payload}"
+    answer(dataclasses.asdict(row), words, as_json)
 
 
 def replay(
@@ -111,22 +104,19 @@ def replay(
     async def work(engine: AsyncEngine) -> dict[str, Any]:
         owner_url = engine.url.render_as_string(hide_password=False)
         password = read_passwords(settings.secrets_dir / PASSWORDS_FILE).get(TWIN)
-        answer = await _replay(role_url(owner_url, TWIN, password), chosen, settings.tracks_days)
+        done = await _replay(role_url(owner_url, TWIN, password), chosen, settings.tracks_days)
         async with engine.begin() as connection:
-            detail = {**chosen.parameters(), **answer}
+            detail = {**chosen.parameters(), **done}
             await write(connection, COMMAND_LINE, Entry("quarantine.replayed", "quarantine", detail=detail))
-        return answer
+        return done
 
     done = with_engine(settings, work)
-    if as_json:
-        _write(done)
-        return
     again = " · ".join(f"{name}: {n:,}" for name, n in done["again"].items())
-    sys.stdout.write(
+    words = (
         f"{done['messages']:,} messages: {done['taken']:,} taken ({done['stored']:,} readings stored, "
         f"{done['duplicate']:,} were there already), {sum(done['again'].values()):,} refused again"
-        + (f" ({again})\n" if again else "\n")
     )
+    answer(done, f"{words} ({again})" if again else words, as_json)
 
 
 async def _replay(url: str, chosen: Filter, tracks_days: float | None) -> dict[str, Any]:
@@ -180,10 +170,7 @@ def drop(
         return gone
 
     gone = in_transaction(read_settings(data_dir=data_dir, database_url=database_url), work)
-    if as_json:
-        _write({"deleted": gone})
-    else:
-        say(f"{gone:,} messages deleted")
+    answer({"deleted": gone}, f"{gone:,} messages deleted", as_json)
 
 
 def _filter(reason: str, source: str, since: datetime | None, *, waiting: bool) -> Filter:
@@ -200,7 +187,3 @@ def _line(row: RefusedMessage) -> str:
     return (
         f"{row.id:>8} {row.received_at:%Y-%m-%d %H:%M:%S} {row.reason:<16} {row.source} · {row.detail}{taken}"
     )
-
-
-def _write(answer: object) -> None:
-    sys.stdout.write(json.dumps(answer, ensure_ascii=False, default=str) + "\n")

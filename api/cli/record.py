@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.options import DatabaseUrl, DataDir, Json, say
+from api.cli.answering import answer, say
+from api.cli.options import DatabaseUrl, DataDir, Json
 from api.cli.transaction import in_transaction
 
 if TYPE_CHECKING:
@@ -49,14 +48,11 @@ def verify(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: 
 
     verdict = in_transaction(settings, work)
     faults = [*kept.faults, *verdict.faults]
-    if as_json:
-        answer = {**dataclasses.asdict(verdict), "faults": faults, "heads": len(kept.heads)}
-        sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
-    else:
-        lines = [f"fault: {fault}" for fault in faults]
-        rows = f"{verdict.rows:,} rows, {verdict.first} to {verdict.last}" if verdict.rows else "no rows"
-        lines.append(f"{rows} · {len(kept.heads):,} heads · {len(faults)} faults")
-        sys.stdout.write("\n".join(lines) + "\n")
+    lines = [f"fault: {fault}" for fault in faults]
+    rows = f"{verdict.rows:,} rows, {verdict.first} to {verdict.last}" if verdict.rows else "no rows"
+    lines.append(f"{rows} · {len(kept.heads):,} heads · {len(faults)} faults")
+    content = {**dataclasses.asdict(verdict), "faults": faults, "heads": len(kept.heads)}
+    answer(content, "\n".join(lines), as_json)
     if not kept.heads:
         say("nothing is kept outside the database yet: whether the newest rows are missing cannot be told")
     raise typer.Exit(1 if faults else 0)
@@ -78,7 +74,4 @@ def prune(
         return gone
 
     gone = in_transaction(read_settings(data_dir=data_dir, database_url=database_url), work)
-    answer = (
-        json.dumps({"deleted": gone}) if as_json else f"{gone:,} rows older than {days} days were deleted"
-    )
-    sys.stdout.write(answer + "\n")
+    answer({"deleted": gone}, f"{gone:,} rows older than {days} days were deleted", as_json)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from api.cli.answering import answer
 from api.cli.options import DatabaseUrl, DataDir, Json
 from api.cli.transaction import with_engine
 
@@ -53,11 +52,8 @@ def retention(
         return done
 
     gone = with_engine(settings, work, connections=2)
-    if as_json:
-        answer = {"dry_run": dry_run, **gone.as_dict()}
-        sys.stdout.write(json.dumps(answer, ensure_ascii=False) + "\n")
-    else:
-        sys.stdout.write("\n".join(_lines(gone, terms, "would be" if dry_run else "were")) + "\n")
+    lines = _lines(gone, terms, "would be" if dry_run else "were")
+    answer({"dry_run": dry_run, **gone.as_dict()}, "\n".join(lines), as_json)
 
 
 def _lines(gone: Retired, terms: Terms, word: str) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from api.cli.options import say
+from api.cli.answering import say
 
 
 def run_all(*, simulator: bool, city: Path | None, no_demo: bool, no_browser: bool, **given: Any) -> int:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import enum
-import json
 import logging
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli.options import DatabaseUrl, DataDir, Devices, Json, say
+from api.cli.answering import answer, say
+from api.cli.options import DatabaseUrl, DataDir, Devices, Json
 
 if TYPE_CHECKING:
     from api.settings import Settings
@@ -117,21 +116,20 @@ def simulate(
     asyncio.run(run(options))
     if as_json and last:
         counts = last[0].counts
-        answer = {"devices": last[0].devices, **{name: getattr(counts, name) for name in counts.__slots__}}
-        sys.stdout.write(json.dumps(answer) + "\n")
+        content = {"devices": last[0].devices, **{name: getattr(counts, name) for name in counts.__slots__}}
+        answer(content, "", as_json)
 
 
 def _site(settings: Settings, seed: int, as_json: bool) -> None:
-    from api.access.heads import KEY_FILE  # noqa: PLC0415
     from api.database import opened_database  # noqa: PLC0415
     from ingest.simulate.siting import site_devices  # noqa: PLC0415
-    from twin.access.sealing import Sealer, read_or_make_key  # noqa: PLC0415
+    from twin.access.sealing import open_sealer  # noqa: PLC0415
 
     with opened_database(settings, say, create=False) as engine, engine.begin() as connection:
-        sealer = Sealer(read_or_make_key(settings.secrets_dir / KEY_FILE))
+        sealer = open_sealer(settings.secrets_dir)
         summary = site_devices(connection, sealer, total=settings.devices, seed=seed)
     if as_json:
-        sys.stdout.write(json.dumps(summary.to_dict(), ensure_ascii=False, indent=2) + "\n")
+        answer(summary.to_dict(), "", as_json, indent=2)
     else:
         parts = (f"{summary.sited} simulated devices", f"{summary.workers} workers")
         say(", ".join([*parts, f"{summary.real_cameras} real cameras"]))

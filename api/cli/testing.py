@@ -17,7 +17,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli.options import DataDir, say
+from api.cli.answering import say
+from api.cli.options import DataDir
 
 ROOT = Path(__file__).resolve().parents[2]
 WEB = ROOT / "web"

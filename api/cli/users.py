@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from api.cli.answering import answer
 from api.cli.options import DatabaseUrl, DataDir, Json
 from api.cli.transaction import in_transaction
 
@@ -153,7 +152,7 @@ def disable(
 ) -> None:
     """Close an account: its sessions, tokens and sockets end at once."""
     _do("disable", data_dir, database_url, name, reason)
-    _answer({"name": name, "disabled": True}, f"{name} is closed", as_json)
+    answer({"name": name, "disabled": True}, f"{name} is closed", as_json)
 
 
 def enable(
@@ -161,7 +160,7 @@ def enable(
 ) -> None:
     """Open a closed or locked account again."""
     _do("enable", data_dir, database_url, name)
-    _answer({"name": name, "disabled": False}, f"{name} is open", as_json)
+    answer({"name": name, "disabled": False}, f"{name} is open", as_json)
 
 
 def grant(
@@ -175,7 +174,7 @@ def grant(
     """Let an account hold a role at an area and all below it."""
     _do("grant", data_dir, database_url, name, role, area)
     where = area or "the whole installation"
-    _answer({"name": name, "role": role, "area": area}, f"{name} holds {role} at {where}", as_json)
+    answer({"name": name, "role": role, "area": area}, f"{name} holds {role} at {where}", as_json)
 
 
 def revoke(
@@ -189,7 +188,7 @@ def revoke(
     """Take a role from an account, at once."""
     codes = _do("revoke", data_dir, database_url, name, role, area)
     line = f"{name} no longer holds {role} at {', '.join(codes)}"
-    _answer({"name": name, "role": role, "areas": codes}, line, as_json)
+    answer({"name": name, "role": role, "areas": codes}, line, as_json)
 
 
 def link(
@@ -212,8 +211,8 @@ def link(
             hint="give both, as the identity provider names them",
         )
     _do("link", data_dir, database_url, name, given, subject.strip())
-    answer = {"name": name, "issuer": given, "subject": subject.strip()}
-    _answer(answer, f"{name} signs in by {given} as {subject.strip()}", as_json)
+    content = {"name": name, "issuer": given, "subject": subject.strip()}
+    answer(content, f"{name} signs in by {given} as {subject.strip()}", as_json)
 
 
 def unlink(
@@ -221,14 +220,14 @@ def unlink(
 ) -> None:
     """Let nobody sign in as an account by the identity provider any more; its sessions end."""
     _do("unlink", data_dir, database_url, name)
-    _answer({"name": name, "linked": False}, f"{name} is linked to nobody", as_json)
+    answer({"name": name, "linked": False}, f"{name} is linked to nobody", as_json)
 
 
 def list_(data_dir: DataDir = None, database_url: DatabaseUrl = None, as_json: Json = False) -> None:
     """List the accounts with the roles they hold."""
     rows: list[AccountRow] = _do("list_accounts", data_dir, database_url)
     text = "\n".join(map(_line, rows)) or "no accounts"
-    _answer({"accounts": [dataclasses.asdict(row) for row in rows]}, text, as_json)
+    answer({"accounts": [dataclasses.asdict(row) for row in rows]}, text, as_json)
 
 
 def _line(row: AccountRow) -> str:
@@ -263,8 +262,4 @@ def _answer_secret(made: dict[str, Any], as_json: bool) -> None:
         case _:
             minutes = made["expires_s"] / 60
             text = f"open /kiosk#{made['code']} on the screen of {name} within {minutes:.0f} minutes"
-    _answer(made, f"{text}; this is shown only now", as_json)
-
-
-def _answer(answer: dict[str, Any], text: str, as_json: bool) -> None:
-    sys.stdout.write((json.dumps(answer, ensure_ascii=False, default=str) if as_json else text) + "\n")
+    answer(made, f"{text}; this is shown only now", as_json)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Annotated, Final
 from uuid import UUID
 
@@ -25,25 +24,12 @@ router = APIRouter(tags=["duty"], responses=NOT_FOUND)
 PAST_DAYS: Final = 30
 
 
-class OneDuty(BaseModel):
-    """A duty. ``ends_at`` is known while it lasts; ``ended_by`` is null until it is over."""
-
-    client_id: UUID
-    starts_at: datetime
-    ends_at: datetime | None
-    planned_end_at: datetime | None
-    consent_at: datetime
-    ended_by: EndedBy | None
-    end_reason: str
-    simulated: bool
-
-
 class DutyAnswer(BaseModel):
     """Whether the caller is on duty, and the duties of the past 30 days, the newest first."""
 
     on_duty: bool
-    current: OneDuty | None
-    past: list[OneDuty]
+    current: DutyRow | None
+    past: list[DutyRow]
     longest_s: float
     """A duty ends by itself after this time."""
 
@@ -79,7 +65,7 @@ class EndForRequest(BaseModel):
 async def get_duty(running: Running, caller: Annotated[Caller, needs(OWN_WORKER)]) -> DutyAnswer:
     """Return the own duty and those of the past 30 days."""
     async with caller.transaction() as connection:
-        rows = [_said(row) for row in await duty.list_duties(connection, _own(caller), PAST_DAYS)]
+        rows = await duty.list_duties(connection, _own(caller), PAST_DAYS)
     lasting = next((row for row in rows if row.ended_by is None), None)
     return DutyAnswer(
         on_duty=lasting is not None,
@@ -95,7 +81,7 @@ async def get_duty(running: Running, caller: Annotated[Caller, needs(OWN_WORKER)
 )
 async def begin_duty(
     running: Running, caller: Annotated[Caller, needs(OWN_WORKER)], body: BeginRequest
-) -> OneDuty:
+) -> DutyRow:
     """Begin the own duty; from now on the place of the own tracker is taken, until it ends."""
     if not body.consent:
         raise InvalidError(
@@ -104,23 +90,21 @@ async def begin_duty(
             hint="ask the worker, and send “consent”: true",
         )
     async with caller.transaction() as connection:
-        return _said(
-            await duty.begin(
-                connection,
-                caller.actor,
-                _own(caller),
-                body.client_id,
-                running.settings.longest_duty,
-                body.planned_end_at,
-            )
+        return await duty.begin(
+            connection,
+            caller.actor,
+            _own(caller),
+            body.client_id,
+            running.settings.longest_duty,
+            body.planned_end_at,
         )
 
 
 @router.post("/api/duty/end")
-async def end_duty(caller: Annotated[Caller, needs(OWN_WORKER)], body: EndRequest) -> OneDuty:
+async def end_duty(caller: Annotated[Caller, needs(OWN_WORKER)], body: EndRequest) -> DutyRow:
     """End the own duty; one that is over already is answered as it ended."""
     async with caller.transaction() as connection:
-        return _said(await duty.end(connection, caller.actor, _own(caller), EndedBy.WORKER, body.client_id))
+        return await duty.end(connection, caller.actor, _own(caller), EndedBy.WORKER, body.client_id)
 
 
 # The database shows workers where they may be read; here they must lie where their duty may be ended too.
@@ -132,7 +116,7 @@ _WHO: Final = text(
 @router.post("/api/workers/{id}/duty/end")
 async def end_duty_of_worker(
     caller: Annotated[Caller, needs(does(Act.END_DUTY))], device_id: DeviceId, body: EndForRequest
-) -> OneDuty:
+) -> DutyRow:
     """End the duty of the worker who carries the tracker of this number, for a reason."""
     reason = body.reason.strip()
     if not reason:
@@ -141,14 +125,10 @@ async def end_duty_of_worker(
         worker_id = (await connection.execute(_WHO, {"id": device_id})).scalar_one_or_none()
         if worker_id is None:
             raise NotFoundError(f"there is no worker with tracker {device_id}", where="id")
-        return _said(await duty.end(connection, caller.actor, worker_id, EndedBy.STAFF, reason=reason))
+        return await duty.end(connection, caller.actor, worker_id, EndedBy.STAFF, reason=reason)
 
 
 def _own(caller: Caller) -> int:
     worker_id = caller.grants.worker_id
     assert worker_id is not None  # the permission asked for it
     return worker_id
-
-
-def _said(row: DutyRow) -> OneDuty:
-    return OneDuty.model_validate(row, from_attributes=True)

@@ -14,11 +14,12 @@ from api.access.permissions import does, needs, reads
 from api.errors import NOT_FOUND
 from api.routes.answers import GivenMoment
 from api.runtime import Running
-from ingest.replay import MOST
+from ingest.replay import MOST, Replayed
 from twin.access.record import Entry, write
 from twin.access.roles import Act, DataClass
 from twin.errors import NotFoundError
 from twin.store import refused
+from twin.store.refused import RefusedMessage, RefusedWhole
 
 router = APIRouter(tags=["operation"])
 
@@ -29,30 +30,11 @@ Words = Annotated[str, Query(max_length=200, pattern="^[^\\x00]*$")]
 _BEGINNING: Final = datetime.fromtimestamp(0, UTC)
 
 
-class RefusedAnswer(BaseModel):
-    """A message, or one reading of it, that was refused. ``replayed_at`` is when it was taken after all."""
-
-    id: int
-    received_at: datetime
-    source: str
-    reason: str
-    detail: str
-    bytes: int
-    replayed_at: datetime | None
-
-
 class RefusedListAnswer(BaseModel):
     """What was refused, the newest first, and how much of it there is by reason, of the newest 100,000."""
 
     by_reason: dict[str, int]
-    messages: list[RefusedAnswer]
-
-
-class RefusedDetailAnswer(RefusedAnswer):
-    """A refused message with its bytes, as text where they are text, else in base64."""
-
-    payload: str
-    encoding: str
+    messages: list[RefusedMessage]
 
 
 class ReplayRequest(BaseModel):
@@ -65,21 +47,6 @@ class ReplayRequest(BaseModel):
     since: GivenMoment = _BEGINNING
     id: int = Field(default=0, ge=0, le=2**63 - 1, strict=True)
     after: int = Field(default=0, ge=0, le=2**63 - 1, strict=True)
-
-
-class ReplayAnswer(BaseModel):
-    """What became of messages that were taken again.
-
-    Where there is ``more``, ask again with ``after`` set to ``last``.
-    """
-
-    messages: int
-    taken: int
-    stored: int
-    duplicate: int
-    again: dict[str, int]
-    last: int
-    more: bool
 
 
 @router.get("/api/quarantine")
@@ -97,35 +64,28 @@ async def list_quarantine(
     async with caller.transaction() as connection:
         rows = await refused.list_refused(connection, chosen, limit, before)
         counts = await refused.count_refused(connection, chosen)
-    return RefusedListAnswer(
-        by_reason=counts, messages=[RefusedAnswer(**dataclasses.asdict(row)) for row in rows]
-    )
+    return RefusedListAnswer(by_reason=counts, messages=rows)
 
 
 @router.get("/api/quarantine/{id}", responses=NOT_FOUND)
 async def get_refused(
     caller: Reader, number: Annotated[int, Path(alias="id", ge=1, le=2**63 - 1)]
-) -> RefusedDetailAnswer:
+) -> RefusedWhole:
     """Return one refused message with its bytes; that it was read is on the record."""
     async with caller.transaction() as connection:
         found = await refused.find_refused(connection, number)
         if found is None:
             raise NotFoundError(f"there is no refused message {number}", where="id")
         await write(connection, caller.actor, Entry("quarantine.read", f"quarantine/{number}"))
-    row, payload = found
-    words, encoding = refused.shown(payload)
-    return RefusedDetailAnswer(**dataclasses.asdict(row), payload=words, encoding=encoding)
+    return found
 
 
 @router.post("/api/replays")
-async def replay_quarantine(caller: Manager, running: Running, asked: ReplayRequest) -> ReplayAnswer:
+async def replay_quarantine(caller: Manager, running: Running, asked: ReplayRequest) -> Replayed:
     """Take refused messages again, the oldest first, 2,000 at most; each reading is stored once."""
     chosen = refused.Filter(asked.reason, asked.source, asked.since, id=asked.id)
     done = await running.ingest.replay.run(chosen, after=asked.after, most=MOST)
-    answer = ReplayAnswer(**dataclasses.asdict(done))
     async with caller.transaction() as connection:
-        entry = Entry(
-            "quarantine.replayed", "quarantine", detail={**chosen.parameters(), **answer.model_dump()}
-        )
-        await write(connection, caller.actor, entry)
-    return answer
+        detail = {**chosen.parameters(), **dataclasses.asdict(done)}
+        await write(connection, caller.actor, Entry("quarantine.replayed", "quarantine", detail=detail))
+    return done

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable
 
 import numpy as np
 import psycopg
 import pytest
 
+from tests.waiting import until
 from twin.batch import Detail
 from twin.errors import UnavailableError
 from twin.states import State
@@ -46,14 +46,6 @@ def batch(twin: Twin, *readings: tuple) -> ObservationBatch:
 def rows(database, query: str, *parameters) -> list[tuple]:
     with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
         return connection.execute(query, parameters).fetchall()
-
-
-async def until(holds: Callable[[], bool], seconds: float = 10) -> None:
-    for _ in range(int(seconds / 0.05)):
-        if holds():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("it did not come about in time")
 
 
 @pytest.fixture(autouse=True)

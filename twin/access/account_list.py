@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """A role of an account at an area."""
+    """A role of an account at an area; the code of zeros is the whole installation."""
 
     id: int
     role: str

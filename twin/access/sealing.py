@@ -14,6 +14,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from twin.errors import SetupError
 
+KEY_FILE: Final = "key"
+"""Name of the file of an installation's secret, in its folder of secrets."""
+
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
 
@@ -69,14 +72,23 @@ class Sealer:
         return hmac.new(self._index, text.encode(), hashlib.sha256).digest()
 
 
-def read_or_make_key(path: Path) -> bytes:
-    """Return the secret of an installation, made at the first start, readable by its owner only.
+def open_sealer(secrets_dir: Path) -> Sealer:
+    """Return the sealer of an installation; its secret is made at the first start.
+
+    Parameters
+    ----------
+    secrets_dir
+        Its folder of secrets.
 
     Raises
     ------
     SetupError
-        Others can read the file, or it has another length.
+        Others than its owner can read the secret, or it has another length.
     """
+    return Sealer(_read_or_make_key(secrets_dir / KEY_FILE))
+
+
+def _read_or_make_key(path: Path) -> bytes:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o400)
     except FileExistsError:

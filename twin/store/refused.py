@@ -22,15 +22,15 @@ _CHOSEN: Final = (
     "(:reason = '' OR reason = :reason) AND (:source = '' OR strpos(source, :source) > 0) "
     "AND received_at >= :since AND (:waiting = false OR replayed_at IS NULL) AND (:id = 0 OR id = :id)"
 )
+_COLUMNS: Final = "id, received_at, source, reason, detail, octet_length(payload) AS bytes, replayed_at"
 _LIST: Final = text(
-    "SELECT id, received_at, source, reason, detail, octet_length(payload) AS bytes, replayed_at "
-    f"FROM quarantine WHERE id < :before AND {_CHOSEN} ORDER BY id DESC LIMIT :limit"
+    f"SELECT {_COLUMNS} FROM quarantine WHERE id < :before AND {_CHOSEN} ORDER BY id DESC LIMIT :limit"
 )
 _COUNT: Final = text(
     f"SELECT reason, count(*) AS n FROM (SELECT reason FROM quarantine WHERE {_CHOSEN} "
     f"ORDER BY id DESC LIMIT {COUNTED}) AS newest GROUP BY reason ORDER BY n DESC, reason"
 )
-_ONE: Final = text("SELECT *, octet_length(payload) AS bytes FROM quarantine WHERE id = :id")
+_ONE: Final = text(f"SELECT {_COLUMNS}, payload FROM quarantine WHERE id = :id")
 _WAITING: Final = text(
     "SELECT id, received_at, source, payload FROM quarantine WHERE id > :after AND octet_length(payload) > 0 "
     f"AND strpos(detail, '{CUT}') = 0 AND {_CHOSEN} ORDER BY id LIMIT :limit"
@@ -81,7 +81,10 @@ class Filter:
 
 @dataclass(frozen=True, slots=True)
 class RefusedMessage:
-    """One refused message without its bytes, but with their number."""
+    """A refused message, or one reading of it, without its bytes.
+
+    ``replayed_at`` is when it was taken after all.
+    """
 
     id: int
     received_at: datetime
@@ -90,6 +93,14 @@ class RefusedMessage:
     detail: str
     bytes: int
     replayed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedWhole(RefusedMessage):
+    """A refused message with its bytes: ``encoding`` is text where they are text, else base64."""
+
+    payload: str
+    encoding: str
 
 
 async def list_refused(
@@ -105,12 +116,13 @@ async def count_refused(connection: AsyncConnection, chosen: Filter) -> dict[str
     return {row.reason: row.n for row in await connection.execute(_COUNT, chosen.parameters())}
 
 
-async def find_refused(connection: AsyncConnection, number: int) -> tuple[RefusedMessage, bytes] | None:
+async def find_refused(connection: AsyncConnection, number: int) -> RefusedWhole | None:
     """Return a refused message with its bytes, or None."""
     row = (await connection.execute(_ONE, {"id": number})).mappings().first()
     if row is None:
         return None
-    return RefusedMessage(**{name: row[name] for name in RefusedMessage.__slots__}), bytes(row["payload"])
+    payload, encoding = shown(bytes(row["payload"]))
+    return RefusedWhole(**{**row, "payload": payload, "encoding": encoding})
 
 
 async def read_waiting(

@@ -11,12 +11,12 @@ import pytest
 import pytest_asyncio
 
 from api.access import limits
-from api.access.heads import KEY_FILE
 from tests.access.world import KEY, World, grids
 from tests.api.access.contract_examples import BESIDE, MAPPING, OWN, examples, key_of
 from tests.api.conftest import serving
 from twin.access.credentials import CredentialKind
 from twin.access.scope import WHOLE_CODE
+from twin.access.sealing import KEY_FILE
 
 GATEWAY = "contract-gateway"
 """Stands for the device or gateway that brings observations, in place of a role."""

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from api.cli.__main__ import make_app
 from twin.access.persons import COLUMNS, Person, sealed_row
-from twin.access.sealing import Sealer, read_or_make_key
+from twin.access.sealing import open_sealer
 from twin.errors import InvalidError, NotFoundError
 
 pytestmark = pytest.mark.postgis
@@ -24,7 +24,7 @@ def reported(database, tmp_path):
     """A database in which three cases were reported, two of them by the same phone; and its command."""
     fresh = database.fresh()
     (tmp_path / "secrets").mkdir(mode=0o700)
-    sealer = Sealer(read_or_make_key(tmp_path / "secrets" / "key"))
+    sealer = open_sealer(tmp_path / "secrets")
     with psycopg.connect(fresh.url.replace("+psycopg", ""), autocommit=True) as connection:
         for number, phone in (("A-1", PHONE), ("A-2", "+86 154 0000 1234"), ("A-3", "15400005678")):
             row = sealed_row(sealer, uuid4(), Person("张三丰", phone))

@@ -14,7 +14,7 @@ from api.cli.__main__ import make_app
 from twin.access import credentials
 from twin.access.credentials import CredentialKind
 from twin.access.passwords import Passwords
-from twin.access.sealing import Sealer, read_or_make_key
+from twin.access.sealing import Sealer, open_sealer
 from twin.access.sign_in import SignedIn, SignIn, SignInRefusedError
 from twin.errors import ConflictError, InvalidError, NotFoundError
 from twin.store.engine import create_async_engine
@@ -174,7 +174,7 @@ def keep_head(fresh, secrets_dir):
     async def go():
         engine = create_async_engine(role_url(fresh.url, APP))
         try:
-            sealer = Sealer(read_or_make_key(secrets_dir / "key"))
+            sealer = open_sealer(secrets_dir)
             with contextlib.suppress(TimeoutError):  # cancelled in its sleep, as when the server ends
                 await asyncio.wait_for(HeadKeeper(engine, secrets_dir, sealer).run(), 1.0)
         finally:

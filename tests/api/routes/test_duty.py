@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -12,6 +11,7 @@ import psycopg
 import pytest
 
 from tests.api.routes.conftest import BESIDE, HERE, observe
+from tests.waiting import until
 from twin.store.roles import APP, role_url
 
 pytestmark = [pytest.mark.postgis, pytest.mark.usefixtures("two_grids")]
@@ -24,14 +24,6 @@ async def worker(served, signed_in) -> httpx.AsyncClient:
     """The account of the worker in the first grid, whose simulated duty is over."""
     await served.run_sql("UPDATE duty SET ends_at = now(), ended_by = 'simulation' WHERE worker_id = 1")
     return await signed_in("worker", HERE, worker_id=1)
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    for _ in range(200):
-        if holds():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("it did not come about in time")
 
 
 def consenting(**more: object) -> dict[str, object]:

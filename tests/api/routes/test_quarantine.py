@@ -9,6 +9,8 @@ import time
 import httpx
 import pytest
 
+from tests.waiting import until
+
 pytestmark = pytest.mark.postgis
 
 GATEWAY = "/ingest/v1/gateways/gate-0001/observations"
@@ -29,11 +31,7 @@ def sender(tokens, http):
 
 async def install(served, uid: str, kind: str = "water_level") -> None:
     await served.run_sql(INSTALL, uid, uid, kind)
-    for _ in range(200):
-        if uid in served.runtime.twin.board.row_of_uid:
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("the board did not hear of the device")
+    await until(lambda: uid in served.runtime.twin.board.row_of_uid)
 
 
 async def test_what_a_new_device_sent_too_early_is_taken_once(served, signed_in, sender):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,16 +20,9 @@ from ingest.flood import Flood
 from ingest.transports.accounts import mqtt_hash
 from ingest.transports.broker import Admitted, Broker, BrokerAddress, user_of_feed
 from ingest.transports.mqtt import MqttTransport
+from tests.waiting import until
 from twin.store.engine import create_async_engine
 from twin.twin import Twin
-
-
-async def until(holds: Callable[[], bool], seconds: float = 20) -> None:
-    for _ in range(int(seconds / 0.02)):
-        if holds():
-            return
-        await asyncio.sleep(0.02)
-    raise AssertionError("it did not come about in time")
 
 
 def rows(database, query: str, *parameters) -> list[tuple]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import psycopg
 import pytest
 
+from tests.waiting import until
 from twin.live.duties import Duties
 from twin.store.engine import create_async_engine
 from twin.store.roles import TWIN, role_url
@@ -43,14 +43,6 @@ def batch(twin: Twin, *readings: tuple) -> ObservationBatch:
 def rows(database, query: str) -> list[tuple]:
     with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
         return connection.execute(query).fetchall()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    for _ in range(200):
-        if holds():
-            return
-        await asyncio.sleep(0.05)
-    raise AssertionError("it did not come about in time")
 
 
 def change(database, statement: str, *parameters) -> None:
