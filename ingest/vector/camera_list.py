@@ -11,7 +11,8 @@ from sqlalchemy import Engine, text
 
 from ingest.vector import camera_catalogue, source_file
 from ingest.vector.camera_catalogue import COLUMNS, Item, NoCamera, read_document, read_item
-from ingest.vector.device_list import DeviceOptions, Line, place_of, read_rows, write_lines
+from ingest.vector.csv_table import Line, place_of, read_rows
+from ingest.vector.device_list import DeviceOptions, write_lines
 from ingest.vector.fields import FieldError
 from ingest.vector.intake import Intake
 from ingest.vector.placing import DEFAULT_FRAME

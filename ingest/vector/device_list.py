@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from shapely.geometry import Point
 from shapely.geometry.base import BaseGeometry
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine
 
-from ingest.cameras.address import CameraAddress, read_address
 from ingest.vector import source_file
+from ingest.vector.camera_streams import Stream, harmless, keep_streams, read_stream
+from ingest.vector.csv_table import Line, place_of, read_rows
 from ingest.vector.feature_file import FORMATS, read_features
 from ingest.vector.fields import FieldError, FieldReader, find_columns
+from ingest.vector.file_options import FileOptions
 from ingest.vector.geometry import GeometryRefusedError
 from ingest.vector.intake import Intake, Row
-from ingest.vector.placing import DEFAULT_FRAME, Placer, city_box
-from ingest.vector.record import Rules, Target, read_extent, write_import
-from ingest.vector.source_file import SourceFile, file_errors
+from ingest.vector.placing import DEFAULT_FRAME, Placer, city_box, declared_frame
+from ingest.vector.record import Target, read_extent, write_import
+from ingest.vector.source_file import SourceFile
 from ingest.vector.summary import ImportSummary, Progress, Silent
 from ingest.vector.tag_values import direction
-from ingest.vector.vector_file import declared_frame
 from twin.access.sealing import Sealer
-from twin.cameras import Source, store_sources
 from twin.catalog import Catalog, load_catalog
 from twin.codes import check_device_uid, check_gb28181_id
 from twin.errors import FileFormatError, InvalidError
@@ -59,37 +56,21 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
 }
 """Columns and the other names they usually have; case does not matter."""
 
-LINE_MAX = 100_000
 
-_SECRETS = ("stream", "stream_user", "stream_password")
-_SECRET = re.compile(r"\brtsps?://|://[^/\s]*@|[?&](?:pass|pwd|password|token)=", re.IGNORECASE)
-_REMOVED = "(an address that may hold a password was not kept)"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceOptions(FileOptions):
+    """How a list of devices is imported; the frame is lon/lat WGS 84 unless ``crs`` says otherwise.
 
+    Parameters
+    ----------
+    layer
+        Which layer of a file with several.
+    sealer
+        Seals addresses of streams; without it a row that has one is refused.
+    """
 
-@dataclass(frozen=True, slots=True)
-class DeviceOptions:
-    """How a list of devices is imported; the frame is lon/lat WGS 84 unless ``crs`` says otherwise."""
-
-    dataset: str | None = None
-    crs: str | None = None
-    fields: Mapping[str, str] = field(default_factory=dict)
-    encoding: str | None = None
     layer: str | None = None
-    simulated: bool = False
     sealer: Sealer | None = None
-    """Seals addresses of streams; without it a row that has one is refused."""
-    max_size_bytes: int = source_file.MAX_SIZE_BYTES
-    rules: Rules = Rules()  # noqa: RUF009  (frozen)
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One row of the file: where it is, its fields, its geometry in the file's frame or why it has none."""
-
-    where: str
-    fields: Mapping[str, Any]
-    geometry: BaseGeometry | None
-    problem: FieldError | None = None
 
 
 def import_devices(
@@ -124,7 +105,7 @@ def import_devices(
             source, layer=options.layer, encoding=options.encoding, max_size_bytes=options.max_size_bytes
         )
         columns = _columns(read.fields, options, source, need_place=False)
-        declared = declared_frame(read, options.crs, intake.summary)
+        declared = declared_frame(read.crs, options.crs, intake.summary)
         lines = [Line(f"feature {f.fid}", f.fields, f.geometry) for f in read.features]
     intake.summary.elapsed_s = time.perf_counter() - started
     return write_lines(engine, source, lines, columns, declared, options, intake, progress, catalog)
@@ -163,7 +144,7 @@ def write_lines(
     good = [line for line in lines if line.problem is None]
     placed = iter(placer.place([line.geometry for line in good], source.name))
     seen: dict[str, str] = {}
-    streams: dict[str, _Stream] = {}
+    streams: dict[str, Stream] = {}
     progress.begin("reading devices", len(lines))
     for line in lines:
         place = next(placed) if line.problem is None else None
@@ -192,36 +173,7 @@ def write_lines(
         tables=("device",),
         rules=options.rules,
         progress=progress,
-        after=lambda connection, dataset: _keep_streams(connection, dataset, options.sealer, streams),
-    )
-
-
-@dataclass(frozen=True, slots=True, repr=False)
-class _Stream:
-    address: CameraAddress
-    sign_posted: bool | None
-    retention_days: int | None
-
-
-def _keep_streams(
-    connection: Connection, dataset_id: int, sealer: Sealer | None, streams: Mapping[str, _Stream]
-) -> None:
-    if sealer is None or not streams:
-        return
-    rows = connection.execute(
-        text(
-            "SELECT id, uid FROM device WHERE dataset_id = :dataset AND valid_to IS NULL AND uid = ANY(:uids)"
-        ),
-        {"dataset": dataset_id, "uids": list(streams)},
-    ).all()
-    found = [(number, streams[uid]) for number, uid in rows]
-    store_sources(
-        connection,
-        sealer,
-        [
-            Source(number, one.address.scheme, one.address.secret, one.sign_posted, one.retention_days)
-            for number, one in found
-        ],
+        after=lambda connection, dataset: keep_streams(connection, dataset, options.sealer, streams),
     )
 
 
@@ -248,85 +200,6 @@ def _read_table(
     return [row if row.problem else place_of(row.where, row.fields, columns) for row in rows], columns
 
 
-def read_rows(
-    source: SourceFile, encoding: str | None, summary: ImportSummary
-) -> tuple[tuple[str, ...], list[Line]]:
-    """Return the head of a CSV table and its rows, not placed yet.
-
-    Raises
-    ------
-    FileFormatError
-        It is no sound table, or in another encoding.
-    """
-    with file_errors(source.path):
-        content = source.path.read_bytes()
-    text = _decode(content, encoding, source, summary)
-    first = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=first.count)
-    csv.field_size_limit(LINE_MAX)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    lines: list[Line] = []
-    try:
-        header = tuple(name.strip() for name in next(reader))
-        for record in reader:
-            if not any(cell.strip() for cell in record):
-                continue
-            where = f"line {reader.line_num}"
-            values = dict(zip(header, record, strict=False))
-            problem = None
-            if len(record) != len(header):
-                problem = FieldError(
-                    "wrong_number_of_columns", f"it has {len(record)} columns, the head has {len(header)}"
-                )
-            lines.append(Line(where, values, None, problem))
-    except csv.Error as error:
-        raise FileFormatError(
-            f"{source.name} is not a sound CSV table: {error}",
-            where=f"line {reader.line_num}",
-            hint="check the quotes there; save the table as CSV (UTF-8) again",
-        ) from error
-    return header, lines
-
-
-def place_of(where: str, values: Mapping[str, Any], columns: Mapping[str, str]) -> Line:
-    """Return a row with its place, or with why it has none."""
-    fields = FieldReader(values, columns)
-    try:
-        fields.required("lon")
-        fields.required("lat")
-        # Any finite number: which are possible depends on the frame.
-        lon, lat = fields.number("lon", -1e9, 1e9), fields.number("lat", -1e9, 1e9)
-    except FieldError as error:
-        return Line(where, values, None, error)
-    # Both are there: emptiness was refused above.
-    return Line(where, values, Point(lon or 0.0, lat or 0.0))
-
-
-def _decode(content: bytes, encoding: str | None, source: SourceFile, summary: ImportSummary) -> str:
-    tried = (encoding,) if encoding else ("utf-8-sig", "gb18030")
-    if not encoding and content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        tried = ("utf-16",)
-    for name in tried:
-        try:
-            text = content.decode(name)
-        except UnicodeDecodeError:
-            continue
-        except LookupError as error:
-            raise InvalidError(
-                f"there is no encoding “{name}”", where="--encoding", hint="for example utf-8 or gbk"
-            ) from error
-        if name == "gb18030":
-            summary.warnings.append(
-                f"{source.name} is not UTF-8; it was read as GB 18030 (say --encoding otherwise)"
-            )
-        return text.replace("\x00", "")
-    raise FileFormatError(
-        f"{source.name} is not text in {' or '.join(tried)}",
-        where=str(source.path),
-        hint="say its encoding with --encoding",
-    )
-
-
 def _take(
     line: Line,
     place: BaseGeometry | GeometryRefusedError | None,
@@ -335,7 +208,7 @@ def _take(
     intake: Intake,
     catalog: Catalog,
     seen: dict[str, str],
-    streams: dict[str, _Stream],
+    streams: dict[str, Stream],
     check: Callable[[Line, Point], None] | None,
 ) -> None:
     fields = FieldReader(line.fields, columns)
@@ -353,49 +226,19 @@ def _take(
         if check is not None:
             check(line, place)
         values = _values(fields, uid, options, catalog)
-        stream = _stream(fields, values["kind"], options)
+        stream = read_stream(fields, values["kind"], options.sealer)
     except (FieldError, GeometryRefusedError, InvalidError) as error:
         reason = getattr(error, "reason", "bad_uid")
         what = f"{line.where}: {error.what}" + (f"; {error.hint}" if error.hint else "")
         # A second row of a uid must not keep the first from being closed later.
         keep = reason != "duplicate_uid"
-        intake.refuse("device", "device", ref, reason, what, _harmless(line.fields, columns), keep_ref=keep)
+        intake.refuse("device", "device", ref, reason, what, harmless(line.fields, columns), keep_ref=keep)
         return
     seen[uid] = line.where
     if stream is not None:
         streams[uid] = stream
-    kept = FieldReader(_harmless(line.fields, columns), columns)
+    kept = FieldReader(harmless(line.fields, columns), columns)
     intake.take("device", Row("device", uid, place, values, kept.rest()))
-
-
-def _harmless(fields: Mapping[str, Any], columns: Mapping[str, str]) -> dict[str, Any]:
-    """Return a row as it may be kept in clear: without addresses of streams, in whatever column they are."""
-    secret = {columns[name] for name in _SECRETS if name in columns}
-    return {name: _REMOVED if _is_secret(name in secret, value) else value for name, value in fields.items()}
-
-
-def _is_secret(column: bool, value: Any) -> bool:
-    return bool(value) and (column or (isinstance(value, str) and _SECRET.search(value) is not None))
-
-
-def _stream(fields: FieldReader, kind: str, options: DeviceOptions) -> _Stream | None:
-    if fields.flag("private_area", default=False):
-        raise FieldError("private_area", "a camera that films a private place is not registered")
-    written = fields.raw("stream")
-    if written is None:
-        return None
-    if kind != "camera":
-        raise FieldError("stream_of_no_camera", "only a camera has a stream")
-    if options.sealer is None:
-        raise FieldError("stream_without_key", "there is no key to seal the address of its stream with")
-    try:
-        address = read_address(
-            str(written), str(fields.raw("stream_user") or ""), str(fields.raw("stream_password") or "")
-        )
-    except InvalidError as error:
-        raise FieldError("bad_stream", error.what) from error
-    posted = fields.flag("sign_posted", default=False) if fields.raw("sign_posted") is not None else None
-    return _Stream(address, posted, fields.integer("retention_days", 30, 3650))
 
 
 def _values(fields: FieldReader, uid: str, options: DeviceOptions, catalog: Catalog) -> dict[str, Any]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import shapely
 from shapely.geometry.base import BaseGeometry
 
 from ingest.vector.summary import ImportSummary
+from twin.errors import FileFormatError
 
 HASH_BYTES = 8
 """Bytes of each half of a content hash: attributes first, geometry second."""
@@ -114,6 +116,16 @@ class Intake:
         counts.read += 1
         counts.skipped += 1
         counts.reasons[("skipped", reason)] += 1
+
+    def nothing_taken(self, path: Path) -> FileFormatError:
+        """Return the error of a file of which nothing was taken: what was wrong with most of it."""
+        reasons = [reason for t in self.summary.targets.values() for reason, _ in t.reasons.most_common(1)]
+        first = self.rejects[0].detail if self.rejects else ""
+        return FileFormatError(
+            f"nothing of {path.name} can be taken" + (f": {reasons[0][1]}, {first}" if reasons else ""),
+            where=str(path),
+            hint="check --as, --map and --crs",
+        )
 
 
 def _raw(tags: dict[str, str] | None) -> dict[str, Any] | None:

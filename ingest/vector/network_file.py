@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,12 +19,12 @@ from sqlalchemy import Engine, text
 from ingest.vector import source_file
 from ingest.vector.feature_file import FORMATS, read_features
 from ingest.vector.fields import FieldReader, find_columns
+from ingest.vector.file_options import FileOptions
 from ingest.vector.intake import Intake, Row
 from ingest.vector.network_rows import ALIASES, NetworkRowMaker
-from ingest.vector.placing import Placer, city_box
-from ingest.vector.record import Rules, Target, read_extent, write_import
+from ingest.vector.placing import Placer, city_box, declared_frame
+from ingest.vector.record import Target, read_extent, write_import
 from ingest.vector.summary import ImportSummary, Progress, Silent
-from ingest.vector.vector_file import declared_frame, nothing_taken
 from twin.crs import to_local_metres
 from twin.errors import InvalidError
 from twin.model.network import UTILITIES
@@ -34,30 +34,19 @@ TABLES: Final = ("network_node", "network_line")
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkOptions:
+class NetworkOptions(FileOptions):
     """How a network is imported.
 
     Parameters
     ----------
     utility
         water, gas or power.
-    dataset
-        Name it is kept under; utility and file name when None.
     layers
         Layers of the file to read, lines and nodes in any order; its one layer when empty.
-    fields, crs, encoding
-        As for other vector files (`ingest.vector.vector_file.VectorOptions`).
     """
 
     utility: str
-    dataset: str | None = None
     layers: tuple[str, ...] = ()
-    fields: Mapping[str, str] = field(default_factory=dict)
-    crs: str | None = None
-    encoding: str | None = None
-    simulated: bool = False
-    max_size_bytes: int = source_file.MAX_SIZE_BYTES
-    rules: Rules = Rules()  # noqa: RUF009  (frozen)
 
 
 def import_network(
@@ -92,7 +81,7 @@ def import_network(
         read = read_features(
             source, layer=layer, encoding=options.encoding, max_size_bytes=options.max_size_bytes
         )
-        declared = declared_frame(read, options.crs, intake.summary)
+        declared = declared_frame(read.crs, options.crs, intake.summary)
         columns = find_columns(read.fields, ALIASES, options.fields, where=source.name)
         placer = Placer(declared, city_box(engine), allow_far=options.rules.allow_far)
         placed = placer.place([f.geometry for f in read.features], source.name)
@@ -103,7 +92,7 @@ def import_network(
         progress.advance()
     rows = [row for name in TABLES for row in intake.rows.get(name, [])]
     if not rows:
-        nothing_taken(source.name, path, intake)
+        raise intake.nothing_taken(path)
     for joint in missing_joints(
         options.utility,
         intake.rows.get("network_line", []),

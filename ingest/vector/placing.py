@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 
 from ingest.vector.geometry import GeometryRefusedError
 from ingest.vector.record import FAR_KM
+from ingest.vector.summary import ImportSummary
 from twin.crs import area_of_use, converter_to_storage
 from twin.errors import CoordinateError
 
@@ -142,3 +143,20 @@ def city_box(engine: Engine) -> tuple[float, float, float, float] | None:
             )
         ).one()
     return None if row[0] is None else (row[0], row[1], row[2], row[3])
+
+
+def declared_frame(written: str | None, said: str | None, summary: ImportSummary) -> str:
+    """Return the frame to convert from: what was said, else what is written in the file, else lon/lat.
+
+    Warns where nobody says it, and where the file says another one.
+    """
+    if said is not None:
+        if written and written.upper() != said.upper() and not written.upper().endswith(("4326", "CRS84")):
+            summary.warnings.append(f"the file says {written[:60]}, it was read as {said} as told")
+        return said
+    if written:
+        return written
+    summary.warnings.append(
+        f"the file does not say its frame; it was read as {DEFAULT_FRAME} (declare it with --crs)"
+    )
+    return DEFAULT_FRAME
