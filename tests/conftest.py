@@ -15,7 +15,8 @@ import pytest
 from hypothesis import settings
 
 from ingest.transports.broker import Broker
-from tests.access.world import World, make
+from tests.access.making import make
+from tests.access.world import World
 from twin.store.cluster import PrivateCluster
 from twin.store.cluster_folder import ROLE
 from twin.store.migrations.runner import upgrade

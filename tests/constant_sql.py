@@ -14,9 +14,24 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
 from pathlib import Path
+
+from tests.source_code import (
+    Comprehension,
+    Function,
+    Module,
+    Place,
+    assigned_in,
+    called_name,
+    functions_within,
+    inner_of,
+    keyword_of,
+    origin_of,
+    parameter_of,
+    read_module,
+    walk,
+)
 
 TAKERS = {
     "execute", "executemany", "exec_driver_sql", "fetch", "fetchrow", "fetchval", "fetch_one",
@@ -47,36 +62,6 @@ METHODS = {
 }  # fmt: skip
 """Methods of constants that make nothing that is not in them or in their arguments."""
 
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-Comprehension = ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp
-Scope = Function | ast.Lambda | Comprehension
-
-
-@dataclass
-class Place:
-    """An expression stands in a module, inside of functions and comprehensions, the innermost last."""
-
-    module: Module
-    scopes: tuple[Scope, ...] = ()
-
-    def inside(self, scope: Scope) -> Place:
-        return Place(self.module, (*self.scopes, scope))
-
-
-@dataclass
-class Module:
-    """A parsed file: what its names are bound to at the top, and what it imports."""
-
-    name: str
-    file: str
-    tree: ast.Module
-    bound: dict[str, list[ast.expr]] = field(default_factory=lambda: defaultdict(list))
-    imported: dict[str, tuple[str, str]] = field(default_factory=dict)
-    functions: dict[str, Function] = field(default_factory=dict)
-    classes: dict[str, list[str]] = field(default_factory=dict)
-    """Names of fields by class, in the order in which they are given."""
-    attributes: dict[str, list[tuple[ast.expr, Place]]] = field(default_factory=lambda: defaultdict(list))
-
 
 @dataclass(frozen=True)
 class Finding:
@@ -99,15 +84,15 @@ class Constancy:
         self.trusted = frozenset(trusted)
         for file, source in sources.items():
             name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-            self.modules[name] = _read(name, file, source)
+            self.modules[name] = read_module(name, file, source)
         self.calls: dict[str, list[tuple[ast.Call, Place]]] = defaultdict(list)
         self.passed_on: set[int] = set()
         self.places: list[tuple[ast.AST, Place]] = []
         for module in self.modules.values():
-            for node, place in _walk(module.tree, Place(module)):
+            for node, place in walk(module.tree, Place(module)):
                 self.places.append((node, place))
                 if isinstance(node, ast.Call):
-                    self.calls[_called(node)].append((node, place))
+                    self.calls[called_name(node)].append((node, place))
                 elif isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None:
                     for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                         if isinstance(target, ast.Attribute):
@@ -206,7 +191,7 @@ class Constancy:
         return ast.unparse(node)[:80]
 
     def _attribute(self, node: ast.expr, value: ast.expr, attr: str, place: Place) -> str | None:
-        if _origin(node, place) == "math":
+        if origin_of(node, place) == "math":
             return None
         if isinstance(value, ast.Name):
             origin = place.module.imported.get(value.id)
@@ -232,15 +217,15 @@ class Constancy:
         for depth in range(len(place.scopes), 0, -1):
             scope = place.scopes[depth - 1]
             here = Place(place.module, place.scopes[:depth])
-            values = _assigned(scope).get(name, [])
-            parameter = None if isinstance(scope, Comprehension) else _parameter(scope, name)
+            values = assigned_in(scope).get(name, [])
+            parameter = None if isinstance(scope, Comprehension) else parameter_of(scope, name)
             if values or parameter is not None:
                 why = self._all(values, here)
                 if why is None and parameter is not None:
                     why = self._argument(scope, parameter, here)
                 return why
-            if name in _within(scope):
-                return self._answer(_within(scope)[name], here)
+            if name in functions_within(scope):
+                return self._answer(functions_within(scope)[name], here)
         module = place.module
         if name in module.classes:
             return None
@@ -278,7 +263,7 @@ class Constancy:
         if not calls:
             return f"{where}, which nobody calls"
         for call, caller in calls:
-            given = _keyword(call, parameter.arg)
+            given = keyword_of(call, parameter.arg)
             if given is None and index is not None and index < len(call.args):
                 given = call.args[index]
             if any(isinstance(a, ast.Starred) for a in call.args) or any(
@@ -297,7 +282,9 @@ class Constancy:
         if function.returns is not None and ast.unparse(function.returns) in NUMBERS:
             return None
         answers = (
-            n.value for n in _inner(function) if isinstance(n, ast.Return | ast.Yield) and n.value is not None
+            n.value
+            for n in inner_of(function)
+            if isinstance(n, ast.Return | ast.Yield) and n.value is not None
         )
         return self._all(answers, place.inside(function))
 
@@ -308,13 +295,13 @@ class Constancy:
         return isinstance(called, ast.Attribute) and not self._is_foreign(called, caller)
 
     def _call(self, call: ast.Call, place: Place, *, awaited: bool = False) -> str | None:
-        name = _called(call)
+        name = called_name(call)
         given = (*call.args, *(keyword.value for keyword in call.keywords))
         if name in TAKERS and isinstance(call.func, ast.Attribute):
             return f"{ast.unparse(call)[:80]} ({place.module.file})"  # what a database answers
         if self._is_builder(call.func, place):
             return None  # a text in it is looked at by itself
-        if _origin(call.func, place) == "math":
+        if origin_of(call.func, place) == "math":
             return None
         function, home = self._own(call.func, place)
         if function is None and isinstance(call.func, ast.Name) and name in NUMBERS:
@@ -325,7 +312,11 @@ class Constancy:
             return None
         if function is not None and home is not None:
             outer = next(
-                (place.scopes[:n] for n, s in enumerate(place.scopes, 1) if function in _within(s).values()),
+                (
+                    place.scopes[:n]
+                    for n, s in enumerate(place.scopes, 1)
+                    if function in functions_within(s).values()
+                ),
                 (),
             )
             return self._answer(function, Place(home, outer))
@@ -346,7 +337,7 @@ class Constancy:
         return f"{ast.unparse(call)[:80]} ({place.module.file})"
 
     def _is_builder(self, node: ast.expr, place: Place) -> bool:
-        return _origin(node, place) in BUILDERS
+        return origin_of(node, place) in BUILDERS
 
     def _is_foreign(self, node: ast.expr, place: Place) -> bool:
         """Say whether a function is of a module that is neither ours nor a driver's, as ``shutil.copy``."""
@@ -354,7 +345,7 @@ class Constancy:
         return (
             isinstance(node, ast.Attribute)
             and isinstance(node.value, ast.Name)
-            and (_origin(node, place) not in {"", *own, *BUILDERS} or self._own(node, place)[0] is not None)
+            and (origin_of(node, place) not in {"", *own, *BUILDERS} or self._own(node, place)[0] is not None)
         )
 
     def _own(self, node: ast.expr, place: Place) -> tuple[Function | None, Module | None]:
@@ -362,7 +353,7 @@ class Constancy:
         module = place.module
         if isinstance(node, ast.Name):
             for outer in reversed(place.scopes):
-                inner = _within(outer).get(node.id)
+                inner = functions_within(outer).get(node.id)
                 if inner is not None:
                     return inner, module
             if node.id in module.functions:
@@ -383,7 +374,9 @@ class Constancy:
         """Say whether a function, or the one that a call of ours makes, is to be awaited."""
         function, _ = self._own(node.func if isinstance(node, ast.Call) else node, place)
         made = (
-            _within(function).values() if isinstance(node, ast.Call) and function is not None else [function]
+            functions_within(function).values()
+            if isinstance(node, ast.Call) and function is not None
+            else [function]
         )
         return any(isinstance(one, ast.AsyncFunctionDef) for one in made)
 
@@ -410,140 +403,6 @@ class Constancy:
                     for field_name, value in given:
                         if isinstance(value, ast.Call) or self._is_function(value, place):
                             self.held[field_name].append((value, place))
-
-
-def _origin(node: ast.expr, place: Place) -> str:
-    """Return the package that the first name of an expression was imported from; empty where it was not."""
-    while isinstance(node, ast.Attribute | ast.Call):
-        node = node.func if isinstance(node, ast.Call) else node.value
-    home, _ = place.module.imported.get(node.id, ("", "")) if isinstance(node, ast.Name) else ("", "")
-    return home.split(".")[0]
-
-
-def _read(name: str, file: str, source: str) -> Module:
-    module = Module(name, file, ast.parse(source, filename=file))
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            module.imported |= {alias.asname or alias.name: (node.module, alias.name) for alias in node.names}
-        elif isinstance(node, ast.Import):
-            module.imported |= {(a.asname or a.name).split(".")[0]: (a.name, "") for a in node.names}
-    module.functions = {node.name: node for node in module.tree.body if isinstance(node, Function)}
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.ClassDef):
-            annotated = (n.target for n in node.body if isinstance(n, ast.AnnAssign))
-            module.classes[node.name] = [target.id for target in annotated if isinstance(target, ast.Name)]
-            for inner in node.body:
-                for target, value in _bindings(inner):
-                    module.bound[target].append(value)
-    for statement in module.tree.body:
-        for node in ast.walk(statement) if not isinstance(statement, Function | ast.ClassDef) else ():
-            for target, value in _bindings(node):
-                module.bound[target].append(value)
-    return module
-
-
-def _walk(node: ast.AST, place: Place) -> Iterator[tuple[ast.AST, Place]]:
-    for child in ast.iter_child_nodes(node):
-        inner = place
-        if isinstance(child, Scope):
-            inner = place.inside(child)
-        yield child, inner
-        yield from _walk(child, inner)
-
-
-def _inner(function: Function) -> Iterator[ast.AST]:
-    """Walk a function without the functions inside of it."""
-    pending: list[ast.AST] = list(function.body)
-    while pending:
-        node = pending.pop()
-        yield node
-        if not isinstance(node, Function | ast.Lambda):
-            pending += ast.iter_child_nodes(node)
-
-
-def _bindings(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """Yield the names that a node binds, each with what it is bound to, or to a part of."""
-    pairs: list[tuple[ast.expr, ast.expr | None]] = []
-    match node:
-        case ast.Assign(targets=targets, value=value):
-            pairs = [(target, value) for target in targets]
-        case ast.AnnAssign(target=target, value=value) | ast.AugAssign(target=target, value=value):
-            pairs = [(target, value)]
-        case ast.NamedExpr(target=target, value=value):
-            pairs = [(target, value)]
-        case ast.For(target=target, iter=value) | ast.AsyncFor(target=target, iter=value):
-            pairs = [(target, value)]
-        case ast.comprehension(target=target, iter=value):
-            pairs = [(target, value)]
-        case ast.withitem(context_expr=value, optional_vars=target):
-            pairs = [(target, value)] if target is not None else []
-    for target, value in pairs:
-        if value is None:
-            continue
-        rows = [value]
-        if isinstance(node, ast.For | ast.comprehension) and isinstance(value, ast.Tuple | ast.List):
-            rows = value.elts
-        if isinstance(target, ast.Tuple) and all(_as_long(target, row) for row in rows):
-            for row in rows:
-                yield from (
-                    (t.id, v) for t, v in zip(target.elts, row.elts, strict=True) if isinstance(t, ast.Name)
-                )
-            continue
-        for name in ast.walk(target):
-            if isinstance(name, ast.Name):
-                yield name.id, value
-        if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
-            yield target.value.id, target.slice  # a dict is made of its keys too
-
-
-def _as_long(target: ast.Tuple, row: ast.expr) -> bool:
-    return isinstance(row, ast.Tuple) and len(target.elts) == len(row.elts)
-
-
-@cache
-def _within(function: Scope) -> dict[str, Function]:
-    """Return the functions that stand inside of a function."""
-    return {n.name: n for n in ast.walk(function) if isinstance(n, Function) and n is not function}
-
-
-@cache
-def _assigned(scope: Scope) -> dict[str, list[ast.expr]]:
-    """Return what each name is bound to inside of a function, or by the clauses of a comprehension."""
-    found: dict[str, list[ast.expr]] = defaultdict(list)
-    if isinstance(scope, Comprehension):
-        for clause in scope.generators:
-            for bound, value in _bindings(clause):
-                found[bound].append(value)
-        return found
-    for node in ast.walk(scope):
-        if isinstance(node, ast.comprehension):
-            continue
-        for bound, value in _bindings(node):
-            found[bound].append(value)
-        # list.append and the like give a list what it is made of
-        if (
-            isinstance(node, ast.Call)
-            and isinstance(node.func, ast.Attribute)
-            and node.func.attr in {"append", "extend", "insert", "add"}
-            and isinstance(node.func.value, ast.Name)
-        ):
-            found[node.func.value.id] += node.args
-    return found
-
-
-def _parameter(function: Function | ast.Lambda, name: str) -> ast.arg | None:
-    a = function.args
-    every = [*a.posonlyargs, *a.args, *a.kwonlyargs, *(x for x in (a.vararg, a.kwarg) if x is not None)]
-    return next((parameter for parameter in every if parameter.arg == name), None)
-
-
-def _called(call: ast.Call) -> str:
-    func = call.func
-    return func.id if isinstance(func, ast.Name) else func.attr if isinstance(func, ast.Attribute) else ""
-
-
-def _keyword(call: ast.Call, name: str) -> ast.expr | None:
-    return next((keyword.value for keyword in call.keywords if keyword.arg == name), None)
 
 
 def read_house(root: Path, packages: Iterable[str], trusted: Iterable[str] = ()) -> Constancy:

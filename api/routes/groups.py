@@ -13,7 +13,7 @@ from api.access.caller import Caller
 from api.access.permissions import needs, reads
 from api.errors import NOT_FOUND
 from api.routes.stats import ColumnAnswer, ListAnswer
-from api.statistics import DEVICE_COLUMNS, device_rows
+from api.statistics.devices import DEVICE_COLUMNS, device_rows
 from twin.access.roles import DataClass
 from twin.errors import NotFoundError
 from twin.states import State

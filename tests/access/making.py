@@ -1,0 +1,116 @@
+"""Make a small city of three siblings on each of five levels, with one thing of every kind in every grid."""
+
+from __future__ import annotations
+
+import psycopg
+
+from tests.access.furnishing import dataset_of, furnish, one
+from tests.access.world import LEVELS, World, box, centre, grids
+
+
+def make(url: str) -> World:
+    """Fill an empty database, as its owner."""
+    world = World()
+    with psycopg.connect(url.replace("postgresql+psycopg://", "postgresql://")) as connection:
+        _areas(connection, world)
+        for number, (code, *_rest) in enumerate(grids()):
+            furnish(connection, world, code, number)
+        _outside(connection, world)
+        connection.execute("SELECT assign_scope_codes()")
+    with psycopg.connect(url.replace("postgresql+psycopg://", "postgresql://")) as connection:
+        _past(connection, world)
+    return world
+
+
+def _past(connection: psycopg.Connection, world: World) -> None:
+    """Give every building, device and road a past."""
+    for table in ("building", "device", "road"):
+        connection.execute(f"UPDATE {table} SET name_en = 'renamed'")
+        for key, code in world.rows[table].items():
+            row = one(
+                connection, "SELECT id FROM feature_history WHERE table_name = %s AND row_id = %s", table, key
+            )
+            world.put("feature_history", row, code, world.kinds[table][key] or table)
+
+
+def _areas(connection: psycopg.Connection, world: World) -> None:
+    dataset = dataset_of(connection)
+    all_grids = grids()
+    lengths = {"city": 4, "district": 6, "street": 9, "community": 12, "responsibility_grid": 15}
+    for level in LEVELS:
+        world.areas[level] = []
+        runs: dict[str, list[int]] = {}
+        for number, (code, *_rest) in enumerate(all_grids):
+            runs.setdefault(code[: lengths[level]].ljust(15, "0"), []).append(number)
+        for code, numbers in runs.items():
+            key = _area(connection, dataset, level, code, box(numbers[0], numbers[-1]), centre(numbers[0]))
+            world.put("area", key, int(code), level)
+            world.areas[level].append(code)
+    for number, (code, *_rest) in enumerate(all_grids):
+        unit = f"{code[:12]}{500 + int(code[12:]):03d}"
+        key = _area(connection, dataset, "unit_grid", unit, box(number, number), centre(number))
+        world.put("area", key, int(code), "unit_grid")
+
+
+def _area(connection: psycopg.Connection, dataset: int, level: str, code: str, geom: str, label: str) -> int:
+    return one(
+        connection,
+        "INSERT INTO area (dataset_id, source_ref, content_hash, code, level, name, geom, label_point, "
+        "made_by, area_m2) "
+        "VALUES (%s, %s, '', %s, %s, %s, ST_GeomFromEWKT(%s), ST_GeomFromEWKT(%s), 'drawn', 1) "
+        "RETURNING id",
+        dataset,
+        f"{level}/{code}",
+        code,
+        level,
+        f"{level} {code}",
+        geom,
+        label,
+    )
+
+
+def _outside(connection: psycopg.Connection, world: World) -> None:
+    """Put a building and a device where no area is, and one road, which is everybody's."""
+    dataset = dataset_of(connection)
+    far = "SRID=4326;POINT(110 35)"
+    world.put(
+        "device",
+        one(
+            connection,
+            "INSERT INTO device (dataset_id, source_ref, content_hash, geom, uid, kind) "
+            "VALUES (%s, 'far', '', ST_GeomFromEWKT(%s), 'far-away', 'water_level') RETURNING id",
+            dataset, far,
+        ),
+        0,
+        "water_level",
+    )  # fmt: skip
+    road = one(
+        connection,
+        "INSERT INTO road (dataset_id, source_ref, content_hash, geom, road_class, foot, bike_forward, "
+        "bike_backward, car_forward, car_backward, width_m) VALUES (%s, 'road', '', "
+        "ST_GeomFromEWKT('SRID=4326;LINESTRING(104 30, 104.1 30)'), 'residential', true, true, true, true, "
+        "true, 5) RETURNING id",
+        dataset,
+    )
+    world.put("road", road, 0, "road")
+    world.put("dataset", dataset, 0)
+    world.put(
+        "organisation",
+        one(
+            connection,
+            "INSERT INTO organisation (code, name, kind) VALUES ('d', '部门', 'department') RETURNING id",
+        ),
+        0,
+    )
+    for table, statement in {
+        "quarantine": "INSERT INTO quarantine (source, reason, detail, payload) "
+        "VALUES ('t', 'malformed', '', '') RETURNING id",
+        "feed_pause": "INSERT INTO feed_pause (feed, paused_by, reason) "
+        "VALUES ('owntracks-mqtt', 'x', 'x') RETURNING length(feed)",
+        "import_run": "INSERT INTO import_run (dataset_id, file_name, file_sha256) "
+        "VALUES (%s, 'f', '') RETURNING id",
+        "feed_mapping": "INSERT INTO feed_mapping (name, version, zh, en, content, changed_by) "
+        "VALUES ('waterworks', 1, '水务', 'Water', '{}', 'x') RETURNING version",
+    }.items():
+        values = (dataset,) if "%s" in statement else ()
+        world.put(table, one(connection, statement, *values), 0)
