@@ -185,16 +185,17 @@ class Followers:
         messages: dict[str, list[bytes]] = {}
         async with scoped(self._engine, identity.grants) as connection:
             reader = Reader(connection, self._twin.catalog, root)
-            by_stream: dict[Key, list[Topic]] = defaultdict(list)
+            by_key: dict[Key, list[Topic]] = defaultdict(list)
             for topic in topics.values():
-                if topic.stream is not None:
-                    by_stream[topic.stream].append(topic)
+                if topic.key is not None:
+                    by_key[topic.key].append(topic)
             everything = [topic for topic in topics.values() if topic.is_a_set]
-            meant = keys if everything else [key for key in keys if key[:2] in by_stream]
+            meant = keys if everything else [key for key in keys if key in by_key or key[:2] in by_key]
             entity = ENTITIES[name]
             for found in await reader.those(entity, meant) if meant else []:
-                of_stream = by_stream.get(tuple(found.keys[key] for key in entity.key[:2]), [])
-                for topic in (*everything, *of_stream):
+                key = tuple(found.keys[column] for column in entity.key)
+                mine = [topic for begin in {key, key[:2]} for topic in by_key.get(begin, [])]
+                for topic in (*everything, *mine):
                     messages.setdefault(topic.written, []).append(_payload(topic, found))
             for topic in topics.values():
                 if topic.is_searched:

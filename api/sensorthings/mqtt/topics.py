@@ -29,14 +29,16 @@ class Topic:
         return self.resource.entity
 
     @property
-    def stream(self) -> tuple[Any, ...] | None:
-        """The columns of a Datastream whose Observations are followed; None where it is something else."""
-        steps = self.resource.steps
-        if len(steps) == 2 and steps[1].entity.name == "Observations" and steps[1].id is None:
-            upper = steps[0]
-            if upper.entity.name == "Datastreams" and upper.id is not None:
-                return upper.entity.key_of(upper.id)
-        return None
+    def key(self) -> tuple[Any, ...] | None:
+        """What the key of an entity that is followed begins with; None where that cannot be told by keys.
+
+        A Datastream's key is the beginning of those of its Observations.
+        """
+        first, *more = self.resource.steps
+        is_stream = first.entity.name == "Datastreams" and [step.link for step in more] == ["Observations"]
+        if first.id is None or (more and not (is_stream and more[0].id is None)):
+            return None
+        return first.entity.key_of(first.id)
 
     @property
     def is_a_set(self) -> bool:
@@ -46,7 +48,7 @@ class Topic:
     @property
     def is_searched(self) -> bool:
         """Whether the database must be asked which entities are meant."""
-        return self.stream is None and not self.is_a_set
+        return self.key is None and not self.is_a_set
 
     def told(self, entity: dict[str, Any]) -> dict[str, Any]:
         """Return what is told of an entity that changed."""

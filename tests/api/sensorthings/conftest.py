@@ -10,6 +10,7 @@ import pytest
 
 from tests.api.conftest import Served
 from tests.api.routes.conftest import observe
+from twin.access.credentials import CredentialKind
 
 Ask = Callable[[str], Awaitable[Any]]
 ROOT = "/sta/v1.1"
@@ -45,3 +46,13 @@ def ask(reader: httpx.AsyncClient) -> Ask:
         return answer.json()
 
     return asked
+
+
+async def program(served: Served, role: str, area: str) -> tuple[str, str]:
+    """Make the account of a program; return its name and token."""
+    token = await served.secret((role, area), kind=CredentialKind.TOKEN)
+    rows = await served.run_sql(
+        "SELECT a.name FROM account AS a JOIN credential AS c ON c.account_id = a.id WHERE c.kind = 'token' "
+        "ORDER BY c.created_at DESC LIMIT 1"
+    )
+    return rows[0][0], token

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.api.conftest import fill_city, serving
-from twin.access.credentials import CredentialKind
+from tests.api.sensorthings.conftest import program
 
 pytestmark = [pytest.mark.postgis, pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -48,23 +48,20 @@ async def run(python: Path, script: str, *arguments: str) -> str:
     return text
 
 
-async def program(served, role: str) -> tuple[str, str]:
-    """Make the account of a program; return its name and token."""
-    token = await served.secret((role, GRID), kind=CredentialKind.TOKEN)
-    rows = await served.run_sql(
-        "SELECT a.name FROM account AS a JOIN credential AS c ON c.account_id = a.id WHERE c.kind = 'token' "
-        "ORDER BY c.created_at DESC LIMIT 1"
-    )
-    return rows[0][0], token
-
-
 async def test_frost_sta_client(served, tmp_path):
     python = await asyncio.to_thread(python_with, tmp_path, sys.executable, "frost-sta-client==1.1.53")
-    name, token = await program(served, "integrator")
+    name, token = await program(served, "integrator", GRID)
     assert "all done" in await run(python, "frost.py", f"{served.url}/sta/v1.1", name, token)
 
 
-async def test_aio_sensorthings_copies_one_server_into_another(served, database, tmp_path):
+async def test_gdal_reads_what_sensorthings_declared(served):
+    """OWSLib is not here: of what it speaks (WFS, WMS, CSW, OGC API) this server serves nothing."""
+    _, token = await program(served, "integrator", GRID)
+    _, reader = await program(served, "planner", GRID)
+    assert "all done" in await run(Path(sys.executable), "ogr.py", served.url, token, reader)
+
+
+async def test_aio_sensorthings_copies_one_server_into_another_and_follows_it(served, database, tmp_path):
     packages = ("aio-sensorthings[all]==0.8.0",)
     python = await asyncio.to_thread(python_with, tmp_path, python_3_13(), *packages)
     other = database.fresh()
@@ -72,7 +69,7 @@ async def test_aio_sensorthings_copies_one_server_into_another(served, database,
     async with serving(other, tmp_path / "other") as target:
         # What is to be copied is of the first server alone; a device of both would be the same number twice.
         await target.run_sql("DELETE FROM device WHERE kind <> 'worker'")
-        source, sink = await program(served, "integrator"), await program(target, "integrator")
+        source, sink = [await program(one, "integrator", GRID) for one in (served, target)]
         printed = await run(python, "aio.py", f"{served.url}/sta", *source, f"{target.url}/sta", *sink)
         assert "all done" in printed
         kinds = "SELECT uid, kind FROM device WHERE kind <> 'worker' AND scope_code > 0 ORDER BY uid"

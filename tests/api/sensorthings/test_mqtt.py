@@ -24,23 +24,12 @@ from api.sensorthings.mqtt.packets import (
     Stream,
 )
 from tests.api.routes.conftest import observe
-from tests.api.sensorthings.conftest import ROOT
-from twin.access.credentials import CredentialKind
+from tests.api.sensorthings.conftest import ROOT, program
 
 pytestmark = pytest.mark.postgis
 
 GRID = "510105001001001"
 WHOLE = "000000000000000"
-
-
-async def program(served, role: str, area: str) -> tuple[str, str]:
-    """Make the account of a program; return its name and token."""
-    token = await served.secret((role, area), kind=CredentialKind.TOKEN)
-    rows = await served.run_sql(
-        "SELECT a.name FROM account AS a JOIN credential AS c ON c.account_id = a.id WHERE c.kind = 'token' "
-        "ORDER BY c.created_at DESC LIMIT 1"
-    )
-    return rows[0][0], token
 
 
 class Client:
