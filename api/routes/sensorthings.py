@@ -16,6 +16,7 @@ from api.access.permissions import does, needs, needs_either, reads
 from api.errors import CONFLICT, NOT_FOUND, PROBLEM_CONTENT, problem
 from api.runtime import Runtime
 from api.sensorthings.answers import json_answer, part_answer, service_root, set_answer
+from api.sensorthings.batch import answer_batch
 from api.sensorthings.bodies import read_body, read_json
 from api.sensorthings.changing import Changer
 from api.sensorthings.entities import Entity
@@ -64,8 +65,11 @@ _MADE: Final[dict[int | str, dict[str, Any]]] = {
     }
 }
 _DONE: Final[dict[int | str, dict[str, Any]]] = {200: {"description": "It is gone."}}
-_ONE_BY_ONE: Final[dict[int | str, dict[str, Any]]] = {
-    501: {**PROBLEM_CONTENT, "description": "Several requests in one ($batch) are not taken."}
+_BATCH: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "The answers to the requests of a `$batch`, in their order.",
+        "content": {"application/json": {}},
+    }
 }
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -134,20 +138,20 @@ async def get_resource(request: Request, path: Resources, caller: Seeing) -> Res
         return json_answer(found.told)
 
 
-@router.post(
-    ROOT + "/{path:path}", status_code=201, openapi_extra=_BODY, responses=_MADE | CONFLICT | _ONE_BY_ONE
-)
+@router.post(ROOT + "/{path:path}", status_code=201, openapi_extra=_BODY, responses=_MADE | CONFLICT | _BATCH)
 async def create_entity(request: Request, path: Resources, who: Bringing) -> Response:
     """Make an entity, with those it holds (OGC 18-088, 10.2); the header `Location` says where it is.
 
     To `CreateObservations` go tables of observations (13.2): for each the address it has now, or `error`.
+    To `$batch` goes a list of requests (OData JSON Format 4.01, 19), each answered as if it had come alone.
     """
     running: Runtime = request.app.state.runtime
     if path == "CreateObservations":
         return await _create_observations(request, running, who)
     if path == "$batch":
-        hint = "send them one by one, or as tables to CreateObservations"
-        return problem(501, "several requests in one are not taken", where=path, hint=hint)
+        go_on = "continue-on-error" in request.headers.get("prefer", "")
+        given = read_json(await request.body())
+        return json_answer(await answer_batch(request.app, request.scope, ROOT, given, go_on=go_on))
     resource = parse_path(path)
     if resource.is_one or resource.part:
         raise InvalidError("something is made by a POST to a set", where=path[:200])
