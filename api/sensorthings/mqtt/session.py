@@ -52,7 +52,7 @@ class Session:
         self._unsent_bytes = 0
         self._keepalive_s = _SIGN_IN_S
         self._ending: int | None = None
-        self.token = self.name = ""
+        self.token = self.name = ""  # nosec B105  # until the client signs in
         self.topics: dict[str, Topic] = {}
         scheme = "https" if is_secure(websocket.scope) else "http"
         self.root = f"{scheme}://{websocket.headers.get('host', '')}{ROOT}"
