@@ -62,7 +62,7 @@ class Ingest:
         self.pauses = Pauses(engine)
         self.delivery = Delivery(twin, Flood(twin.board, settings.publisher_rate))
         self.intake = Intake(self.delivery, self.feeds, self.pauses)
-        self.replay = Replay(engine, twin, self.feeds)
+        self.replay = Replay(engine, twin, self.feeds, self.delivery.mappings)
         self._over_mqtt = [feed for feed in self.feeds.values() if feed.transport == "mqtt"]
         self._counters = {feed.name: FeedCounters(feed.name) for feed in self._over_mqtt}
         self._transports: dict[str, MqttTransport] = {}
@@ -123,6 +123,7 @@ class Ingest:
         """Run until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.delivery.follow_gateways(), name="ingest.gateways")
+            tasks.create_task(self.delivery.mappings.follow(), name="ingest.mappings")
             tasks.create_task(self.pauses.follow(), name="ingest.pauses")
             for feed in self._over_mqtt:
                 tasks.create_task(self._run(feed), name=f"ingest.{feed.name}")

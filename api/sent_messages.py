@@ -128,7 +128,13 @@ async def _rows(running: Runtime, uid: str, most: int) -> list[Row[Any]]:
     beginnings = [beginning_of(feed, uid) for feed in feeds if feed.transport == "mqtt"]
     async with running.own.connect() as connection:
         found = await refused.list_of_device(connection, uid, sources, beginnings, most)
-    return [row for row in found if row.is_own or _names(bytes(row.payload), uid)]
+    return [row for row in found if row.is_own or (_is_cut(running, row) and _names(bytes(row.payload), uid))]
+
+
+def _is_cut(running: Runtime, row: Row[Any]) -> bool:
+    """Whether single readings of the messages of a feed are kept; foreign ones are kept as they came."""
+    feed, _ = running.ingest.replay.origin(row.source)
+    return feed is not None and feed.format != "mapped"
 
 
 class _Reading(msgspec.Struct):

@@ -14,6 +14,7 @@ from ingest.counters import FeedCounters
 from ingest.decoders.readings import RefusedReading
 from ingest.decoders.resolve import Resolver
 from ingest.flood import Flood, Mask
+from ingest.mappings import Mappings
 from ingest.newest import Newest
 from ingest.refusals import Refusals
 from ingest.transports.accounts import CHANNEL
@@ -45,6 +46,7 @@ class Delivery:
         self.twin = twin
         self.flood = flood
         self.gateways = Gateways(twin.engine)
+        self.mappings = Mappings(twin.engine)
         self.refusals = Refusals(twin, flood)
         self.newest = Newest()
         self._resolver = Resolver(twin.board)
@@ -94,6 +96,7 @@ class Delivery:
         for i, wrong in refused:
             window.wrong.append(Wrong(window.message_of(i), wrong))
         batch, kept = self.refusals.hold_back(window, batch, kept, over)
+        batch.kept_elsewhere = bool(window.whole)
         if len(batch):
             result = await observe(self.twin, batch, window.counters, patient=patient)
             self._note_stored(window, batch, kept, result)
@@ -154,7 +157,7 @@ async def observe(
 
 def _not_storable(twin: Twin, batch: ObservationBatch, error: TwinError) -> ObserveResult:
     written = None
-    if not batch.replayed:
+    if not batch.kept_elsewhere:
         source, place = batch.came_from(0)
         where = f"device {twin.board.uid[int(batch.row[0])]}, {place}"
         kept = Refused(source, "not_storable", str(error), as_reading(twin.board, batch, 0), where)
@@ -167,6 +170,9 @@ def _tell(window: Window, batch: ObservationBatch, kept: NDArray[np.intp], resul
     counters, receipt = window.counters, window.receipt
     for refusal in result.refusals:
         reading = int(kept[refusal.index])
+        if batch.kept_elsewhere:
+            window.wrong.append(Wrong(window.message_of(reading), _told(window, reading, refusal)))
+            continue
         counters.refused[refusal.reason] += 1
         if receipt is not None:
             receipt.tell(_told(window, reading, refusal))
@@ -184,6 +190,6 @@ def _tell(window: Window, batch: ObservationBatch, kept: NDArray[np.intp], resul
 
 def _told(window: Window, reading: int, refusal: Refusal) -> RefusedReading:
     readings = window.readings
-    what = f"{readings.name[reading]} = {readings.value[reading]:g}"
+    what = refusal.what or f"{readings.name[reading]} = {readings.value[reading]:g}"
     where = f"device {readings.uid[reading]}, reading {readings.index[reading]}"
     return RefusedReading(refusal.reason, what, b"", where)

@@ -32,6 +32,11 @@ class Sender:
     low: int = EVERYWHERE.ranges[0][0]
     high: int = EVERYWHERE.ranges[0][1]
 
+    @property
+    def own_uid(self) -> str | None:
+        """The device that speaks for itself; None for a gateway."""
+        return self.name if self.kind == "device" else None
+
     def limits(self, readings: int) -> tuple[Codes, Codes] | None:
         """Return the lowest and highest area code for each of its readings, shape (n,) each.
 
@@ -88,6 +93,8 @@ class Intake:
         number = self._delivery.flood.number_of(sender.kind, sender.name)
         gateway = sender.name if sender.kind == "gateway" else ""
         index = window.begin(source.encode(), message.payload, gateway, number, (None, 0))
+        if feed.format == "mapped":
+            window.whole.add(index)
         decode = FORMATS[feed.format]
         read_into(
             window,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.decoders.readings import RefusedReading
+from ingest.decoders.unplaced import without_places
 from ingest.flood import REASON, Flood, Mask
 from ingest.window import Window, Wrong
 from twin.live.board import Board
@@ -47,6 +49,9 @@ class Refusals:
         uid
             Device that spoke for itself; None where a gateway spoke of others.
         """
+        row = self._twin.board.row_of_uid.get(uid) if uid is not None else None
+        if row is not None and self._twin.board.layer[row] == WORKERS:
+            window.whole.discard(index)  # of what a tracker says only that it was refused is kept
         window.wrong.append(Wrong(index, without_place(wrong, self._twin.board, uid)))
 
     def settle(self, window: Window) -> None:
@@ -55,17 +60,19 @@ class Refusals:
         Done once the rest is stored: a message that comes again would be refused, and kept, again.
         """
         quarantine = self._twin.quarantine
+        kept_whole = _first_wrong(window)
+        readings_of = Counter(index for index, *_ in window.wrong) if kept_whole else Counter()
         for index, wrong, readings, kept in window.wrong:
             window.counters.refused[wrong.reason] += readings
             if window.receipt is not None:
                 window.receipt.tell(wrong, readings)
-            if not kept:
+            whole = index in window.whole
+            if not kept or (whole and kept_whole.get(index) is not wrong):
                 quarantine.reasons[wrong.reason] += readings
                 continue
+            safe = _as_it_came(wrong, window.messages[index].payload, readings_of[index]) if whole else wrong
             written = quarantine.put(
-                Refused(
-                    window.source(index), wrong.reason, wrong.what, wrong.payload, wrong.where, wrong.hint
-                )
+                Refused(window.source(index), safe.reason, safe.what, safe.payload, safe.where, safe.hint)
             )
             if written is not None:
                 window.refused[index].append(written)
@@ -156,6 +163,33 @@ class Refusals:
             window.wrong.append(Wrong(index, wrong, unkept, kept=False))
 
 
+def _first_wrong(window: Window) -> dict[int, RefusedReading]:
+    """Return of each message that is kept whole what it is kept for: what was refused of it first.
+
+    One that tells of somebody off duty is not kept.
+    """
+    first: dict[int, RefusedReading] = {}
+    if not window.whole:
+        return first
+    off_duty = {index for index, wrong, *_ in window.wrong if wrong.reason == "off_duty"}
+    for index, wrong, _, kept in window.wrong:
+        if kept and index in window.whole and index not in off_duty:
+            first.setdefault(index, wrong)
+    return first
+
+
+def _as_it_came(wrong: RefusedReading, payload: bytes, readings: int) -> RefusedReading:
+    """Give the first refusal of a message all of it, without what may say where a worker is."""
+    if readings > 1:
+        wrong = replace(wrong, what=f"{wrong.what} (and {readings - 1} more)")
+    kept = without_places(payload)
+    if kept is None:  # no JSON: nobody can tell where in it a place stands
+        return _without_bytes(wrong) if _tells_a_place(payload) else replace(wrong, payload=payload)
+    if kept != payload:
+        wrong = replace(wrong, what=f"{wrong.what}; kept without its places")
+    return replace(wrong, payload=kept)
+
+
 def without_place(wrong: RefusedReading, board: Board, uid: str | None) -> RefusedReading:
     """Take the bytes out of what may say where a worker is: nobody knows whether they are on duty.
 
@@ -165,13 +199,19 @@ def without_place(wrong: RefusedReading, board: Board, uid: str | None) -> Refus
         Device that spoke for itself; None where a gateway spoke of others.
     """
     if uid is None:
-        said = wrong.payload.lower()  # a pattern that ignores case takes six times as long
-        told = any(place in said for place in _PLACES)
+        told = _tells_a_place(wrong.payload)
     else:
         row = board.row_of_uid.get(uid)
         told = row is not None and bool(board.layer[row] == WORKERS)
-    if not told:
-        return wrong
+    return _without_bytes(wrong) if told else wrong
+
+
+def _tells_a_place(payload: bytes) -> bool:
+    said = payload.lower()  # a pattern that ignores case takes six times as long
+    return any(place in said for place in _PLACES)
+
+
+def _without_bytes(wrong: RefusedReading) -> RefusedReading:
     return replace(wrong, what=f"{wrong.what}; not kept, it may say where a person is", payload=b"")
 
 

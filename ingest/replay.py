@@ -18,6 +18,7 @@ from ingest.decoders.resolve import Resolver
 from ingest.delivery import observe
 from ingest.feeds import Feed
 from ingest.intake import Sender
+from ingest.mappings import Mappings, mapping_in
 from ingest.transports.topics import publisher_in
 from twin.store.quarantine import WHAT_TO_DO, Refused
 from twin.store.refused import Filter, read_waiting
@@ -88,12 +89,17 @@ class Replay:
         Signed in as the server's own hand.
     twin, feeds
         Where observations go, and what the bytes of each way in mean.
+    mappings
+        Where the fields of foreign messages lie now.
     """
 
-    def __init__(self, engine: AsyncEngine, twin: Twin, feeds: Mapping[str, Feed]) -> None:
+    def __init__(
+        self, engine: AsyncEngine, twin: Twin, feeds: Mapping[str, Feed], mappings: Mappings
+    ) -> None:
         self._engine = engine
         self._twin = twin
         self._feeds = feeds
+        self._mappings = mappings
         self._resolver = Resolver(twin.board)
 
     async def run(self, chosen: Filter, *, after: int = 0, most: int = MOST) -> Replayed:
@@ -105,6 +111,7 @@ class Replay:
             The database is away; what was not taken is still in the quarantine.
         """
         done = Replayed(last=after)
+        await self._mappings.refresh()  # whoever mended one wants it used
         while done.messages < most:
             limit = min(_AT_ONCE, most - done.messages)
             async with self._engine.connect() as connection:
@@ -139,10 +146,13 @@ class Replay:
         done.last = rows[-1].id
 
     def origin(self, source: str) -> tuple[Feed | None, str]:
-        """Return by which feed a message came and who sent it: a source is a topic, or feed and sender."""
-        name, _, sender = source.partition(" ")
-        if sender and name in self._feeds:
-            return self._feeds[name], sender
+        """Return by which feed a message came and who sent it: a source is a topic, or feed and sender.
+
+        That of a foreign message ends in the name of its mapping.
+        """
+        name, *rest = source.split(" ")
+        if rest and name in self._feeds:
+            return self._feeds[name], rest[0]
         for feed in self._feeds.values():
             if feed.transport == "mqtt":
                 found = publisher_in(feed.address, source)
@@ -167,7 +177,13 @@ class Replay:
         received_us = round(row.received_at.timestamp() * 1e6)
         readings = Readings()
         try:
-            _decode(feed, sender, bytes(row.payload), received_us, readings)
+            if feed.format == "mapped":
+                message = Envelope(
+                    bytes(row.payload), sender.own_uid, mapping=self._mappings.get(mapping_in(row.source))
+                )
+                FORMATS["mapped"](message, readings)
+            else:
+                _decode(feed, sender, bytes(row.payload), received_us, readings)
         except DecodeError as error:
             verdict.wrong = RefusedReading(error.reason, error.what, b"", error.where, error.hint)
             return verdict
@@ -187,7 +203,7 @@ class Replay:
             return row.source, f"reading {readings.index[reading]}"
 
         batch, origin, refused = self._resolver.resolve(readings, received_us, trace, sender.limits(n))
-        batch.replayed = True
+        batch.kept_elsewhere = True
         for _, wrong in refused[:1]:
             verdict.wrong = verdict.wrong or wrong
         if not len(batch):
@@ -201,7 +217,7 @@ class Replay:
 
 def _decode(feed: Feed, sender: Sender, payload: bytes, received_us: int, into: Readings) -> None:
     """Decode what was kept: a whole message of the feed, or one reading of it as we wrote it down."""
-    own = sender.name if sender.kind == "device" else None
+    own = sender.own_uid
     if feed.format != "device_schema":
         try:
             # A single reading is kept in the device schema, whatever format it came in.

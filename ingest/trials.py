@@ -130,7 +130,7 @@ class Trials:
         batch, kept, unknown = self._resolver.resolve(readings, time.time_ns() // 1000)
         for i, wrong in unknown:
             trial.refuse(_refused(readings, i, mapping, wrong.reason, wrong.what))
-        batch.replayed = True  # nothing of it is kept
+        batch.kept_elsewhere = True  # nowhere
         refused = {one.index: one for one in self._twin.would_refuse(batch)} if len(batch) else {}
         for at, i in enumerate(kept.tolist()):
             if at in refused:

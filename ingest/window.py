@@ -66,6 +66,9 @@ class Window:
     """Of readings that are stored: in which message each came, ascending, and the number of its device."""
     withheld: set[int] = field(default_factory=set)
     """Messages that are not to be shown: what was refused of them may be nobody's business."""
+    whole: set[int] = field(default_factory=set)
+    """Messages that are kept as they came where something of them is refused, so that they can be decoded
+    anew: with one, all of the window are."""
     receipt: Receipt | None = None
     """Told of each reading, where a sender waits for it; then the window holds one message."""
 

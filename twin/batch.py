@@ -44,8 +44,8 @@ class ObservationBatch:
     are Unix µs, ``value`` is in the property's unit, NaN where the result is no number; ``lon``/``lat`` are
     degrees WGS 84, NaN for what does not move. For the quarantine ``trace`` gives the source of one (its
     topic) and its place in the message, by its number in ``origin``; a batch without them has only its
-    ``source``. What is ``replayed`` comes out of the quarantine: of it nothing is put there once more. Nor of
-    what is ``kept_whole``: who hands it over keeps the messages it came in.
+    ``source``. Of what is ``kept_elsewhere`` nothing is put there: it comes out of the quarantine, or who
+    hands it over keeps the messages that it came in.
     ``detail`` holds a `Detail` or None for each observation; it is None where none has one.
     """
 
@@ -59,8 +59,7 @@ class ObservationBatch:
     source: str = ""
     origin: NDArray[np.intp] | None = None
     trace: Callable[[int], tuple[str, str]] | None = None
-    replayed: bool = False
-    kept_whole: bool = False
+    kept_elsewhere: bool = False
     detail: NDArray[np.object_] | None = None
 
     def __len__(self) -> int:

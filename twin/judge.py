@@ -64,7 +64,9 @@ class Judge:
         kind, slot = self._board.kind[batch.row], batch.slot.astype(np.int64)
         # What comes out of the quarantine has aged in it.
         now_us = (
-            np.maximum(batch.received_us, time.time_ns() // 1000) if batch.replayed else batch.received_us
+            np.maximum(batch.received_us, time.time_ns() // 1000)
+            if batch.kept_elsewhere
+            else batch.received_us
         )
         inside = slot < SLOTS
         slot_or_0 = np.where(inside, slot, 0)
@@ -89,16 +91,12 @@ class Judge:
             for i in np.flatnonzero(bad).tolist():
                 reason = next(name for name, mask in reasons if mask[i])
                 if reason == "off_duty":
-                    if not batch.replayed:
+                    if not batch.kept_elsewhere:
                         self._quarantine.reasons[reason] += 1
                     result.refusals.append(Refusal(i, reason, None))
                     continue
                 refused = self._refused(batch, i, reason)
-                written = None
-                if batch.kept_whole:
-                    self._quarantine.reasons[reason] += 1
-                elif not batch.replayed:
-                    written = self._quarantine.put(refused)
+                written = None if batch.kept_elsewhere else self._quarantine.put(refused)
                 result.refusals.append(Refusal(i, reason, written, refused.what))
         seen = Observations(
             row=batch.row,

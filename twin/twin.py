@@ -195,7 +195,7 @@ class Twin:
         Parameters
         ----------
         batch
-            Is ``replayed``.
+            Is ``kept_elsewhere``.
         """
         result = ObserveResult()
         self._judge.sort_out(batch, result)

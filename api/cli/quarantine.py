@@ -122,6 +122,7 @@ def replay(
 async def _replay(url: str, chosen: Filter, tracks_days: float | None) -> dict[str, Any]:
     """Open a twin of our own beside the server's, which learns of what is stored from the database only."""
     from ingest.feeds import load_feeds  # noqa: PLC0415
+    from ingest.mappings import Mappings  # noqa: PLC0415
     from ingest.replay import Replay  # noqa: PLC0415
     from twin.catalog import load_catalog  # noqa: PLC0415
     from twin.store.engine import create_async_engine  # noqa: PLC0415
@@ -134,7 +135,7 @@ async def _replay(url: str, chosen: Filter, tracks_days: float | None) -> dict[s
         terms = load_terms(catalog).with_tracks(tracks_days)
         twin = await Twin.open(engine, catalog=catalog, terms=terms)
         try:
-            made = Replay(engine, twin, load_feeds())
+            made = Replay(engine, twin, load_feeds(), Mappings(engine))
             whole = await made.run(chosen)
             while whole.more:
                 whole.add(await made.run(chosen, after=whole.last))

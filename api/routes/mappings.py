@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 from datetime import datetime
@@ -165,6 +166,8 @@ async def _add(
         # What the version says is in its row; the record proves that nobody wrote that anew.
         detail = {"version": version, "restored": restored, "sha256": _digest(mapping)}
         await write(connection, caller.actor, Entry(f"mapping.{act}", f"mapping/{name}", detail=detail))
+    with contextlib.suppress(Exception):  # it is changed; whoever did not hear of it will
+        await caller.running.ingest.delivery.mappings.refresh()
     return answer
 
 

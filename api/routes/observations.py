@@ -7,22 +7,35 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 
 from api.access.permissions import content_type_of, needs_sender
+from api.errors import NOT_FOUND
 from api.runtime import Running
 from ingest.decoders.envelope import Envelope
+from ingest.decoders.mapping import Mapping
 from ingest.feeds import Feed
 from ingest.intake import Sender
 from ingest.receipt import Receipt
-from twin.errors import ForbiddenError, InvalidError
+from twin.errors import ForbiddenError, InvalidError, NotFoundError
 
 router = APIRouter(tags=["ingest"])
 
 Uid = Annotated[str, Path(pattern="^[0-9A-Za-z_-]{4,64}$", description="number of the device in the world")]
 Name = Annotated[str, Path(pattern="^[0-9A-Za-z_-]{4,64}$", description="name of the gateway")]
+MappingName = Annotated[
+    str, Path(alias="mapping", pattern="^[a-z][a-z0-9-]{1,31}$", description="name of the mapping")
+]
 
 _BODY = {
     "requestBody": {
         "required": True,
         "description": "Readings of the device schema (docs/device-schema.md): one, a list, or columns.",
+        "content": {"application/json": {"schema": {"anyOf": [{"type": "object"}, {"type": "array"}]}}},
+    }
+}
+
+_ANY_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "JSON as the platform writes it; the mapping says what lies where (docs/ingest.md).",
         "content": {"application/json": {"schema": {"anyOf": [{"type": "object"}, {"type": "array"}]}}},
     }
 }
@@ -48,8 +61,34 @@ async def take_of_gateway(
     return await take(running, request, running.ingest.feeds["gateway-http"], sender, None)
 
 
-async def take(running: Running, request: Request, feed: Feed, sender: Sender, uid: str | None) -> Receipt:
+@router.post("/ingest/v1/mapped/{mapping}", responses=NOT_FOUND, openapi_extra=_ANY_BODY)
+async def take_of_platform(
+    running: Running, request: Request, name: MappingName, sender: Annotated[Sender, needs_sender()]
+) -> Receipt:
+    """Take a message of a foreign platform, read by a mapping; answered once it is committed."""
+    mappings = running.ingest.delivery.mappings
+    if not await mappings.require(name):
+        raise NotFoundError(
+            f"there is no mapping “{name}”", where="mapping", hint="make it on the page of sources"
+        )
+    feed = running.ingest.feeds["mapped-http"]
+    return await take(running, request, feed, sender, sender.own_uid, (name, mappings.get(name)))
+
+
+async def take(
+    running: Running,
+    request: Request,
+    feed: Feed,
+    sender: Sender,
+    uid: str | None,
+    by: tuple[str, Mapping | None] = ("", None),
+) -> Receipt:
     """Hand the body of a request to the intake, and return what became of its readings.
+
+    Parameters
+    ----------
+    by
+        Name of the mapping it is read by, and the mapping where it can be read itself.
 
     Raises
     ------
@@ -58,8 +97,10 @@ async def take(running: Running, request: Request, feed: Feed, sender: Sender, u
     UnavailableError
         The database is away; the message may be sent again.
     """
-    message = Envelope(await request.body(), uid, request.query_params, content_type_of(request))
-    receipt = await running.ingest.intake.take(feed, message, sender, f"{feed.name} {sender.name}")
+    name, mapping = by
+    message = Envelope(await request.body(), uid, request.query_params, content_type_of(request), mapping)
+    source = f"{feed.name} {sender.name} {name}".rstrip()
+    receipt = await running.ingest.intake.take(feed, message, sender, source)
     if receipt.told and not receipt.stored and not receipt.duplicate:
         first = receipt.told[0]
         raise InvalidError(

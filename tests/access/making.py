@@ -110,7 +110,9 @@ def _outside(connection: psycopg.Connection, world: World) -> None:
         "import_run": "INSERT INTO import_run (dataset_id, file_name, file_sha256) "
         "VALUES (%s, 'f', '') RETURNING id",
         "feed_mapping": "INSERT INTO feed_mapping (name, version, zh, en, content, changed_by) "
-        "VALUES ('waterworks', 1, '水务', 'Water', '{}', 'x') RETURNING version",
+        "VALUES ('waterworks', 1, '水务', 'Water', "
+        """'{"device": "d", "time": "t", "values": [{"property": "level", "path": "v"}]}', 'x') """
+        "RETURNING version",
     }.items():
         values = (dataset,) if "%s" in statement else ()
         world.put(table, one(connection, statement, *values), 0)

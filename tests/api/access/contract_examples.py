@@ -130,6 +130,7 @@ def examples(
         "GET /api/exports/readings.{format}": _at(format="csv") | {"query": {"device": water}},
         "GET /tiles/{layers}/{z}/{x}/{y}.mvt": _at(layers="building", z="14", x=str(_X), y=str(_Y)),
         "POST /ingest/v1/gateways/{name}/observations": _json(reading, name=gateway),
+        "POST /ingest/v1/mapped/{mapping}": _json(reading, mapping="waterworks"),
         "GET /open311/v2/services/{code}.{form}": _at(code="06010", form="json"),
         "POST /open311/v2/requests.{form}": _at(form="json") | {"body": report, "media_type": _FORM},
         "GET /open311/v2/requests/{number}.{form}": _at(number=f"C-{OWN}", form="xml"),

@@ -140,6 +140,7 @@ POSTED = {
 BROUGHT = {
     "/ingest/v1/devices/{uid}/observations",
     "/ingest/v1/gateways/{name}/observations",
+    "/ingest/v1/mapped/{mapping}",
     "/ingest/v1/owntracks",
     "/ingest/v1/osmand",
 }
