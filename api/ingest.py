@@ -132,6 +132,8 @@ class Ingest:
         """Be connected for a feed whenever it is not paused."""
         while True:
             await self.pauses.wait(feed.name, paused=False)
+            if feed.format == "mapped":
+                await self.delivery.mappings.wait()
             transport = await self._connect(feed)
             if transport is None:
                 continue

@@ -19,6 +19,7 @@ from api.access.permissions import does, needs, reads
 from api.errors import CONFLICT, NOT_FOUND
 from api.routes.answers import Names
 from ingest.decoders.mapping import Mapping, read_mapping
+from ingest.transports.topics import FOREIGN
 from twin.access.record import Entry, write
 from twin.access.roles import Act, DataClass
 from twin.errors import InvalidError
@@ -46,7 +47,10 @@ register_url_convertor("mapping", _NoAct())
 
 
 class MappingRowAnswer(BaseModel):
-    """A mapping in the list: its newest version, who made that and when, and where messages are posted to."""
+    """A mapping in the list: its newest version, who made that and when, and where messages are sent to.
+
+    ``topics`` are of MQTT, for gateways and for devices; ``+`` stands for the name of the sender's account.
+    """
 
     name: str
     title: Names
@@ -54,6 +58,7 @@ class MappingRowAnswer(BaseModel):
     changed_by: str
     changed_at: datetime
     path: str
+    topics: list[str]
 
 
 class ChangeAnswer(BaseModel):
@@ -183,6 +188,7 @@ def _row(kept: KeptMapping) -> dict[str, Any]:
         "changed_by": kept.changed_by,
         "changed_at": kept.changed_at,
         "path": f"/ingest/v1/mapped/{kept.name}",
+        "topics": [f"{FOREIGN}/{senders}/+/{kept.name}" for senders in ("gateways", "devices")],
     }
 
 

@@ -27,7 +27,7 @@ from pathlib import Path
 
 from ingest.feeds import load_feeds
 from ingest.transports.accounts import Kind, mqtt_hash
-from ingest.transports.topics import OWNTRACKS, ROOT, addresses_of, observations_of, status_of
+from ingest.transports.topics import FOREIGN, OWNTRACKS, ROOT, addresses_of, observations_of, status_of
 from twin.errors import InvalidError, SetupError, UnavailableError
 from twin.store.account import Account, require_free_space, require_traversable, service_account
 from twin.store.bounded_log import BoundedLog
@@ -234,6 +234,7 @@ class Broker:
         for one in self._admitted:
             sender = "devices" if one.kind == "device" else "gateways"
             topics = [observations_of(sender, one.name), status_of(sender, one.name)]
+            topics.append(f"{FOREIGN}/{sender}/{one.name}/+")
             if one.kind == "device":
                 topics.append(f"{OWNTRACKS}/{one.name}/#")
             rights.append(f"user {one.user_name}")

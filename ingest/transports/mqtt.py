@@ -17,11 +17,13 @@ from ingest.arrivals import read_into
 from ingest.counters import FeedCounters
 from ingest.decoders import FORMATS
 from ingest.decoders.envelope import Envelope
+from ingest.decoders.mapping import Mapping
 from ingest.decoders.observations import decode_device, decode_gateway
 from ingest.decoders.readings import DecodeError, Readings
 from ingest.decoders.status import decode_status
 from ingest.delivery import Delivery
 from ingest.feeds import Feed
+from ingest.mappings import mapping_in
 from ingest.transports.broker import SESSION_DAYS, BrokerAddress
 from ingest.transports.late_ack import LateAckClient
 from ingest.transports.link import Link
@@ -207,6 +209,8 @@ class MqttTransport:
             if route.form == "observations":
                 self.link.hear_gateway(gateway)
         index = window.begin(topic, payload, gateway, route.number, wire)
+        if self._format == "mapped":
+            window.whole.add(index)
 
         def decode(readings: Readings) -> None:
             if route.form == "status":
@@ -214,7 +218,8 @@ class MqttTransport:
             elif route.form == "none":
                 raise DecodeError("wrong_topic", "not a topic of the device schema")
             elif self._format != "device_schema":
-                message = Envelope(payload, route.uid, received_us=time.time_ns() // 1000)
+                mapping = self._mapping_of(topic) if self._format == "mapped" else None
+                message = Envelope(payload, route.uid, mapping=mapping, received_us=time.time_ns() // 1000)
                 FORMATS[self._format](message, readings)
             elif retained:
                 if payload:  # nothing: what was kept is deleted
@@ -225,6 +230,9 @@ class MqttTransport:
                 decode_gateway(payload, readings)
 
         read_into(window, index, payload, route.who, route.uid, decode, self.delivery.refusals)
+
+    def _mapping_of(self, topic: bytes) -> Mapping | None:
+        return self.delivery.mappings.get(mapping_in(topic.decode("utf-8", "replace")))
 
     def _take_status(self, route: Route, payload: bytes) -> None:
         if not payload:

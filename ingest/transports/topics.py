@@ -14,6 +14,9 @@ _STATUS: Final = {"device": f"{ROOT}/devices/+/status", "gateway": f"{ROOT}/gate
 OWNTRACKS: Final = "owntracks"
 """What topics of OwnTracks begin with; the account, and what it calls its device, follow."""
 
+FOREIGN: Final = "foreign"
+"""What topics of foreign platforms begin with; kind and name of the account and the mapping follow."""
+
 SIMULATED_GATEWAY: Final = "sim-gw-"
 """What the name of a simulated gateway begins with."""
 

@@ -119,15 +119,15 @@ async def add_version(
     """
     if version == 1 and (await connection.execute(_COUNT)).scalar_one() >= MOST_NAMES:
         raise ConflictError(f"there are {MOST_NAMES} mappings already", where="name")
-    if version > MOST_VERSIONS:
+    newest = max((change.version for change in await list_changes(connection, name)), default=0)
+    if newest != version - 1:
+        raise _changed(name, version, newest)
+    if newest == MOST_VERSIONS:
         raise ConflictError(
             f"the mapping “{name}” has {MOST_VERSIONS} versions already",
             where="name",
             hint="make a mapping of another name",
         )
-    newest = max((change.version for change in await list_changes(connection, name)), default=0)
-    if newest != version - 1:
-        raise _changed(name, version, newest)
     row = {"name": name, "version": version, "zh": titles[0], "en": titles[1], "by": by, "restored": restored}
     try:
         rows = await connection.execute(_ADD, {**row, "content": json.dumps(content, ensure_ascii=False)})

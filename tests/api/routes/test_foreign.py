@@ -58,6 +58,20 @@ async def test_a_message_is_stored_by_its_mapping(served, admin, send):
     assert (counters.messages, counters.stored) == (1, 2)
 
 
+async def test_what_came_over_mqtt_before_its_mapping_was_made_is_replayed_by_it(served, admin, send):
+    for source in ("foreign/gateways/gate-0001/later", "foreign/devices/water-0001/later"):
+        await served.run_sql(
+            "INSERT INTO quarantine (source, reason, detail, payload) VALUES (%s, 'wrong_topic', '', %s)",
+            source, json.dumps(message(item(), item(devId="0002"))).encode(),
+        )  # fmt: skip
+    done = (await admin.post("/api/replays", json={})).json()
+    assert (done["taken"], done["again"]) == (0, {"wrong_topic": 2})
+    assert (await admin.post(MAPPINGS, json={**NEW, "name": "later"})).status_code == 201
+    done = (await admin.post("/api/replays", json={})).json()
+    # The device may not speak for another; what it said of itself is there already.
+    assert (done["taken"], done["stored"], done["duplicate"], done["again"]) == (1, 2, 1, {"wrong_device": 1})
+
+
 FAULTS = {
     "the list lies elsewhere": ({"items": "data.rows"}, "missing_field"),
     "the list is taken for an item": ({"items": "data"}, "missing_field"),
