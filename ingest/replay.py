@@ -210,9 +210,12 @@ class Replay:
             return
         result = await observe(self._twin, batch)
         verdict.stored, verdict.duplicate = result.stored, result.duplicate
-        for refusal in result.refusals[:1]:
+        off_duty = [refusal for refusal in result.refusals if refusal.reason == "off_duty"]
+        for refusal in off_duty[:1] or result.refusals[:1]:
             place = f"device {readings.uid[int(origin[refusal.index])]}"
-            verdict.wrong = verdict.wrong or RefusedReading(refusal.reason, refusal.what, b"", place)
+            wrong = RefusedReading(refusal.reason, refusal.what, b"", place)
+            # Whatever else is wrong: of a message that turns out to tell of somebody off duty nothing stays.
+            verdict.wrong = wrong if off_duty else verdict.wrong or wrong
 
 
 def _decode(feed: Feed, sender: Sender, payload: bytes, received_us: int, into: Readings) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 
@@ -168,6 +169,27 @@ async def test_what_is_kept_says_nowhere_where_somebody_is(served, admin, send):
     await change(admin, 1, devices={"x": "water-0001"})
     done = (await admin.post("/api/replays", json={"reason": "unknown_device"})).json()
     assert (done["taken"], done["stored"]) == (1, 1)
+
+
+async def test_nothing_is_kept_of_a_message_that_tells_of_somebody_off_duty(served, admin, send):
+    await served.run_sql("UPDATE duty SET ends_at = now() - interval '2 hours'")
+    await asyncio.sleep(0.5)
+    values = [{"property": "battery", "path": "bat"}]
+    await change(admin, 1, values=values, prefix="", place={"lon": "x", "lat": "y"})
+    told = {"devId": "worker-0001", "ts": int(time.time()), "bat": 50, "x": 104.0601, "y": 30.6601}
+    answer = await send("gateway", message(told, {"devId": None}))
+    assert answer.status_code == 422
+    assert served.runtime.twin.quarantine.reasons["off_duty"] == 1
+    assert await kept(served) == []
+
+    # Nobody could tell of whom it is before the mapping was mended: then nothing of it stays.
+    await change(admin, 2, device="id", values=values, prefix="")
+    assert (await send("gateway", message(told, {"devId": None}))).status_code == 422
+    assert len(await kept(served)) == 1
+    await change(admin, 3, values=values, prefix="")
+    done = (await admin.post("/api/replays", json={})).json()
+    assert done["again"] == {"off_duty": 1}
+    assert [(reason, payload) for _, reason, _, payload in await kept(served)] == [("off_duty", "")]
 
 
 async def test_hostile_messages_are_refused_once_each(served, admin, send):
