@@ -253,7 +253,10 @@ class Twin:
             self.totals.commit_begun = None
         self._count(jobs, written.stored, folded.in_order)
         if self.stored_listener is not None and written.stored.any():
-            self.stored_listener(seen.only(written.stored))
+            try:
+                self.stored_listener(seen.only(written.stored))
+            except Exception:  # what is committed is committed, whoever cannot hear of it
+                log.exception("who follows was not told of a commit")
         self.totals.last_commit_s = time.perf_counter() - begun
         if not self.totals.database_up:
             self.totals.database_up = True

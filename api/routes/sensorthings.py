@@ -19,12 +19,12 @@ from api.sensorthings.answers import json_answer, part_answer, service_root, set
 from api.sensorthings.batch import answer_batch
 from api.sensorthings.bodies import read_body, read_json
 from api.sensorthings.changing import Changer
-from api.sensorthings.entities import Entity
 from api.sensorthings.observing import Sent, bring
 from api.sensorthings.options import Options, parse_options
 from api.sensorthings.patching import patched
 from api.sensorthings.paths import Resource, Step, parse_path
 from api.sensorthings.reading import Reader, address
+from api.sensorthings.shape import Entity
 from api.sensorthings.streams import Streams
 from api.sensorthings.writing import Writer
 from ingest.intake import Sender

@@ -11,17 +11,11 @@ import numpy as np
 import shapely
 
 from api.sensorthings.bodies import Body, Linked, wrong
-from api.sensorthings.entities import (
-    DATASTREAMS_SQL,
-    ENTITIES,
-    OBSERVATIONS_SQL,
-    THINGS_SQL,
-    Entity,
-    observation_key,
-)
+from api.sensorthings.entities import DATASTREAMS_SQL, ENTITIES, OBSERVATIONS_SQL, THINGS_SQL
 from api.sensorthings.kinds import GENERIC, SLOTS_OF_A_DEVICE
 from api.sensorthings.observing import sent_of
 from api.sensorthings.paths import Step
+from api.sensorthings.shape import Entity, observation_key
 from api.sensorthings.writing import DATASET, STREAM, Writer, demand_unit
 from twin.catalog import SLOTS
 from twin.errors import ConflictError, ForbiddenError

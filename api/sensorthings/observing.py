@@ -13,8 +13,8 @@ from sqlalchemy import text
 
 from api.runtime import Runtime
 from api.sensorthings.bodies import Body, wrong
-from api.sensorthings.entities import observation_id
 from api.sensorthings.kinds import TRUTH
+from api.sensorthings.shape import observation_id
 from ingest.delivery import observe
 from twin.batch import Detail, ObservationBatch
 from twin.catalog import SLOTS

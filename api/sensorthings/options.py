@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-from api.sensorthings.entities import ENTITIES, Entity
+from api.sensorthings.entities import ENTITIES
+from api.sensorthings.shape import Entity
 from api.sensorthings.syntax import MOST_LETTERS, Node, parse_filter, parse_orderby, wrong
 
 DEFAULT_TOP: Final = 100

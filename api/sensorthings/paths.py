@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from api.sensorthings.entities import ENTITIES, Entity
+from api.sensorthings.entities import ENTITIES
+from api.sensorthings.shape import Entity
 from twin.errors import NotFoundError
 
 _SEGMENT: Final = re.compile(r"([A-Za-z$]+)(?:\((-?\d{1,18}|'(?:[^']|''){1,60}')\))?", re.ASCII)

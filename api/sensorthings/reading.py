@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from datetime import UTC, datetime
+from typing import Any, Final
 from urllib.parse import quote
 
 import orjson
-from sqlalchemy import BigInteger, Select, Text, and_, cast, exists, func, literal, select, true, tuple_
+from sqlalchemy import BigInteger, Select, Text, and_, cast, exists, func, literal, select, true
 from sqlalchemy import column as named
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from api.sensorthings.entities import ENTITIES, Entity, Link, Property, Type
-from api.sensorthings.filters import Condition, condition, order
+from api.sensorthings.entities import ENTITIES
+from api.sensorthings.filters import Condition, condition
 from api.sensorthings.kinds import COUNT, TRUTH, catalog_values, observation_type
 from api.sensorthings.options import Options, json_options
+from api.sensorthings.paging import after, by_moment, ever_longer, orders_of
 from api.sensorthings.paths import Resource, Step
-from api.sensorthings.syntax import Path
+from api.sensorthings.shape import Entity, Link, Property, Type
 from twin.catalog import Catalog
 from twin.errors import NotFoundError
 
@@ -91,9 +92,9 @@ class Reader:
             page.count = int((await self.ask(select(func.count()).select_from(table).where(*where)))[0][0])
         if options.limit:
             shown = Shown(self, entity, options)
-            where += _after(options, entity, table)
+            where += after(options, entity, table)
             rows: Sequence[Any] = []
-            for recent in _ever_longer(resource, options, table):
+            for recent in ever_longer(resource, options, table):
                 rows = await self.ask(_page_query(shown, options, table, [*where, *recent]))
                 if len(rows) > options.limit:
                     break
@@ -196,7 +197,7 @@ class Reader:
         shown = Shown(self, target, asked)
         if limit:
             inner = select(*shown.columns(there)).where(*where)
-            inner = inner.order_by(*(order.of(order.value) for order in _orders(asked, target, there)))
+            inner = inner.order_by(*(order.of(order.value) for order in orders_of(asked, target, there)))
             inner = inner.limit(limit + 1).offset(asked.skip).correlate(up)
             each = inner.lateral()
             for row in await self.ask(select(up.c.n, *each.c).join_from(up, each, true()).order_by(up.c.n)):
@@ -224,7 +225,7 @@ class Reader:
     def next_link(self, path: str, options: Options, page: Page) -> str:
         """Return the address of the page after this one."""
         pairs = json_options(options)
-        if not options.orderby or (_by_moment(options) and isinstance(page.rows[-1].id, str)):
+        if not options.orderby or (by_moment(options) and isinstance(page.rows[-1].id, str)):
             pairs["$skiptoken"] = str(page.rows[-1].id)
         else:
             pairs["$skip"] = str(options.skip + len(page.rows))
@@ -373,54 +374,12 @@ def _given(columns: Sequence[tuple[str, Any]], rows: Sequence[tuple[Any, ...]]) 
     return func.unnest(*arrays).table_valued(*names, with_ordinality="n").render_derived()
 
 
-def _by_moment(options: Options) -> bool:
-    return len(options.orderby) == 1 and options.orderby[0][0] == Path(("phenomenonTime",))
-
-
-def _newest_first(options: Options) -> bool:
-    return _by_moment(options) and options.orderby[0][1]
-
-
-def _ordered_columns(options: Options, entity: Entity, table: Any) -> tuple[list[Any], bool] | None:
-    """Return the columns that pages go on from, and whether they fall.
-
-    None where pages are told by how many came before, which takes longer and longer.
-    """
-    if not options.orderby:
-        return [table.c[key] for key in entity.key], False
-    if entity.name == "Observations" and _by_moment(options):
-        keys = ("phenomenon_time", "device_id", "property")
-        return [table.c[key] for key in keys], options.orderby[0][1]
-    return None
-
-
-class _Order(NamedTuple):
-    """What rows are ordered by; a column of the key is never null, and so finds the order of its index."""
-
-    value: Any
-    falls: bool = False
-    is_key: bool = True
-
-    def of(self, value: Any) -> Any:
-        """Return this order of a value that is the same elsewhere."""
-        ordered = value.desc() if self.falls else value.asc()
-        return ordered if self.is_key else ordered.nulls_last()
-
-
-def _orders(options: Options, entity: Entity, table: Any) -> list[_Order]:
-    columns = _ordered_columns(options, entity, table)
-    if columns is not None:
-        return [_Order(column, columns[1]) for column in columns[0]]
-    orders = [_Order(order(node, entity, table), falls, is_key=False) for node, falls in options.orderby]
-    return [*orders, *(_Order(table.c[key]) for key in entity.key)]
-
-
 def _page_query(shown: Shown, options: Options, table: Any, where: list[Condition]) -> Select[Any]:
     """Return the query of a page: first which rows it holds, then what is told of these.
 
     In one step PostgreSQL works out what is told of all rows of the set and then sorts.
     """
-    orders = _orders(options, shown.entity, table)
+    orders = orders_of(options, shown.entity, table)
     values = [order.value.label(f"order.{i}") for i, order in enumerate(orders)]
     held = select(*table.c, *values).where(*where).order_by(*(order.of(order.value) for order in orders))
     held = held.limit(options.limit + 1)
@@ -428,35 +387,3 @@ def _page_query(shown: Shown, options: Options, table: Any, where: list[Conditio
     return select(*shown.columns(rows)).order_by(
         *(order.of(rows.c[f"order.{i}"]) for i, order in enumerate(orders))
     )
-
-
-_RECENT: Final = tuple(timedelta(minutes=m) for m in (1, 15, 240, 3600))
-
-
-def _ever_longer(resource: Resource, options: Options, table: Any) -> Iterator[list[Condition]]:
-    """Yield conditions under which to look for a page, one after the other until it is full.
-
-    The newest observations of everything have no index, but those since a moment have: most pages are full
-    of what came in the last minute.
-    """
-    if resource.entity.name == "Observations" and len(resource.steps) == 1 and _newest_first(options):
-        key = ENTITIES["Observations"].key_of(options.after) if options.after is not None else None
-        newest = key[2] if key is not None else datetime.now(UTC)
-        for time in _RECENT:
-            yield [table.c.phenomenon_time > newest - time]
-    yield []
-
-
-def _after(options: Options, entity: Entity, table: Any) -> list[Condition]:
-    if options.after is None:
-        return []
-    columns = _ordered_columns(options, entity, table)
-    key = entity.key_of(options.after)
-    if columns is None or key is None:
-        raise NotFoundError("this link to the next page does not fit its order", where="$skiptoken")
-    values = [dict(zip(entity.key, key, strict=True))[column.name] for column in columns[0]]
-    pairs = (
-        tuple_(*columns[0]),
-        tuple_(*(literal(v, c.type) for v, c in zip(values, columns[0], strict=True))),
-    )
-    return [pairs[0] < pairs[1] if columns[1] else pairs[0] > pairs[1]]

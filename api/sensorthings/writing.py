@@ -15,11 +15,12 @@ from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from api.sensorthings.bodies import Body, Linked, wrong
-from api.sensorthings.entities import ENTITIES, LOCATIONS_SQL, Entity
+from api.sensorthings.entities import ENTITIES, LOCATIONS_SQL
 from api.sensorthings.kinds import GENERIC, NUMERIC_TYPES, SLOTS_OF_A_DEVICE, definition, shown_kinds
 from api.sensorthings.observing import Sent, sent_of
 from api.sensorthings.paths import Step
 from api.sensorthings.reading import Reader
+from api.sensorthings.shape import Entity
 from twin.catalog import SLOTS, ObservedProperty
 from twin.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 from twin.model.declared import FIRST_DECLARED

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from api.sensorthings.entities import Entity
 from api.sensorthings.options import parse_options
 from api.sensorthings.paths import Resource, parse_path
+from api.sensorthings.shape import Entity
 from twin.errors import InvalidError, NotFoundError
 
 VERSION: Final = "v1.1/"

@@ -229,6 +229,16 @@ async def test_strangers_and_what_is_no_packet_are_turned_away(served):
     await again.close()
 
 
+async def test_what_is_committed_stays_so_where_telling_fails(served):
+    def fail(_stored: object) -> None:
+        raise RuntimeError("nobody can be told")
+
+    served.runtime.twin.stored_listener = fail
+    async with asyncio.timeout(10):
+        for value in (1.0, 2.0):
+            await observe(served, "water-0001", [value])
+
+
 def test_packets_need_not_begin_where_messages_do():
     stream = Stream()
     whole = connect("a", "b")

@@ -1,0 +1,100 @@
+"""Order entities, and say where a page goes on after another and among what it is looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from sqlalchemy import literal, tuple_
+
+from api.sensorthings.entities import ENTITIES
+from api.sensorthings.filters import Condition, order
+from api.sensorthings.options import Options
+from api.sensorthings.paths import Resource
+from api.sensorthings.shape import Entity
+from api.sensorthings.syntax import Path
+from twin.errors import NotFoundError
+
+
+def by_moment(options: Options) -> bool:
+    """Say whether observations are asked for in the order of their moments, which has an index."""
+    return len(options.orderby) == 1 and options.orderby[0][0] == Path(("phenomenonTime",))
+
+
+def _newest_first(options: Options) -> bool:
+    return by_moment(options) and options.orderby[0][1]
+
+
+def _ordered_columns(options: Options, entity: Entity, table: Any) -> tuple[list[Any], bool] | None:
+    """Return the columns that pages go on from, and whether they fall.
+
+    None where pages are told by how many came before, which takes longer and longer.
+    """
+    if not options.orderby:
+        return [table.c[key] for key in entity.key], False
+    if entity.name == "Observations" and by_moment(options):
+        keys = ("phenomenon_time", "device_id", "property")
+        return [table.c[key] for key in keys], options.orderby[0][1]
+    return None
+
+
+class Order(NamedTuple):
+    """What rows are ordered by; a column of the key is never null, and so finds the order of its index."""
+
+    value: Any
+    falls: bool = False
+    is_key: bool = True
+
+    def of(self, value: Any) -> Any:
+        """Return this order of a value that is the same elsewhere."""
+        ordered = value.desc() if self.falls else value.asc()
+        return ordered if self.is_key else ordered.nulls_last()
+
+
+def orders_of(options: Options, entity: Entity, table: Any) -> list[Order]:
+    """Return what a page is ordered by; the key comes last, so that no two are equal."""
+    columns = _ordered_columns(options, entity, table)
+    if columns is not None:
+        return [Order(column, columns[1]) for column in columns[0]]
+    given = [Order(order(node, entity, table), falls, is_key=False) for node, falls in options.orderby]
+    return [*given, *(Order(table.c[key]) for key in entity.key)]
+
+
+_RECENT: Final = tuple(timedelta(minutes=m) for m in (1, 15, 240, 3600))
+
+
+def ever_longer(resource: Resource, options: Options, table: Any) -> Iterator[list[Condition]]:
+    """Yield conditions under which to look for a page, one after the other until it is full.
+
+    The newest observations of everything have no index, but those since a moment have: most pages are full
+    of what came in the last minute.
+    """
+    if resource.entity.name == "Observations" and len(resource.steps) == 1 and _newest_first(options):
+        key = ENTITIES["Observations"].key_of(options.after) if options.after is not None else None
+        newest = key[2] if key is not None else datetime.now(UTC)
+        for time in _RECENT:
+            yield [table.c.phenomenon_time > newest - time]
+    yield []
+
+
+def after(options: Options, entity: Entity, table: Any) -> list[Condition]:
+    """Return the conditions that a row comes after the page before.
+
+    Raises
+    ------
+    NotFoundError
+        The link to this page was made for another order.
+    """
+    if options.after is None:
+        return []
+    columns = _ordered_columns(options, entity, table)
+    key = entity.key_of(options.after)
+    if columns is None or key is None:
+        raise NotFoundError("this link to the next page does not fit its order", where="$skiptoken")
+    values = [dict(zip(entity.key, key, strict=True))[column.name] for column in columns[0]]
+    pairs = (
+        tuple_(*columns[0]),
+        tuple_(*(literal(v, c.type) for v, c in zip(values, columns[0], strict=True))),
+    )
+    return [pairs[0] < pairs[1] if columns[1] else pairs[0] > pairs[1]]
