@@ -75,15 +75,6 @@ class AreaCode:
             or int(self.community) >= PROVISIONAL_FIRST
         )
 
-    @property
-    def street_kind(self) -> str | None:
-        """What a street-level unit is by its number (GB/T 10114), None where there is none or it is ours."""
-        number = int(self.street)
-        for last, kind in ((0, None), (99, "街道"), (199, "镇"), (399, "乡"), (599, "政企合一")):
-            if number <= last:
-                return kind
-        return None
-
 
 def parse_area_code(text: str) -> AreaCode:
     """Read a 15-digit area code, or a 14-digit one of the older systems (two digits of sequence).
@@ -117,24 +108,6 @@ def parse_area_code(text: str) -> AreaCode:
 def check_area_code(text: str) -> str:
     """Return the canonical 15 digits of an area code; errors as in `parse_area_code`."""
     return str(parse_area_code(text))
-
-
-def compose_component_code(district: str, class_code: str, sequence: int) -> str:
-    """Return the 17-digit code of a component: 6 digits of district, 5 of class, 6 of sequence.
-
-    Raises
-    ------
-    InvalidError
-        A part has the wrong number of digits, or the sequence is not 1-999999.
-    """
-    _digits(district, (6,), "a district code")
-    _digits(class_code, (5,), "a component class code")
-    if not 1 <= sequence <= 999_999:
-        raise InvalidError(
-            f"component sequence {sequence} is not between 1 and 999999",
-            hint="a district holds 999,999 components of one class",
-        )
-    return f"{district}{class_code}{sequence:06d}"
 
 
 def check_component_code(text: str) -> str:

@@ -180,30 +180,3 @@ def to_local_metres(lon: float, lat: float) -> tuple[Converter, Converter]:
         return np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
 
     return forward, inverse
-
-
-def check_lon_lat(lon: Floats, lat: Floats, *, where: str = "") -> None:
-    """Refuse what cannot be a storage coordinate: NaN, infinite, out of range, or plainly swapped.
-
-    Raises
-    ------
-    CoordinateError
-        With the first bad pair, and the guess that lon and lat were swapped where that would mend it.
-    """
-    bad = ~(np.isfinite(lon) & np.isfinite(lat))
-    if bad.any():
-        i = int(np.flatnonzero(bad)[0])
-        raise CoordinateError(
-            f"coordinate ({lon[i]}, {lat[i]}) is not a finite number",
-            where=where,
-            hint="mend it in the source",
-        )
-    out = (np.abs(lon) > 180.0) | (np.abs(lat) > 90.0)
-    if out.any():
-        i = int(np.flatnonzero(out)[0])
-        swapped = abs(lon[i]) <= 90.0 and abs(lat[i]) <= 180.0
-        raise CoordinateError(
-            f"coordinate ({lon[i]:.6g}, {lat[i]:.6g}) is outside longitude ±180, latitude ±90",
-            where=where,
-            hint="longitude comes first; these look swapped" if swapped else "declare the frame with --crs",
-        )

@@ -241,6 +241,5 @@ RULES: Final[tuple[Rule, ...]] = (
     ),
 )
 
-BY_KEY: Final = {rule.key: rule for rule in RULES}
 OF_REASON: Final = {reason: rule for rule in RULES for reason in rule.reasons}
 """Which rule a refusal breaks."""

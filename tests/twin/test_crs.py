@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from twin.crs import (
     bd09_to_gcj02,
-    check_lon_lat,
     converter_to_storage,
     gcj02_to_bd09,
     gcj02_to_wgs84,
@@ -109,25 +108,3 @@ def test_local_metres_round_trip(x: float, y: float) -> None:
     a, b = forward(lon, lat)
     assert abs(a[0] - x) < 1e-6
     assert abs(b[0] - y) < 1e-6
-
-
-@pytest.mark.parametrize(
-    ("lon", "lat", "word"),
-    [
-        (float("nan"), 30.0, "finite"),
-        (104.0, float("inf"), "finite"),
-        (float("1e999"), 30.0, "finite"),
-        (30.66, 104.06, "outside"),
-        (500000.0, 3390000.0, "outside"),
-    ],
-)
-def test_wrong_coordinates_are_refused(lon: float, lat: float, word: str) -> None:
-    with pytest.raises(CoordinateError, match=word) as error:
-        check_lon_lat(np.array([104.0, lon]), np.array([30.0, lat]), where="row 2")
-    assert error.value.where == "row 2"
-
-
-def test_swapped_pair_is_guessed() -> None:
-    with pytest.raises(CoordinateError) as error:
-        check_lon_lat(np.array([30.66]), np.array([104.06]))
-    assert "swapped" in error.value.hint

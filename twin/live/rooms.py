@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import h3.api.basic_int as h3
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +15,6 @@ _METRES_PER_DEGREE = 111_320.0  # of latitude, and of longitude at the equator; 
 # The inscribed circle is shrunk by this much, so that neither the flat-earth distance nor the great-circle
 # edges of the cell can let a thing outside pass as inside.
 _INSCRIBED_SAFETY = 0.97
-
-
-def room_of(lon: float, lat: float) -> int:
-    """Return the H3 cell (resolution 9) of a point in degrees WGS 84; 0.8 µs."""
-    return int(h3.latlng_to_cell(lat, lon, ROOM_RESOLUTION))
 
 
 def rooms_of(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.uint64]:
@@ -98,11 +91,6 @@ class RoomIndex:
         if not rows:
             del self._rows[room]
         self._packed.pop(room, None)
-
-    def add_many(self, rows: Sequence[int], rooms: Sequence[int]) -> None:
-        """Put many rows that are in no room into theirs."""
-        for row, room in zip(rows, rooms, strict=True):
-            self.add(row, room)
 
     def rows(self, room: int) -> Rows:
         """Return the rows in a room, shape (n,), in no order, read only; empty when nothing is there."""

@@ -13,7 +13,7 @@ from twin.access.roles import DataClass
 from twin.access.scope import EVERYWHERE, Scope
 from twin.catalog import load_catalog
 from twin.live.board import Board, Newest, Placement
-from twin.live.rooms import RoomCircles, RoomIndex, room_of, surely_inside
+from twin.live.rooms import RoomCircles, RoomIndex, rooms_of, surely_inside
 from twin.states import State
 
 NOW = 1_800_000_000_000_000
@@ -113,7 +113,7 @@ def test_thing_that_moves_leaves_its_room_and_enters_another(board: Board) -> No
     before = int(board.room[5])
     board.apply(newest(board, (9, 0, NOW, 1.0, State.NORMAL, 104.16, 30.66)))
     after = int(board.room[5])
-    assert after == room_of(104.16, 30.66) != before
+    assert after == rooms_of([104.16], [30.66])[0] != before
     assert list(board.rows_in_room(after)) == [5]
     assert 5 not in board.rows_in_room(before)
     changes = board.take_changes()
@@ -248,7 +248,7 @@ def test_safe_circle_never_calls_inside_what_is_outside() -> None:
     rng = np.random.default_rng(7)
     asked = kept = 0
     for lon, lat in ((104.06, 30.66), (24.94, 60.17), (-70.0, -33.0), (0.01, 0.01)):
-        room = room_of(lon, lat)
+        room = int(rooms_of([lon], [lat])[0])
         circle_lon, circle_lat, radius2 = circles.circle(room)
         x, y = circle_lon + rng.uniform(-0.006, 0.006, 500), circle_lat + rng.uniform(-0.003, 0.003, 500)
         n = np.ones(500)
