@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
@@ -21,7 +21,7 @@ MOST_BYTES: Final = 32 * 1024 * 1024
 MOST_S: Final = 86_400.0
 """A message is forgotten after so long."""
 
-_OVERHEAD_BYTES: Final = 400  # of what holds a message
+_OVERHEAD_BYTES: Final = 550  # of what holds a message, where it is the only one of its device
 
 
 class Kept(NamedTuple):
@@ -57,7 +57,7 @@ class Newest:
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
         self.size_bytes = 0
         self._most_bytes = most_bytes
-        self._kept: OrderedDict[int, deque[Kept]] = OrderedDict()
+        self._kept: OrderedDict[int, list[Kept]] = OrderedDict()
 
     def note(self, window: Window) -> None:
         """Keep the messages of a window of which something was stored."""
@@ -80,13 +80,13 @@ class Newest:
         found = Kept(time.time(), feed, source, payload, devices)
         of_key = self._kept.get(key)
         if of_key is None:
-            of_key = self._kept[key] = deque()
+            of_key = self._kept[key] = []
         else:
             self._kept.move_to_end(key)
         of_key.append(found)
         self.size_bytes += found.size_bytes
         if len(of_key) > most:
-            self.size_bytes -= of_key.popleft().size_bytes
+            self.size_bytes -= of_key.pop(0).size_bytes
         self._forget(found.received_s - MOST_S)
 
     def _forget(self, since_s: float) -> None:
@@ -95,7 +95,7 @@ class Newest:
             messages = self._kept[silent]
             if self.size_bytes <= self._most_bytes and messages[-1].received_s >= since_s:
                 return
-            self.size_bytes -= messages.popleft().size_bytes
+            self.size_bytes -= messages.pop(0).size_bytes
             if not messages:
                 del self._kept[silent]
 
