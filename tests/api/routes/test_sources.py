@@ -15,7 +15,7 @@ from ingest.transports import accounts
 from twin.access.scope import WHOLE_CODE
 from twin.store.engine import create_engine
 
-pytestmark = pytest.mark.postgis
+pytestmark = [pytest.mark.postgis, pytest.mark.usefixtures("two_grids")]  # before the server
 
 DEVICE = "/ingest/v1/devices/water-0001/observations"
 GATEWAY = "/ingest/v1/gateways/gate-0001/observations"
@@ -23,7 +23,7 @@ GRID = "510105001001001"
 
 
 @pytest.fixture
-def tokens(two_grids, served):
+def tokens(served):
     engine = create_engine(served.database.url)
     with engine.begin() as connection:
         made = {
