@@ -22,6 +22,9 @@ MAX_BYTES: Final = 262_144
 MAX_ITEMS: Final = 5_000
 """Most things in one message."""
 
+MAX_READINGS: Final = 20_000
+"""Most values that are looked for in one message: the same few bytes may be meant by 32 of a mapping."""
+
 _YES: Final = frozenset({"true", "on", "yes", "open", "是", "开"})
 _NO: Final = frozenset({"false", "off", "no", "closed", "否", "关"})
 
@@ -105,8 +108,9 @@ def _items(payload: bytes, mapping: Mapping) -> list[Any]:
     items = found if isinstance(found, list) else [found]
     if not items:
         raise MisfitError("no_readings", mapping.items or "")
-    if len(items) > MAX_ITEMS:
-        raise MisfitError("too_many", mapping.items or "", str(len(items)), most=MAX_ITEMS)
+    most = min(MAX_ITEMS, MAX_READINGS // len(mapping.values))
+    if len(items) > most:
+        raise MisfitError("too_many", mapping.items or "", str(len(items)), most=most)
     return items
 
 

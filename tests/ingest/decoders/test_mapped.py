@@ -105,6 +105,14 @@ def test_what_cannot_be_used_is_refused_whole(payload, reason):
     assert caught.value.reason == reason
 
 
+def test_the_same_bytes_are_not_read_often():
+    values = [{"property": f"p{i}", "path": "bat"} for i in range(32)]
+    items = [{"devId": 1, "ts": 1784220128, "bat": 1}] * 626
+    assert len(read({"data": {"list": items[1:]}}, {**MAPPING, "values": values})) == 20_000
+    with pytest.raises(DecodeError, match="at most 625"):
+        read({"data": {"list": items}}, {**MAPPING, "values": values})
+
+
 def test_device_speaks_for_itself_only():
     items = [{"devId": n, "ts": 1784220128, "bat": 1} for n in (1, 2)]
     got = read({"data": {"list": items}}, uid="YW-1")
