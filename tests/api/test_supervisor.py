@@ -115,6 +115,7 @@ def start(server_dir) -> Iterator:
             one.stop(signal.SIGTERM)
 
 
+@pytest.mark.alone
 def test_up_serves_and_stops_cleanly_and_starts_again_in_seconds(start):
     up = start("--no-demo")
     line = up.wait_ready()
