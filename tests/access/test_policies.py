@@ -69,6 +69,7 @@ INSERTS = {
     "VALUES (%(worker)s, now() - interval '9 days', now() - interval '8 days', now() - interval '9 days')",
     "feature_of_interest": _PLACE,
     "feed_mapping": "(name, version, zh, en, content, changed_by) VALUES ('new', 1, '', '', '{}', '')",
+    "feed_pause": "(feed, paused_by, reason) VALUES ('new', '', '')",
     "journal": "(seq, kind, subject, area_code, actor, data) "
     "SELECT journal_newest() + 1, 'case.filed', 'case/1', %(code)s, '', '{}'",
     "observation_detail": "(device_id, property, phenomenon_time) VALUES (%(declared)s, 5, now())",
