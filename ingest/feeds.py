@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -48,6 +49,14 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: str
     sender: Literal["device", "gateway"]
     silent_s: Annotated[float, msgspec.Meta(gt=0)] | None = None
+
+    @property
+    def source_pattern(self) -> str:
+        """A regular expression of the sources of what is refused of it, as the quarantine tells them."""
+        if self.transport == "http":
+            return f"^{re.escape(self.name)} "
+        parts = ("[^/]+" if part == "+" else re.escape(part) for part in self.address.split("/"))
+        return f"^{'/'.join(parts)}$"
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):

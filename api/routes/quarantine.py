@@ -13,7 +13,7 @@ from api.access.caller import Caller
 from api.access.permissions import does, needs, reads
 from api.errors import NOT_FOUND
 from api.routes.answers import GivenMoment
-from api.runtime import Running
+from api.runtime import Running, Runtime
 from ingest.replay import MOST, Replayed
 from twin.access.record import Entry, write
 from twin.access.roles import Act, DataClass
@@ -27,6 +27,7 @@ Reader = Annotated[Caller, needs(reads(DataClass.SYSTEM))]
 Manager = Annotated[Caller, needs(does(Act.MANAGE_SYSTEM))]
 Words = Annotated[str, Query(max_length=200, pattern="^[^\\x00]*$")]
 
+_FEED: Final = "^([a-z][a-z0-9-]{1,39})?$"
 _BEGINNING: Final = datetime.fromtimestamp(0, UTC)
 
 
@@ -44,23 +45,26 @@ class ReplayRequest(BaseModel):
 
     reason: str = Field(default="", max_length=64, pattern="^[a-z_]*$")
     source: str = Field(default="", max_length=200, pattern="^[^\\x00]*$")
+    feed: str = Field(default="", pattern=_FEED, description="name of a way in")
     since: GivenMoment = _BEGINNING
     id: int = Field(default=0, ge=0, le=2**63 - 1, strict=True)
     after: int = Field(default=0, ge=0, le=2**63 - 1, strict=True)
 
 
-@router.get("/api/quarantine")
+@router.get("/api/quarantine", responses=NOT_FOUND)
 async def list_quarantine(
     caller: Reader,
+    running: Running,
     reason: Words = "",
     source: Annotated[Words, Query(description="a text that the source holds")] = "",
+    feed: Annotated[str, Query(pattern=_FEED, description="name of a way in")] = "",
     since: GivenMoment = _BEGINNING,
     replayed: Annotated[bool, Query(description="also those that were taken since")] = False,
     before: Annotated[int, Query(ge=1, le=2**63 - 1, description="messages older than this one")] = 2**63 - 1,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> RefusedListAnswer:
     """Return what was refused, the newest first, without its bytes."""
-    chosen = refused.Filter(reason, source, since, waiting=not replayed)
+    chosen = refused.Filter(reason, source, since, waiting=not replayed, pattern=_pattern(running, feed))
     async with caller.transaction() as connection:
         rows = await refused.list_refused(connection, chosen, limit, before)
         counts = await refused.count_refused(connection, chosen)
@@ -80,12 +84,24 @@ async def get_refused(
     return found
 
 
-@router.post("/api/replays")
+@router.post("/api/replays", responses=NOT_FOUND)
 async def replay_quarantine(caller: Manager, running: Running, asked: ReplayRequest) -> Replayed:
     """Take refused messages again, the oldest first, 2,000 at most; each reading is stored once."""
-    chosen = refused.Filter(asked.reason, asked.source, asked.since, id=asked.id)
+    pattern = _pattern(running, asked.feed)
+    chosen = refused.Filter(asked.reason, asked.source, asked.since, id=asked.id, pattern=pattern)
     done = await running.ingest.replay.run(chosen, after=asked.after, most=MOST)
+    detail = {**chosen.parameters(), "feed": asked.feed, **dataclasses.asdict(done)}
+    del detail["pattern"]  # the name of the way in says it
     async with caller.transaction() as connection:
-        detail = {**chosen.parameters(), **dataclasses.asdict(done)}
         await write(connection, caller.actor, Entry("quarantine.replayed", "quarantine", detail=detail))
     return done
+
+
+def _pattern(running: Runtime, feed: str) -> str:
+    """Return what the sources of a way in look like, "" where none is chosen."""
+    if not feed:
+        return ""
+    found = running.ingest.feeds.get(feed)
+    if found is None:
+        raise NotFoundError("there is no such way in", where=feed)
+    return found.source_pattern

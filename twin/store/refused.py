@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,6 +21,7 @@ COUNTED: Final = 100_000
 
 _CHOSEN: Final = (
     "(:reason = '' OR reason = :reason) AND (:source = '' OR strpos(source, :source) > 0) "
+    "AND (:pattern = '' OR source ~ :pattern) "
     "AND received_at >= :since AND (:waiting = false OR replayed_at IS NULL) AND (:id = 0 OR id = :id)"
 )
 _COLUMNS: Final = "id, received_at, source, reason, detail, octet_length(payload) AS bytes, replayed_at"
@@ -66,6 +68,8 @@ class Filter:
         Only those that were not taken after all.
     id
         Number of a single one.
+    pattern
+        A regular expression that the source fits.
     """
 
     reason: str = ""
@@ -73,10 +77,11 @@ class Filter:
     since: datetime = _BEGINNING
     waiting: bool = True
     id: int = 0
+    pattern: str = ""
 
     def parameters(self) -> dict[str, Any]:
         """Return it as the parameters of a statement, and for the record."""
-        return {name: getattr(self, name) for name in ("reason", "source", "since", "waiting", "id")}
+        return dataclasses.asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

@@ -152,6 +152,35 @@ async def test_bytes_of_every_way_in_find_their_decoder(served, signed_in):
     assert of == [("water-0001", 1), ("water-0002", 1), ("wg-0007", 2)]
 
 
+async def test_what_one_way_in_refused_is_told_and_replayed_apart(served, signed_in):
+    admin = await signed_in("system_admin")
+    sources = (
+        "gt/v1/devices/water-0009/observations",
+        "gt/v1/gateways/gate-0001/observations",
+        "owntracks/wg-0007/phone",
+        "owntracks/wg-0007/phone/event",
+        "device-http water-0009",
+        "other-device-http water-0009",
+    )
+    for source in sources:
+        await served.run_sql(
+            "INSERT INTO quarantine (source, reason, detail, payload) VALUES (%s, 'malformed', '', 'x')",
+            source,
+        )
+    seen = {}
+    for feed in ("device-mqtt", "gateway-mqtt", "owntracks-mqtt", "owntracks-events", "device-http"):
+        told = (await admin.get("/api/quarantine", params={"feed": feed})).json()
+        seen[feed] = [one["source"] for one in told["messages"]]
+        assert told["by_reason"] == {"malformed": 1}, feed
+    assert seen == dict(zip(seen, [[one] for one in sources[:5]], strict=True))
+    done = (await admin.post("/api/replays", json={"feed": "gateway-mqtt"})).json()
+    assert done["messages"] == 1
+    ((detail,),) = await served.run_sql("SELECT detail FROM audit WHERE action = 'quarantine.replayed'")
+    assert detail["feed"] == "gateway-mqtt"
+    assert (await admin.get("/api/quarantine", params={"feed": "nothing"})).status_code == 404
+    assert (await admin.post("/api/replays", json={"feed": "nothing"})).status_code == 404
+
+
 async def test_nothing_is_kept_of_who_is_off_duty(served, signed_in):
     admin = await signed_in("system_admin")
     await served.run_sql(
