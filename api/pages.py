@@ -23,6 +23,7 @@ _PAGES: Final = {
     "/kiosk": "kiosk.html",
     "/admin/accounts": "accounts.html",
     "/admin/record": "record.html",
+    "/admin/sources": "sources.html",
 }
 
 _STYLE: Final = """body{font:18px/1.6 system-ui,sans-serif;background:#12161b;color:#e8ebee;max-width:44rem;

@@ -89,6 +89,7 @@ async def test_pages_are_fresh_and_hashed_files_are_kept_for_ever(served, client
         "/kiosk": "kiosk.html",
         "/admin/accounts": "accounts.html",
         "/admin/record": "record.html",
+        "/admin/sources": "sources.html",
     }
     for name in pages.values():
         (dist / name).write_text(f"<!doctype html>{name}")

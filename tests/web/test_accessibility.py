@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import pyotp
 import pytest
+from looks import Looks
 from playwright.sync_api import Browser, Page
-from running import ROOT, SHOWN, RunningCity
+from running import SHOWN, RunningCity
 
 pytestmark = [
     pytest.mark.browser,
@@ -18,41 +19,10 @@ pytestmark = [
     pytest.mark.parametrize("city", ["helsinki"], indirect=True),
 ]
 
-AXE = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 DESK, PHONE = (1440, 900), (390, 844)
 STILL = {"reduced_motion": "reduce"}  # half way from one colour to another it is none of ours
 ON_PHONE = {"has_touch": True, "is_mobile": True}
 PASSWORD = "Regen-Schirm-27"
-
-_RUN = """async ([runOnly, inside]) => {
-    const { violations } = await axe.run(inside, { runOnly, resultTypes: ['violations'] });
-    return violations.flatMap(({ id, nodes }) => nodes.map((n) => `${id}: ${n.target}: ${n.failureSummary}`));
-}"""
-
-
-class Looks:
-    """What axe found on the pages it was shown, by where."""
-
-    def __init__(self) -> None:
-        self.faults: list[str] = []
-        self.seen = 0
-
-    def at(self, page: Page, where: str, inside: str = "html") -> None:
-        """Ask about the page as it is now, or about what a selector finds where the rest was asked about."""
-        if not page.evaluate("() => 'axe' in window"):
-            page.evaluate(AXE.read_text(encoding="utf-8"))
-        self.faults += [f"{where}: {fault}" for fault in page.evaluate(_RUN, [RULES, inside])]
-        wide = page.evaluate("() => document.documentElement.scrollWidth - innerWidth")
-        if wide > 0:
-            self.faults.append(f"{where}: {wide} px wider than the screen")
-        self.seen += 1
-
-    def in_both_themes(self, page: Page, where: str) -> None:
-        """Ask about the page in the dark and in the light."""
-        for theme in ("dark", "light"):
-            page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
-            self.at(page, f"{where}, {theme}")
 
 
 @pytest.mark.parametrize(("size", "lang"), [(DESK, "zh"), (PHONE, "en")], ids=["desk-zh", "phone-en"])

@@ -36,7 +36,7 @@ def _asked_inside(page: Page, since: int = 0) -> list[str]:
 def test_without_a_session_nothing_is_asked_for_and_nothing_goes_wrong(
     city: RunningCity, browser: Browser, size: tuple[int, int]
 ) -> None:
-    for path in ("/sign-in", "/kiosk", "/", "/wall", "/admin/accounts", "/admin/record"):
+    for path in ("/sign-in", "/kiosk", "/", "/wall", "/admin/accounts", "/admin/record", "/admin/sources"):
         page = city.open_page(browser, *size, role=None)
         page.goto(city.url + path)
         page.wait_for_selector("form")

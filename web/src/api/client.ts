@@ -81,3 +81,7 @@ export function get<T>(path: string, signal?: AbortSignal): Promise<T> {
 export function post<T>(path: string, body?: unknown): Promise<T> {
   return request<T>('POST', path, body);
 }
+
+export function put<T>(path: string, body: unknown): Promise<T> {
+  return request<T>('PUT', path, body);
+}

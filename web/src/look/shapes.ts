@@ -8,6 +8,7 @@ export const SHAPES: Record<string, string> = {
     '<path d="M12 .9 23.1 12 12 23.1.9 12Z" fill="none" stroke="var(--critical)" stroke-width="1.9"/><path d="M12 5.6 18.4 12 12 18.4 5.6 12Z" fill="var(--critical)"/>',
   offline: '<path d="M5.5 5.5l13 13M18.5 5.5l-13 13" stroke="var(--text-3)" stroke-width="3" stroke-linecap="round"/>',
   unknown: '<circle cx="12" cy="12" r="6.6" fill="none" stroke="var(--text-3)" stroke-width="2.4" stroke-dasharray="3 2.4"/>',
+  paused: '<path d="M7 4h3.6v16H7zM13.4 4H17v16h-3.6z" fill="var(--text-2)"/>',
   person: '<circle cx="12" cy="7" r="4" fill="var(--person)"/><path d="M4.5 21c0-5 3.2-8 7.5-8s7.5 3 7.5 8z" fill="var(--person)"/>',
   case: '<rect x="4" y="4" width="16" height="16" rx="3" fill="none" stroke="var(--case)" stroke-width="2.6"/><path d="M8 10h8M8 14h5" stroke="var(--case)" stroke-width="2.2"/>',
   camera: '<path d="M12 12 22 5v14z" fill="var(--text-2)" opacity=".45"/><circle cx="9" cy="12" r="4.2" fill="var(--text-2)"/>',

@@ -1,6 +1,6 @@
 /** Keep the keyboard in a dialog while it is open, and give it back to where it was. */
 
-const REACHED = 'button:not(:disabled), input:not(:disabled), select:not(:disabled), a[href]';
+const REACHED = 'button:not(:disabled), input:not(:disabled), select:not(:disabled), textarea:not(:disabled), a[href], [tabindex="0"]';
 
 /** A Svelte action for the element of a dialog, which has `tabindex="-1"`: its first field, or what is marked `data-first`, takes the keyboard. */
 export function dialog(node: HTMLElement): { destroy: () => void } {

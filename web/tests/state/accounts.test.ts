@@ -76,6 +76,7 @@ describe('offered', () => {
     expect(paths(account(['place', 'alarm'], ['alarm.acknowledge']))).toEqual(['/wall']);
     expect(paths(account(['account'], ['account.manage']))).toEqual(['/admin/accounts']);
     expect(paths(account(['audit']))).toEqual(['/admin/record']);
-    expect(paths(account(['system'], ['system.manage']))).toEqual([]);
+    expect(paths(account(['system'], ['system.manage']))).toEqual(['/admin/sources']);
+    expect(paths(account(['place'], ['device.manage']))).toEqual(['/wall', '/admin/sources']);
   });
 });
