@@ -46,7 +46,7 @@ _numbers = itertools.count(1)
 SENSOR = "TEST-YW-0417"
 """A water level sensor in the middle of the city, beside the simulated ones."""
 
-PATIENCE_MS = 60_000
+PATIENCE_MS = 120_000
 """Software drawing takes seconds a frame; the limits of time are for that, not for the data."""
 
 POINTS = 1.0 if os.environ.get("GRIDTWIN_SCREENSHOTS") else 0.5

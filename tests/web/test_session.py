@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page
-from running import SHOWN, RunningCity
+from running import PATIENCE_MS, SHOWN, RunningCity
 
 pytestmark = [
     pytest.mark.browser,
@@ -36,14 +36,14 @@ def _asked_inside(page: Page, since: int = 0) -> list[str]:
 def test_without_a_session_nothing_is_asked_for_and_nothing_goes_wrong(
     city: RunningCity, browser: Browser, size: tuple[int, int]
 ) -> None:
+    page = city.open_page(browser, *size, role=None)
     for path in ("/sign-in", "/kiosk", "/", "/wall", "/admin/accounts", "/admin/record", "/admin/sources"):
-        page = city.open_page(browser, *size, role=None)
         page.goto(city.url + path)
         page.wait_for_selector("form")
         page.wait_for_load_state("networkidle")
         assert page.said == [], path
         assert _asked_inside(page) == [], path
-        page.context.close()
+    page.context.close()
 
 
 def test_a_wall_without_a_person_gives_notice_stands_still_and_opens_again(
@@ -54,11 +54,11 @@ def test_a_wall_without_a_person_gives_notice_stands_still_and_opens_again(
     city.sign_in(page.context, name)
     city.age_sessions(name, IDLE_S - 60)
     page.goto(f"{city.url}/wall")
-    page.wait_for_function(SHOWN, timeout=60_000)
+    page.wait_for_function(SHOWN, timeout=PATIENCE_MS)
 
     # Near its end the page says so, whatever it asked for meanwhile; one key keeps the session.
     notice = page.get_by_test_id("staying")
-    notice.wait_for(timeout=60_000)
+    notice.wait_for(timeout=PATIENCE_MS)
     assert _left_s(page) < 60
     page.keyboard.press("Space")
     notice.wait_for(state="detached", timeout=5_000)
@@ -81,7 +81,9 @@ def test_a_wall_without_a_person_gives_notice_stands_still_and_opens_again(
     # The door is the one to sign in by; the page goes on from there.
     page.locator("input[type=password]").fill(PASSWORD)
     page.keyboard.press("Enter")
-    page.wait_for_function(f"() => ({SHOWN})() && window.__gridtwin.connection() === 'live'", timeout=60_000)
+    page.wait_for_function(
+        f"() => ({SHOWN})() && window.__gridtwin.connection() === 'live'", timeout=PATIENCE_MS
+    )
     assert door.count() == 0
     page.context.close()
 

@@ -231,8 +231,6 @@ export const sourcesZh = {
   todo_wrong_topic: '按设备接入标准的主题发送',
   todo_not_storable: '这是本系统的故障，请报告；读数已保留，可重放',
   todo_decoder_failed: '这是本系统的故障，请报告；报文已保留，可重放',
-  act_source_paused: '暂停数据来源',
-  act_source_resumed: '恢复数据来源',
   act_mapping_created: '建立字段映射',
   act_mapping_changed: '修改字段映射',
   act_mapping_restored: '恢复字段映射旧版',

@@ -38,9 +38,10 @@ export function overlaps(a: Box, b: Box): boolean {
  * Decide greedily by rank what is drawn.
  *
  * A mark whose words do not fit keeps its shape; a mark whose shape does not fit is dropped whole
- * (its device is still a point on the map). `taken` are boxes nothing may cover, such as panels.
+ * (its device is still a point on the map). `taken` are boxes nothing may cover, such as panels; words, which
+ * nobody reads when they are cut off, keep out of `beyond` too: what lies outside the map.
  */
-export function place(candidates: Candidate[], taken: Box[] = []): Map<string, Placement> {
+export function place(candidates: Candidate[], taken: Box[] = [], beyond: Box[] = []): Map<string, Placement> {
   const boxes = [...taken];
   const out = new Map<string, Placement>();
   for (const c of [...candidates].sort((a, b) => a.rank - b.rank || (a.key < b.key ? -1 : 1))) {
@@ -51,7 +52,7 @@ export function place(candidates: Candidate[], taken: Box[] = []): Map<string, P
       continue;
     }
     // a forced label goes over other marks, but to the side where no panel is
-    const fits = (box: Box) => (c.forced ? !taken.some((b) => overlaps(b, box)) : free(box));
+    const fits = (box: Box) => !beyond.some((b) => overlaps(b, box)) && (c.forced ? !taken.some((b) => overlaps(b, box)) : free(box));
     const left = c.label !== null && !!c.left && !fits(c.label) && fits(c.left);
     const label = c.label !== null && (left || c.forced || fits(c.label));
     const words = left ? c.left! : c.label;

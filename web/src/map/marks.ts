@@ -314,7 +314,11 @@ export class Marks {
         forced: mark.callout,
       });
     }
-    const placed = place(candidates, this.taken);
+    const beyond = [
+      { x0: -Infinity, x1: 0, y0: -Infinity, y1: Infinity },
+      { x0: width, x1: Infinity, y0: -Infinity, y1: Infinity },
+    ];
+    const placed = place(candidates, this.taken, beyond);
     for (const [key, d] of this.drawn) {
       if (d.pinned) continue;
       if (d.mark.kind === 'ring') {

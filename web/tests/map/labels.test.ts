@@ -52,6 +52,15 @@ describe('words beside a panel', () => {
     expect(place([mark, { key: 'name', rank: 9, shape: null, label: box(50, 52, 20) }], panel).get('name')!.label).toBe(false);
   });
 
+  it('are not cut off at the edge of the map, where a mark may be', () => {
+    const beyond = [{ x0: 100, x1: Infinity, y0: -Infinity, y1: Infinity }];
+    const mark = { key: 'm', rank: 1, shape: box(95, 50), label: box(107, 50, 40), left: box(53, 50, 40) };
+    expect(place([mark], [], beyond).get('m')).toEqual({ shape: true, label: true, left: true });
+    expect(place([{ ...mark, left: box(80, 50, 40) }], [], beyond).get('m')).toEqual({ shape: true, label: false });
+    expect(place([{ key: 'name', rank: 2, shape: null, label: box(90, 0, 40) }], [], beyond).get('name')!.label).toBe(false);
+    expect(place([{ ...mark, left: box(80, 50, 40), forced: true }], [], beyond).get('m')!.label).toBe(true);
+  });
+
   it('of the incident go over other marks but not under the panel', () => {
     const incident = { key: 'i', rank: 0, shape: box(80, 50), label: box(92, 50, 40), left: box(38, 50, 40), forced: true };
     expect(place([incident], panel).get('i')!.left).toBe(true);
