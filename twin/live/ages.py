@@ -87,7 +87,10 @@ def layer_ages(
         expected = _median(expected_s[mine])
         newest = max(0.0, (now_us - heard) * 1e-6) if heard else None
         state: Literal["live", "late", "dead"] = "live"
-        late_s, dead_s = _patience(heard_us[mine], expected)
+        soon_s = min(LEAST_LATE_S, LATE_INTERVALS * expected)  # nothing is late before that: `_patience`
+        late_s = dead_s = soon_s
+        if newest is not None and newest > soon_s:
+            late_s, dead_s = _patience(heard_us[mine], expected)
         if newest is None or newest > dead_s:
             state = "dead"
         elif newest > late_s or stale * 2 > count:
