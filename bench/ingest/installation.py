@@ -9,9 +9,10 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import psutil
 
@@ -107,7 +108,9 @@ class Installation:
                 [[uid for uid, _ in devices], [kind for _, kind in devices]],
             )
 
-    def admit(self, senders: dict[str, Sequence[str]], kind: str) -> list[Account]:
+    def admit(
+        self, senders: Mapping[str, Sequence[str]], kind: Literal["device", "gateway"]
+    ) -> list[Account]:
         """Make accounts of gateways or devices by name; gives them with the devices they speak for."""
         engine = create_engine(self.cluster.url)
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import statistics
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,6 +22,9 @@ _EVERY: Final = 100
 _DEVICES: Final = 20
 _WINDOW: Final = 2_000
 _TIMEOUT_S: Final = 120.0
+_PAIRS: Final = 5
+STEP_MS: Final = 25
+"""Between two times: of one device half a second, which is no flood however fast it comes."""
 
 
 def broken(number: int, t_ms: int) -> bytes:
@@ -80,9 +84,9 @@ def make_messages(n: int, first_ms: int, *, poisoned: bool) -> list[bytes]:
     made = []
     for i in range(n):
         if poisoned and i % _EVERY == _EVERY // 2:
-            made.append(broken(i // _EVERY, first_ms + i))
+            made.append(broken(i // _EVERY, first_ms + i * STEP_MS))
         else:
-            said = {"d": f"poison-{i % _DEVICES:02d}", "t": first_ms + i, "p": "level", "v": 5.0}
+            said = {"d": f"poison-{i % _DEVICES:02d}", "t": first_ms + i * STEP_MS, "p": "level", "v": 5.0}
             made.append(orjson.dumps(said))
     return made
 
@@ -102,27 +106,31 @@ def send_poisoned(running: Installation, n: int) -> None:
 
 
 def measure_poison(folder: Path, n: int, progress: Callable[[str], None]) -> dict[str, Any]:
-    """Send n clean messages, n of which one in a hundred is broken, and n clean ones again."""
+    """Send n clean messages and n of which one in a hundred is broken, in turns, and compare the medians."""
     folder.mkdir(parents=True, exist_ok=True)
     folder.chmod(0o755)
     with Installation(folder) as running:
         sender = _prepare(running)
-        first_ms = time.time_ns() // 1_000_000 - 86_400_000
-        _timed(running, sender, make_messages(n // 10, first_ms - n, poisoned=False))  # warm
-        taken = {}
-        for turn, poisoned in enumerate((False, True, False)):
-            before = _counts(running.cluster.url)
-            seconds = _timed(running, sender, make_messages(n, first_ms + turn * n, poisoned=poisoned))
-            after = _counts(running.cluster.url)
-            taken[turn] = n / seconds, after[0] - before[0], after[1] - before[1]
-            progress(f"{n:,} messages, {taken[turn][2]} of them refused: {n / seconds:,.0f} a second")
-    clean = (taken[0][0] + taken[2][0]) / 2
+        first_ms = time.time_ns() // 1_000_000 - (2 * _PAIRS + 2) * n * STEP_MS
+        _timed(running, sender, make_messages(n, first_ms, poisoned=False))  # warm
+        per_s: dict[bool, list[float]] = {False: [], True: []}
+        taken: dict[bool, list[int]] = {False: [0, 0], True: [0, 0]}
+        for turn in range(2 * _PAIRS):
+            poisoned, before = bool(turn % 2), _counts(running.cluster.url)
+            first_ms += n * STEP_MS
+            seconds = _timed(running, sender, make_messages(n, first_ms, poisoned=poisoned))
+            for place, (now, then) in enumerate(zip(_counts(running.cluster.url), before, strict=True)):
+                taken[poisoned][place] += now - then
+            per_s[poisoned].append(n / seconds)
+            what = "one in a hundred" if poisoned else "none"
+            progress(f"{n:,} messages, {what} broken: {n / seconds:,.0f} a second")
+    pairs = zip(per_s[True], per_s[False], strict=True)
     return {
-        "messages": n,
-        "clean_per_s": round(clean, 1),
-        "poisoned_per_s": round(taken[1][0], 1),
-        "share": round(taken[1][0] / clean, 3),
-        "clean_stored": taken[0][1],
-        "stored": taken[1][1],
-        "quarantined": taken[1][2],
+        "messages": n * _PAIRS,
+        "clean_per_s": round(statistics.median(per_s[False]), 1),
+        "poisoned_per_s": round(statistics.median(per_s[True]), 1),
+        "share": round(statistics.median(bad / clean for bad, clean in pairs), 3),
+        "clean_stored": taken[False][0],
+        "stored": taken[True][0],
+        "quarantined": taken[True][1],
     }

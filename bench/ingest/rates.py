@@ -22,12 +22,17 @@ from bench.live.brokers import peer_broker
 from bench.live.database import connect
 from bench.live.publisher import Gateway
 from bench.report import spread_ms
+from ingest.flood import LEAST_RATE
 from twin.errors import TwinError
 
 SENDERS: Final = 8
 _COLUMNS: Final = 100
 _STORED_S: Final = 30.0
 _QUIET_S: Final = 2.0
+SAVED_DAYS: Final = 25.0
+"""Less than the store keeps (30 days), and enough for some eight million readings."""
+STEP_MS: Final = round(1000 / LEAST_RATE * 1.25)
+"""Between two times."""
 
 
 @dataclass(slots=True)
@@ -42,15 +47,18 @@ class Outcome:
 
 
 class Clock:
-    """Gives each reading a time of its own, an hour ago and later than all before."""
+    """Gives each reading a time of its own, later than all before, as of senders who saved them up for weeks.
+
+    The times of a device are far enough apart that what it says is no flood, however fast it comes.
+    """
 
     def __init__(self) -> None:
-        self._ms = time.time_ns() // 1_000_000 - 3_600_000
+        self._ms = time.time_ns() // 1_000_000 - round(SAVED_DAYS * 86_400_000)
 
     def next_ms(self, n: int = 1) -> list[int]:
         """Give n times in ms."""
-        first, self._ms = self._ms + 1, self._ms + n
-        return list(range(first, first + n))
+        first, self._ms = self._ms + STEP_MS, self._ms + n * STEP_MS
+        return list(range(first, first + n * STEP_MS, STEP_MS))
 
 
 CLOCK: Final = Clock()
@@ -256,18 +264,17 @@ def prepare(running: Installation) -> Callable[[str], tuple[str, str]]:
         names = sender_names(protocol)
         if sender == "columns":
             running.install([(f"{name}-{i:03d}", "water_level") for name in names for i in range(_COLUMNS)])
-            kind = "gateway"
+            made = running.admit(dict.fromkeys(names, ()), "gateway")
         else:
             running.install([(name, "worker" if sender == "track" else "water_level") for name in names])
-            kind = "device"
-        made = running.admit(dict.fromkeys(names, ()), kind)
+            made = running.admit(dict.fromkeys(names, ()), "device")
         secrets |= {account.name: account.secret for account in made}
     with connect(running.cluster.url) as connection:
         connection.execute(
             "WITH carried AS (INSERT INTO worker (code, name, device_id, simulated) "
             "SELECT uid, uid, id, true FROM device WHERE kind = 'worker' RETURNING id) "
             "INSERT INTO duty (worker_id, starts_at, consent_at, simulated) "
-            "SELECT id, now() - interval '1 day', now() - interval '1 day', true FROM carried"
+            "SELECT id, now() - interval '26 days', now() - interval '26 days', true FROM carried"
         )
     return lambda name: (name, secrets[name])
 
