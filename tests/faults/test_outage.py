@@ -65,6 +65,8 @@ class Watch:
                     return
                 if isinstance(said, str):
                     message: dict[str, Any] = orjson.loads(said)
+                    if message.get("type") == "ping":  # who does not answer is taken for gone
+                        socket.send(orjson.dumps({"op": "pong", "t": message["t"]}), text=True)
                     if message.get("type") == "ages":
                         self.told.append((time.monotonic(), message["parts"]["database"]))
 
