@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from twin.catalog import SLOTS
 from twin.live.board import Board, Newest
 from twin.live.rooms import Rows
-from twin.rules.limits import LimitTable, next_states
+from twin.rules.limits import LimitTable, is_beyond, next_states
+from twin.states import State
 
 
 @dataclass(slots=True)
@@ -103,7 +104,10 @@ def fold(board: Board, table: LimitTable, seen: Observations) -> Folded:
 def _walk(
     board: Board, table: LimitTable, seen: Observations, order: NDArray[np.intp], key: NDArray[np.int64]
 ) -> tuple[Newest, list[list[Transition]]]:
-    """Take each property's values in time order: first values of all, then second values, and so on."""
+    """Take each property's values in time order: first values of all, then second values, and so on.
+
+    Most properties have nothing to alarm of, before or now: the first value of such a one tells its state.
+    """
     begins = np.flatnonzero(np.diff(key, prepend=-1))
     group = np.cumsum(np.diff(key, prepend=-1) != 0) - 1
     rank = np.arange(len(key)) - begins[group] if len(key) else np.zeros(0, np.int64)
@@ -111,8 +115,13 @@ def _walk(
     state, beyond = board.states[row, slot].copy(), board.beyond_us[row, slot].copy()
     kind = board.kind[row]
     rounds: list[list[Transition]] = []
-    by_rank = np.argsort(rank, kind="stable")
-    ends = np.cumsum(np.bincount(rank)) if len(rank) else np.zeros(0, np.int64)
+    by_rank = np.arange(len(order))
+    if len(begins) < len(order):
+        calm = state < State.WARNING
+        calm[group[is_beyond(table, kind[group], slot[group], seen.value[order])]] = False
+        by_rank = np.flatnonzero((rank == 0) | ~calm[group])
+        by_rank = by_rank[np.argsort(rank[by_rank], kind="stable")]
+    ends = np.cumsum(np.bincount(rank[by_rank])) if len(rank) else np.zeros(0, np.int64)
     for begin, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=False):
         at = by_rank[begin:end]
         g, picked = group[at], order[at]

@@ -62,6 +62,16 @@ class LimitTable:
         return cls(above, below, above_ends, below_ends, above_hold, below_hold, minimum, maximum)
 
 
+def is_beyond(table: LimitTable, kind: Index, slot: Index, value: Floats) -> NDArray[np.bool_]:
+    """Say of n values, shape (n,), which are at or beyond a limit of their property.
+
+    A property whose state is none of an alarm stays normal for as long as none is.
+    """
+    v = value[:, None]
+    beyond: NDArray[np.bool_] = ((v >= table.above[kind, slot]) | (v <= table.below[kind, slot])).any(axis=1)
+    return beyond
+
+
 def next_states(
     table: LimitTable,
     kind: Index,
