@@ -14,6 +14,7 @@ from tests.waiting import until
 from twin.batch import Detail
 from twin.errors import UnavailableError
 from twin.states import State
+from twin.store import writer
 from twin.store.engine import create_async_engine
 from twin.twin import ObservationBatch, Twin
 
@@ -75,6 +76,14 @@ async def city(database, install_devices):
     await engine.dispose()
 
 
+@pytest.fixture(params=["one statement", "copied"])
+def by(request, monkeypatch) -> None:
+    """Few observations are written by one statement, many copied: the same comes of both."""
+    if request.param == "copied":
+        monkeypatch.setattr(writer, "_FEW", 0)
+
+
+@pytest.mark.usefixtures("by")
 async def test_observation_is_stored_and_shown(city) -> None:
     twin, database = city
     result = await twin.observe(batch(twin, ("level-1", "level", -1, 12.5), ("level-1", "battery", -1, 80)))
@@ -91,6 +100,7 @@ async def test_observation_is_stored_and_shown(city) -> None:
     ]
 
 
+@pytest.mark.usefixtures("by")
 async def test_late_and_double_never_move_the_state_back(city) -> None:
     twin, database = city
     await twin.observe(batch(twin, ("level-1", "level", -10, 3.0)))
@@ -217,8 +227,9 @@ async def test_hold_time_runs_out_without_another_message(city) -> None:
     assert rows(database, "SELECT state FROM device_state") == [(3,)]
 
 
+@pytest.mark.usefixtures("by")
 async def test_worker_moves_by_the_newest_position(city) -> None:
-    twin, _ = city
+    twin, database = city
     await twin.observe(batch(twin, ("wg-0001", "speed", -5, 1.0, 104.1, 30.7)))
     await twin.observe(
         batch(twin, ("wg-0001", "speed", -9, 1.0, 104.2, 30.8), ("wg-0001", "battery", -1, 50))
@@ -226,6 +237,11 @@ async def test_worker_moves_by_the_newest_position(city) -> None:
     row = twin.board.row_of_uid["wg-0001"]
     assert (twin.board.lon[row], twin.board.lat[row]) == (104.1, 30.7)
     assert row in twin.board.rows_in_room(int(twin.board.room[row]))
+    places = rows(database, "SELECT lon, lat FROM observation ORDER BY phenomenon_time")
+    assert places == [(104.2, 30.8), (104.1, 30.7), (None, None)]
+    seen = "SELECT extract(epoch FROM phenomenon_time) * 1000000, extract(epoch FROM received_at) * 1000000"
+    times = rows(database, f"{seen} FROM observation ORDER BY 1")
+    assert times == [(NOW_US + s * 1_000_000, NOW_US) for s in (-9, -5, -1)]
 
 
 async def test_state_survives_a_restart(city, database) -> None:
@@ -255,6 +271,7 @@ async def test_state_survives_a_restart(city, database) -> None:
         await again.close()
 
 
+@pytest.mark.usefixtures("by")
 async def test_unique_violation_falls_back_and_loses_nothing(city) -> None:
     twin, database = city
     await twin.observe(batch(twin, ("level-1", "level", -9, 1.0)))
