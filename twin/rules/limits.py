@@ -68,8 +68,9 @@ def is_beyond(table: LimitTable, kind: Index, slot: Index, value: Floats) -> NDA
     A property whose state is none of an alarm stays normal for as long as none is.
     """
     v = value[:, None]
-    beyond: NDArray[np.bool_] = ((v >= table.above[kind, slot]) | (v <= table.below[kind, slot])).any(axis=1)
-    return beyond
+    beyond = (v >= table.above[kind, slot]) | (v <= table.below[kind, slot])
+    worst: NDArray[np.bool_] = np.logical_or.reduce(beyond, axis=1)
+    return worst
 
 
 def next_states(

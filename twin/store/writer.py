@@ -100,7 +100,7 @@ class ObservationWriter:
     def __init__(self, engine: AsyncEngine, *, commit_timeout_s: float = 30.0) -> None:
         self._engine = engine
         self._connection: AsyncConnection | None = None
-        self._write_few: Any = None
+        self._driver: Any = None
         self._days: set[int] = set()
         self._commit_timeout_s = commit_timeout_s
 
@@ -162,9 +162,9 @@ class ObservationWriter:
     async def _connected(self) -> AsyncConnection:
         if self._connection is None:
             self._connection = await self._engine.connect()
-            driver = await _driver(self._connection)
-            await driver.execute(_STAGES)
-            self._write_few = await driver.prepare(_WRITE_FEW)
+            raw = await self._connection.get_raw_connection()
+            self._driver = raw.driver_connection
+            await self._driver.execute(_STAGES)
         return self._connection
 
     async def _write(
@@ -178,14 +178,14 @@ class ObservationWriter:
         await self.ensure_days(set(np.unique(seen.time_us // _DAY_US).tolist()))
         connection = await self._connected()
         if len(seen.row) <= _FEW and seen.detail is None and extra is None:
-            inserted = await self._write_few.fetch(*_few(board, seen, folded.newest))
+            inserted = await self._driver.fetch(_WRITE_FEW, *_few(board, seen, folded.newest))
             every = np.ones(len(seen.row), np.bool_)
             return Written(every if len(inserted) == len(every) else _found(board, seen, every, inserted))
         stored = straight.copy()
         async with connection.begin():
             # SQLAlchemy begins with its first statement; what goes past it to the driver must come after.
             await connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-            driver = await _driver(connection)
+            driver = self._driver
             if straight.any():
                 await _copy(driver, "observation", _OBSERVATION, _observations(board, seen, straight))
             if not straight.all():
@@ -203,11 +203,6 @@ class ObservationWriter:
         return Written(stored)
 
 
-async def _driver(connection: AsyncConnection) -> Any:
-    raw = await connection.get_raw_connection()
-    return raw.driver_connection
-
-
 async def _copy(driver: Any, table: str, columns: tuple[str, ...], content: bytes) -> None:
     # asyncpg takes bytes for the name of a file, and a memoryview for the content.
     await driver.copy_to_table(table, source=memoryview(content), columns=columns, format="binary")
@@ -215,7 +210,7 @@ async def _copy(driver: Any, table: str, columns: tuple[str, ...], content: byte
 
 def _few(board: Board, seen: Observations, newest: Newest) -> list[list[Any]]:
     """Return observations and states as the arrays that `_WRITE_FEW` takes."""
-    columns = [
+    columns: list[NDArray[Any]] = [
         *(board.device_id[seen.row], seen.slot, seen.time_us, seen.received_us, seen.value),
         *(seen.lon, seen.lat),
         *(board.device_id[newest.row], newest.slot, newest.time_us, newest.received_us, newest.value),
