@@ -88,10 +88,10 @@ class Resolver:
             ok &= ~foreign
         if any(readings.unit):
             unit = np.fromiter(map(self._unit.get, readings.unit, _NOBODY), np.int32, n)
-            factor = self._factor[unit, kind, slot]
+            factor, offset = self._factor[unit, kind, slot], self._offset[unit, kind, slot]
             ok &= ~np.isnan(factor)
-            converted = factor != 1.0
-            value[converted] = (value * factor + self._offset[unit, kind, slot])[converted]
+            converted = (factor != 1.0) | (offset != 0.0)  # a kelvin is as large as a degree Celsius
+            value[converted] = (value * factor + offset)[converted]
         refused: list[tuple[int, RefusedReading]] = []
         kept = np.arange(n)
         if not ok.all():

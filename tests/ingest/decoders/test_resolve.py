@@ -39,17 +39,18 @@ def test_names_become_numbers_and_units_are_converted(resolver: Resolver) -> Non
             ("dev-0", "level", 31.4, ""),
             ("dev-0", "level", 0.314, "m"),
             ("dev-1", "temperature", 68.0, "[degF]"),
+            ("dev-1", "temperature", 293.15, "K"),
             ("dev-1", "wind_speed", 36.0, "km/h"),
             ("dev-2", "speed", 10.0, "m/s"),
         ),
         5,
     )
     assert refused == []
-    assert kept.tolist() == [0, 1, 2, 3, 4]
-    assert batch.row.tolist() == [0, 0, 1, 1, 2]
-    assert batch.slot.tolist() == [0, 0, 0, 2, 0]
-    assert batch.value.tolist() == pytest.approx([31.4, 31.4, 20, 10, 36])
-    assert batch.received_us.tolist() == [5] * 5
+    assert kept.tolist() == [0, 1, 2, 3, 4, 5]
+    assert batch.row.tolist() == [0, 0, 1, 1, 1, 2]
+    assert batch.slot.tolist() == [0, 0, 0, 0, 2, 0]
+    assert batch.value.tolist() == pytest.approx([31.4, 31.4, 20, 20, 10, 36])
+    assert batch.received_us.tolist() == [5] * 6
 
 
 def test_what_is_not_known_is_refused_beside_the_good(resolver: Resolver) -> None:
