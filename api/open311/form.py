@@ -129,19 +129,21 @@ class Form:
         Raises
         ------
         InvalidError
-            It is not of https, or no address.
+            It is no address of the web.
         """
         given = self.text("media_url", terms.LONGEST_MEDIA_URL)
         if given is None:
             return None
         try:
             parts = urlsplit(given)
-            whole = parts.scheme == "https" and bool(parts.hostname) and parts.username is None
+            whole = bool(parts.hostname) and parts.username is None
         except ValueError:
             whole = False
-        if not whole or not given.startswith("https://") or re.search(r"[\s<>\"'`\\]", given):
+        if not whole or not given.startswith(("https://", "http://")) or re.search(r"[\s<>\"'`\\]", given):
             raise InvalidError(
-                "this is no address that can be kept", where="media_url", hint="send a https:// address"
+                "this is no address that can be kept",
+                where="media_url",
+                hint="send a https:// or http:// address",
             )
         return given
 

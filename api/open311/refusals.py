@@ -12,8 +12,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.errors import MEDIA_TYPE
 from api.open311.formats import written
-from api.open311.terms import PREFIX, STATUS
+from api.open311.terms import NO_KEY, PREFIX, STATUS
 
+_NO_KEY: Final = (
+    "api_key was not provided, or is none that is known here",
+    "api_key",
+    "send it in the form or the address, or as Authorization: Bearer KEY",
+)
 _OF_THE_BODY: Final = ("content-length", "content-type")
 
 
@@ -68,7 +73,8 @@ class Refusals:
 def refusal(form: str, problem: dict[str, Any]) -> Response:
     """Make the answer to a problem: its status as the specification knows it; what, where and what to do."""
     status = STATUS.get(problem["status"], problem["status"])
-    said = " · ".join(
-        part for part in (problem["detail"] or problem["title"], problem["where"], problem["hint"]) if part
-    )
+    parts = problem["detail"] or problem["title"], problem["where"], problem["hint"]
+    if problem["status"] == NO_KEY:
+        parts = _NO_KEY
+    said = " · ".join(part for part in parts if part)
     return written(form, "errors", [{"code": status, "description": said}], status)

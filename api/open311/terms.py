@@ -33,7 +33,9 @@ SPAN: Final = timedelta(days=90)
 MOST_LISTED: Final = 1_000
 """Reports of one answer, by the specification."""
 
-STATUS: Final = {401: 403, 422: 400}
+NO_KEY: Final = 401
+"""Our status where nobody is known by what was sent."""
+STATUS: Final = {NO_KEY: 403, 422: 400}
 """Statuses of the specification in place of ours: it knows a missing key as 403 and a wrong value as 400."""
 
 _LONGEST_SECRET: Final = 200

@@ -1,4 +1,7 @@
-"""Read the kinds of cases, who answers for them and what they ask, from `data/case_categories.toml`."""
+"""Read the kinds of cases, who answers for them and what they ask, from `data/case_categories.toml`.
+
+Faults of components are kinds of cases too, one for each class in `data/component_classes.toml`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from twin.component_classes import component_classes
 from twin.data_tables import DATA_FOLDER, read_table
 from twin.errors import InvalidError
 
@@ -89,6 +93,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     responsible: dict[str, Named]
     major: tuple[_Major, ...]
     attribute: tuple[Attribute, ...] = ()
+    component_faults: dict[str, str] = {}
 
 
 @functools.cache
@@ -100,11 +105,11 @@ def load_categories(file: Path = DEFAULT_FILE) -> Categories:
     FileFormatError
         The file cannot be read or is not TOML.
     InvalidError
-        A row is wrong; says which and what of it.
+        A row is wrong, or a code is used twice; says which and what of it.
     """
     read = read_table(file, "the case categories", _File)
     attributes = _attributes(read, str(file))
-    by_code: dict[str, Category] = {}
+    by_code = _component_faults(read, str(file))
     for major in read.major:
         _check_major(major, str(file))
         for row in major.categories:
@@ -114,8 +119,7 @@ def load_categories(file: Path = DEFAULT_FILE) -> Categories:
             if row.code in by_code:
                 raise InvalidError("this code is used twice", where=where)
             responsible = row.responsible or major.responsible
-            if responsible not in read.responsible:
-                raise InvalidError(f"“{responsible}” is not in the table “responsible”", where=where)
+            _require_known(read, responsible, where)
             missing = [name for name in row.attributes if name not in attributes]
             if missing:
                 raise InvalidError(f"there is no attribute “{missing[0]}”", where=where)
@@ -132,6 +136,34 @@ def load_categories(file: Path = DEFAULT_FILE) -> Categories:
     return Categories(
         read.version, read.valid_from, MappingProxyType(by_code), MappingProxyType(read.responsible)
     )
+
+
+def _component_faults(read: _File, where: str) -> dict[str, Category]:
+    """Return a category for each class of component whose faults somebody answers for."""
+    classes = component_classes()
+    for major, responsible in read.component_faults.items():
+        if major not in classes.majors:
+            raise InvalidError(f"there are no components of major {major}", where=where)
+        _require_known(read, responsible, f"{where} component_faults {major}")
+    return {
+        row.code: Category(
+            zh=f"{row.zh}异常",
+            en=f"{row.en[:1].upper()}{row.en[1:]}: fault",
+            code=row.code,
+            major=Named(*classes.majors[row.major]),
+            standard=classes.standard,
+            responsible=read.component_faults[row.major],
+            attributes=(),
+            valid_to=None,
+        )
+        for row in sorted(classes.ordered, key=lambda row: row.code)
+        if row.major in read.component_faults
+    }
+
+
+def _require_known(read: _File, responsible: str, where: str) -> None:
+    if responsible not in read.responsible:
+        raise InvalidError(f"“{responsible}” is not in the table “responsible”", where=where)
 
 
 def _attributes(read: _File, where: str) -> dict[str, Attribute]:

@@ -43,7 +43,7 @@ class CaseReport(Base):
             name="digests",
         ),
         CheckConstraint("char_length(description) <= 4000", name="description"),
-        CheckConstraint("media_url LIKE 'https://%' AND char_length(media_url) <= 500", name="media_url"),
+        CheckConstraint("media_url ~ '^https?://' AND char_length(media_url) <= 500", name="media_url"),
         UniqueConstraint("account_id", "client_key"),
         Index("ix_case_report_account_id_filed_at", "account_id", "filed_at"),
     )

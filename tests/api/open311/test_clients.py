@@ -48,7 +48,7 @@ async def test_the_example_of_the_specification_is_taken(channel) -> None:
         "&address_string=1234+5th+street&email=smit333%40sfgov.edu&device_id=tt222111&account_id=123456"
         "&first_name=john&last_name=smith&phone=111111111"
         "&description=A+large+sinkhole+is+destroying+the+street"
-        "&media_url=https%3A%2F%2Fexample.org%2F2212426634_5ed477a060.jpg"
+        "&media_url=http%3A%2F%2Fexample.org%2F2212426634_5ed477a060.jpg"
         "&attribute[charging_place][]=lift&attribute[charging_place][]=wire"
     )
     answer = await app.http.post(

@@ -10,7 +10,7 @@ import pytest
 from twin.cases.categories import DEFAULT_FILE, load_categories
 from twin.errors import InvalidError
 
-MATTERS = {"06": 51, "07": 7, "08": 16, "09": 21, "10": 2}
+MATTERS = {"01": 76, "02": 44, "03": 16, "04": 14, "05": 3, "06": 51, "07": 7, "08": 16, "09": 21, "10": 2}
 """How many matters GB/T 47678.5-2026 has in each major; the numbers leave gaps (06031, 07005, 09007)."""
 
 
@@ -24,6 +24,12 @@ def test_the_matters_of_the_standard_are_there_and_local_ones_begin_at_51():
         row.en for row in table.values()
     )
     assert [name for name, n in names.items() if n > 1] == []
+
+
+def test_a_fault_of_each_class_of_component_can_be_reported():
+    lamp = load_categories().by_code["01037"]
+    assert (lamp.zh, lamp.en, lamp.major.zh) == ("路灯异常", "Street lamp: fault", "市政公用设施")
+    assert load_categories().responsible[lamp.responsible].zh == "城市管理"
 
 
 FILE = """
@@ -55,6 +61,8 @@ WRONG = {
     "nobody": ('responsible = "roads"', 'responsible = "nobody"', "nobody"),
     "attribute": ('["floor"]', '["colour"]', "colour"),
     "values": ('"number"', '"singlevaluelist"', "floor"),
+    "no such components": ("[[major]]", '[component_faults]\n61 = "roads"\n[[major]]', "61"),
+    "nobody for faults": ("[[major]]", '[component_faults]\n01 = "nobody"\n[[major]]', "nobody"),
     "local": ('standard = "GB/T 47678.5-2026"', 'standard = "local"', "local"),
 }
 
