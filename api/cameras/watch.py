@@ -139,19 +139,24 @@ class StreamWatch:
             if before is not None and before.sealed == source.sealed:
                 self._of[source.device_id] = before
             else:
-                fault = self._fault_of(source)
+                fault, state = self._judge(source)
                 due_s = now_s + (self._every_s * next(spread) / 100 if before is None else 0.0)
                 self._of[source.device_id] = _Watched(
-                    source.sealed, _state_of(source), float("inf") if fault else due_s, fault=fault
+                    source.sealed, state, float("inf") if fault else due_s, fault=fault
                 )
         self._tell_of_faults()
 
-    def _fault_of(self, source: Kept) -> str:
+    def _judge(self, source: Kept) -> tuple[str, StreamState]:
+        """Return why the address of a source cannot be used, "" where it can, and how its stream does."""
+        kept = StreamState(source.state, source.reason, source.since)
         try:
             read_address(open_address(self._sealer, source.device_id, source.sealed))
-        except (SetupError, InvalidError) as error:
-            return error.what
-        return ""
+        except SetupError as error:  # known without asking the camera, and not kept: the key may come back
+            now = datetime.now(UTC)
+            return error.what, StreamState("broken", Reason.OTHER_KEY, now, now)
+        except InvalidError as error:
+            return error.what, kept
+        return "", kept
 
     def _tell_of_faults(self) -> None:
         # One line for all: with another key they are as many as there are cameras.
@@ -219,7 +224,3 @@ class StreamWatch:
             self._twin.connection_found(rows)
         elif watched.state.state == "broken" and not board.link_down[row]:
             self._twin.connection_lost(rows)
-
-
-def _state_of(source: Kept) -> StreamState:
-    return StreamState(source.state, source.reason, source.since)

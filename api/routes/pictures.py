@@ -18,11 +18,11 @@ from api.errors import NOT_FOUND, PROBLEM_CONTENT, TOO_MANY
 from api.routes.answers import DeviceId, device_names
 from api.routes.devices import find_row
 from api.rows import Row
-from ingest.cameras.errors import StreamError
+from ingest.cameras.errors import Reason, StreamError
 from twin import cameras
 from twin.access.record import Entry, write
 from twin.access.roles import Act, DataClass
-from twin.errors import NotFoundError
+from twin.errors import NotFoundError, SetupError
 from twin.zones import timezone_of
 
 router = APIRouter(tags=["cameras"], responses=NOT_FOUND)
@@ -123,10 +123,10 @@ async def look_at_camera(
             looked = await cameras.look(
                 connection, caller.actor, device_id, asked.reason.strip(), {"uid": found["uid"]}
             )
-        address = looked.address(running.sealer)
         taken_at = datetime.now(UTC)
         line, plain_line = _line(caller, found, taken_at)
         try:
+            address = _address(caller, looked)
             jpeg = await running.cameras.take(device_id, address, line, plain_line)
         except StreamError as error:
             async with caller.transaction() as connection:
@@ -142,6 +142,13 @@ async def look_at_camera(
         until=datetime.fromtimestamp(until_s, UTC),
         simulated=address is None,
     )
+
+
+def _address(caller: Caller, looked: cameras.Look) -> str | None:
+    try:
+        return looked.address(caller.running.sealer)
+    except SetupError:
+        raise StreamError(Reason.OTHER_KEY) from None
 
 
 def _line(caller: Caller, found: Row, at: datetime) -> tuple[str, str]:

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     CODEC = "codec"
     GARBAGE = "garbage"
     FROZEN = "frozen"
+    OTHER_KEY = "other_key"
 
 
 WORDS: Final[dict[Reason, str]] = {
@@ -40,8 +41,15 @@ WORDS: Final[dict[Reason, str]] = {
     Reason.CODEC: "its video is neither H.264, H.265 nor JPEG · 视频编码不支持",
     Reason.GARBAGE: "what it sends is no picture · 数据损坏，无法解码",
     Reason.FROZEN: "it sends the same picture again and again · 画面静止不变",
+    Reason.OTHER_KEY: "its address was sealed with another key · 取流地址由另一把密钥封存，打不开",
 }
 """For a person, in both languages."""
+
+_HINT: Final = "try again; if it stays so, have the camera looked after · 请重试；持续中断请报修"
+_HINTS: Final[dict[Reason, str]] = {
+    Reason.OTHER_KEY: "bring the file secrets/key back, or set the address anew: gridtwin camera set UID · "
+    "恢复密钥文件 secrets/key，或用 gridtwin camera set UID 重新登记地址",
+}
 
 
 class StreamError(UnavailableError):
@@ -51,6 +59,6 @@ class StreamError(UnavailableError):
         super().__init__(
             f"the stream of the camera is broken: {WORDS[reason]}",
             where=f"stream/{reason}",
-            hint="try again; if it stays so, have the camera looked after · 请重试；持续中断请报修",
+            hint=_HINTS.get(reason, _HINT),
         )
         self.reason = reason

@@ -398,6 +398,23 @@ async def broken_camera():
         server.close()
 
 
+async def test_an_address_that_another_key_sealed_says_so_and_what_to_do(served, signed_in):
+    operator = await signed_in("operator", HERE)
+    engine = create_engine(served.database.url)
+    with engine.begin() as connection:
+        store_sources(connection, Sealer(b"x" * 32), [Source(CAMERA, "rtsp", "rtsp://127.0.0.1:9/")])
+    engine.dispose()
+    await known(served)
+    told = (await operator.get(f"/api/cameras/{CAMERA}")).json()
+    assert (told["state"], told["reason"]) == ("broken", "other_key"), "before anybody looked"
+    answer = await look(operator)
+    problem = answer.json()
+    assert (answer.status_code, problem["where"]) == (503, "stream/other_key"), answer.text
+    assert "密钥" in problem["detail"]
+    assert "gridtwin camera set" in problem["hint"]
+    assert record(served)[-1][1:2] + record(served)[-1][4:] == ("failed", {"stream": "other_key"})
+
+
 async def test_cameras_sealed_with_another_key_are_told_of_in_one_line_and_not_probed(served, caplog):
     """Whoever restores a database without its key has a line to read, not one for each camera and probe."""
     caplog.set_level("INFO", "gridtwin.cameras")
