@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 
 from api.access.caller import Caller
 from api.access.permissions import does, needs
 from api.errors import CONFLICT, NOT_FOUND
 from api.routes.answers import Names
+from api.routes.areas import AreaAbove, AreaChoice, AreaWords, MostAreas, listed_areas
 from api.runtime import Running
-from twin.access import account_list, accounts, areas, credentials
+from twin.access import account_list, accounts, credentials
 from twin.access.credentials import LIFETIMES, CredentialKind
 from twin.access.passwords import make_password
 from twin.access.record import Entry, write
@@ -115,42 +116,17 @@ async def list_accounts(running: Running, _caller: Manager) -> AccountsAnswer:
     )
 
 
-class AreaChoice(BaseModel):
-    """An area a role can be held at: what it lies in, from the whole to the part, and how many lie in it."""
-
-    code: str
-    level: str
-    name: Names
-    above: list[Names]
-    inside: int
-
-
 @router.get("/api/accounts/areas")
 async def list_areas(
     running: Running,
     _caller: Manager,
-    q: Annotated[str, Query(max_length=100, pattern="^[^\\x00]*$")] = "",
-    under: Annotated[str | None, Query(pattern="^[0-9]{15}$")] = None,
-    limit: Annotated[int, Query(ge=1, le=1_000)] = 200,
+    q: AreaWords = "",
+    under: AreaAbove = None,
+    limit: MostAreas = 200,
 ) -> list[AreaChoice]:
     """Return the areas right below one, or all whose name has the words or whose code begins so."""
-    words = q.strip()
     async with running.accounts.connect() as connection:
-        found = (
-            await areas.list_matching(connection, words, limit)
-            if words
-            else await areas.list_inside(connection, under, limit)
-        )
-    return [
-        AreaChoice(
-            code=area.code,
-            level=area.level,
-            name=Names(zh=area.name, en=area.name_en),
-            above=[Names(zh=zh, en=en) for zh, en in area.above],
-            inside=area.inside,
-        )
-        for area in found
-    ]
+        return await listed_areas(connection, q.strip(), under, limit)
 
 
 class NewAccountRequest(BaseModel):

@@ -1,18 +1,20 @@
-"""Tell about one area."""
+"""Tell about one area, and list those that can be chosen."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Final
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.access.caller import Caller
 from api.access.permissions import needs, reads
 from api.counting import counting
 from api.errors import NOT_FOUND
 from api.routes.answers import AreaRef, Names, RowId, area_columns, area_ref
+from twin.access import areas
 from twin.access.roles import DataClass
 from twin.errors import NotFoundError
 
@@ -44,6 +46,54 @@ class AreaAnswer(BaseModel):
     devices: int
     open_alarms: int | None
     withheld: bool
+
+
+class AreaChoice(BaseModel):
+    """An area that can be chosen: what it lies in, from the whole to the part, and how many lie in it."""
+
+    code: str
+    level: str
+    name: Names
+    above: list[Names]
+    inside: int
+
+
+AreaWords = Annotated[str, Query(max_length=100, pattern="^[^\\x00]*$")]
+AreaAbove = Annotated[str | None, Query(pattern="^[0-9]{15}$")]
+MostAreas = Annotated[int, Query(ge=1, le=1_000)]
+
+
+async def listed_areas(
+    connection: AsyncConnection, words: str, under: str | None, limit: int
+) -> list[AreaChoice]:
+    """Return what has these words, or without words lies right below an area, as a connection sees it."""
+    found = (
+        await areas.list_matching(connection, words, limit)
+        if words
+        else await areas.list_inside(connection, under, limit)
+    )
+    return [
+        AreaChoice(
+            code=area.code,
+            level=area.level,
+            name=Names(zh=area.name, en=area.name_en),
+            above=[Names(zh=zh, en=en) for zh, en in area.above],
+            inside=area.inside,
+        )
+        for area in found
+    ]
+
+
+@router.get("/api/areas")
+async def list_areas(
+    caller: Annotated[Caller, needs(reads(DataClass.PLACE))],
+    q: AreaWords = "",
+    under: AreaAbove = None,
+    limit: MostAreas = 200,
+) -> list[AreaChoice]:
+    """Return the areas right below one, or all whose name has the words or whose code begins so."""
+    async with caller.transaction() as connection:
+        return await listed_areas(connection, q.strip(), under, limit)
 
 
 _AREA: Final = f"""

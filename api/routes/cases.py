@@ -26,6 +26,7 @@ from api.routes.answers import (
 from api.rows import Row
 from twin.access import persons
 from twin.access.roles import Act, DataClass
+from twin.cases.categories import name_of
 from twin.errors import NotFoundError
 
 router = APIRouter(tags=["cases"])
@@ -58,12 +59,16 @@ class ReporterAnswer(BaseModel):
 
 
 class CaseAnswer(BaseModel):
-    """One case; ``reporter`` is null where nobody is behind it, or who it was is erased."""
+    """One case; ``reporter`` is null where nobody is behind it, or who it was is erased.
+
+    ``category_name`` is null where no table has its code.
+    """
 
     id: int
     number: str
     title: Names
     category: str
+    category_name: Names | None
     stage: str
     stage_zh: str
     source: str
@@ -125,13 +130,15 @@ async def list_cases(
 
 
 def _case(row: Row) -> CaseAnswer:
-    made = {"title", "stage_zh", "address", "area", "reporter"}
+    made = {"title", "category_name", "stage_zh", "address", "area", "reporter"}
+    kind = name_of(row["category"])
     reporter = None
     if row["reporter_id"] is not None:
         reporter = ReporterAnswer(**{item: row[f"reporter_{item}"] for item in persons.ITEMS})
     return CaseAnswer(
         **{key: row[key] for key in CaseAnswer.model_fields if key not in made},
         title=case_title(row["title"], row["title_en"]),
+        category_name=None if kind is None else Names(zh=kind.zh, en=kind.en),
         stage_zh=STAGE_NAMES_ZH[row["stage"]],
         address=shown_address(row["address"]),
         area=area_ref(row, "area"),

@@ -84,6 +84,7 @@ class AffectedPlace(BaseModel):
 
     id: int
     category: str
+    category_name: Names
     name: Names
     lon: float
     lat: float
@@ -260,7 +261,10 @@ async def _answer(caller: Caller, utility: str, mode: str, topology: Topology, r
             AffectedBuilding(**row | {"address": shown_address(row["address"])})
             for row in buildings[:MOST_LISTED]
         ],
-        key_places=[AffectedPlace(**with_names(row)) for row in places],
+        key_places=[
+            AffectedPlace(**with_names(row), category_name=names_of(KEY_CATEGORIES[row["category"]]))
+            for row in places
+        ],
         devices=devices[0]["total"] if devices else 0,
         devices_listed=[
             AffectedDevice(

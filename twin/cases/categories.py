@@ -166,6 +166,12 @@ def _require_known(read: _File, responsible: str, where: str) -> None:
         raise InvalidError(f"“{responsible}” is not in the table “responsible”", where=where)
 
 
+def name_of(code: str) -> Named | None:
+    """Return what a kind of case is called; None where the table does not have it."""
+    found = load_categories().by_code.get(code)
+    return None if found is None else Named(found.zh, found.en)
+
+
 def _attributes(read: _File, where: str) -> dict[str, Attribute]:
     found: dict[str, Any] = {}
     for row in read.attribute:

@@ -72,6 +72,7 @@ ITEM_CLASSES = {
 }
 """What is asked for single things; of the others, places."""
 LISTS = {
+    "/api/areas": ("place",),
     "/api/scene": ("place",),
     "/api/devices": ("place",),
     "/api/components": ("place",),
@@ -177,6 +178,7 @@ QUERIES = {
         "open_cases",
     ],
     "/api/heat": ["?resolution=9"],
+    "/api/areas": ["?q=5101&limit=1000", "?under=510100000000000", ""],
 }
 
 

@@ -160,6 +160,7 @@ async def test_stats_count_real_rows_and_each_opens_its_list(served, client) -> 
     assert stats["open_cases"]["value"] == 3
     cases = (await client.get("/api/cases")).json()
     assert [case["number"] for case in cases["cases"]] == ["A--2", "A-1", "A-9"]
+    assert cases["cases"][0]["category_name"] == {"zh": "供水井盖异常", "en": "Water manhole cover: fault"}
     assert (cases["open"], cases["due_soon"], cases["overdue"]) == (3, 1, 1)
     assert len((await client.get("/api/cases/points")).json()) == 3
 

@@ -53,7 +53,9 @@ async def test_break_names_valves_buildings_households_places_and_devices(client
     ]  # fmt: skip
     assert (told["lines"], told["length_m"], told["buildings"], told["outside"]) == (3, 300.0, 2, False)
     assert (told["households"], told["sources"]) == (100, "declared")
-    assert [place["name"]["zh"] for place in told["key_places"]] == ["一小"]
+    assert [(place["name"]["zh"], place["category_name"]) for place in told["key_places"]] == [
+        ("一小", {"zh": "学校", "en": "School"})
+    ]
     assert told["section"]["type"] == "MultiLineString"
     assert len(told["section"]["coordinates"]) == 2
     assert len(told["lost"]["coordinates"]) == 1

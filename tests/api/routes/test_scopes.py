@@ -187,6 +187,21 @@ async def test_health_tells_everybody_words_and_figures_to_who_runs_it(served, c
     assert detail["version"]
 
 
+async def test_areas_to_choose_from_are_the_own_and_what_lies_above(client, signed_in) -> None:
+    async def codes(asker: httpx.AsyncClient) -> set[str]:
+        return {area["code"] for area in (await asker.get("/api/areas?q=5101")).json()}
+
+    whole, here, beside = [
+        await codes(asker)
+        for asker in (client, await signed_in("manager", HERE), await signed_in("manager", BESIDE))
+    ]
+    assert {HERE, BESIDE} <= whole
+    assert HERE in here
+    assert BESIDE not in here
+    assert HERE not in beside
+    assert here & beside, "what lies above both"
+
+
 async def test_the_scene_is_where_the_caller_is(client, signed_in) -> None:
     whole = (await client.get("/api/scene")).json()
     beside = (await (await signed_in("operator", BESIDE)).get("/api/scene")).json()

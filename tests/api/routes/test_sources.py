@@ -12,6 +12,7 @@ import pytest
 
 from api.access.door import COOKIE
 from ingest.transports import accounts
+from twin.access.roles import ROLES, Act
 from twin.access.scope import WHOLE_CODE
 from twin.store.engine import create_engine
 
@@ -199,3 +200,8 @@ async def test_where_persons_are_is_for_who_may_see_them_on_duty_and_on_the_reco
             await asyncio.sleep(0.02)
         told = (await client.get(path)).json()["messages"]
         assert [(one["payload"], one["withheld"]) for one in told] == [(None, "persons")]
+
+
+def test_the_page_names_every_role_that_sees_what_devices_sent():
+    """The words `sentWhose` of the page say who can, to whoever cannot."""
+    assert [role.name for role in ROLES if Act.MANAGE_DEVICES in role.acts] == ["integrator"]

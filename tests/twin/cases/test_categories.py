@@ -7,7 +7,7 @@ from datetime import date
 
 import pytest
 
-from twin.cases.categories import DEFAULT_FILE, load_categories
+from twin.cases.categories import DEFAULT_FILE, load_categories, name_of
 from twin.errors import InvalidError
 
 MATTERS = {"01": 76, "02": 44, "03": 16, "04": 14, "05": 3, "06": 51, "07": 7, "08": 16, "09": 21, "10": 2}
@@ -84,6 +84,15 @@ def test_what_is_wrong_is_named(tmp_path, what):
     file.write_text(FILE.replace(old, new), encoding="utf-8")
     with pytest.raises(InvalidError, match=word):
         load_categories(file)
+
+
+def test_a_case_is_called_by_its_matter_or_by_the_class_of_its_component():
+    names = [name_of(code) for code in ("06010", "01003", "99999")]
+    assert [name and (name.zh, name.en) for name in names] == [
+        ("暴露垃圾", "Exposed rubbish"),
+        ("雨水井盖异常", "Storm drain manhole cover: fault"),
+        None,
+    ]
 
 
 def test_the_file_in_data_is_the_one_that_is_read():

@@ -252,6 +252,8 @@ export interface CaseRow {
   number: string;
   title: string | Names;
   category?: string | null;
+  /** What the category is called; null where no table has its code. */
+  category_name?: Names | null;
   stage: string;
   stage_zh?: string;
   source?: string | null;
@@ -469,6 +471,6 @@ export interface Trace {
   buildings: number;
   households: number;
   listed: { id: number; name: string | null; address: string | null; households: number; lon: number; lat: number }[];
-  key_places: { id: number; category: string; name: Names; lon: number; lat: number }[];
+  key_places: { id: number; category: string; category_name: Names; name: Names; lon: number; lat: number }[];
   devices: number;
 }

@@ -119,7 +119,6 @@ export const accessEn: AccessWords = {
   roleLine: '{0} ({1})',
   rolePrivileged: '{0} ({1}, with a code)',
   area: 'Area',
-  areaBad: 'An area code has 6, 9, 12 or 15 digits',
   areaFind: 'Find an area by name or code',
   areaNone: 'No area matches',
   areaMany: 'The first {0} only: type a name to find others',

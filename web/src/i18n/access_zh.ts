@@ -117,7 +117,6 @@ export const accessZh = {
   roleLine: '{0}（{1}）',
   rolePrivileged: '{0}（{1}，须动态验证码）',
   area: '区域',
-  areaBad: '区划代码为 6、9、12 或 15 位数字',
   areaFind: '按名称或区划代码查找区域',
   areaNone: '没有符合的区域',
   areaMany: '只列出前 {0} 个，请输入名称查找',

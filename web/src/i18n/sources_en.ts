@@ -86,6 +86,8 @@ export const sourcesEn: SourcesWords = {
   mendMapping: 'Mend the mapping with it',
   sentTitle: 'Messages of a device',
   sentText: 'The newest messages of a device by its number, of the last 24 hours, 20 of each device at most.',
+  sentNotYours: 'A system administrator cannot see what devices sent as it came: it holds readings of homes and places of people, and running the system is kept apart from the data (separation of duties, GB/T 22239-2019 8.1.4.2). What was refused can be seen and replayed in the quarantine of each way in.',
+  sentWhose: 'An integrator sees the messages of devices in their area. A security administrator gives that role, on the page of accounts, to another account: one account holds roles of one duty only.',
   sentFind: 'Number of the device',
   sentFindHint: 'such as YW-0417',
   sentShow: 'Show',

@@ -84,6 +84,8 @@ export const sourcesZh = {
   mendMapping: '用此报文改映射',
   sentTitle: '设备报文',
   sentText: '按设备编号查它最近发来的报文，24 小时内，每台最多 20 条。',
+  sentNotYours: '系统管理员不能查看设备发来的原始报文：报文中有居民住处与人员位置的读数，系统管理与业务数据分权（三员分立，GB/T 22239—2019 8.1.4.2）。拒收的报文仍可在“各路数据”的隔离区查看和重放。',
+  sentWhose: '设备接入员（integrator）可以查看其区域内设备的报文。该角色由安全管理员在“账号”页面授予另一个账号：同一账号不能兼任两类职责。',
   sentFind: '设备编号',
   sentFindHint: '如 YW-0417',
   sentShow: '查看',

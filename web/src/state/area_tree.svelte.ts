@@ -32,6 +32,16 @@ export class AreaTree {
   at = $state<string | null>(null);
   error = $state.raw<unknown>(null);
   private asking = 0;
+  private readonly path: string;
+
+  /** `path` is the route that lists areas. */
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  private list(query: string): Promise<AreaChoice[]> {
+    return get<AreaChoice[]>(`${this.path}?limit=${MOST}${query}`);
+  }
 
   get rows(): AreaRow[] | null {
     const roots = this.found ?? this.roots;
@@ -41,7 +51,7 @@ export class AreaTree {
   /** Read the top of the tree, and open it as far down as there is nothing to choose between. */
   async start(): Promise<void> {
     try {
-      this.roots = await list('');
+      this.roots = await this.list('');
       for (let only = this.roots; only.length === 1 && only[0].inside; only = this.inside.get(only[0].code) ?? []) await this.expand(only[0]);
       this.at ??= this.roots[0]?.code ?? null;
     } catch (problem) {
@@ -54,7 +64,7 @@ export class AreaTree {
     const mine = ++this.asking;
     const q = words.trim();
     try {
-      const found = q ? await list(`&q=${encodeURIComponent(q)}`) : null;
+      const found = q ? await this.list(`&q=${encodeURIComponent(q)}`) : null;
       if (mine !== this.asking) return;
       this.found = found;
       this.error = null;
@@ -68,7 +78,7 @@ export class AreaTree {
     if (!area.inside) return;
     this.open = new Set([...this.open, area.code]);
     if (this.inside.has(area.code)) return;
-    const read = await list(`&under=${area.code}`);
+    const read = await this.list(`&under=${area.code}`);
     this.inside = new Map([...this.inside, [area.code, read]]);
   }
 
@@ -96,5 +106,3 @@ export class AreaTree {
     return true;
   }
 }
-
-const list = (query: string) => get<AreaChoice[]>(`/api/accounts/areas?limit=${MOST}${query}`);

@@ -2,7 +2,6 @@
 import { ApiError } from '../api/client.ts';
 import type { Names } from '../api/schema.ts';
 import { failure, number, say, type Lang } from '../i18n/index.ts';
-import { readAreaCode } from './area_code.ts';
 
 export type Format = 'csv' | 'geojson';
 
@@ -28,7 +27,8 @@ export interface Preset {
 export interface Choice {
   table: string;
   format: Format;
-  area: string;
+  /** Code of an area; null for all that the account may export. */
+  area: string | null;
   /** Only what is not over yet, of alarms and cases. */
   open: boolean;
   /** How far back, days; 0 for all. */
@@ -56,13 +56,12 @@ export function choosable(exports: Exports | null, preset: Preset): ExportTable[
   return (exports?.tables ?? []).filter((table) => table.name !== 'readings' || preset.device);
 }
 
-/** The address of the file. An area that is not one is left to the dialog, which does not ask then. */
+/** The address of the file. */
 export function exportPath(choice: Choice, lang: Lang, now: Date): string {
   const query = new URLSearchParams({ lang });
   const { table } = choice;
-  const area = readAreaCode(choice.area);
   if (table === 'readings') query.set('device', String(choice.device));
-  else if (area) query.set('area', area.code);
+  else if (choice.area) query.set('area', choice.area);
   if (choice.filter && table === 'devices') query.set(choice.filter.name, choice.filter.value);
   if (choice.open && HAS_OPEN.includes(table)) query.set('open', 'true');
   if (choice.days && HAS_TIME.includes(table)) {

@@ -6,7 +6,14 @@ import { isTyping } from '../modes/keyboard.ts';
 import { turnTheme } from '../look/theme.ts';
 import { Session, toSignIn } from './session.svelte.ts';
 
-export class Page {
+/** What a part of any page needs to say something. */
+export interface Speaker {
+  readonly lang: Lang;
+  readonly t: (key: Key, ...args: (string | number)[]) => string;
+  readonly failed: (problem: unknown) => string;
+}
+
+export class Page implements Speaker {
   lang = $state<Lang>(langOf(location.search, localStorage.getItem('lang')));
   readonly session = new Session();
   demo = $state(false);

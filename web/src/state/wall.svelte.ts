@@ -151,7 +151,7 @@ export class Wall {
 
   t = (key: Key, ...args: (string | number)[]): string => say(this.lang, key, ...args);
 
-  failed = (detail: string): string => failure(this.lang, detail);
+  failed = (problem: unknown): string => failure(this.lang, problem instanceof Error ? problem.message : String(problem));
 
   /** Why a part of the page has nothing to show. */
   why = (resource: { refused: boolean; error: string | null }): string => (resource.refused ? this.t('notForRole') : this.failed(resource.error ?? ''));
@@ -606,7 +606,7 @@ export class Wall {
       this.say(answer.acknowledged ? this.t('ackDone', answer.acknowledged) : this.t('ackNone'));
       await this.alarms.refresh();
     } catch (problem) {
-      this.say(this.failed(problem instanceof Error ? problem.message : String(problem)));
+      this.say(this.failed(problem));
     }
   }
 
@@ -621,7 +621,7 @@ export class Wall {
       const trace = await post<Trace>('/api/networks/trace', { start: { type: s.type === 'network_line' ? 'line' : 'node', id: s.id } });
       if (this.selection === s) this.trace = trace;
     } catch (problem) {
-      this.say(this.failed(problem instanceof Error ? problem.message : String(problem)));
+      this.say(this.failed(problem));
     }
   }
 

@@ -3,7 +3,7 @@ import { ApiError } from '../../src/api/client.ts';
 import type { Account, AccountRow, Role } from '../../src/api/access_schema.ts';
 import type { Names } from '../../src/api/schema.ts';
 import { areaOf, factor, givable, matching, refusal } from '../../src/state/account_list.ts';
-import { readAreaCode, spacedCode, WHOLE_CODE } from '../../src/state/area_code.ts';
+import { spacedCode, WHOLE_CODE } from '../../src/state/area_code.ts';
 import { offered } from '../../src/state/offered.ts';
 
 const role = (name: string, zh: string, en: string, duty: string, privileged = false): Role => ({ name, title: { zh, en }, duty, privileged, reads: [], acts: [] });
@@ -49,21 +49,6 @@ describe('accounts', () => {
     expect(why(422, 'name', 'nobody closes the own account')).toBe('bad_self');
     expect(why(422, 'body.name')).toBe('bad_name');
     expect([why(404, ''), why(403, ''), why(500, ''), refusal(new TypeError('x'))]).toEqual(['bad_gone', 'bad_forbidden', null, null]);
-  });
-});
-
-describe('readAreaCode', () => {
-  it('fills codes in daily use and tells their level', () => {
-    expect(readAreaCode('510104')).toEqual({ code: '510104000000000', level: 'district' });
-    expect(readAreaCode('5101 04021')).toEqual({ code: STREET, level: 'street' });
-    expect(readAreaCode('510104021003')).toEqual({ code: '510104021003000', level: 'community' });
-    expect(readAreaCode('510104021003007')).toEqual({ code: '510104021003007', level: 'responsibility_grid' });
-    expect(readAreaCode('5101')).toEqual({ code: '510100000000000', level: 'city' });
-    expect(readAreaCode(WHOLE_CODE)).toEqual({ code: WHOLE_CODE, level: 'whole' });
-  });
-
-  it('takes nothing else', () => {
-    for (const text of ['', '51010', '5101040210000001', '51010402100000a', '西御河街道']) expect(readAreaCode(text), text).toBeNull();
   });
 });
 

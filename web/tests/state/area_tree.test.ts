@@ -23,7 +23,7 @@ describe('the tree of areas', () => {
       const codes = q ? Object.keys(NAMES).filter((code) => code && NAMES[code].includes(q)) : inside(query.get('under') ?? '');
       return Promise.resolve(new Response(JSON.stringify(codes.map(area))));
     });
-    tree = new AreaTree();
+    tree = new AreaTree('/api/areas');
     await tree.start();
   });
   afterEach(() => vi.unstubAllGlobals());

@@ -5,7 +5,7 @@ import { choosable, exportPath, presetOf, whyNot, type Choice, type Exports } fr
 const title = { zh: '消防', en: 'Fire safety' };
 const device = { id: 7, name: { zh: '液位计一号', en: null } };
 const now = new Date('2026-01-08T00:00:00Z');
-const choice: Choice = { table: 'devices', format: 'csv', area: '', open: true, days: 7, filter: null, device: null };
+const choice: Choice = { table: 'devices', format: 'csv', area: null, open: true, days: 7, filter: null, device: null };
 const exports: Exports = {
   tables: ['devices', 'readings', 'alarms'].map((name) => ({ name, title, formats: ['csv'] })),
   most_rows: 50_000,
@@ -27,10 +27,10 @@ describe('what is taken out', () => {
 
   it('is asked for with the filters that its table has', () => {
     expect(exportPath(choice, 'zh', now)).toBe('/api/exports/devices.csv?lang=zh');
-    expect(exportPath({ ...choice, area: '510104 021', filter: { name: 'group', value: 'fire', title } }, 'en', now)).toBe('/api/exports/devices.csv?lang=en&area=510104021000000&group=fire');
+    expect(exportPath({ ...choice, area: '510104021000000', filter: { name: 'group', value: 'fire', title } }, 'en', now)).toBe('/api/exports/devices.csv?lang=en&area=510104021000000&group=fire');
     const alarms = new URL(exportPath({ ...choice, table: 'alarms', filter: { name: 'group', value: 'fire', title } }, 'zh', now), 'http://x').searchParams;
     expect(Object.fromEntries(alarms)).toEqual({ lang: 'zh', open: 'true', from: '2026-01-01T00:00:00.000Z', to: '2026-01-08T00:00:00.000Z' });
-    const readings = new URL(exportPath({ ...choice, table: 'readings', device: 7, area: '510104', days: 1 }, 'zh', now), 'http://x').searchParams;
+    const readings = new URL(exportPath({ ...choice, table: 'readings', device: 7, area: '510104000000000', days: 1 }, 'zh', now), 'http://x').searchParams;
     expect(Object.fromEntries(readings)).toEqual({ lang: 'zh', device: '7', from: '2026-01-07T00:00:00.000Z', to: '2026-01-08T00:00:00.000Z' });
   });
 
