@@ -205,6 +205,7 @@ def _look_at_what_can_be_opened(city: RunningCity, page: Page, looks: Looks) -> 
 
     page.keyboard.press("x")
     page.locator("[data-testid=export-dialog] [name=format]").first.wait_for()
+    page.locator("[data-testid=export-dialog] [name=table]").select_option("devices")
     page.get_by_test_id("one-area").click()
     page.locator("[data-testid=areas] [role=treeitem]").first.click()
     looks.in_both_themes(page, "export")
