@@ -16,10 +16,12 @@ from ingest.decoders.resolve import Resolver
 from ingest.flood import Flood, Mask
 from ingest.mappings import Mappings
 from ingest.newest import Newest
+from ingest.receipt import Receipt
 from ingest.refusals import Refusals
 from ingest.transports.accounts import CHANNEL
 from ingest.transports.gateways import Codes, Gateways
 from ingest.window import Window, Wrong
+from twin.batch import Fate
 from twin.errors import TwinError, UnavailableError
 from twin.judge import as_reading
 from twin.live.sight import WORKERS
@@ -67,7 +69,7 @@ class Delivery:
         await self._store(window, limits, patient=True)
 
     async def store(self, window: Window, limits: tuple[Codes, Codes] | None) -> None:
-        """Store the readings of a window with one message, whose sender waits.
+        """Store the readings of a window of messages whose senders wait.
 
         Parameters
         ----------
@@ -77,7 +79,7 @@ class Delivery:
         Raises
         ------
         UnavailableError
-            The database is away: nothing was kept, and the same message may be sent again.
+            The database is away: the same messages may be sent again.
         """
         await self._store(window, limits, patient=False)
 
@@ -99,15 +101,17 @@ class Delivery:
         batch.kept_elsewhere = bool(window.whole)
         if len(batch):
             result = await observe(self.twin, batch, window.counters, patient=patient)
-            self._note_stored(window, batch, kept, result)
+            messages = np.searchsorted(np.array(window.begins, np.intp), kept, side="right") - 1
+            self._note_stored(window, batch, messages, result)
             _tell(window, batch, kept, result)
+            if window.receipts is not None:
+                _tell_senders(window.receipts, messages, result.fates)
 
     def _note_stored(
-        self, window: Window, batch: ObservationBatch, kept: NDArray[np.intp], result: ObserveResult
+        self, window: Window, batch: ObservationBatch, messages: NDArray[np.intp], result: ObserveResult
     ) -> None:
         """Note of which devices something of each message was stored, and which were taken in part only."""
         board = self.twin.board
-        messages = np.searchsorted(np.array(window.begins, np.intp), kept, side="right") - 1
         taken = np.ones(len(batch), bool)
         taken[[refusal.index for refusal in result.refusals]] = False
         in_part = {wrong.message for wrong in window.wrong} | set(messages[~taken].tolist())
@@ -162,30 +166,35 @@ def _not_storable(twin: Twin, batch: ObservationBatch, error: TwinError) -> Obse
         where = f"device {twin.board.uid[int(batch.row[0])]}, {place}"
         kept = Refused(source, "not_storable", str(error), as_reading(twin.board, batch, 0), where)
         written = twin.quarantine.put(kept)
-    return ObserveResult(quarantined=1, refusals=[Refusal(0, "not_storable", written, str(error))])
+    refusals = [Refusal(0, "not_storable", written, str(error))]
+    return ObserveResult(quarantined=1, refusals=refusals, fates=np.array([Fate.REFUSED], np.uint8))
 
 
 def _tell(window: Window, batch: ObservationBatch, kept: NDArray[np.intp], result: ObserveResult) -> None:
-    """Count what became of a batch, and tell a sender who waits."""
-    counters, receipt = window.counters, window.receipt
+    """Count what became of a batch, and tell senders who wait why something was refused."""
+    counters = window.counters
     for refusal in result.refusals:
         reading = int(kept[refusal.index])
         if batch.kept_elsewhere:
             window.wrong.append(Wrong(window.message_of(reading), _told(window, reading, refusal)))
             continue
         counters.refused[refusal.reason] += 1
-        if receipt is not None:
-            receipt.tell(_told(window, reading, refusal))
+        window.tell(window.message_of(reading), _told(window, reading, refusal))
         if refusal.written is not None:
             window.refused[window.message_of(reading)].append(refusal.written)
     counters.stored += result.stored
     counters.duplicate += result.duplicate
     counters.late += result.late
     counters.lag.add((batch.received_us - batch.phenomenon_us) * 1e-6)
-    if receipt is not None:
-        receipt.stored += result.stored
-        receipt.duplicate += result.duplicate
-        receipt.late += result.late
+
+
+def _tell_senders(receipts: list[Receipt], messages: NDArray[np.intp], fates: NDArray[np.uint8]) -> None:
+    """Tell each sender what became of the readings of the message, shape (n,) each."""
+    counts = np.bincount(messages * len(Fate) + fates, minlength=len(receipts) * len(Fate))
+    for receipt, of_fate in zip(receipts, counts.reshape(-1, len(Fate)).tolist(), strict=True):
+        receipt.duplicate += of_fate[Fate.DUPLICATE]
+        receipt.stored += of_fate[Fate.STORED] + of_fate[Fate.LATE]
+        receipt.late += of_fate[Fate.LATE]
 
 
 def _told(window: Window, reading: int, refusal: Refusal) -> RefusedReading:

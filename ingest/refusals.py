@@ -64,8 +64,7 @@ class Refusals:
         readings_of = Counter(index for index, *_ in window.wrong) if kept_whole else Counter()
         for index, wrong, readings, kept in window.wrong:
             window.counters.refused[wrong.reason] += readings
-            if window.receipt is not None:
-                window.receipt.tell(wrong, readings)
+            window.tell(index, wrong, readings)
             whole = index in window.whole
             if not kept or (whole and kept_whole.get(index) is not wrong):
                 quarantine.reasons[wrong.reason] += readings

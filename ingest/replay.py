@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import msgspec
+import numpy as np
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -19,6 +20,7 @@ from ingest.delivery import observe
 from ingest.feeds import Feed
 from ingest.intake import Sender
 from ingest.mappings import Mappings, mapping_in
+from ingest.transports.gateways import limits_of
 from ingest.transports.topics import publisher_in
 from twin.store.quarantine import WHAT_TO_DO, Refused
 from twin.store.refused import Filter, read_waiting
@@ -202,7 +204,8 @@ class Replay:
         def trace(reading: int) -> tuple[str, str]:
             return row.source, f"reading {readings.index[reading]}"
 
-        batch, origin, refused = self._resolver.resolve(readings, received_us, trace, sender.limits(n))
+        limits = limits_of([sender.codes], np.array([n]))
+        batch, origin, refused = self._resolver.resolve(readings, received_us, trace, limits)
         batch.kept_elsewhere = True
         for _, wrong in refused[:1]:
             verdict.wrong = verdict.wrong or wrong

@@ -69,8 +69,8 @@ class Window:
     whole: set[int] = field(default_factory=set)
     """Messages that are kept as they came where something of them is refused, so that they can be decoded
     anew: with one, all of the window are."""
-    receipt: Receipt | None = None
-    """Told of each reading, where a sender waits for it; then the window holds one message."""
+    receipts: list[Receipt] | None = None
+    """Of each message, where their senders wait; None where nobody does."""
 
     def begin(
         self,
@@ -85,12 +85,19 @@ class Window:
         self.begins.append(len(self.readings.uid))
         self.senders.append(gateway)
         self.publishers.append(publisher)
+        if self.receipts is not None:
+            self.receipts.append(Receipt())
         return len(self.messages) - 1
 
     def hear(self, readings: int) -> None:
         """Count readings, read or not."""
         self.counters.readings += readings
         self.heard += readings
+
+    def tell(self, message: int, wrong: RefusedReading, readings: int = 1) -> None:
+        """Tell the sender of a message, where one waits, what was refused of it."""
+        if self.receipts is not None:
+            self.receipts[message].tell(wrong, readings)
 
     def message_of(self, reading: int) -> int:
         """Return the index of the message that a reading came in."""

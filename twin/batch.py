@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from enum import IntEnum
 from typing import Any
 
 import numpy as np
@@ -103,12 +104,22 @@ class Refusal:
     what: str = ""
 
 
+class Fate(IntEnum):
+    """What became of one observation; a late one was stored, and older than what the board showed."""
+
+    REFUSED = 0
+    DUPLICATE = 1
+    STORED = 2
+    LATE = 3
+
+
 @dataclass(slots=True)
 class ObserveResult:
     """What became of a batch: every observation is counted in exactly one of the first three.
 
     ``stored`` were new, ``duplicate`` were in the store already, ``quarantined`` were refused. ``late``
-    counts those of the stored that were older than what the board already showed.
+    counts those of the stored that were older than what the board already showed. ``fates`` has the `Fate`
+    of each, shape (n,).
     """
 
     stored: int = 0
@@ -116,6 +127,7 @@ class ObserveResult:
     quarantined: int = 0
     late: int = 0
     refusals: list[Refusal] = field(default_factory=list)
+    fates: NDArray[np.uint8] = field(default_factory=lambda: np.zeros(0, np.uint8))
 
     def plus(self, other: ObserveResult, offset: int) -> ObserveResult:
         """Add the result of a following part that began at an index of the whole batch."""
@@ -126,4 +138,5 @@ class ObserveResult:
             self.quarantined + other.quarantined,
             self.late + other.late,
             self.refusals + moved,
+            np.concatenate((self.fates, other.fates)),
         )

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from twin.batch import ObservationBatch, ObserveResult, Refusal
+from twin.batch import Fate, ObservationBatch, ObserveResult, Refusal
 from twin.catalog import Catalog, load_catalog
 from twin.duty import note_ends
 from twin.errors import TwinError, UnavailableError
@@ -51,6 +51,8 @@ _SET_STATE = text("UPDATE device_state SET state = :state WHERE device_id = :dev
 @dataclass(slots=True)
 class _Job:
     seen: Observations
+    at: NDArray[np.intp]
+    """Where in the batch each was."""
     done: asyncio.Future[ObserveResult]
     result: ObserveResult
 
@@ -180,11 +182,14 @@ class Twin:
         """
         if self._closed:
             raise UnavailableError("the twin is closing", where="observations")
-        result = ObserveResult()
+        result = ObserveResult(fates=np.zeros(len(batch), np.uint8))
         accepted = self._judge.sort_out(batch, result)
         if not len(accepted.row):
             return result
-        job = _Job(accepted, asyncio.get_running_loop().create_future(), result)
+        at = np.arange(len(batch))
+        if result.refusals:
+            at = np.delete(at, [refusal.index for refusal in result.refusals])
+        job = _Job(accepted, at, asyncio.get_running_loop().create_future(), result)
         self._jobs.append(job)
         self._wake.set()
         return await job.done
@@ -274,7 +279,7 @@ class Twin:
         if not there.all():
             job.result.quarantined += int((~there).sum())
             self.quarantine.reasons["unknown_device"] += int((~there).sum())
-            job.seen = job.seen.only(there)
+            job.seen, job.at = job.seen.only(there), job.at[there]
 
     def _count(self, jobs: list[_Job], stored: NDArray[np.bool_], in_order: NDArray[np.bool_]) -> None:
         begin = 0
@@ -283,6 +288,9 @@ class Twin:
             mine, result = stored[begin:end], job.result
             result.stored = int(mine.sum())
             result.duplicate = len(mine) - result.stored
+            result.fates[job.at] = np.where(
+                mine, np.where(in_order[begin:end], Fate.STORED, Fate.LATE), Fate.DUPLICATE
+            )
             result.late = int((mine & ~in_order[begin:end]).sum())
             self.totals.stored += result.stored
             np.add.at(self.board.stored, job.seen.row[mine], 1)

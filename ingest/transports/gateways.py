@@ -20,7 +20,8 @@ _READ: Final = text(
 _LOOK_AGAIN_S: Final = 1.0
 _TRY_AGAIN_S: Final = 0.5
 _NOBODY: Final = (1, 0)
-_ANYWHERE: Final = EVERYWHERE.ranges[0]
+ANYWHERE: Final = EVERYWHERE.ranges[0]
+"""Lowest and highest code of whoever speaks for every device, or for itself."""
 
 Codes = NDArray[np.int64]
 
@@ -81,8 +82,18 @@ class Gateways:
             None where every reading may be of any device.
         """
         known = self._ranges or {}
-        ranges = [known.get(name, _NOBODY) if name else _ANYWHERE for name in senders]
-        if all(one == _ANYWHERE for one in ranges):
-            return None
-        codes = np.array(ranges, np.int64)
-        return np.repeat(codes[:, 0], counts), np.repeat(codes[:, 1], counts)
+        return limits_of([known.get(name, _NOBODY) if name else ANYWHERE for name in senders], counts)
+
+
+def limits_of(ranges: Sequence[tuple[int, int]], counts: NDArray[np.intp]) -> tuple[Codes, Codes] | None:
+    """Return the lowest and highest area code for each reading, shape (n,) each; see `Gateways.limits`.
+
+    Parameters
+    ----------
+    ranges
+        Lowest and highest code for each message.
+    """
+    if all(one == ANYWHERE for one in ranges):
+        return None
+    codes = np.array(ranges, np.int64)
+    return np.repeat(codes[:, 0], counts), np.repeat(codes[:, 1], counts)
