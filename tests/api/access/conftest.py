@@ -32,11 +32,16 @@ class Ground:
     async def asker(self, role: str) -> tuple[str, str]:
         """Make a program's account with a role; return its token and the number of its membership.
 
-        That of a worker is bound to one; a gateway is none, and holds nothing.
+        That of a worker is bound to one, who has a case; a gateway is none, and holds nothing.
         """
         if role == GATEWAY:
             return await self.gateway(), "0"
-        area_code, worker_id = (grids()[0][0], 1) if role == "worker" else (WHOLE_CODE, None)
+        area_code, worker_id = (
+            (OWN, key_of(self.world, "worker", OWN)) if role == "worker" else (WHOLE_CODE, None)
+        )
+        if worker_id is not None:
+            case = key_of(self.world, "case_file", OWN)
+            await self.served.run_sql("UPDATE case_file SET worker_id = %s WHERE id = %s", worker_id, case)
         token = await self.served.secret((role, area_code), kind=CredentialKind.TOKEN, worker_id=worker_id)
         found = await self.served.run_sql("SELECT max(id) FROM membership")
         return token, str(found[0][0])
