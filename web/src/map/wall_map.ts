@@ -10,6 +10,7 @@ import type { TilesChanged, Viewport } from '../api/socket.ts';
 import { makeConverter } from '../layers/convert.ts';
 import { extras, problem, type LayerExtras } from '../layers/spec.ts';
 import type { RoofEdgeLayer } from '../layers/roof_edge_layer.ts';
+import '../layers/vertex_arrays.ts';
 import { Glide, STEP_MS } from '../layers/glide.ts';
 import { LiveSource } from '../layers/live_source.ts';
 import type { Commit, LiveBoard } from '../state/live.ts';
