@@ -27,6 +27,7 @@ from pathlib import Path
 
 from ingest.feeds import load_feeds
 from ingest.transports.accounts import Kind, mqtt_hash
+from ingest.transports.saving import Saving
 from ingest.transports.topics import FOREIGN, OWNTRACKS, ROOT, addresses_of, observations_of, status_of
 from twin.errors import InvalidError, SetupError, UnavailableError
 from twin.store.account import Account, require_free_space, require_traversable, service_account
@@ -37,6 +38,7 @@ DEFAULT_PORT = 18830
 USERNAME = "gridtwin.server"
 _PROBE = "gridtwin.probe"
 _CREDENTIALS = "broker.json"
+_SAVED = "mosquitto.db"
 _NEEDED_MIB = 128
 _READY_S = 15.0
 _STOP_S = 10.0
@@ -115,6 +117,7 @@ class Broker:
         self._admitted: tuple[Admitted, ...] = ()
         self._lock = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._saving: Saving | None = None
 
     @property
     def address(self) -> BrokerAddress:
@@ -170,10 +173,14 @@ class Broker:
         except BaseException:
             self.stop()
             raise
+        self._saving = Saving(self._process, self.folder / _SAVED)
 
     def stop(self) -> None:
         """Stop the broker; it writes waiting messages of lasting sessions to disk."""
         process, self._process = self._process, None
+        saving, self._saving = self._saving, None
+        if saving is not None:
+            saving.stop()
         if process is None:
             return
         for number in (signal.SIGTERM, signal.SIGKILL):
@@ -273,10 +280,11 @@ class Broker:
             f"max_packet_size {_MAX_PACKET_BYTES}",
             "max_keepalive 3600",
             "set_tcp_nodelay true",
-            # Sessions and waiting messages outlive a restart. They are written at stop and now and then,
-            # not at each message: what a device was promised is kept by PostgreSQL, not by the broker.
+            # Sessions and waiting messages outlive a restart. They are written at stop and when `Saving`
+            # asks, not at each message; the interval is for a broker whose supervisor was killed.
             "persistence true",
             f"persistence_location {self.folder}/",
+            f"persistence_file {_SAVED}",
             "autosave_interval 300",
             f"persistent_client_expiration {SESSION_DAYS}d",
             "log_dest stderr",

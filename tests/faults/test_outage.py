@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 import time
 from pathlib import Path
@@ -16,6 +18,7 @@ from bench.accounts import make_tokens
 from bench.ingest.account import settle
 from bench.ingest.installation import Installation
 from bench.ingest.kills import WRITERS, flowing, stop
+from ingest.transports.saving import EVERY_S
 
 pytestmark = [pytest.mark.postgis, pytest.mark.broker, pytest.mark.timeout(300)]
 
@@ -130,3 +133,26 @@ def test_an_outage_of_seconds(folder: Path) -> None:
 @pytest.mark.slow
 def test_an_outage_of_a_minute(folder: Path) -> None:
     outage(folder, 60.0)
+
+
+@pytest.mark.slow
+def test_a_broker_killed_in_an_outage_has_what_it_took_seconds_before(folder: Path) -> None:
+    """With the server killed too, which would else hold what it was given."""
+    with (
+        Installation(folder) as running,
+        flowing(running, folder, http_rate=0.2, mqtt_rate=MQTT_PER_S) as (writers, journal, senders),
+    ):
+        with running.database_stopped():
+            running.kill_server()
+            time.sleep(2.0)
+            told = stop(writers)
+            time.sleep(EVERY_S + 1.0)
+            assert running.broker.pid is not None
+            os.kill(running.broker.pid, signal.SIGKILL)
+            while running.broker.alive:
+                time.sleep(0.01)
+            running.broker.start()
+        running.start_server()
+        verdict, _ = settle(running.cluster.url, journal, senders)
+    assert told["mqtt"]["acknowledged"] == told["mqtt"]["sent"] > MQTT_PER_S
+    assert (verdict.lost, verdict.duplicated, verdict.refused) == (0, 0, 0), verdict

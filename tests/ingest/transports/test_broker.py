@@ -1,17 +1,25 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import socket
 import stat
+import threading
 import time
 from pathlib import Path
 
+import gmqtt
 import pytest
+from gmqtt.mqtt.constants import MQTTv311
 
 from ingest.transports import broker as brokers
-from ingest.transports.broker import Broker, BrokerAddress, read_address
+from ingest.transports import saving
+from ingest.transports.broker import Broker, BrokerAddress, read_address, user_of_feed
+from ingest.transports.topics import observations_of
+from tests.ingest.transports.conftest import Sender, admit_all
+from tests.waiting import until
 from twin.errors import UnavailableError
 
 pytestmark = pytest.mark.broker
@@ -54,17 +62,67 @@ def test_taken_port_is_one_clear_line(server_dir):
             Broker(server_dir / "taken", port=port).start()
 
 
-def test_starts_again_after_kill(server_dir):
+async def test_starts_again_after_kill_with_what_it_had_for_a_server_that_was_away(server_dir, monkeypatch):
+    monkeypatch.setattr(saving, "EVERY_S", 0.3)
     running = Broker(server_dir / "killed", port=0)
     running.start()
+    admit_all(running)
     try:
+        server = await session(running)
+        await server.disconnect()
+        sender = await Sender().connect(running)
+        for n in range(100):
+            sender.send("devices/level-00/observations", {"n": n})
+        await sender.drained()
+        await asyncio.sleep(1.0)
         os.kill(running.pid, signal.SIGKILL)
-        deadline = time.monotonic() + 5
-        while running.alive and time.monotonic() < deadline:
-            time.sleep(0.01)
-        assert not running.alive
+        await until(lambda: not running.alive)
         running.start()
         assert brokers.sign_in(running.address) == 0
+        server = await session(running)
+        await until(lambda: len(server.came) == 100)
+        await server.disconnect()
+        await sender.disconnect()
+    finally:
+        running.stop()
+
+
+async def session(broker):
+    """Sign in as the server does for a feed, whose session the broker keeps, and take what comes."""
+    client = gmqtt.Client("", clean_session=False)
+    client.came = []
+    client.on_message = lambda _client, _topic, payload, _qos, _properties: client.came.append(payload) or 0
+    client.set_auth_credentials(user_of_feed(broker.username, "device-mqtt"), broker.password)
+    subscribed = asyncio.Event()
+    client.on_subscribe = lambda *_said: subscribed.set()
+    await client.connect(broker.host, broker.port, version=MQTTv311)
+    client.subscribe(observations_of("devices", "+"), qos=1)
+    await subscribed.wait()
+    return client
+
+
+async def test_saves_seldom_while_saving_takes_long(tmp_path, monkeypatch):
+    """So that the broker, which takes nothing meanwhile, stands still a twentieth of the time at most."""
+    monkeypatch.setattr(saving, "EVERY_S", 0.05)
+    file = tmp_path / "mosquitto.db"
+
+    class Slow:
+        def __init__(self) -> None:
+            self.asked: list[float] = []
+
+        def poll(self):
+            return None
+
+        def send_signal(self, number):
+            assert number == signal.SIGUSR1
+            self.asked.append(time.monotonic())
+            threading.Timer(0.05, lambda: file.write_text(str(len(self.asked)))).start()
+
+    process = Slow()
+    running = saving.Saving(process, file)
+    try:
+        await until(lambda: len(process.asked) == 2)
+        assert process.asked[1] - process.asked[0] >= 0.05 / saving.STANDSTILL
     finally:
         running.stop()
 
