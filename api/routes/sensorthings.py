@@ -19,6 +19,7 @@ from api.sensorthings.answers import json_answer, part_answer, service_root, set
 from api.sensorthings.batch import answer_batch
 from api.sensorthings.bodies import read_body, read_json
 from api.sensorthings.changing import Changer
+from api.sensorthings.lasting import is_too_long, too_long
 from api.sensorthings.observing import Sent, bring
 from api.sensorthings.options import Options, parse_options
 from api.sensorthings.patching import patched
@@ -30,7 +31,7 @@ from api.sensorthings.writing import Writer
 from ingest.intake import Sender
 from twin.access.record import Entry, write
 from twin.access.roles import Act, DataClass
-from twin.errors import ForbiddenError, InvalidError
+from twin.errors import ForbiddenError, InvalidError, UnavailableError
 
 ROOT: Final = "/sta/v1.1"
 
@@ -49,7 +50,10 @@ _PATCH_BODY: Final[dict[str, Any]] = {
     }
 }
 _CANNOT_READ: Final[dict[int | str, dict[str, Any]]] = {
-    400: {**PROBLEM_CONTENT, "description": "The request cannot be understood (OGC 18-088, 9.3.2)."}
+    400: {
+        **PROBLEM_CONTENT,
+        "description": "The request cannot be understood (OGC 18-088, 9.3.2), or takes too long.",
+    }
 }
 _READ: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -120,22 +124,13 @@ async def get_resource(request: Request, path: Resources, caller: Seeing) -> Res
         return json_answer(service_root(root_of(request)))
     resource = parse_path(path)
     options = parse_options(request.url.query, resource.entity)
-    async with caller.transaction() as connection:
-        reader = reader_of(request, caller, connection)
-        if resource.part == "$count":
-            page = await reader.page(resource, Options(filter=options.filter, top=0, count=True))
-            return Response(str(page.count), media_type="text/plain; charset=utf-8")
-        if not resource.is_one:
-            page = await reader.page(resource, options)
-            return json_answer(set_answer(reader, path.strip("/"), resource, options, page))
-        if resource.part:
-            options.select = [name for name in (resource.part,) if name in resource.entity.properties] or [
-                "id"
-            ]
-        found = await reader.one(resource, options)
-        if resource.part:
-            return part_answer(reader, resource, found.told, found.id)
-        return json_answer(found.told)
+    try:
+        return await _read(request, path, caller, resource, options)
+    except (DBAPIError, UnavailableError) as error:
+        why = too_long(resource, options) if is_too_long(error) else None
+        if why is None:
+            raise
+        return problem(400, why.what, kind="too-long", where=why.where, hint=why.hint)
 
 
 @router.post(ROOT + "/{path:path}", status_code=201, openapi_extra=_BODY, responses=_MADE | CONFLICT | _BATCH)
@@ -204,6 +199,28 @@ async def delete_entity(request: Request, path: Resources, caller: Managing) -> 
         await _record(caller, connection, changer)
     await _finish(caller.running, caller, changer)
     return Response(status_code=200)
+
+
+async def _read(
+    request: Request, path: str, caller: Caller, resource: Resource, options: Options
+) -> Response:
+    """Read what a path and its options mean, in one transaction."""
+    async with caller.transaction() as connection:
+        reader = reader_of(request, caller, connection)
+        if resource.part == "$count":
+            page = await reader.page(resource, Options(filter=options.filter, top=0, count=True))
+            return Response(str(page.count), media_type="text/plain; charset=utf-8")
+        if not resource.is_one:
+            page = await reader.page(resource, options)
+            return json_answer(set_answer(reader, path.strip("/"), resource, options, page))
+        if resource.part:
+            options.select = [name for name in (resource.part,) if name in resource.entity.properties] or [
+                "id"
+            ]
+        found = await reader.one(resource, options)
+        if resource.part:
+            return part_answer(reader, resource, found.told, found.id)
+        return json_answer(found.told)
 
 
 async def _create_observations(request: Request, running: Runtime, who: Caller | Sender) -> Response:

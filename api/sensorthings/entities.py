@@ -31,7 +31,9 @@ from api.sensorthings.shape import Entity, Expression, Link, Property, Type
 from twin.model import Observation, ObservationDetail
 
 KINDS: Final = f"jsonb_to_recordset(CAST(:kinds AS jsonb)) AS k({KIND_COLUMNS})"
-_PRESENT: Final = "d.kind <> 'worker' AND d.valid_to IS NULL"
+PRESENT: Final = "d.kind <> 'worker' AND d.valid_to IS NULL"
+"""Whether a device ``d`` is a Thing."""
+
 _GEO_JSON: Final = "'application/geo+json'"
 
 
@@ -95,7 +97,7 @@ THINGS_SQL: Final = f"""
                    'field_of_view_deg', d.field_of_view_deg, 'range_m', d.range_m, 'address', d.address,
                    'gb28181_id', d.gb28181_id)) || coalesce(d.properties, '{{}}'::jsonb) AS properties
         FROM device AS d
-        WHERE {_PRESENT}"""
+        WHERE {PRESENT}"""
 
 _THINGS: Final = Entity(
     name="Things",
@@ -116,7 +118,7 @@ _THINGS: Final = Entity(
 # The last version of each place a device stood at before: the next one, or the present, lies elsewhere.
 _PAST_PLACES: Final = f"""
     FROM feature_history AS h JOIN device AS d ON d.id = h.row_id
-    WHERE h.table_name = 'device' AND {_PRESENT} AND h.geom IS DISTINCT FROM coalesce((
+    WHERE h.table_name = 'device' AND {PRESENT} AND h.geom IS DISTINCT FROM coalesce((
         SELECT n.geom FROM feature_history AS n
         WHERE n.table_name = 'device' AND n.row_id = h.row_id AND n.valid_to > h.valid_to
         ORDER BY n.valid_to LIMIT 1), d.geom)"""
@@ -134,7 +136,7 @@ LOCATIONS_SQL: Final = f"""
         SELECT d.id, d.id, coalesce(d.name, d.uid), coalesce(d.address, d.name, d.uid), {_GEO_JSON},
                NULL::jsonb, d.geom
         FROM device AS d
-        WHERE {_PRESENT} AND d.position_source <> 'none'
+        WHERE {PRESENT} AND d.position_source <> 'none'
           AND NOT EXISTS (SELECT FROM declared_place AS p WHERE p.device_id = d.id)
         UNION ALL
         SELECT -h.id, NULL, coalesce(h."row" ->> 'name', h."row" ->> 'uid'),
@@ -169,7 +171,7 @@ _HISTORICAL_LOCATIONS: Final = Entity(
         SELECT d.id::bigint AS id, d.id AS device_id, coalesce(p.id, d.id)::bigint AS location_id,
                {_SINCE.format("d")} AS time
         FROM device AS d LEFT JOIN declared_place AS p ON p.device_id = d.id
-        WHERE {_PRESENT} AND d.position_source <> 'none'
+        WHERE {PRESENT} AND d.position_source <> 'none'
         UNION ALL
         SELECT -h.id, d.id, -h.id, {_SINCE.format("h")} {_PAST_PLACES}"""),
     types={
@@ -197,12 +199,12 @@ DATASTREAMS_SQL: Final = f"""
                AS observation_type, s.properties, d.geom
         FROM device AS d JOIN {KINDS} ON k.kind = d.kind
         LEFT JOIN datastream AS s ON s.device_id = d.id AND s.property = k.slot AND s.valid_to IS NULL
-        WHERE {_PRESENT}
+        WHERE {PRESENT}
         UNION ALL
         SELECT d.id::bigint * {SLOTS_OF_A_DEVICE} + s.property, d.id, s.property, s.sensor_id,
                s.observed_property_id, s.name, s.description, s.unit, s.observation_type, s.properties, d.geom
         FROM datastream AS s JOIN device AS d ON d.id = s.device_id
-        WHERE {_PRESENT} AND s.valid_to IS NULL AND (s.property >= 4 OR d.kind = 'thing')"""
+        WHERE {PRESENT} AND s.valid_to IS NULL AND (s.property >= 4 OR d.kind = 'thing')"""
 
 _DATASTREAMS: Final = Entity(
     name="Datastreams",
@@ -293,6 +295,11 @@ def _of_a_feature(feature: Any, observation: Any) -> ColumnElement[bool]:
     return and_(observation.c.device_id == any_(devices), observation.c.feature_id == feature.c.id)
 
 
+OBSERVED: Final = """((o.property < 4 AND d.kind <> 'thing') OR EXISTS (
+            SELECT FROM datastream AS s
+            WHERE s.device_id = o.device_id AND s.property = o.property AND s.valid_to IS NULL))"""
+"""Whether an observation ``o`` of a device ``d`` is of a Datastream that is there."""
+
 OBSERVATIONS_SQL: Final = f"""
         SELECT (o.device_id::bigint * {SLOTS_OF_A_DEVICE} + o.property) || '-'
                    || (extract(epoch FROM o.phenomenon_time) * 1000000)::bigint AS id,
@@ -302,12 +309,10 @@ OBSERVATIONS_SQL: Final = f"""
                coalesce(x.feature_id, o.device_id)::bigint AS feature_id,
                (SELECT s.observation_type FROM datastream AS s
                 WHERE s.device_id = o.device_id AND s.property = o.property) AS observation_type
-        FROM observation AS o JOIN device AS d ON d.id = o.device_id AND {_PRESENT}
+        FROM observation AS o JOIN device AS d ON d.id = o.device_id AND {PRESENT}
         LEFT JOIN observation_detail AS x ON x.device_id = o.device_id AND x.property = o.property
              AND x.phenomenon_time = o.phenomenon_time
-        WHERE (o.property < 4 AND d.kind <> 'thing') OR EXISTS (
-            SELECT FROM datastream AS s
-            WHERE s.device_id = o.device_id AND s.property = o.property AND s.valid_to IS NULL)"""
+        WHERE {OBSERVED}"""
 
 _OBSERVATIONS: Final = Entity(
     name="Observations",
@@ -361,7 +366,7 @@ _FEATURES: Final = Entity(
         UNION ALL
         SELECT d.id, coalesce(d.name, d.uid), coalesce(d.address, d.name, d.uid), {_GEO_JSON},
                NULL, d.geom
-        FROM device AS d WHERE {_PRESENT}"""),
+        FROM device AS d WHERE {PRESENT}"""),
     types=_PLACE_TYPES,
     properties=_properties([*_NAMED, _ENCODING, _own("feature", Type.GEO, "geom"), _ABOUT]),
     links=_links([Link("Observations", "Observations", True, _of_a_feature, ("id",))]),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock
 from typing import Any, Final, NamedTuple
 
 from sqlalchemy import literal, tuple_
@@ -22,8 +23,13 @@ def by_moment(options: Options) -> bool:
     return len(options.orderby) == 1 and options.orderby[0][0] == Path(("phenomenonTime",))
 
 
-def _newest_first(options: Options) -> bool:
-    return by_moment(options) and options.orderby[0][1]
+def begins_oldest(resource: Resource, options: Options) -> bool:
+    """Say whether a first page of all observations is asked for, the oldest first."""
+    return _is_of_all(resource, options) and not options.orderby[0][1] and options.after is None
+
+
+def _is_of_all(resource: Resource, options: Options) -> bool:
+    return resource.entity.name == "Observations" and len(resource.steps) == 1 and by_moment(options)
 
 
 def _ordered_columns(options: Options, entity: Entity, table: Any) -> tuple[list[Any], bool] | None:
@@ -61,20 +67,35 @@ def orders_of(options: Options, entity: Entity, table: Any) -> list[Order]:
     return [*given, *(Order(table.c[key]) for key in entity.key)]
 
 
-_RECENT: Final = tuple(timedelta(minutes=m) for m in (1, 15, 240, 3600))
+_STRETCHES: Final = tuple(timedelta(minutes=m) for m in (1, 15, 240, 3600, 21600))
 
 
-def ever_longer(resource: Resource, options: Options, table: Any) -> Iterator[list[Condition]]:
+def ever_longer(
+    resource: Resource, options: Options, table: Any, first_day: date | None = None
+) -> Iterator[list[Condition]]:
     """Yield conditions under which to look for a page, one after the other until it is full.
 
-    The newest observations of everything have no index, but those since a moment have: most pages are full
-    of what came in the last minute.
+    The newest and the oldest observations of everything have no index, but those of a stretch of time have:
+    most pages are full of what came within a minute.
+
+    Parameters
+    ----------
+    first_day
+        About where the observations begin, for a page that begins with the oldest.
     """
-    if resource.entity.name == "Observations" and len(resource.steps) == 1 and _newest_first(options):
+    if _is_of_all(resource, options):
         key = ENTITIES["Observations"].key_of(options.after) if options.after is not None else None
-        newest = key[2] if key is not None else datetime.now(UTC)
-        for time in _RECENT:
-            yield [table.c.phenomenon_time > newest - time]
+        if options.orderby[0][1]:
+            newest = key[2] if key is not None else datetime.now(UTC)
+            for time in _STRETCHES:
+                yield [table.c.phenomenon_time > newest - time]
+        else:
+            begin = datetime.now(UTC) - timedelta(days=2)
+            if first_day is not None:
+                begin = datetime.combine(first_day, clock(), UTC)
+            oldest = key[2] if key is not None else begin
+            for time in _STRETCHES:
+                yield [table.c.phenomenon_time < oldest + time]
     yield []
 
 

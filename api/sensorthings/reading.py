@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -14,15 +14,17 @@ from sqlalchemy import column as named
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from api.sensorthings.counting import is_by_stream, is_expanded_by_stream, observation_counts
 from api.sensorthings.entities import ENTITIES
 from api.sensorthings.filters import Condition, condition
 from api.sensorthings.kinds import COUNT, TRUTH, catalog_values, observation_type
 from api.sensorthings.options import Options, json_options
-from api.sensorthings.paging import after, by_moment, ever_longer, orders_of
+from api.sensorthings.paging import after, begins_oldest, by_moment, ever_longer, orders_of
 from api.sensorthings.paths import Resource, Step
 from api.sensorthings.shape import Entity, Link, Property, Type
 from twin.catalog import Catalog
 from twin.errors import NotFoundError
+from twin.store.day_counts import counted_days
 
 _MOST_EXPANDED: Final = 50_000
 """Entities of one expanded link in one answer; where there are more, links lead to the rest."""
@@ -89,12 +91,13 @@ class Reader:
             where.append(condition(options.filter, entity, table))
         page = Page()
         if options.count:
-            page.count = int((await self.ask(select(func.count()).select_from(table).where(*where)))[0][0])
+            page.count = await self._count(resource.steps, options)
         if options.limit:
             shown = Shown(self, entity, options)
             where += after(options, entity, table)
             rows: Sequence[Any] = []
-            for recent in ever_longer(resource, options, table):
+            first = await self._first_day() if begins_oldest(resource, options) else None
+            for recent in ever_longer(resource, options, table, first):
                 rows = await self.ask(_page_query(shown, options, table, [*where, *recent]))
                 if len(rows) > options.limit:
                     break
@@ -104,6 +107,22 @@ class Reader:
             await self.demand(resource.steps[:-1])
         await self.expand(entity, page.rows, options)
         return page
+
+    async def _count(self, steps: tuple[Step, ...], options: Options) -> int:
+        """Return how many entities a path and a filter mean."""
+        entity = steps[-1].entity
+        if is_by_stream(steps, options.filter):
+            table = observation_counts(await counted_days(self.connection))
+            number: Any = func.coalesce(func.sum(table.c.number), 0)
+        else:
+            table, number = entity.table(), func.count()
+        where = above(steps, table)
+        if options.filter is not None:
+            where.append(condition(options.filter, entity, table))
+        return int((await self.ask(select(number).select_from(table).where(*where)))[0][0])
+
+    async def _first_day(self) -> date | None:
+        return next(iter(await counted_days(self.connection)), None)
 
     async def one(self, resource: Resource, options: Options) -> Found:
         """Return the entity that a path names.
@@ -207,11 +226,16 @@ class Reader:
                 else:
                     page.rows.append(shown.found(row))
         if asked.count:
-            number = (
-                select(func.count().label("number")).select_from(there).where(*where).correlate(up).lateral()
-            )
+            how_many: Any = func.count()
+            if is_expanded_by_stream(link, asked.filter):
+                there = observation_counts(await counted_days(self.connection))
+                how_many = func.coalesce(func.sum(there.c.number), 0)
+                where = [link.on(up, there)]
+                if asked.filter is not None:
+                    where.append(condition(asked.filter, target, there))
+            number = select(how_many.label("number")).select_from(there).where(*where).correlate(up).lateral()
             for row in await self.ask(select(up.c.n, number.c.number).join_from(up, number, true())):
-                pages[row.n - 1].count = row.number
+                pages[row.n - 1].count = int(row.number)
         return pages
 
     def _hang(self, entity: Entity, parent: Found, link: Link, page: Page, asked: Options) -> None:

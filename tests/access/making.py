@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import psycopg
 
 from tests.access.furnishing import dataset_of, furnish, one
-from tests.access.world import LEVELS, World, box, centre, grids
+from tests.access.world import LEVELS, MOMENT, World, box, centre, grids
 
 
 def make(url: str) -> World:
@@ -17,9 +19,21 @@ def make(url: str) -> World:
             furnish(connection, world, code, number)
         _outside(connection, world)
         connection.execute("SELECT assign_scope_codes()")
+        _counts(connection, world)
     with psycopg.connect(url.replace("postgresql+psycopg://", "postgresql://")) as connection:
         _past(connection, world)
     return world
+
+
+def _counts(connection: psycopg.Connection, world: World) -> None:
+    """Let every device have observed on a day that is over too, and count that day."""
+    at = MOMENT - timedelta(days=3)
+    connection.execute("SELECT ensure_observation_partition(%s)", [at.date()])
+    for key, code in world.rows["observation"].items():
+        connection.execute("INSERT INTO observation VALUES (%s, 0, %s, %s, 1)", [key, at, at])
+        world.put("observation_count", key, code, world.kinds["observation"][key])
+    connection.execute("SELECT watch_observations(%s), count_observations(%s)", [at.date(), at.date()])
+    world.put("counted_day", at.date(), 0)
 
 
 def _past(connection: psycopg.Connection, world: World) -> None:

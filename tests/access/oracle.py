@@ -19,7 +19,7 @@ READS = {
     "security_admin": "account",
     "wall": "place alarm case worker",
 }
-OPEN = {"road", "ground_cover", "dataset", "organisation"}
+OPEN = {"road", "ground_cover", "dataset", "organisation", "counted_day"}
 MAY_REPORT = {"resident_channel", "hotline_channel"}
 MAY_END_DUTY = {"dispatcher", "manager"}
 SYSTEM = {"quarantine", "import_run", "import_reject", "feed_mapping", "feed_pause"}
@@ -43,7 +43,14 @@ def inside(code: int, area: str, level: str) -> bool:
 
 
 def data_class(table: str, kind: str) -> str:
-    of_device = ("device", "device_state", "observation", "observation_hour", "feature_history")
+    of_device = (
+        "device",
+        "device_state",
+        "observation",
+        "observation_hour",
+        "observation_count",
+        "feature_history",
+    )
     if table in of_device and kind == "worker":
         return "worker"
     if table == "person":

@@ -23,7 +23,14 @@ from twin.model.feed_mapping import FeedMapping
 from twin.model.feed_pause import FeedPause
 from twin.model.ground import GroundCover, Road
 from twin.model.network import NetworkLine, NetworkNode, ServiceConnection
-from twin.model.observation import Observation, ObservationHour, Quarantine, RetiredDay
+from twin.model.observation import (
+    OBSERVATION_COUNT,
+    CountedDay,
+    Observation,
+    ObservationHour,
+    Quarantine,
+    RetiredDay,
+)
 from twin.model.person import Person
 from twin.model.photograph import Photograph
 from twin.model.place import ServicePoint
@@ -63,6 +70,7 @@ TILE_TABLES = (
 __all__ = [
     "IMPORTED_TABLES",
     "LEVELS",
+    "OBSERVATION_COUNT",
     "SOURCES",
     "STAGES",
     "TILE_TABLES",
@@ -79,6 +87,7 @@ __all__ = [
     "CaseSeries",
     "Component",
     "Compound",
+    "CountedDay",
     "Credential",
     "Dataset",
     "Datastream",

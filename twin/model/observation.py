@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import date, datetime
+from typing import Final
 
-from sqlalchemy import BigInteger, Index, Integer, SmallInteger
+from sqlalchemy import BigInteger, Column, Date, Index, Integer, SmallInteger, Table
 from sqlalchemy.orm import Mapped, mapped_column
 
 from twin.model.base import Base, Key, Now
@@ -53,6 +54,27 @@ class RetiredDay(Base):
     day: Mapped[date] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(primary_key=True)
     observations: Mapped[int] = mapped_column(BigInteger)
+
+
+class CountedDay(Base):
+    """A day (UTC) whose observations `OBSERVATION_COUNT` knows the numbers of, once ``counted_at`` is set."""
+
+    __tablename__ = "counted_day"
+
+    day: Mapped[date] = mapped_column(primary_key=True)
+    counted_at: Mapped[datetime | None]
+
+
+OBSERVATION_COUNT: Final = Table(
+    "observation_count",
+    Base.metadata,
+    Column("day", Date, nullable=False),
+    Column("device_id", Integer, nullable=False),
+    Column("property", SmallInteger, nullable=False),
+    Column("count", Integer, nullable=False),
+    Index("ix_observation_count_device_id", "device_id", "property"),
+)
+"""How many observations a day holds of a device's property: the sum of its rows, which are only added to."""
 
 
 class Quarantine(Base):

@@ -1,4 +1,4 @@
-"""Delete what has been kept for its time, once a day, by one server at a time."""
+"""Delete what has been kept for its time and count what stays, once a day, by one server at a time."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from twin.access.record import SERVER, Actor, Entry, write
 from twin.catalog import Catalog
+from twin.store.day_counts import count_days
 from twin.store.outage import is_outage
 from twin.store.retention_terms import TRACKS, ObservationTerm, Terms
 from twin.store.tracks import expire_tracks
@@ -236,6 +237,8 @@ class Retention:
                 done.dropped_bytes += one.bytes
         for table, days_kept in self._tables():
             done.tables[table] = await self._expire(table, now - timedelta(days=days_kept))
+        days, _ = await self._days()
+        await count_days(self._engine, [one.day for one in days], now)
 
     async def _retire(self, day: date, kind: str, *, hourly: bool, remove: bool) -> int:
         """Make hourly figures of what one kind observed on a day and delete it; return how much was deleted.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
+import psycopg
 import pytest
 
 from tests.api.routes.conftest import observe
 from tests.api.sensorthings.conftest import ROOT
 
 pytestmark = pytest.mark.postgis
+
+OVER = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
 
 
 async def test_root_lists_the_sets_and_what_is_kept(ask):
@@ -286,3 +291,75 @@ async def test_what_cannot_be_understood_is_400_and_says_why(reader):
         assert answer.status_code == 400, (query, answer.text)
         assert answer.json()["detail"], query
         assert answer.json()["where"], query
+
+
+@pytest.fixture
+async def counted(observed):
+    """Three observations of water-0001 and one of camera-0001 of a day that is over, and counted."""
+    await observed.run_sql(f"SELECT ensure_observation_partition('{OVER.date()}')")
+    for uid, minutes in (("water-0001", (1, 2, 3)), ("camera-0001", (4,))):
+        for minute in minutes:
+            at = f"'{(OVER + timedelta(minutes=minute)).isoformat()}'"
+            await observed.run_sql(
+                "INSERT INTO observation (device_id, property, phenomenon_time, received_at, value) "
+                f"SELECT id, 0, {at}, {at}, 5 FROM device WHERE uid = '{uid}'"
+            )
+    await observed.run_sql(f"SELECT watch_observations('{OVER.date()}')")
+    await observed.run_sql(f"SELECT count_observations('{OVER.date()}')")
+    return observed
+
+
+async def test_days_that_are_over_are_counted_by_their_numbers(counted, reader, ask):
+    async def count(path: str, query: str = "") -> int:
+        return int((await reader.get(f"{ROOT}{path}/$count{query}")).text)
+
+    things = (await ask("/Things?$filter=properties/uid eq 'water-0001'"))["value"]
+    stream = things[0]["@iot.id"] * 1000
+    by_row = "?$filter=result ge -1e9"  # asks each observation
+    assert await count("/Observations") == await count("/Observations", by_row) == 10
+    path = f"/Datastreams({stream})/Observations"
+    assert await count(path) == await count(path, by_row) == 6
+    of_water = "?$filter=Datastream/Thing/properties/uid eq 'water-0001'"
+    assert await count("/Observations", of_water) == 6
+    either = "?$filter=Datastream/Thing/properties/uid eq 'water-0001' or result eq 5"
+    assert await count("/Observations", either) == 7
+    told = await ask("/Datastreams?$expand=Observations($count=true;$top=1)&$top=1000")
+    numbers = {one["@iot.id"]: one["Observations@iot.count"] for one in told["value"]}
+    assert (numbers[stream], sum(numbers.values())) == (6, 10)
+    # What is asked for a row where there is a number would be wrong once the number is.
+    await counted.run_sql("UPDATE observation_count SET count = count + 100")
+    assert await count(path) == 106
+    assert await count(path, by_row) == 6
+    told = await ask(f"/Datastreams({stream})?$expand=Observations($count=true;$top=1)")
+    assert told["Observations@iot.count"] == 106
+    await counted.run_sql("UPDATE device SET valid_to = now() WHERE uid = 'water-0001'")
+    assert await count("/Observations") == await count("/Observations", by_row) + 100
+
+
+async def test_the_oldest_observations_come_first_page_by_page(counted, reader):
+    told, link = [], ROOT + "/Observations?$orderby=phenomenonTime&$top=3"
+    while link:
+        page = (await reader.get(link)).json()
+        told += [one["phenomenonTime"] for one in page["value"]]
+        link = page.get("@iot.nextLink")
+    assert len(told) == 10
+    assert told == sorted(told)
+    assert told[0].startswith(OVER.date().isoformat())
+
+
+async def test_what_takes_too_long_says_what_where_and_what_to_do(observed, reader, monkeypatch):
+    monkeypatch.setattr("api.access.caller.TIMEOUT_S", 0.3)
+    owner = await psycopg.AsyncConnection.connect(observed.database.url.replace("+psycopg", ""))
+    async with owner:
+        await owner.execute("LOCK TABLE observation")
+        for query, where, words in (
+            ("/Observations?$filter=result gt 5", "$filter", "phenomenonTime ge"),
+            ("/Observations?$orderby=result", "$orderby", "phenomenonTime ge"),
+            ("/Observations/$count", "$count", "Datastreams(1)/Observations"),
+            ("/Things?$expand=Datastreams($expand=Observations)", "$expand", "expand less"),
+        ):
+            answer = await reader.get(ROOT + query)
+            told = answer.json()
+            assert (answer.status_code, told["type"], told["where"]) == (400, "/problems/too-long", where)
+            assert words in told["hint"]
+        assert (await reader.get(ROOT + "/Observations")).status_code == 503  # small: the database is busy
