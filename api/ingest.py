@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Final, Literal
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -17,7 +19,7 @@ from ingest.feeds import Feed, load_feeds
 from ingest.flood import Flood
 from ingest.intake import Intake
 from ingest.pauses import Pause, Pauses
-from ingest.replay import Replay
+from ingest.replay import Replay, Take
 from ingest.transports.broker import user_of_feed
 from ingest.transports.link import Link
 from ingest.transports.mqtt import MqttTransport
@@ -27,6 +29,7 @@ from twin.twin import Twin
 
 _log = logging.getLogger("gridtwin.ingest")
 
+_NONE: Final[Mapping[str, Take]] = MappingProxyType({})
 _RETRY_FIRST_S: Final = 0.5
 _RETRY_MOST_S: Final = 10.0
 
@@ -54,15 +57,19 @@ class Ingest:
     ----------
     engine
         Signed in as the server's own hand.
+    standards
+        What takes again messages of ways in that speak a standard, by format.
     """
 
-    def __init__(self, settings: Settings, engine: AsyncEngine, twin: Twin) -> None:
+    def __init__(
+        self, settings: Settings, engine: AsyncEngine, twin: Twin, standards: Mapping[str, Take] = _NONE
+    ) -> None:
         self.feeds = load_feeds()
         self._settings = settings
         self.pauses = Pauses(engine)
         self.delivery = Delivery(twin, Flood(twin.board, settings.publisher_rate))
         self.intake = Intake(self.delivery, self.feeds, self.pauses)
-        self.replay = Replay(engine, twin, self.feeds, self.delivery.mappings)
+        self.replay = Replay(engine, twin, self.feeds, self.delivery.mappings, standards)
         self._over_mqtt = [feed for feed in self.feeds.values() if feed.transport == "mqtt"]
         self._counters = {feed.name: FeedCounters(feed.name) for feed in self._over_mqtt}
         self._transports: dict[str, MqttTransport] = {}
@@ -80,7 +87,7 @@ class Ingest:
     def _state(self, feed: Feed) -> Literal["running", "paused", "down", "off"]:
         if self.pauses.of(feed.name) is not None:
             return "paused"
-        if feed.transport == "http":
+        if feed.transport != "mqtt":
             return "running"
         transport = self._transports.get(feed.name)
         if transport is not None and transport.link.connected and transport.link.answering:

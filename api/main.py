@@ -39,6 +39,7 @@ from api.routes import ROUTERS
 from api.rows import TIMEOUT_S
 from api.runtime import Runtime
 from api.sampler import Sampler
+from api.sensorthings.again import Again
 from api.sensorthings.mqtt.followers import Followers
 from api.sensorthings.mqtt.session import serve_mqtt
 from api.sensorthings.mqtt.terms import PATH as MQTT_PATH
@@ -116,7 +117,7 @@ def create_app(settings: Settings) -> FastAPI:
             terms = load_terms(catalog).with_tracks(settings.tracks_days)
             twin = await Twin.open(own, catalog=catalog, terms=terms)
             parts.push_async_callback(twin.close)
-            ingest = Ingest(settings, own, twin)
+            ingest = Ingest(settings, own, twin, {"sensorthings": Again(twin, own, accounts)})
             await ingest.pauses.refresh()
             health = HealthReport(settings, own, twin, ingest.state)
             hub = Hub(twin.board, health.brief)

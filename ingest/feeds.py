@@ -16,6 +16,9 @@ from twin.errors import InvalidError
 
 DEFAULT_FILE: Final = DATA_FOLDER / "feeds.toml"
 
+STANDARDS: Final = ("sensorthings",)
+"""Formats that are read where their whole standard is spoken: they say more than readings."""
+
 Name = Annotated[str, msgspec.Meta(pattern="^[a-z][a-z0-9-]{1,39}$")]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=80)]
 
@@ -32,9 +35,9 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     transport
         How its messages arrive.
     address
-        Topic filter of MQTT, or path of HTTP.
+        Topic filter of MQTT, or path of the server.
     format
-        Key of `ingest.decoders.FORMATS`.
+        Key of `ingest.decoders.FORMATS`, or one of `STANDARDS`.
     sender
         Who sends: a device for itself, or a gateway for the devices of its area.
     silent_s
@@ -44,7 +47,7 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     zh: Text
     en: Text
-    transport: Literal["mqtt", "http"]
+    transport: Literal["mqtt", "http", "websocket"]
     address: Text
     format: str
     sender: Literal["device", "gateway"]
@@ -53,7 +56,7 @@ class Feed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def source_pattern(self) -> str:
         """A regular expression of the sources of what is refused of it, as the quarantine tells them."""
-        if self.transport == "http":
+        if self.transport != "mqtt":
             return f"^{re.escape(self.name)} "
         parts = ("[^/]+" if part == "+" else re.escape(part) for part in self.address.split("/"))
         return f"^{'/'.join(parts)}$"
@@ -78,9 +81,12 @@ def load_feeds(file: Path = DEFAULT_FILE) -> Mapping[str, Feed]:
         where = f"{file} feed “{feed.name}”"
         if feed.name in feeds:
             raise InvalidError("the name is used twice", where=where)
-        if feed.format not in FORMATS:
+        formats = {*FORMATS, *STANDARDS}
+        if feed.format not in formats:
             raise InvalidError(
-                f"there is no format “{feed.format}”", where=where, hint="one of " + ", ".join(FORMATS)
+                f"there is no format “{feed.format}”",
+                where=where,
+                hint="one of " + ", ".join(sorted(formats)),
             )
         if any(other.address == feed.address for other in feeds.values()):
             raise InvalidError(f"“{feed.address}” is the address of another feed too", where=where)

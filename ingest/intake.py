@@ -73,9 +73,9 @@ class Intake:
     def __init__(self, delivery: Delivery, feeds: Mapping[str, Feed], pauses: Pauses) -> None:
         self._delivery = delivery
         self._pauses = pauses
-        over_http = [feed.name for feed in feeds.values() if feed.transport == "http"]
-        self.counters = {name: FeedCounters(name) for name in over_http}
-        self._waiting: dict[str, deque[_Gathered]] = {name: deque() for name in over_http}
+        direct = [feed.name for feed in feeds.values() if feed.transport != "mqtt"]
+        self.counters = {name: FeedCounters(name) for name in direct}
+        self._waiting: dict[str, deque[_Gathered]] = {name: deque() for name in direct}
         self._storing: dict[str, asyncio.Task[None]] = {}
 
     async def take(self, feed: Feed, message: Envelope, sender: Sender, source: str) -> Receipt:

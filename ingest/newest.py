@@ -71,12 +71,28 @@ class Newest:
 
     def _note(self, window: Window, message: int, devices: NDArray[np.int32]) -> None:
         devices = np.unique(devices) if len(devices) > 1 else devices.copy()
+        payload = None if message in window.withheld else window.messages[message].payload
+        publisher = window.publishers[message]
+        self.keep(devices, publisher, window.counters.feed, window.source(message), payload)
+
+    def keep(
+        self, devices: NDArray[np.int32], publisher: int, feed: str, source: str, payload: bytes | None
+    ) -> None:
+        """Keep a message of which something was stored.
+
+        Parameters
+        ----------
+        devices
+            Numbers of its devices, each once, shape (n,), n > 0.
+        publisher
+            Number of who sent it, from `Flood.number_of`.
+        feed, source, payload
+            See `Kept`.
+        """
         if len(devices) == 1:
             key, most = int(devices[0]), OF_A_DEVICE
         else:
-            key, most = -window.publishers[message], OF_A_GATEWAY
-        payload = None if message in window.withheld else window.messages[message].payload
-        feed, source = window.counters.feed, window.source(message)
+            key, most = -publisher, OF_A_GATEWAY
         found = Kept(time.time(), feed, source, payload, devices)
         of_key = self._kept.get(key)
         if of_key is None:

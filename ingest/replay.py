@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, Final, Protocol
 
 import msgspec
 import numpy as np
@@ -69,6 +71,27 @@ class Replayed:
         self.last, self.more = step.last, step.more
 
 
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a message of a standard: ``wrong`` is what was refused of it again."""
+
+    wrong: RefusedReading | None
+    stored: int = 0
+    duplicate: int = 0
+
+
+class Take(Protocol):
+    """Takes again what was refused of a way in that speaks a standard; see `Replay`."""
+
+    async def __call__(
+        self, source: str, payload: bytes, received_at: datetime, sender: Sender | None
+    ) -> Taken:
+        """Take one message from a source; ``sender`` is None where no publisher of its name may send."""
+
+
+_NONE: Final[Mapping[str, Take]] = MappingProxyType({})
+
+
 @dataclass(slots=True)
 class _Verdict:
     """What became of one message; ``wrong`` is the first thing that was refused of it."""
@@ -93,11 +116,19 @@ class Replay:
         Where observations go, and what the bytes of each way in mean.
     mappings
         Where the fields of foreign messages lie now.
+    standards
+        By format, what takes messages that hold more than readings.
     """
 
     def __init__(
-        self, engine: AsyncEngine, twin: Twin, feeds: Mapping[str, Feed], mappings: Mappings
+        self,
+        engine: AsyncEngine,
+        twin: Twin,
+        feeds: Mapping[str, Feed],
+        mappings: Mappings,
+        standards: Mapping[str, Take] = _NONE,
     ) -> None:
+        self._standards = standards
         self._engine = engine
         self._twin = twin
         self._feeds = feeds
@@ -174,6 +205,10 @@ class Replay:
             what = "no feed takes messages of this source any more"
             verdict.wrong = RefusedReading("wrong_topic", what, b"")
             return verdict
+        if feed.format in self._standards:
+            take = self._standards[feed.format]
+            taken = await take(row.source, bytes(row.payload), row.received_at, senders.get(name))
+            return _Verdict(row.id, taken.wrong, taken.stored, taken.duplicate)
         # Who has no account any more reports for nobody; a device still for itself.
         sender = senders.get(name) or Sender(name, feed.sender, *_NOBODY)
         received_us = round(row.received_at.timestamp() * 1e6)

@@ -104,7 +104,8 @@ def replay(
     async def work(engine: AsyncEngine) -> dict[str, Any]:
         owner_url = engine.url.render_as_string(hide_password=False)
         password = read_passwords(settings.secrets_dir / PASSWORDS_FILE).get(TWIN)
-        done = await _replay(role_url(owner_url, TWIN, password), chosen, settings.tracks_days)
+        url = role_url(owner_url, TWIN, password)
+        done = await _replay(url, engine, chosen, settings.tracks_days)
         async with engine.begin() as connection:
             detail = {**chosen.parameters(), **done}
             await write(connection, COMMAND_LINE, Entry("quarantine.replayed", "quarantine", detail=detail))
@@ -119,8 +120,9 @@ def replay(
     answer(done, f"{words} ({again})" if again else words, as_json)
 
 
-async def _replay(url: str, chosen: Filter, tracks_days: float | None) -> dict[str, Any]:
+async def _replay(url: str, owner: AsyncEngine, chosen: Filter, tracks_days: float | None) -> dict[str, Any]:
     """Open a twin of our own beside the server's, which learns of what is stored from the database only."""
+    from api.sensorthings.again import Again  # noqa: PLC0415
     from ingest.feeds import load_feeds  # noqa: PLC0415
     from ingest.mappings import Mappings  # noqa: PLC0415
     from ingest.replay import Replay  # noqa: PLC0415
@@ -135,7 +137,8 @@ async def _replay(url: str, chosen: Filter, tracks_days: float | None) -> dict[s
         terms = load_terms(catalog).with_tracks(tracks_days)
         twin = await Twin.open(engine, catalog=catalog, terms=terms)
         try:
-            made = Replay(engine, twin, load_feeds(), Mappings(engine))
+            standards = {"sensorthings": Again(twin, engine, owner)}
+            made = Replay(engine, twin, load_feeds(), Mappings(engine), standards)
             whole = await made.run(chosen)
             while whole.more:
                 whole.add(await made.run(chosen, after=whole.last))

@@ -16,17 +16,16 @@ from api.access.permissions import does, needs, needs_either, reads
 from api.errors import CONFLICT, NOT_FOUND, PROBLEM_CONTENT, problem
 from api.runtime import Runtime
 from api.sensorthings.answers import json_answer, part_answer, service_root, set_answer
+from api.sensorthings.arrivals import BY_HTTP, Arrival
 from api.sensorthings.batch import answer_batch
 from api.sensorthings.bodies import read_body, read_json
 from api.sensorthings.changing import Changer
 from api.sensorthings.lasting import is_too_long, too_long
-from api.sensorthings.observing import Sent, bring
 from api.sensorthings.options import Options, parse_options
 from api.sensorthings.patching import patched
 from api.sensorthings.paths import Resource, Step, parse_path
 from api.sensorthings.reading import Reader, address
 from api.sensorthings.shape import Entity
-from api.sensorthings.streams import Streams
 from api.sensorthings.writing import Writer
 from ingest.intake import Sender
 from twin.access.record import Entry, write
@@ -150,21 +149,23 @@ async def create_entity(request: Request, path: Resources, who: Bringing) -> Res
     resource = parse_path(path)
     if resource.is_one or resource.part:
         raise InvalidError("something is made by a POST to a set", where=path[:200])
-    given, entity = read_json(await request.body()), resource.entity
+    content, entity = await request.body(), resource.entity
     if entity.name == "Observations":
-        streams = Streams(running, who)
-        sent = await streams.read(read_body(given, entity.name), resource.steps)
-        (became,) = await bring(running, [sent], streams.source)
+        arrival = Arrival(running, BY_HTTP, who)
+        (became,) = await arrival.take([await arrival.read_one(content, resource.steps)], content)
         if not isinstance(became, str):
             raise became
         made: int | str = became
     else:
         caller = _demand_caller(who)
+        given = read_json(content)
         async with caller.transaction() as connection:
             writer = Writer(reader_of(request, caller, connection))
             made = await writer.create(entity, read_body(given, entity.name), resource.steps)
             await _record(caller, connection, writer)
-        await _finish(running, caller, writer)
+            # Where nothing is taken now, nothing of it is made either.
+            coming = Arrival(running, BY_HTTP, caller) if writer.observations else None
+        await _finish(running, writer, coming)
     link = f"{root_of(request)}/{address(entity, made)}"
     if not isinstance(who, Caller):
         return json_answer({"@iot.selfLink": link, "@iot.id": made}, 201, {"location": link})
@@ -197,7 +198,7 @@ async def delete_entity(request: Request, path: Resources, caller: Managing) -> 
         found = await changer.reader.one(resource, Options(select=["id"]))
         await changer.delete(resource.entity, found.id)
         await _record(caller, connection, changer)
-    await _finish(caller.running, caller, changer)
+    await _finish(caller.running, changer)
     return Response(status_code=200)
 
 
@@ -225,14 +226,10 @@ async def _read(
 
 async def _create_observations(request: Request, running: Runtime, who: Caller | Sender) -> Response:
     """Take tables of observations; answered once they are committed."""
-    streams = Streams(running, who)
-    sent = await streams.read_tables(read_json(await request.body()))
-    outcome = iter(await bring(running, [one for one in sent if isinstance(one, Sent)], streams.source))
+    content, arrival = await request.body(), Arrival(running, BY_HTTP, who)
+    outcome = await arrival.take(await arrival.read_tables(content), content)
     root = root_of(request)
-    told = []
-    for one in sent:
-        became = next(outcome) if isinstance(one, Sent) else one
-        told.append(f"{root}/Observations('{became}')" if isinstance(became, str) else "error")
+    told = [f"{root}/Observations('{one}')" if isinstance(one, str) else "error" for one in outcome]
     return json_answer(told, 201)
 
 
@@ -257,7 +254,7 @@ async def _change(
                     body.fields.setdefault(name, None)
         await changer.change(entity, found.id, body)
         await _record(caller, connection, changer)
-    await _finish(caller.running, caller, changer)
+    await _finish(caller.running, changer)
     return await _told(request, caller, entity, found.id, status=200)
 
 
@@ -281,7 +278,7 @@ async def _record(caller: Caller, connection: AsyncConnection, writer: Writer) -
         await write(connection, caller.actor, Entry(f"device.{what}", subject))
 
 
-async def _finish(running: Runtime, caller: Caller, writer: Writer) -> None:
+async def _finish(running: Runtime, writer: Writer, coming: Arrival | None = None) -> None:
     """Tell who follows, bring the board in step, and then what came along to be observed.
 
     Raises
@@ -292,8 +289,8 @@ async def _finish(running: Runtime, caller: Caller, writer: Writer) -> None:
     running.followers.changed(writer.touched)
     if writer.devices_changed:
         await running.twin.refresh_devices()
-    if writer.observations:
-        for became in await bring(running, writer.observations, f"sensorthings {caller.identity.name}"):
+    if coming is not None:
+        for became in await coming.take(writer.observations):
             if not isinstance(became, str):
                 raise became
 

@@ -46,7 +46,7 @@ class SourceAnswer(BaseModel):
     """
 
     id: str
-    protocol: Literal["mqtt", "http"]
+    protocol: Literal["mqtt", "http", "websocket"]
     format: str
     address: str
     name_zh: str

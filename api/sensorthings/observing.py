@@ -9,17 +9,21 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
+import orjson
+from numpy.typing import NDArray
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.runtime import Runtime
 from api.sensorthings.bodies import Body, wrong
-from api.sensorthings.kinds import TRUTH
+from api.sensorthings.kinds import SLOTS_OF_A_DEVICE, TRUTH
 from api.sensorthings.shape import observation_id
+from ingest.counters import FeedCounters
 from ingest.delivery import observe
 from twin.batch import Detail, ObservationBatch
 from twin.catalog import SLOTS
 from twin.errors import ConflictError, InvalidError, NotFoundError, TwinError
 from twin.store.quarantine import WHAT_TO_DO
+from twin.twin import Twin
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _US: Final = timedelta(microseconds=1)
@@ -46,6 +50,11 @@ class Sent:
     def id(self) -> str:
         """Its id as the standard wants one."""
         return observation_id(self.device_id, self.slot, self.at)
+
+    @property
+    def stream(self) -> int:
+        """The number of its Datastream."""
+        return self.device_id * SLOTS_OF_A_DEVICE + self.slot
 
 
 def sent_of(body: Body, device_id: int, slot: int, told: str, feature_id: int | None) -> Sent:
@@ -96,24 +105,83 @@ def sent_of(body: Body, device_id: int, slot: int, told: str, feature_id: int | 
     )
 
 
-async def bring(running: Runtime, sent: Sequence[Sent], source: str) -> list[str | TwinError]:
-    """Hand observations to the twin; return the id of each that is stored, or why it is not.
+def json_of(one: Sent) -> bytes:
+    """Write an observation as a client would send it, with its Datastream and its moment."""
+    detail = one.detail or Detail()
+    at = one.at.isoformat()
+    told: dict[str, Any] = {
+        "Datastream": {"@iot.id": one.stream},
+        "phenomenonTime": at
+        if detail.phenomenon_end is None
+        else f"{at}/{detail.phenomenon_end.isoformat()}",
+        "result": orjson.Fragment(detail.result) if detail.result is not None else one.value,
+    }
+    if detail.result_time is not None:
+        told["resultTime"] = detail.result_time
+    if detail.valid_from is not None and detail.valid_to is not None:
+        told["validTime"] = f"{detail.valid_from.isoformat()}/{detail.valid_to.isoformat()}"
+    if detail.result_quality is not None:
+        told["resultQuality"] = orjson.Fragment(detail.result_quality)
+    if detail.parameters is not None:
+        told["parameters"] = orjson.Fragment(detail.parameters)
+    if detail.feature_id is not None:
+        told["FeatureOfInterest"] = {"@iot.id": detail.feature_id}
+    return orjson.dumps(told)
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """What became of n observations.
+
+    ``outcome`` has the id of each, or why it is not stored; ``refused`` names those that cannot be true, by
+    their index, with the reason and what is wrong. ``lag_s`` is of those that were judged, ``stored_devices``
+    of those that are in the store now.
+    """
+
+    outcome: list[str | TwinError]
+    refused: list[tuple[int, str, str]]
+    stored: int
+    duplicate: int
+    late: int
+    lag_s: NDArray[np.floating[Any]]
+    stored_devices: list[int]
+
+
+async def bring(
+    twin: Twin,
+    own: AsyncEngine,
+    sent: Sequence[Sent],
+    counters: FeedCounters | None = None,
+    received_at: datetime | None = None,
+) -> Brought:
+    """Hand observations to the twin; what is refused is for the caller to keep.
+
+    Parameters
+    ----------
+    own
+        Signed in as the server's own hand.
+    counters
+        Where an outage of the database is counted.
+    received_at
+        When they came, where that is not now.
 
     Raises
     ------
     UnavailableError
         The database is away; they may be sent again.
     """
-    twin = running.twin
-    rows = await _rows(running, sent)
+    rows = await _rows(twin, sent)
     outcome: list[str | TwinError] = [one.id for one in sent]
+    refused: list[tuple[int, str, str]] = []
     for i, row in enumerate(rows):
         if row is None:
-            outcome[i] = NotFoundError("this device is not there any more", where=sent[i].id)
+            gone = NotFoundError("this device is not there any more", where=sent[i].id)
+            outcome[i] = gone
+            refused.append((i, "unknown_device", gone.what))
     kept = [i for i, row in enumerate(rows) if row is not None]
     if not kept:
-        return outcome
-    now = datetime.now(UTC)
+        return Brought(outcome, refused, 0, 0, 0, np.zeros(0), [])
+    at = received_at or datetime.now(UTC)
     nowhere = np.full(len(kept), np.nan)
     details = [sent[i].detail for i in kept]
     column = np.empty(len(kept), object)
@@ -125,36 +193,44 @@ async def bring(running: Runtime, sent: Sequence[Sent], source: str) -> list[str
         value=np.array([sent[i].value for i in kept], np.float64),
         lon=nowhere,
         lat=nowhere,
-        received_us=np.full(len(kept), (now - _EPOCH) // _US, np.int64),
-        source=source,
+        received_us=np.full(len(kept), (at - _EPOCH) // _US, np.int64),
+        kept_elsewhere=True,
         detail=column if any(details) else None,
     )
-    result = await observe(twin, batch)
+    result = await observe(twin, batch, counters)
     for refusal in result.refusals:
         i = kept[refusal.index]
         hint = WHAT_TO_DO.get(refusal.reason, "")
         outcome[i] = InvalidError(f"it was refused: {refusal.reason}", where=sent[i].id, hint=hint)
-        if refusal.written is not None:
-            await refusal.written
+        refused.append((i, refusal.reason, refusal.what))
+    stored_devices = [sent[i].device_id for i in kept if isinstance(outcome[i], str)]
     if result.duplicate:
-        await _tell_duplicates(running, [sent[i] for i in kept], kept, outcome)
-    return outcome
+        await _tell_duplicates(own, [sent[i] for i in kept], kept, outcome)
+    return Brought(
+        outcome,
+        refused,
+        result.stored,
+        result.duplicate,
+        result.late,
+        (batch.received_us - batch.phenomenon_us) * 1e-6,
+        stored_devices,
+    )
 
 
-async def _rows(running: Runtime, sent: Sequence[Sent]) -> list[int | None]:
+async def _rows(twin: Twin, sent: Sequence[Sent]) -> list[int | None]:
     """Return the rows of the board; a device that was made a moment ago is placed on it first."""
-    known = running.twin.board.row_of_id
+    known = twin.board.row_of_id
     if any(one.device_id not in known for one in sent):
-        await running.twin.refresh_devices()
+        await twin.refresh_devices()
     return [known.get(one.device_id) for one in sent]
 
 
 async def _tell_duplicates(
-    running: Runtime, sent: list[Sent], at: list[int], outcome: list[str | TwinError]
+    own: AsyncEngine, sent: list[Sent], at: list[int], outcome: list[str | TwinError]
 ) -> None:
     """Say of those whose moment has another result already that they are not kept."""
     seen: dict[str, Sent] = {}
-    async with running.own.connect() as connection:
+    async with own.connect() as connection:
         for one, i in zip(sent, at, strict=True):
             first = seen.setdefault(one.id, one)
             where = {"device_id": one.device_id, "property": one.slot, "at": one.at}

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+import orjson
 from sqlalchemy import text
 
 from api.access.caller import Caller
@@ -15,21 +16,29 @@ from api.sensorthings.paths import Step
 from api.sensorthings.reading import Reader
 from api.sensorthings.writing import Writer
 from ingest.intake import Sender
-from twin.catalog import SLOTS
-from twin.errors import ForbiddenError, NotFoundError, TwinError
+from twin.catalog import SLOTS, Catalog
+from twin.errors import ForbiddenError, InvalidError, NotFoundError, TwinError
+from twin.live.board import Board
 
 _MOST: Final = 100_000
 _MANAGED: Final = text(
     "SELECT scope_code <@ gt_scope('may_device_manage') AS mine, kind FROM device "
     "WHERE id = :id AND kind <> 'worker' AND valid_to IS NULL"
 )
-_DECLARED: Final = text(
+DECLARED_TYPE: Final = text(
     "SELECT observation_type FROM datastream WHERE device_id = :id AND property = :slot AND valid_to IS NULL"
 )
 _COMPONENTS: Final = {
     "phenomenonTime", "result", "resultTime", "validTime", "resultQuality", "parameters",
     "FeatureOfInterest/id",
 }  # fmt: skip
+
+
+class Unread(NamedTuple):
+    """An observation that could not be read, why, and what was sent of it."""
+
+    error: TwinError
+    payload: bytes
 
 
 class Streams:
@@ -44,11 +53,6 @@ class Streams:
     def __init__(self, running: Runtime, who: Caller | Sender) -> None:
         self.running, self.who = running, who
         self._known: dict[int, str | TwinError] = {}
-
-    @property
-    def source(self) -> str:
-        """Who sends, for the quarantine."""
-        return f"sensorthings {self.who.identity.name if isinstance(self.who, Caller) else self.who.name}"
 
     async def read(self, body: Body, steps: tuple[Step, ...]) -> Sent:
         """Return an observation with its datastream, which its path or its body names.
@@ -109,21 +113,17 @@ class Streams:
                 if row is None:
                     raise absent
                 kind, mine = row.kind, row.mine
-                told = (await connection.execute(_DECLARED, {"id": device_id, "slot": slot})).scalar()
+                told = (await connection.execute(DECLARED_TYPE, {"id": device_id, "slot": slot})).scalar()
         else:
             kind, mine = self._of_sender(self.who, device_id)
             async with self.running.own.connect() as connection:
-                told = (await connection.execute(_DECLARED, {"id": device_id, "slot": slot})).scalar()
+                told = (await connection.execute(DECLARED_TYPE, {"id": device_id, "slot": slot})).scalar()
         if not mine:
             raise ForbiddenError("this device is not yours to observe with", where=f"Datastreams({stream})")
-        if slot < SLOTS and kind != GENERIC:
-            known = self.running.twin.catalog.by_name.get(kind)
-            if known is None or slot >= len(known.properties):
-                raise absent
-            return told or observation_type(known.properties[slot])
-        if told is None:
+        found = type_of(self.running.twin.catalog, kind, slot, told)
+        if found is None:
             raise absent
-        return str(told)
+        return found
 
     def _of_sender(self, sender: Sender, device_id: int) -> tuple[str, bool]:
         """Return the kind of a device, and whether a publisher may speak for it."""
@@ -131,10 +131,7 @@ class Streams:
         row = board.row_of_id.get(device_id)
         if row is None:
             return "", False
-        code = int(board.scope_code[row])
-        mine = board.uid[row] == sender.name if sender.kind == "device" else sender.low <= code <= sender.high
-        kind = board.catalog.by_code[int(board.kind[row])]
-        return kind.name, bool(mine) and kind.layer == 0
+        return board.catalog.by_code[int(board.kind[row])].name, speaks_for(board, row, sender)
 
     async def _feature(self, body: Body, device_id: int) -> int | None:
         link = body.single("FeatureOfInterest")
@@ -145,7 +142,7 @@ class Streams:
         async with self.who.transaction() as connection:
             return await Writer(Reader(connection, self.running.twin.catalog, "")).feature_of(body)
 
-    async def read_tables(self, given: Any) -> list[Sent | TwinError]:
+    async def read_tables(self, given: Any) -> list[Sent | Unread]:
         """Return the observations of tables of data, each or why it cannot be.
 
         Raises
@@ -155,7 +152,7 @@ class Streams:
         """
         if not isinstance(given, list) or not all(isinstance(table, dict) for table in given):
             raise wrong("body", "a list of tables is wanted")
-        sent: list[Sent | TwinError] = []
+        sent: list[Sent | Unread] = []
         for i, table in enumerate(given):
             place = f"[{i}]"
             link, names, rows = (table.get(key) for key in ("Datastream", "components", "dataArray"))
@@ -169,7 +166,7 @@ class Streams:
                 sent.append(await self._row(link.get("@iot.id"), names, row, f"{place}.dataArray[{j}]"))
         return sent
 
-    async def _row(self, stream: Any, names: list[str], row: Any, place: str) -> Sent | TwinError:
+    async def _row(self, stream: Any, names: list[str], row: Any, place: str) -> Sent | Unread:
         try:
             if not isinstance(row, list) or len(row) != len(names):
                 raise wrong(place, "a row has a value for each component")
@@ -179,5 +176,35 @@ class Streams:
             if feature is not None:
                 body.links["FeatureOfInterest"] = [Linked(feature, None)]
             return await self.sent(body, stream)
-        except TwinError as error:
-            return error
+        except (InvalidError, NotFoundError, ForbiddenError) as error:
+            told: dict[str, Any] = {"Datastream": {"@iot.id": stream}}
+            if isinstance(row, list) and len(row) == len(names):
+                told |= dict(zip(names, row, strict=True))
+                if "FeatureOfInterest/id" in told:
+                    told["FeatureOfInterest"] = {"@iot.id": told.pop("FeatureOfInterest/id")}
+            else:
+                told |= {"components": names, "dataArray": [row]}
+            return Unread(error, orjson.dumps(told))
+
+
+def type_of(catalog: Catalog, kind: str, slot: int, declared: str | None) -> str | None:
+    """Return the type of observations of a property of a kind of device; None where there is no such one.
+
+    Parameters
+    ----------
+    declared
+        The type a client declared, if any did.
+    """
+    if slot < SLOTS and kind != GENERIC:
+        known = catalog.by_name.get(kind)
+        if known is None or slot >= len(known.properties):
+            return None
+        return declared or observation_type(known.properties[slot])
+    return declared
+
+
+def speaks_for(board: Board, row: int, sender: Sender) -> bool:
+    """Say whether a device or gateway may observe with the device in a row of the board."""
+    code = int(board.scope_code[row])
+    mine = board.uid[row] == sender.name if sender.kind == "device" else sender.low <= code <= sender.high
+    return bool(mine) and board.catalog.by_code[int(board.kind[row])].layer == 0

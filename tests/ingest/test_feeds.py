@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ingest.decoders import FORMATS
-from ingest.feeds import load_feeds
+from ingest.feeds import STANDARDS, load_feeds
 from twin.errors import InvalidError
 
 ROW = """
@@ -22,7 +22,7 @@ sender = "device"
 def test_own_table_is_right():
     feeds = load_feeds()
     assert len(feeds) >= 4
-    assert all(feed.format in FORMATS for feed in feeds.values())
+    assert all(feed.format in {*FORMATS, *STANDARDS} for feed in feeds.values())
 
 
 @pytest.mark.parametrize(

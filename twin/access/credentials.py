@@ -65,6 +65,9 @@ _HELD: Final = """
                 AND (m.valid_to IS NULL OR m.valid_to > now())), '[]') AS held
 """
 _GRANTS = text(f"SELECT a.worker_id, {_HELD} FROM account AS a WHERE a.id = :id")
+_GRANTS_BY_NAME = text(
+    f"SELECT a.worker_id, {_HELD} FROM account AS a WHERE a.name = :name AND a.disabled_at IS NULL"
+)
 _FIND = text(
     f"""
     SELECT c.id, c.kind, c.expires_at, c.seen_at, c.parent_id, a.id AS account_id, a.name, a.display_name,
@@ -239,6 +242,12 @@ async def find_identity(
 async def grants_of_account(connection: AsyncConnection, account_id: UUID) -> Grants:
     """Return what an account may see and do now, whether anybody holds a secret of it or not."""
     return _grants((await connection.execute(_GRANTS, {"id": account_id})).one())
+
+
+async def grants_of_name(connection: AsyncConnection, name: str) -> Grants | None:
+    """Return the same of the account of a name; None where there is none that is open."""
+    row = (await connection.execute(_GRANTS_BY_NAME, {"name": name})).first()
+    return None if row is None else _grants(row)
 
 
 def _grants(row: Row[tuple[Any, ...]]) -> Grants:

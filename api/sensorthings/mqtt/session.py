@@ -12,15 +12,13 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from api.access.caller import Caller
 from api.access.door import address_of, is_secure
 from api.runtime import Runtime
-from api.sensorthings.bodies import read_body, read_json
+from api.sensorthings.arrivals import BY_MQTT, Arrival
 from api.sensorthings.mqtt import packets
 from api.sensorthings.mqtt.topics import VERSION, Topic, parse_topic
-from api.sensorthings.observing import bring
 from api.sensorthings.paths import parse_path
-from api.sensorthings.streams import Streams
 from twin.access.credentials import Identity
 from twin.access.roles import Act, DataClass
-from twin.errors import ForbiddenError, InvalidError, TwinError, UnavailableError
+from twin.errors import ForbiddenError, InvalidError, PausedError, TwinError, UnavailableError
 from twin.store.outage import is_outage
 
 ROOT: Final = "/sta/v1.1"
@@ -195,7 +193,7 @@ class Session:
                 self.end(packets.NOT_ALLOWED)
                 return False
             await self._observe(identity, message)
-        except UnavailableError:
+        except (UnavailableError, PausedError):
             self.end(packets.UNAVAILABLE)  # not acknowledged: the client sends it again
             return False
         except TwinError as error:
@@ -218,8 +216,8 @@ class Session:
         is_ours = message.topic.startswith(VERSION) and resource.entity.name == "Observations"
         if not is_ours or resource.is_one or resource.part:
             raise InvalidError("observations are brought to v1.1/Datastreams(id)/Observations", where="topic")
-        streams = Streams(self._running, caller)
-        sent = await streams.read(read_body(read_json(message.payload), "Observations"), resource.steps)
-        (became,) = await bring(self._running, [sent], streams.source)
+        arrival = Arrival(self._running, BY_MQTT, caller)
+        read = await arrival.read_one(message.payload, resource.steps)
+        (became,) = await arrival.take([read], message.payload)
         if not isinstance(became, str):
             raise became

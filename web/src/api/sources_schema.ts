@@ -9,7 +9,7 @@ export interface RefusedReason {
 /** A way in. Counts are since the server started; what is not known is null. */
 export interface Source {
   id: string;
-  protocol: 'mqtt' | 'http';
+  protocol: 'mqtt' | 'http' | 'websocket';
   format: string;
   /** Topic filter, or path of the server. */
   address: string;
