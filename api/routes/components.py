@@ -15,9 +15,12 @@ from api.exports.words import COMPONENT_STATES, DATA_SOURCES
 from api.routes.answers import (
     AREA_COLUMNS,
     AREA_JOINS_BY_POINT,
+    AreaRef,
     AreasOfThing,
     Names,
     RowId,
+    area_columns,
+    area_ref,
     areas_of,
     escaped_like,
 )
@@ -73,7 +76,7 @@ class PastState(BaseModel):
 
 
 class ComponentAnswer(ComponentRow):
-    """A component with the attributes of GB/T 47678.5, table 2; where it lies is `area`."""
+    """A component with the attributes of GB/T 47678.5, table 2; where it lies is `street` and `area`."""
 
     major_class: WordAnswer
     department: Party
@@ -84,6 +87,7 @@ class ComponentAnswer(ComponentRow):
     changed_on: date | None
     data_source: WordAnswer | None
     note: str | None
+    street: AreaRef | None
     area: AreasOfThing
     simulated: bool
     states: list[PastState]
@@ -102,9 +106,10 @@ _LIST: Final = f"""
 _ONE: Final = f"""
     SELECT {_ROW}, c.declared_grid_code, c.department_code, c.department_name, c.owner_code, c.owner_name,
            c.maintainer_code, c.maintainer_name, c.installed_on, c.changed_on, c.data_source, c.note,
-           c.valid_from, dataset.simulated, {AREA_COLUMNS}
+           c.valid_from, dataset.simulated, {AREA_COLUMNS}, {area_columns("st", "st")}
     FROM component AS c JOIN dataset ON dataset.id = c.dataset_id
     {AREA_JOINS_BY_POINT.format(point="c.geom")}
+    LEFT JOIN area AS st ON st.id = cm.parent_id AND st.level = 'street'
     WHERE c.id = :id AND c.valid_to IS NULL"""
 
 # Rows that differ in something else are one stretch of a state: the older ends where the newer begins.
@@ -159,6 +164,7 @@ async def get_component(caller: Reader, component_id: RowId) -> ComponentAnswer:
         **made,
         major_class=WordAnswer(code=major, name=_names(component_classes().majors.get(major))),
         data_source=None if row["data_source"] is None else _word(DATA_SOURCES, row["data_source"]),
+        street=area_ref(row, "st"),
         area=areas_of(row),
         states=_stretches(row, past),
     )

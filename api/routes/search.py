@@ -1,4 +1,4 @@
-"""Find devices, buildings, addresses, areas, service points and components by name or number."""
+"""Find devices, buildings, addresses, areas, service points, components, nodes of networks and compounds."""
 
 from __future__ import annotations
 
@@ -59,6 +59,14 @@ _SEARCH: Final = f"""
         UNION ALL
         (SELECT 'component', id, name, NULL, code, geom, NULL, code, 3
          FROM component WHERE valid_to IS NULL AND (code = :exact OR name ILIKE :anywhere) LIMIT :limit)
+        UNION ALL
+        (SELECT 'compound', id, name, name_en, NULL, ST_PointOnSurface(geom), NULL, name, 1
+         FROM compound WHERE valid_to IS NULL
+           AND (name ILIKE :anywhere OR name_en ILIKE :anywhere) LIMIT :limit)
+        UNION ALL
+        (SELECT 'network_node', id, name, name_en, utility, geom, NULL, name, 3
+         FROM network_node WHERE valid_to IS NULL
+           AND (name ILIKE :anywhere OR name_en ILIKE :anywhere) LIMIT :limit)
         UNION ALL
         (SELECT 'address', id, text, CASE WHEN entrance THEN replace(text, {_ENTRANCE}) END,
                 street, geom, NULL, text, 3

@@ -163,7 +163,7 @@ def test_the_wall(city: RunningCity, browser: Browser, lang: str) -> None:
     looks.at(page, "signed out")
     page.context.close()
     assert looks.faults == []
-    assert looks.seen == 23
+    assert looks.seen == 24
 
 
 def _look_at_what_can_be_opened(city: RunningCity, page: Page, looks: Looks) -> None:
@@ -180,6 +180,10 @@ def _look_at_what_can_be_opened(city: RunningCity, page: Page, looks: Looks) -> 
     page.get_by_test_id("affected").click()
     page.get_by_test_id("trace").wait_for()
     looks.at(page, "who is affected by a break", details)
+    select("network_node", city.newest("network_node", "kind = 'valve'"))
+    page.get_by_test_id("hangs-on").click()
+    page.get_by_test_id("trace").wait_for()
+    looks.at(page, "who hangs on a valve", details)
 
     case = city.newest("case_file", "closed_at IS NULL AND reporter_id IS NOT NULL")
     page.evaluate(_PHOTOGRAPH, case)

@@ -43,11 +43,27 @@ async def test_one_is_told_with_its_names_its_grid_and_its_states(served, client
     assert told["major_class"]["name"]["zh"] == "市政公用设施"
     assert told["department"] == {"code": None, "name": "水务局"}
     assert told["area"]["responsibility_grid"]["name"]["zh"] == "第一网格"
+    assert told["street"] is None
     assert [s["state"]["code"] for s in told["states"]] == ["removed", "damaged", "intact"]
     assert told["states"][0]["until"] is None
     assert told["states"][0]["since"] == told["states"][1]["until"]
     hits = (await client.get("/api/search?q=51010501001000001")).json()
     assert [(hit["type"], hit["label"]["zh"]) for hit in hits] == [("component", "这里井盖")]
+
+
+async def test_one_is_told_with_the_street_it_stands_in(served, client) -> None:
+    served.sql(
+        "INSERT INTO area (dataset_id, source_ref, content_hash, code, level, name, geom, label_point, "
+        "made_by, area_m2) "
+        "SELECT dataset_id, 'street', content_hash, '510105001000000', 'street', '西街道', geom, "
+        "label_point, 'drawn', area_m2 FROM area WHERE level = 'community' LIMIT 1"
+    )
+    served.sql(
+        "UPDATE area SET parent_id = (SELECT id FROM area WHERE level = 'street') WHERE level = 'community'"
+    )
+    found = (await client.get("/api/components?q=这里")).json()["components"][0]
+    told = (await client.get(f"/api/components/{found['id']}")).json()
+    assert (told["street"]["code"], told["street"]["name"]["zh"]) == ("510105001000000", "西街道")
 
 
 async def test_export_has_the_18_attributes_by_the_names_of_the_standard(served, client) -> None:

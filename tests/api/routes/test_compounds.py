@@ -58,6 +58,8 @@ async def test_the_least_complete_comes_first(client, compounds) -> None:
     listed = (await client.get("/api/compounds/lacking?limit=1")).json()
     assert (listed["total"], [row["name"]["zh"] for row in listed["rows"]]) == (2, ["隔壁小区"])
     assert [column["key"] for column in listed["columns"]] == ["name", "score", "basic", "lacking"]
+    (hit,) = (await client.get("/api/search?q=隔壁小区")).json()
+    assert (hit["type"], hit["id"]) == ("compound", compounds["beside"])
 
 
 async def test_compound_of_another_area_is_not_there(signed_in, compounds) -> None:

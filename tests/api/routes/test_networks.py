@@ -92,12 +92,22 @@ async def test_closed_valves_and_the_mode_downstream(client, network) -> None:
         await client.post("/api/networks/trace", json=start("line", network["v2m"], mode="downstream"))
     ).json()
     assert ([b["name"] for b in tail["listed"]], tail["to_close"]) == (["隔壁大厦"], [])
+    shut = (
+        await client.post("/api/networks/trace", json=start("node", network["v2"], mode="downstream"))
+    ).json()
+    assert ([b["name"] for b in shut["listed"]], shut["mode"]) == (["隔壁大厦"], "downstream")
     with_more = start("line", network["v2m"], mode="downstream", closed=[network["v1"]])
     assert (await client.post("/api/networks/trace", json=with_more)).json()["buildings"] == 2
     wrong = await client.post(
         "/api/networks/trace", json=start("line", network["sv1"], closed=[network["j"]])
     )
     assert wrong.status_code == 422
+
+
+async def test_a_valve_is_found_by_its_name_where_one_sees_it(signed_in, client, network) -> None:
+    (hit,) = (await client.get("/api/search?q=隔壁阀")).json()
+    assert (hit["type"], hit["id"], hit["detail"]) == ("network_node", network["v2"], "water")
+    assert (await (await signed_in("operator", HERE)).get("/api/search?q=隔壁阀")).json() == []
 
 
 async def test_items_and_sums(client, network) -> None:

@@ -407,6 +407,7 @@ export interface ComponentDetail {
   changed_on: string | null;
   data_source: Word | null;
   note: string | null;
+  street?: AreaRef | null;
   area?: Record<string, AreaRef | null>;
   simulated: boolean;
   states: { state: Word; since: string; until: string | null }[];
@@ -459,8 +460,12 @@ export interface CompoundDetail {
 }
 
 /** Who is affected by a break, as far as the caller sees it. */
+/** What happens to the thing: it breaks and is cut off on all sides, or it is only shut. */
+export type TraceMode = 'break' | 'downstream';
+
 export interface Trace {
   utility: string;
+  mode: TraceMode;
   sources: 'declared' | 'assumed' | 'none';
   outside: boolean;
   to_close: { id: number; kind: string; kind_name: Names; name: Names; lon: number; lat: number }[];

@@ -10,6 +10,9 @@ export const THING_PATHS = {
 } as const;
 export type ThingType = keyof typeof THING_PATHS;
 
+/** The layer of the map that shows it, which is also the name of its shape. */
+export const LAYER_OF = { component: 'component', network_line: 'network', network_node: 'network', compound: 'compound' } as const;
+
 export type Thing =
   | { type: 'component'; of: ComponentDetail }
   | { type: 'network_line'; of: LineDetail }
@@ -30,6 +33,9 @@ export function isThing(type: string): type is ThingType {
 
 const word = (lang: Lang, w: Word | null) => (w ? nameOf(lang, w.name) || w.code : '');
 
+/** Whether it can be shut by hand: then one asks who hangs on it. */
+export const closable = (node: NodeDetail): boolean => node.kind === 'valve' || node.kind === 'switch';
+
 export function thingTitle(lang: Lang, t: T, thing: Thing): string {
   if (thing.type === 'component') return thing.of.name;
   if (thing.type === 'compound') return nameOf(lang, thing.of.name);
@@ -48,15 +54,16 @@ export function facts(lang: Lang, t: T, thing: Thing): Fact[] {
     const c = thing.of;
     put('componentCode', c.code);
     put('componentClass', word(lang, c.component_class), word(lang, c.major_class));
-    put('department', c.department.name);
-    put('owner', c.owner.name);
-    put('maintainer', c.maintainer.name);
+    put('department', c.department.name ?? c.department.code, c.department.name ? c.department.code ?? '' : '');
+    put('owner', c.owner.name ?? c.owner.code, c.owner.name ? c.owner.code ?? '' : '');
+    put('maintainer', c.maintainer.name ?? c.maintainer.code, c.maintainer.name ? c.maintainer.code ?? '' : '');
     put('installedOn', c.installed_on);
     put('changedOn', c.changed_on);
     put('dataSource', word(lang, c.data_source));
     put('remark', c.note);
     put('unitGrid', c.area?.unit_grid?.code);
-    put('area_community', nameOf(lang, c.area?.community?.name));
+    put('area_street', nameOf(lang, c.street?.name), c.street?.code?.slice(0, 9));
+    put('area_community', nameOf(lang, c.area?.community?.name), c.area?.community?.code?.slice(0, 12));
   } else if (thing.type === 'compound') {
     const c = thing.of;
     put('propertyCompany', c.property_company);
@@ -74,7 +81,7 @@ export function facts(lang: Lang, t: T, thing: Thing): Fact[] {
       put('material', thing.of.material);
       put('length', `${number(thing.of.length_m, thing.of.length_m < 100 ? 1 : 0)} m`);
     } else {
-      if (thing.of.kind === 'valve' || thing.of.kind === 'switch') put('usually', t(thing.of.passes ? 'passes' : 'shut'));
+      if (closable(thing.of)) put('usually', t(thing.of.passes ? 'passes' : 'shut'));
       put('linesHere', number(thing.of.lines));
       put('servesHere', thing.of.buildings ? number(thing.of.buildings) : '');
     }

@@ -23,6 +23,7 @@ import type {
   StatList,
   Timeline,
   Trace,
+  TraceMode,
 } from '../api/schema.ts';
 import { failure, langOf, say, type Key, type Lang } from '../i18n/index.ts';
 import { stateCode } from '../look/palette.ts';
@@ -610,15 +611,14 @@ export class Wall {
     }
   }
 
-  /** Ask who is affected by a break of what is selected, or show that no longer. */
-  async toggleTrace(): Promise<void> {
+  /** Ask who is affected when what is selected breaks or is shut, or show that no longer. */
+  async toggleTrace(mode: TraceMode): Promise<void> {
     const s = this.selection;
-    if (this.trace || (s?.type !== 'network_line' && s?.type !== 'network_node')) {
-      this.trace = null;
-      return;
-    }
+    const shown = this.trace?.mode;
+    this.trace = null;
+    if (shown === mode || (s?.type !== 'network_line' && s?.type !== 'network_node')) return;
     try {
-      const trace = await post<Trace>('/api/networks/trace', { start: { type: s.type === 'network_line' ? 'line' : 'node', id: s.id } });
+      const trace = await post<Trace>('/api/networks/trace', { start: { type: s.type === 'network_line' ? 'line' : 'node', id: s.id }, mode });
       if (this.selection === s) this.trace = trace;
     } catch (problem) {
       this.say(this.failed(problem));

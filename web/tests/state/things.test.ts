@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { CompoundDetail, LineDetail, NodeDetail, Trace } from '../../src/api/schema.ts';
+import type { ComponentDetail, CompoundDetail, LineDetail, NodeDetail, Trace } from '../../src/api/schema.ts';
 import { say, type Key } from '../../src/i18n/index.ts';
 import { TOGGLED, traceData } from '../../src/map/style.ts';
 import { facts, isThing, thingTitle } from '../../src/state/things.ts';
@@ -19,6 +19,17 @@ describe('things without readings', () => {
     const labels = (of: NodeDetail) => facts('zh', t, { type: 'network_node', of }).map((f) => f.label);
     expect(labels(node)).toEqual(['laidYear', 'usually', 'linesHere']);
     expect(labels({ ...node, kind: 'joint', buildings: 3 })).toEqual(['laidYear', 'linesHere', 'servesHere']);
+  });
+
+  it('tells a component with the codes beside the names, and a code alone where there is no name', () => {
+    const word = { code: '01037', name: { zh: '路灯', en: 'Street lamp' } };
+    const of = {
+      code: '51010401037000001', component_class: word, major_class: word, department: { code: '11510104MB0001', name: '市政局' }, owner: { code: '91510104MA0002', name: null }, maintainer: { code: null, name: null },
+      installed_on: null, changed_on: null, data_source: null, note: null, street: { id: 1, code: '510104901000000', name: { zh: '春熙路街道', en: null } }, area: { community: { id: 2, code: '510104901902000', name: { zh: '一社区', en: null } } },
+    } as unknown as ComponentDetail;
+    const told = Object.fromEntries(facts('zh', t, { type: 'component', of }).map((f) => [f.label, [f.value, f.note]]));
+    expect(told).toMatchObject({ department: ['市政局', '11510104MB0001'], owner: ['91510104MA0002', ''], area_street: ['春熙路街道', '510104901'], area_community: ['一社区', '510104901902'] });
+    expect(told).not.toHaveProperty('maintainer');
   });
 
   it('marks estimated households', () => {
