@@ -10,7 +10,7 @@ from shapely.geometry import Point
 from sqlalchemy import Engine, text
 
 from ingest.vector import camera_catalogue, source_file
-from ingest.vector.camera_catalogue import COLUMNS, Item, NoCamera, read_document, read_item
+from ingest.vector.camera_catalogue import COLUMNS, Item, NoCamera, read_documents, read_item
 from ingest.vector.csv_table import Line, place_of, read_rows
 from ingest.vector.device_list import DeviceOptions, write_lines
 from ingest.vector.fields import FieldError
@@ -41,7 +41,7 @@ def import_cameras(
     Raises
     ------
     FileFormatError
-        No catalogue, or not one camera of it can be taken.
+        No catalogue, a part of one, or not one camera of it can be taken.
     CoordinateError
         Most cameras lie where they cannot: the frame is wrong.
     """
@@ -75,6 +75,7 @@ def import_cameras(
         progress,
         catalog,
         check=lambda line, place: districts.check(civil_codes[line.where], place),
+        needed="DeviceID, Longitude and Latitude of a camera",
     )
 
 
@@ -83,8 +84,16 @@ def _entries(source: SourceFile, options: DeviceOptions, intake: Intake) -> list
     if source.format == "xml":
         with file_errors(source.path):
             content = source.path.read_bytes()
-        entries = read_document(content, options.encoding, source.name)
-        return [read_item(f"item {number}", entry) for number, entry in enumerate(entries, 1)]
+        answer = read_documents(content, options.encoding, source.name)
+        if answer.missing and not options.rules.allow_shrink:
+            raise FileFormatError(
+                f"{source.name} is a part of an answer: it lacks {answer.missing:,} of the "
+                f"{answer.announced:,} entries that its platform announces (SumNum)",
+                where=str(source.path),
+                hint="save all messages of the answer, one after the other, or say --allow-shrink to take "
+                "what is there; cameras of the dataset that it lacks are closed",
+            )
+        return [read_item(f"item {number}", entry) for number, entry in enumerate(answer.entries, 1)]
     header, rows = read_rows(source, options.encoding, intake.summary)
     if "deviceid" not in {name.lower() for name in header}:
         raise FileFormatError(

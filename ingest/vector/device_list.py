@@ -122,6 +122,7 @@ def write_lines(
     progress: Progress,
     catalog: Catalog,
     check: Callable[[Line, Point], None] | None = None,
+    needed: str = "the columns uid, kind, lon, lat",
 ) -> ImportSummary:
     """Take rows that were read from a file and write them in one transaction.
 
@@ -133,6 +134,8 @@ def write_lines(
         Frame of their coordinates.
     check
         Raises `FieldError` for a row that shall not lie where it lies (lon/lat).
+    needed
+        What a person is told where no row can be taken.
 
     Raises
     ------
@@ -156,7 +159,7 @@ def write_lines(
         raise FileFormatError(
             f"not one device of {source.name} can be taken: {first}",
             where=str(source.path),
-            hint="it needs the columns uid, kind, lon, lat",
+            hint=f"it needs {needed}",
         )
     intake.summary.elapsed_s += time.perf_counter() - started
     return write_import(

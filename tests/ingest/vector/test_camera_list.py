@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,10 +38,12 @@ def item(number: str = EAST, **fields: str) -> str:
     return "<Item>" + "".join(f"<{name}>{said}</{name}>" for name, said in told.items()) + "</Item>"
 
 
-def document(*items: str, encoding: str = "GB2312", command: str = "Catalog", before: str = "") -> bytes:
+def document(
+    *items: str, encoding: str = "GB2312", command: str = "Catalog", before: str = "", of: int | None = None
+) -> bytes:
     text_ = (
         f'<?xml version="1.0" encoding="{encoding}"?>\r\n{before}<Response><CmdType>{command}</CmdType>'
-        f"<DeviceID>51010500002000000001</DeviceID><SumNum>{len(items)}</SumNum>"
+        f"<DeviceID>51010500002000000001</DeviceID><SumNum>{of or len(items)}</SumNum>"
         f'<DeviceList Num="{len(items)}">{"".join(items)}</DeviceList></Response>'
     )
     return text_.encode({"GB2312": "gb18030"}.get(encoding, encoding))
@@ -79,6 +82,30 @@ def test_a_catalogue_becomes_cameras_and_twice_changes_nothing(engine: Engine, w
     [(tags,)] = ask(engine, f"SELECT tags FROM device WHERE uid = '{EAST}'")
     assert (tags["Status"], tags["Manufacturer"], tags["CivilCode"]) == ("ON", "厂商", "510105")
     assert not import_cameras(engine, path, options=OPTIONS).changed
+
+
+def test_an_answer_of_many_messages_is_taken_as_one(engine: Engine, write) -> None:
+    first, second = document(item(), of=2), document(item(NORTH), of=2)
+    for n, path in enumerate((write(first + second, "a.xml"), write(first + second + second, "b.xml"))):
+        counts = import_cameras(engine, path, options=OPTIONS).targets["device"]
+        assert (counts.inserted, counts.unchanged) == ((2, 0), (0, 2))[n]
+    with pytest.raises(FileFormatError, match=r"lacks 1 of the 2 entries") as refused:
+        import_cameras(engine, write(first), options=OPTIONS)
+    assert "--allow-shrink" in refused.value.hint
+    assert ask(engine, "SELECT count(*) FROM device WHERE valid_to IS NULL") == [(2,)]
+    with pytest.raises(FileFormatError, match=r"sound XML") as broken:
+        import_cameras(engine, write(first + b"\r\n" + second[:-20]), options=OPTIONS)
+    assert broken.value.where == "line 4"
+    partly = DeviceOptions(dataset="platform", rules=replace(PLAIN, allow_shrink=True))
+    import_cameras(engine, write(first), options=partly)
+    assert ask(engine, "SELECT uid FROM device WHERE valid_to IS NULL") == [(EAST,)]
+
+
+def test_a_notice_of_changes_is_no_catalogue(engine: Engine, write) -> None:
+    notice = document(item(Event="DEL")).replace(b"Response>", b"Notify>")
+    with pytest.raises(FileFormatError, match=r"what changed in a catalogue \(Notify\)"):
+        import_cameras(engine, write(notice), options=OPTIONS)
+    assert ask(engine, "SELECT count(*) FROM device") == [(0,)]
 
 
 def test_the_table_form_and_a_shifted_frame(engine: Engine, write) -> None:
