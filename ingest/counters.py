@@ -1,4 +1,4 @@
-"""Count what a feed brought and what became of it."""
+"""Count what came by a feed or by a mapping, and what became of it."""
 
 from __future__ import annotations
 
@@ -12,25 +12,17 @@ from ingest.lately import LagLately, Lately
 _MINUTE_S = 60
 
 
-@dataclass(slots=True)
-class FeedCounters:
-    """Counts of a feed since the start; ``messages`` and ``acknowledged`` of messages, others of readings.
+@dataclass(slots=True, kw_only=True)
+class Heard:
+    """What came since the start, and how fast: messages, and what became of their readings.
 
-    readings = stored + duplicate + refused + those on their way. ``late`` are those of the stored that were
-    older than what was shown. ``retries`` counts what could not be stored at once because the database was
-    away. ``lag`` is of what was stored, duplicates too.
+    ``lag`` is of what was stored, duplicates too.
     """
 
-    feed: str = ""
     messages: int = 0
-    acknowledged: int = 0
-    readings: int = 0
     stored: int = 0
     duplicate: int = 0
-    late: int = 0
-    statuses: int = 0
     refused: Counter[str] = field(default_factory=Counter)
-    retries: int = 0
     last_message_at: float | None = None
     lag: LagLately = field(default_factory=LagLately)
     _seconds: Lately = field(default_factory=lambda: Lately(_MINUTE_S, 1.0))
@@ -50,6 +42,23 @@ class FeedCounters:
     def per_minute(self) -> list[int]:
         """Return the messages of each of the last sixty minutes, the oldest first, the one that runs last."""
         return [int(n) for n in self._minutes.counts()[:, 0]]
+
+
+@dataclass(slots=True)
+class FeedCounters(Heard):
+    """Counts of a feed since the start; ``messages`` and ``acknowledged`` of messages, others of readings.
+
+    readings = stored + duplicate + refused + those on their way. ``late`` are those of the stored that were
+    older than what was shown. ``retries`` counts what could not be stored at once because the database was
+    away.
+    """
+
+    feed: str = ""
+    acknowledged: int = 0
+    readings: int = 0
+    late: int = 0
+    statuses: int = 0
+    retries: int = 0
 
     @classmethod
     def sum(cls, counters: Iterable[FeedCounters]) -> FeedCounters:

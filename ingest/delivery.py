@@ -120,6 +120,8 @@ class Delivery:
             window.withheld |= {one for one in in_part if window.senders[one] or one in of_persons}
         if taken.any():
             window.stored = messages[taken], board.device_id[batch.row[taken]]
+        if window.of_mapping:
+            _count_by_mapping(window, batch, messages, result.fates)
 
 
 async def observe(
@@ -178,7 +180,7 @@ def _tell(window: Window, batch: ObservationBatch, kept: NDArray[np.intp], resul
         if batch.kept_elsewhere:
             window.wrong.append(Wrong(window.message_of(reading), _told(window, reading, refusal)))
             continue
-        counters.refused[refusal.reason] += 1
+        window.refuse(window.message_of(reading), refusal.reason, 1)
         window.tell(window.message_of(reading), _told(window, reading, refusal))
         if refusal.written is not None:
             window.refused[window.message_of(reading)].append(refusal.written)
@@ -195,6 +197,23 @@ def _tell_senders(receipts: list[Receipt], messages: NDArray[np.intp], fates: ND
         receipt.duplicate += of_fate[Fate.DUPLICATE]
         receipt.stored += of_fate[Fate.STORED] + of_fate[Fate.LATE]
         receipt.late += of_fate[Fate.LATE]
+
+
+def _count_by_mapping(
+    window: Window, batch: ObservationBatch, messages: NDArray[np.intp], fates: NDArray[np.uint8]
+) -> None:
+    """Count for each mapping what became of the readings that it read, shape (n,) each."""
+    counters = list({id(one): one for one in window.of_mapping.values()}.values())
+    numbers = {id(one): number for number, one in enumerate(counters)}
+    of_message = np.full(len(window.messages), -1, np.intp)
+    for message, one in window.of_mapping.items():
+        of_message[message] = numbers[id(one)]
+    lag_s = (batch.received_us - batch.phenomenon_us) * 1e-6
+    for number, one in enumerate(counters):
+        own = of_message[messages] == number
+        one.stored += int(np.isin(fates[own], (Fate.STORED, Fate.LATE)).sum())
+        one.duplicate += int((fates[own] == Fate.DUPLICATE).sum())
+        one.lag.add(lag_s[own])
 
 
 def _told(window: Window, reading: int, refusal: Refusal) -> RefusedReading:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from ingest.arrivals import read_into
 from ingest.counters import FeedCounters
 from ingest.decoders import FORMATS
 from ingest.decoders.envelope import Envelope
+from ingest.decoders.readings import Readings
 from ingest.delivery import Delivery
 from ingest.feeds import Feed
+from ingest.mappings import mapping_in
 from ingest.pauses import Pauses
 from ingest.receipt import Receipt
 from ingest.transports.gateways import ANYWHERE, limits_of
@@ -84,7 +86,8 @@ class Intake:
         Parameters
         ----------
         source
-            Where it came from, for the quarantine: the names of the feed and of the sender.
+            Where it came from, for the quarantine: the names of the feed, of the sender, and of the mapping
+            of a foreign message.
 
         Raises
         ------
@@ -102,16 +105,22 @@ class Intake:
         gateway = sender.name if sender.kind == "gateway" else ""
         index = window.begin(source.encode(), message.payload, gateway, number, (None, 0))
         gathered.codes.append(sender.codes)
+        mappings, name = self._delivery.mappings, ""
         if feed.format == "mapped":
-            window.whole.add(index)
-        decode = FORMATS[feed.format]
+            name = mapping_in(source)
+            window.read_by(index, mappings.counters(name))
+
+        def decode(readings: Readings) -> None:
+            mapping = mappings.get(name) if name else None
+            FORMATS[feed.format](replace(message, mapping=mapping), readings)
+
         read_into(
             window,
             index,
             message.payload,
             f"{sender.kind} {sender.name}",
             message.uid,
-            lambda readings: decode(message, readings),
+            decode,
             self._delivery.refusals,
         )
         await gathered.done.wait()

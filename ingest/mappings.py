@@ -6,14 +6,16 @@ import asyncio
 import contextlib
 import logging
 import time
+from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from ingest.counters import Heard
 from ingest.decoders.mapping import Mapping, read_mapping
 from ingest.decoders.readings import DecodeError
 from twin.errors import InvalidError
-from twin.store.feed_mappings import CHANNEL, list_newest
+from twin.store.feed_mappings import CHANNEL, KeptMapping, list_newest
 from twin.store.news import follow
 
 log = logging.getLogger(__name__)
@@ -21,8 +23,17 @@ log = logging.getLogger(__name__)
 _LOOK_AGAIN_S: Final = 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """The newest version of a mapping: None where this build cannot read it; ``retired`` is used no more."""
+
+    version: int
+    retired: bool
+    mapping: Mapping | None
+
+
 class Mappings:
-    """The newest version of every mapping, by name, in memory.
+    """The newest version of every mapping, by name, in memory, and what came by each.
 
     Parameters
     ----------
@@ -32,8 +43,8 @@ class Mappings:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._known: dict[str, Mapping | None] | None = None
-        self._versions: dict[str, int] = {}
+        self._known: dict[str, _Known] | None = None
+        self._counters: dict[str, Heard] = {}
         self._read_s = 0.0
         self._reading = asyncio.Lock()
         self._were_read = asyncio.Event()
@@ -52,15 +63,10 @@ class Mappings:
             rows = await list_newest(connection)
         before, self._known = self._known or {}, {}
         for row in rows:
-            if self._versions.get(row.name) == row.version and row.name in before:
-                self._known[row.name] = before[row.name]
-                continue
-            try:
-                self._known[row.name] = read_mapping(row.content)
-            except InvalidError as error:  # another build wrote it
-                log.warning("messages by the mapping “%s” cannot be read: %s", row.name, error)
-                self._known[row.name] = None
-            self._versions[row.name] = row.version
+            known = before.get(row.name)
+            if known is None or known.version != row.version:
+                known = _Known(row.version, row.retired, _readable(row))
+            self._known[row.name] = known
         self._read_s = time.monotonic()
         self._were_read.set()
 
@@ -92,14 +98,33 @@ class Mappings:
         Raises
         ------
         DecodeError
-            There is none.
+            There is none, or it was retired.
         """
-        if self._known is None or name not in self._known:
+        known = (self._known or {}).get(name)
+        if known is None:
             what = f"there is no mapping “{name[:64]}”"
             raise DecodeError(
                 "wrong_topic", what, hint="make it on the page of sources, and replay this message"
             )
-        return self._known[name]
+        if known.retired:
+            what = f"the mapping “{name[:64]}” is retired"
+            hint = "stop the platform, or put a version back on the page of sources, and replay this message"
+            raise DecodeError("wrong_topic", what, hint=hint)
+        return known.mapping
+
+    def counters(self, name: str) -> Heard | None:
+        """Return the counts of a mapping, a retired one too, since the start; None where there is none."""
+        if self._known is None or name not in self._known:
+            return None
+        return self._counters.setdefault(name, Heard())
+
+
+def _readable(row: KeptMapping) -> Mapping | None:
+    try:
+        return read_mapping(row.content)
+    except InvalidError as error:  # another build wrote it
+        log.warning("messages by the mapping “%s” cannot be read: %s", row.name, error)
+        return None
 
 
 def mapping_in(source: str) -> str:

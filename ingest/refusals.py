@@ -63,7 +63,7 @@ class Refusals:
         kept_whole = _first_wrong(window)
         readings_of = Counter(index for index, *_ in window.wrong) if kept_whole else Counter()
         for index, wrong, readings, kept in window.wrong:
-            window.counters.refused[wrong.reason] += readings
+            window.refuse(index, wrong.reason, readings)
             window.tell(index, wrong, readings)
             whole = index in window.whole
             if not kept or (whole and kept_whole.get(index) is not wrong):

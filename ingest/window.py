@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.counters import FeedCounters
+from ingest.counters import FeedCounters, Heard
 from ingest.decoders.readings import Readings, RefusedReading
 from ingest.receipt import Receipt
 
@@ -69,6 +69,8 @@ class Window:
     whole: set[int] = field(default_factory=set)
     """Messages that are kept as they came where something of them is refused, so that they can be decoded
     anew: with one, all of the window are."""
+    of_mapping: dict[int, Heard] = field(default_factory=dict)
+    """Counters of the mapping by which a message is read."""
     receipts: list[Receipt] | None = None
     """Of each message, where their senders wait; None where nobody does."""
 
@@ -88,6 +90,19 @@ class Window:
         if self.receipts is not None:
             self.receipts.append(Receipt())
         return len(self.messages) - 1
+
+    def read_by(self, index: int, counters: Heard | None) -> None:
+        """Note that a message is foreign: kept whole, and counted by its mapping where that is known."""
+        self.whole.add(index)
+        if counters is not None:
+            counters.hear(1)
+            self.of_mapping[index] = counters
+
+    def refuse(self, index: int, reason: str, readings: int) -> None:
+        """Count readings of a message that are refused."""
+        self.counters.refused[reason] += readings
+        if index in self.of_mapping:
+            self.of_mapping[index].refused[reason] += readings
 
     def hear(self, readings: int) -> None:
         """Count readings, read or not."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -18,11 +18,13 @@ from api.access.caller import Caller
 from api.access.permissions import does, needs, reads
 from api.errors import CONFLICT, NOT_FOUND
 from api.routes.answers import Names
+from api.routes.flows import FlowAnswer, flow_of
+from ingest.counters import Heard
 from ingest.decoders.mapping import Mapping, read_mapping
 from ingest.transports.topics import FOREIGN
 from twin.access.record import Entry, write
 from twin.access.roles import Act, DataClass
-from twin.errors import InvalidError
+from twin.errors import ConflictError, InvalidError
 from twin.store import feed_mappings
 from twin.store.feed_mappings import KeptMapping
 
@@ -46,28 +48,42 @@ class _NoAct(StringConvertor):
 register_url_convertor("mapping", _NoAct())
 
 
+class MappedFlowAnswer(FlowAnswer):
+    """How messages come by a mapping, whatever the way in, counted from ``since`` to ``taken_at``."""
+
+    since: datetime
+    taken_at: datetime
+
+
 class MappingRowAnswer(BaseModel):
     """A mapping in the list: its newest version, who made that and when, and where messages are sent to.
 
     ``topics`` are of MQTT, for gateways and for devices; ``+`` stands for the name of the sender's account.
+    By one that is ``retired`` no message is read.
     """
 
     name: str
     title: Names
     version: int
+    retired: bool
     changed_by: str
     changed_at: datetime
     path: str
     topics: list[str]
+    flow: MappedFlowAnswer
 
 
 class ChangeAnswer(BaseModel):
-    """A version, who made it and when; ``restored`` is the old one that it puts back."""
+    """A version, who made it and when; ``restored`` is the old one that it puts back.
+
+    One that is ``retired`` ended the use of the mapping.
+    """
 
     version: int
     changed_by: str
     changed_at: datetime
     restored: int | None
+    retired: bool
 
 
 class MappingAnswer(MappingRowAnswer):
@@ -107,11 +123,21 @@ class RestoreRequest(BaseModel):
     newest: Version
 
 
+class RetireRequest(BaseModel):
+    """Which version is the newest, as whoever retires the mapping knows it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    newest: Version
+
+
 @router.get("/api/sources/mappings")
 async def list_mappings(caller: Reader) -> list[MappingRowAnswer]:
-    """Return the newest version of every mapping, by name."""
+    """Return the newest version of every mapping, by name, and what came by each."""
     async with caller.transaction() as connection:
-        return [MappingRowAnswer(**_row(kept)) for kept in await feed_mappings.list_newest(connection)]
+        return [
+            MappingRowAnswer(**_row(caller, kept)) for kept in await feed_mappings.list_newest(connection)
+        ]
 
 
 @router.get("/api/sources/mappings/{mapping:mapping}", responses=NOT_FOUND)
@@ -122,7 +148,7 @@ async def get_mapping(
 ) -> MappingAnswer:
     """Return a mapping, in its newest version or an old one."""
     async with caller.transaction() as connection:
-        return await _answer(connection, await feed_mappings.get_mapping(connection, name, version))
+        return await _answer(caller, connection, await feed_mappings.get_mapping(connection, name, version))
 
 
 @router.post("/api/sources/mappings", status_code=201, responses=CONFLICT)
@@ -135,20 +161,42 @@ async def create_mapping(caller: Manager, asked: NewMappingRequest) -> MappingAn
 
 @router.put("/api/sources/mappings/{mapping:mapping}", responses=NOT_FOUND | CONFLICT)
 async def change_mapping(caller: Manager, name: Name, asked: MappingRequest) -> MappingAnswer:
-    """Change a mapping, where nobody else has meanwhile; the old version is kept."""
+    """Change a mapping, where nobody else has meanwhile; the old version is kept.
+
+    One that was retired is put back first.
+    """
+    await _require_used(caller, name)
     titles = asked.zh, asked.en
     return await _add(caller, "changed", name, asked.version + 1, titles, asked.mapping)
 
 
 @router.post("/api/sources/mappings/{mapping:mapping}/restore", responses=NOT_FOUND | CONFLICT)
 async def restore_mapping(caller: Manager, name: Name, asked: RestoreRequest) -> MappingAnswer:
-    """Put an old version of a mapping back, as a new one."""
+    """Put an old version of a mapping back, as a new one; one that was retired is used again."""
     async with caller.transaction() as connection:
         old = await feed_mappings.get_mapping(connection, name, asked.version)
     if asked.version == asked.newest:
-        raise InvalidError(f"version {asked.version} is the one that is used", where="version")
+        raise InvalidError(f"version {asked.version} is the newest", where="version")
     titles = old.zh, old.en
     return await _add(caller, "restored", name, asked.newest + 1, titles, old.content, restored=old.version)
+
+
+@router.post("/api/sources/mappings/{mapping:mapping}/retire", responses=NOT_FOUND | CONFLICT)
+async def retire_mapping(caller: Manager, name: Name, asked: RetireRequest) -> MappingAnswer:
+    """Use a mapping no more; its versions stay. What still comes is refused, and kept to be replayed."""
+    last = await _require_used(caller, name)
+    titles = last.zh, last.en
+    return await _add(caller, "retired", name, asked.newest + 1, titles, last.content, retired=True)
+
+
+async def _require_used(caller: Caller, name: str) -> KeptMapping:
+    async with caller.transaction() as connection:
+        newest = await feed_mappings.get_mapping(connection, name)
+    if newest.retired:
+        raise ConflictError(
+            f"the mapping “{name}” is retired", where="retired", hint="put one of its versions back first"
+        )
+    return newest
 
 
 async def _add(
@@ -159,15 +207,17 @@ async def _add(
     titles: tuple[str, str],
     content: dict[str, Any],
     restored: int | None = None,
+    *,
+    retired: bool = False,
 ) -> MappingAnswer:
     mapping = read_mapping(content)
     async with caller.transaction() as connection:
         if version > 1:
             await feed_mappings.get_mapping(connection, name)
         kept = await feed_mappings.add_version(
-            connection, name, version, titles, content, caller.identity.name, restored
+            connection, name, version, titles, content, caller.identity.name, restored, retired=retired
         )
-        answer = await _answer(connection, kept)
+        answer = await _answer(caller, connection, kept)
         # What the version says is in its row; the record proves that nobody wrote that anew.
         detail = {"version": version, "restored": restored, "sha256": _digest(mapping)}
         await write(connection, caller.actor, Entry(f"mapping.{act}", f"mapping/{name}", detail=detail))
@@ -180,22 +230,30 @@ def _digest(mapping: Mapping) -> str:
     return hashlib.sha256(msgspec.json.encode(mapping, order="deterministic")).hexdigest()
 
 
-def _row(kept: KeptMapping) -> dict[str, Any]:
+def _row(caller: Caller, kept: KeptMapping) -> dict[str, Any]:
+    running = caller.running
+    counters = running.ingest.delivery.mappings.counters(kept.name) or Heard()
     return {
         "name": kept.name,
         "title": Names(zh=kept.zh, en=kept.en),
         "version": kept.version,
+        "retired": kept.retired,
         "changed_by": kept.changed_by,
         "changed_at": kept.changed_at,
         "path": f"/ingest/v1/mapped/{kept.name}",
         "topics": [f"{FOREIGN}/{senders}/+/{kept.name}" for senders in ("gateways", "devices")],
+        "flow": MappedFlowAnswer(
+            **dict(flow_of(counters)),
+            since=running.started_at,
+            taken_at=datetime.now(UTC),
+        ),
     }
 
 
-async def _answer(connection: AsyncConnection, kept: KeptMapping) -> MappingAnswer:
+async def _answer(caller: Caller, connection: AsyncConnection, kept: KeptMapping) -> MappingAnswer:
     changes = await feed_mappings.list_changes(connection, kept.name)
     return MappingAnswer(
-        **_row(kept),
+        **_row(caller, kept),
         mapping=kept.content,
         restored=kept.restored,
         versions=[ChangeAnswer(**dataclasses.asdict(change)) for change in changes],

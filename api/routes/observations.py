@@ -10,7 +10,6 @@ from api.access.permissions import content_type_of, needs_sender
 from api.errors import NOT_FOUND
 from api.runtime import Running
 from ingest.decoders.envelope import Envelope
-from ingest.decoders.mapping import Mapping
 from ingest.feeds import Feed
 from ingest.intake import Sender
 from ingest.receipt import Receipt
@@ -72,7 +71,7 @@ async def take_of_platform(
             f"there is no mapping “{name}”", where="mapping", hint="make it on the page of sources"
         )
     feed = running.ingest.feeds["mapped-http"]
-    return await take(running, request, feed, sender, sender.own_uid, (name, mappings.get(name)))
+    return await take(running, request, feed, sender, sender.own_uid, name)
 
 
 async def take(
@@ -81,14 +80,14 @@ async def take(
     feed: Feed,
     sender: Sender,
     uid: str | None,
-    by: tuple[str, Mapping | None] = ("", None),
+    mapping: str = "",
 ) -> Receipt:
     """Hand the body of a request to the intake, and return what became of its readings.
 
     Parameters
     ----------
-    by
-        Name of the mapping it is read by, and the mapping where it can be read itself.
+    mapping
+        Name of the one that a foreign message is read by.
 
     Raises
     ------
@@ -97,9 +96,8 @@ async def take(
     UnavailableError
         The database is away; the message may be sent again.
     """
-    name, mapping = by
-    message = Envelope(await request.body(), uid, request.query_params, content_type_of(request), mapping)
-    source = f"{feed.name} {sender.name} {name}".rstrip()
+    message = Envelope(await request.body(), uid, request.query_params, content_type_of(request))
+    source = f"{feed.name} {sender.name} {mapping}".rstrip()
     receipt = await running.ingest.intake.take(feed, message, sender, source)
     if receipt.told and not receipt.stored and not receipt.duplicate:
         first = receipt.told[0]

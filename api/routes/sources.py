@@ -13,6 +13,7 @@ from api.access.permissions import does, needs, reads
 from api.errors import CONFLICT, NOT_FOUND
 from api.ingest import Source
 from api.routes.answers import DeviceId
+from api.routes.flows import FlowAnswer, flow_of
 from api.runtime import Runtime
 from api.sent_messages import SentMessage, sent_by
 from ingest import pauses
@@ -30,20 +31,8 @@ FeedName = Annotated[
 ]
 
 
-class RefusedCountAnswer(BaseModel):
-    """How many readings were refused for one reason."""
-
-    code: str
-    count: int
-
-
-class SourceAnswer(BaseModel):
-    """A way in. Counts are since the server started; what is not known is null.
-
-    ``lag_s`` is the median of the last minute, from observed to received, 2.5 % exact. ``per_minute`` are the
-    messages of sixty minutes, the oldest first, the one that runs last. ``is_silent`` says that nothing came
-    for longer than is usual there.
-    """
+class SourceAnswer(FlowAnswer):
+    """A way in. ``is_silent`` says that nothing came for longer than is usual there."""
 
     id: str
     protocol: Literal["mqtt", "http", "websocket"]
@@ -55,16 +44,7 @@ class SourceAnswer(BaseModel):
     paused_at: datetime | None
     paused_by: str | None
     pause_reason: str | None
-    messages: int
-    stored: int
-    refused: int
-    refused_share: float | None
-    refused_reasons: list[RefusedCountAnswer]
-    messages_per_s: float | None
-    lag_s: float | None
-    last_message_at: datetime | None
     is_silent: bool | None
-    per_minute: list[int]
 
 
 class SourcesAnswer(BaseModel):
@@ -161,14 +141,12 @@ def _find(running: Runtime, name: str) -> Source:
 
 def _answer(source: Source, now: datetime) -> SourceAnswer:
     feed, counters, pause = source.feed, source.counters, source.pause
-    refused = counters.refused.total()
-    decided = counters.stored + counters.duplicate + refused
-    heard = counters.last_message_at
-    last = None if heard is None else datetime.fromtimestamp(heard, UTC)
+    flow = flow_of(counters)
     silent = None
-    if feed.silent_s is not None and last is not None and source.state == "running":
-        silent = (now - last).total_seconds() > feed.silent_s
+    if feed.silent_s is not None and flow.last_message_at is not None and source.state == "running":
+        silent = (now - flow.last_message_at).total_seconds() > feed.silent_s
     return SourceAnswer(
+        **dict(flow),
         id=feed.name,
         protocol=feed.transport,
         format=feed.format,
@@ -179,18 +157,7 @@ def _answer(source: Source, now: datetime) -> SourceAnswer:
         paused_at=None if pause is None else pause.at,
         paused_by=None if pause is None else pause.by,
         pause_reason=None if pause is None else pause.reason,
-        messages=counters.messages,
-        stored=counters.stored,
-        refused=refused,
-        refused_share=refused / decided if decided else None,
-        refused_reasons=[
-            RefusedCountAnswer(code=code, count=n) for code, n in counters.refused.most_common()
-        ],
-        messages_per_s=None if last is None else counters.messages_per_s(),
-        lag_s=counters.lag.median_s(),
-        last_message_at=last,
         is_silent=silent,
-        per_minute=counters.per_minute(),
     )
 
 

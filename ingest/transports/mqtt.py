@@ -17,7 +17,6 @@ from ingest.arrivals import read_into
 from ingest.counters import FeedCounters
 from ingest.decoders import FORMATS
 from ingest.decoders.envelope import Envelope
-from ingest.decoders.mapping import Mapping
 from ingest.decoders.observations import decode_device, decode_gateway
 from ingest.decoders.readings import DecodeError, Readings
 from ingest.decoders.status import decode_status
@@ -209,8 +208,10 @@ class MqttTransport:
             if route.form == "observations":
                 self.link.hear_gateway(gateway)
         index = window.begin(topic, payload, gateway, route.number, wire)
+        mappings, mapping = self.delivery.mappings, ""
         if self._format == "mapped":
-            window.whole.add(index)
+            mapping = mapping_in(window.source(index))
+            window.read_by(index, mappings.counters(mapping))
 
         def decode(readings: Readings) -> None:
             if route.form == "status":
@@ -218,8 +219,8 @@ class MqttTransport:
             elif route.form == "none":
                 raise DecodeError("wrong_topic", "not a topic of the device schema")
             elif self._format != "device_schema":
-                mapping = self._mapping_of(topic) if self._format == "mapped" else None
-                message = Envelope(payload, route.uid, mapping=mapping, received_us=time.time_ns() // 1000)
+                by = mappings.get(mapping) if mapping else None
+                message = Envelope(payload, route.uid, mapping=by, received_us=time.time_ns() // 1000)
                 FORMATS[self._format](message, readings)
             elif retained:
                 if payload:  # nothing: what was kept is deleted
@@ -230,9 +231,6 @@ class MqttTransport:
                 decode_gateway(payload, readings)
 
         read_into(window, index, payload, route.who, route.uid, decode, self.delivery.refusals)
-
-    def _mapping_of(self, topic: bytes) -> Mapping | None:
-        return self.delivery.mappings.get(mapping_in(topic.decode("utf-8", "replace")))
 
     def _take_status(self, route: Route, payload: bytes) -> None:
         if not payload:

@@ -133,10 +133,21 @@ def test_a_refused_message_is_seen_its_mapping_mended_and_the_message_stored(
             "async name => (await (await fetch('/api/sources/mappings/' + name)).json()).versions", PLATFORM
         )
     ] == [1, None, None]
+
+    # Retired it is used no more, and says so; then it is used again.
+    assert "1" in page.get_by_test_id("flow").inner_text()  # the message that came
+    page.get_by_test_id("retire").click()
+    looks.at(page, "whether it is retired")
+    page.locator("[role=dialog] .btn.main").click()
+    page.get_by_test_id("retired").wait_for()
+    page.wait_for_selector(f"[data-mapping={PLATFORM}][data-retired=true]")
+    looks.at(page, "a retired mapping")
+    page.get_by_test_id("use-again").click()
+    page.wait_for_selector(f"[data-mapping={PLATFORM}][data-retired=false]")
     assert page.said == []
     page.context.close()
     assert looks.faults == []
-    assert looks.seen == 6
+    assert looks.seen == 8
 
 
 @pytest.mark.parametrize(("size", "lang"), [(WALL, "zh"), (PHONE, "en")], ids=["wall-zh", "phone-en"])

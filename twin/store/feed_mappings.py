@@ -23,26 +23,30 @@ MOST_NAMES: Final = 200
 MOST_VERSIONS: Final = 1_000
 """Most versions of one mapping."""
 
-_COLUMNS: Final = "name, version, zh, en, content, changed_by, changed_at, restored"
+_COLUMNS: Final = "name, version, zh, en, content, changed_by, changed_at, restored, retired"
 _NEWEST: Final = text(f"SELECT DISTINCT ON (name) {_COLUMNS} FROM feed_mapping ORDER BY name, version DESC")
 _ONE: Final = text(
     f"SELECT {_COLUMNS} FROM feed_mapping WHERE name = :name AND (:version = 0 OR version = :version) "
     "ORDER BY version DESC LIMIT 1"
 )
 _VERSIONS: Final = text(
-    "SELECT version, changed_by, changed_at, restored FROM feed_mapping WHERE name = :name "
+    "SELECT version, changed_by, changed_at, restored, retired FROM feed_mapping WHERE name = :name "
     "ORDER BY version DESC"
 )
 _COUNT: Final = text("SELECT count(DISTINCT name) FROM feed_mapping")
 _ADD: Final = text(
-    "INSERT INTO feed_mapping (name, version, zh, en, content, changed_by, restored) "
-    "VALUES (:name, :version, :zh, :en, CAST(:content AS jsonb), :by, :restored) RETURNING " + _COLUMNS
+    "INSERT INTO feed_mapping (name, version, zh, en, content, changed_by, restored, retired) "
+    "VALUES (:name, :version, :zh, :en, CAST(:content AS jsonb), :by, :restored, :retired) RETURNING "
+    + _COLUMNS
 )
 
 
 @dataclass(frozen=True, slots=True)
 class KeptMapping:
-    """One version of a mapping; ``restored`` is the number of the old version that it puts back."""
+    """One version of a mapping; ``restored`` is the number of the old version that it puts back.
+
+    One that is ``retired`` ends the use of the mapping, until another is put back.
+    """
 
     name: str
     version: int
@@ -52,6 +56,7 @@ class KeptMapping:
     changed_by: str
     changed_at: datetime
     restored: int | None
+    retired: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +67,7 @@ class Change:
     changed_by: str
     changed_at: datetime
     restored: int | None
+    retired: bool = False
 
 
 async def list_newest(connection: AsyncConnection) -> list[KeptMapping]:
@@ -98,6 +104,8 @@ async def add_version(
     content: dict[str, Any],
     by: str,
     restored: int | None = None,
+    *,
+    retired: bool = False,
 ) -> KeptMapping:
     """Add a version of a mapping.
 
@@ -111,6 +119,8 @@ async def add_version(
         The mapping, checked.
     restored
         Number of the old version that this puts back.
+    retired
+        From now on no message is read by it.
 
     Raises
     ------
@@ -128,7 +138,8 @@ async def add_version(
             where="name",
             hint="make a mapping of another name",
         )
-    row = {"name": name, "version": version, "zh": titles[0], "en": titles[1], "by": by, "restored": restored}
+    row = {"name": name, "version": version, "zh": titles[0], "en": titles[1], "by": by}
+    row |= {"restored": restored, "retired": retired}
     try:
         rows = await connection.execute(_ADD, {**row, "content": json.dumps(content, ensure_ascii=False)})
     except IntegrityError as error:  # somebody else added it meanwhile

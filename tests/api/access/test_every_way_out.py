@@ -135,7 +135,7 @@ POSTED = {
     "/api/networks/trace",
     "/api/cameras/{id}/pictures",
     "/api/sources/mappings", "/api/sources/mappings/try", "/api/sources/mappings/fields",
-    MAPPING + "/restore",
+    MAPPING + "/restore", MAPPING + "/retire",
     "/api/sources/{source}/pause", "/api/sources/{source}/resume",
 }  # fmt: skip
 BROUGHT = {

@@ -59,6 +59,48 @@ async def test_a_message_is_stored_by_its_mapping(served, admin, send):
     assert (counters.messages, counters.stored) == (1, 2)
 
 
+async def test_what_comes_is_counted_by_its_mapping_and_a_retired_one_is_used_no_more(served, admin, send):
+    assert (await admin.post(MAPPINGS, json={**NEW, "name": "quiet"})).status_code == 201
+    await send("gateway", message(item(), item(devId="0002"), item(devId="x")))
+    await send("gateway", b"{")
+
+    async def flow(name: str) -> tuple[object, ...]:
+        (row,) = [one for one in (await admin.get(MAPPINGS)).json() if one["name"] == name]
+        told = row["flow"]
+        reasons = {one["code"]: one["count"] for one in told["refused_reasons"]}
+        assert (told["last_message_at"] is None) is (told["messages"] == 0)
+        return row["retired"], told["messages"], told["stored"], reasons, sum(told["per_minute"])
+
+    assert await flow("waterworks") == (False, 2, 2, {"unknown_device": 1, "malformed": 1}, 2)
+    assert await flow("quiet") == (False, 0, 0, {}, 0)
+
+    path = f"{MAPPINGS}/waterworks"
+    assert (await admin.post(f"{path}/retire", json={"newest": 7})).json()["where"] == "version"
+    retired = (await admin.post(f"{path}/retire", json={"newest": 1})).json()
+    assert (retired["version"], retired["retired"], retired["mapping"]) == (2, True, MAPPING)
+    answer = await send("gateway", message(item(lvl=44, ts=int(time.time()) + 1)))
+    assert (answer.status_code, "retired" in answer.json()["detail"]) == (422, True), answer.text
+    assert await flow("waterworks") == (
+        True, 3, 2, {"unknown_device": 1, "malformed": 1, "wrong_topic": 1}, 3,
+    )  # fmt: skip
+    for request in (
+        admin.post(f"{path}/retire", json={"newest": 2}),
+        admin.put(path, json={"zh": "水", "en": "w", "mapping": MAPPING, "version": 2}),
+    ):
+        again = await request
+        assert (again.status_code, again.json()["where"]) == (409, "retired")
+
+    # Put back it is used again, and what came meanwhile is taken after all.
+    back = await admin.post(f"{path}/restore", json={"version": 1, "newest": 2})
+    assert (back.status_code, back.json()["version"], back.json()["retired"]) == (200, 3, False)
+    done = (await admin.post("/api/replays", json={"reason": "wrong_topic"})).json()
+    assert (done["taken"], shown(served, "water-0001")) == (1, 44.0)
+    acts = "SELECT action, detail ->> 'version' FROM audit WHERE object = 'mapping/waterworks' ORDER BY seq"
+    assert await served.run_sql(acts) == [
+        ("mapping.created", "1"), ("mapping.retired", "2"), ("mapping.restored", "3"),
+    ]  # fmt: skip
+
+
 async def test_what_came_over_mqtt_before_its_mapping_was_made_is_replayed_by_it(served, admin, send):
     for source in ("foreign/gateways/gate-0001/later", "foreign/devices/water-0001/later"):
         await served.run_sql(

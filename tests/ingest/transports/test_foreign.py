@@ -68,6 +68,10 @@ async def test_a_platform_publishes_under_its_own_name_by_a_mapping(feed, broker
         assert stored == [("level-00", 1.5), ("level-01", 2.5), ("level-02", 4.0)]
         assert dict(platforms.counters.refused) == {"wrong_type": 1, "unknown_device": 1, "wrong_topic": 1}
         assert dict(devices.counters.refused) == {"wrong_device": 1}
+        by = schema.delivery.mappings.counters("waterworks")
+        assert (by.messages, by.stored) == (3, 3)
+        assert dict(by.refused) == {"wrong_type": 1, "unknown_device": 1, "wrong_device": 1}
+        assert schema.delivery.mappings.counters("powerworks") is None
         kept = rows(database, "SELECT source, reason, payload FROM quarantine ORDER BY source, id")
         assert [row[:2] for row in kept] == [
             ("foreign/devices/level-02/waterworks", "wrong_device"),

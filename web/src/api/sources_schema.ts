@@ -7,7 +7,23 @@ export interface RefusedReason {
 }
 
 /** A way in. Counts are since the server started; what is not known is null. */
-export interface Source {
+/** How messages come, by a way in or by a mapping. */
+export interface Flow {
+  messages: number;
+  stored: number;
+  refused: number;
+  /** Of the readings that were decided upon, 0 to 1. */
+  refused_share: number | null;
+  refused_reasons: RefusedReason[];
+  messages_per_s: number | null;
+  /** Median of the last minute, from observed to received. */
+  lag_s: number | null;
+  last_message_at: string | null;
+  /** Messages of sixty minutes, the oldest first; the last one still runs. */
+  per_minute: number[];
+}
+
+export interface Source extends Flow {
   id: string;
   protocol: 'mqtt' | 'http' | 'websocket';
   format: string;
@@ -19,20 +35,8 @@ export interface Source {
   paused_at: string | null;
   paused_by: string | null;
   pause_reason: string | null;
-  messages: number;
-  stored: number;
-  refused: number;
-  /** Of the readings that were decided upon, 0 to 1. */
-  refused_share: number | null;
-  refused_reasons: RefusedReason[];
-  messages_per_s: number | null;
-  /** Median of the last minute, from observed to received. */
-  lag_s: number | null;
-  last_message_at: string | null;
   /** Nothing came for longer than is usual there; null where nothing is usual. */
   is_silent: boolean | null;
-  /** Messages of sixty minutes, the oldest first; the last one still runs. */
-  per_minute: number[];
 }
 
 export interface SourceList {
@@ -108,16 +112,25 @@ export interface Mapping {
   place?: { lon: string; lat: string; system?: PlaceSystem } | null;
 }
 
+export interface MappedFlow extends Flow {
+  /** When the counts began, and until when they go. */
+  since: string;
+  taken_at: string;
+}
+
 export interface MappingRow {
   name: string;
   title: Names;
   version: number;
+  /** It is used no more. */
+  retired: boolean;
   changed_by: string;
   changed_at: string;
   /** Where its messages are posted to. */
   path: string;
   /** What they are published on, `+` for the name of the account. */
   topics: string[];
+  flow: MappedFlow;
 }
 
 export interface MappingChange {
@@ -126,6 +139,8 @@ export interface MappingChange {
   changed_at: string;
   /** The old version that it puts back. */
   restored: number | null;
+  /** It ended the use of the mapping. */
+  retired: boolean;
 }
 
 export interface MappingDetail extends MappingRow {

@@ -4,6 +4,8 @@ import type { Catalog } from '../api/schema.ts';
 import type { MappingDetail, MappingRow, MessageFields, RefusedDetail, Trial } from '../api/sources_schema.ts';
 import { emptyForm, formOf, isWhole, mappingOf, wrongFields, type MappingForm } from './mapping_form.ts';
 import type { Page } from './page.svelte.ts';
+import { Resource } from './resource.svelte.ts';
+import { askOften } from './sources.svelte.ts';
 
 const PATH = '/api/sources/mappings';
 const TRY_AFTER_MS = 400;
@@ -15,7 +17,8 @@ export interface Brought {
 }
 
 export class Mappings {
-  list = $state.raw<MappingRow[] | null>(null);
+  readonly list = new Resource<MappingRow[]>(PATH);
+  /** Why one could not be opened. */
   error = $state('');
   /** The mapping in the editor as the server has it; null for a new one. */
   kept = $state.raw<MappingDetail | null>(null);
@@ -73,14 +76,30 @@ export class Mappings {
     return wrongFields(this.form, this.trial?.wrong ?? []);
   }
 
+  /** The mapping in the editor as it stands in the list, with what comes by it now. */
+  get row(): MappingRow | undefined {
+    return this.list.value?.find((row) => row.name === this.kept?.name);
+  }
+
+  /** The version to put back where the mapping is retired; null where it is used. */
+  get lastUsed(): number | null {
+    const [newest, ...before] = this.kept?.versions ?? [];
+    return newest?.retired ? (before.find((version) => !version.retired)?.version ?? null) : null;
+  }
+
   async read(): Promise<void> {
+    void this.list.refresh();
+    if (this.catalog) return;
     try {
-      this.list = await get<MappingRow[]>(PATH);
-      this.catalog ??= await get<Catalog>('/api/catalog');
-      this.error = '';
+      this.catalog = await get<Catalog>('/api/catalog');
     } catch (problem) {
       this.error = this.page.failed(problem);
     }
+  }
+
+  /** Ask what comes by each while somebody looks; gives back what ends it. */
+  start(): () => void {
+    return askOften(() => this.list.value && void this.list.refresh());
   }
 
   begin(): void {
@@ -93,6 +112,7 @@ export class Mappings {
       const kept = await get<MappingDetail>(`${PATH}/${name}${version ? `?version=${version}` : ''}`);
       this.newest = kept.versions[0]?.version ?? kept.version;
       this.fill(kept);
+      this.error = '';
     } catch (problem) {
       this.error = this.page.failed(problem);
     }
@@ -170,6 +190,16 @@ export class Mappings {
     });
   }
 
+  async retire(): Promise<void> {
+    const { kept } = this;
+    if (!kept) return;
+    await this.act(async () => {
+      const made = await post<MappingDetail>(`${PATH}/${kept.name}/retire`, { newest: this.newest });
+      this.done(made);
+      this.tell(this.page.t('did_mappingRetired'));
+    });
+  }
+
   private done(made: MappingDetail): void {
     this.newest = made.version;
     this.fill(made);
@@ -223,6 +253,7 @@ export class Mappings {
     if (!(problem instanceof ApiError)) return this.page.failed(problem);
     this.overtaken = problem.status === 409 && problem.where === 'version';
     if (this.overtaken) return this.page.t('bad_mappingChanged');
+    if (problem.status === 409 && problem.where === 'retired') return this.page.t('bad_mappingRetired');
     if (problem.status === 409) return this.page.t('bad_mappingTaken');
     if (problem.status === 422 && problem.where === 'version') return this.page.t('bad_mappingIs');
     return [problem.where, problem.detail].filter(Boolean).join(' · ');

@@ -1,5 +1,5 @@
 /** Say how a way in does, and why something was refused there: pure. */
-import type { Source, SourceList } from '../api/sources_schema.ts';
+import type { Flow, Source } from '../api/sources_schema.ts';
 import { isKey, number, say, span, type Lang } from '../i18n/index.ts';
 import { dayAndTime } from './record.ts';
 
@@ -25,13 +25,13 @@ export function needsLook(source: Source): boolean {
   return source.state === 'down' || source.state === 'paused' || !!source.is_silent || manyRefused(source);
 }
 
-export const manyRefused = (source: Source): boolean => (source.refused_share ?? 0) >= MANY;
+export const manyRefused = (flow: Flow): boolean => (flow.refused_share ?? 0) >= MANY;
 
 /** How long ago its last message came, in words, `ageMs` after the list was taken; stale is what is no longer usual. */
-export function lastWords(lang: Lang, source: Source, takenAt: string, ageMs: number): { text: string; stale: boolean } {
-  if (source.last_message_at === null) return { text: say(lang, 'never'), stale: true };
-  const seconds = (Date.parse(takenAt) - Date.parse(source.last_message_at) + ageMs) / 1000;
-  const stale = source.is_silent ?? seconds >= 60;
+export function lastWords(lang: Lang, flow: Flow & { is_silent?: boolean | null }, takenAt: string, ageMs: number): { text: string; stale: boolean } {
+  if (flow.last_message_at === null) return { text: say(lang, 'never'), stale: true };
+  const seconds = (Date.parse(takenAt) - Date.parse(flow.last_message_at) + ageMs) / 1000;
+  const stale = flow.is_silent ?? seconds >= 60;
   return { text: say(lang, 'ago', seconds < 1 ? say(lang, 'u_s', 0) : span(lang, seconds < 10 ? Math.floor(seconds) : seconds)), stale };
 }
 
@@ -52,10 +52,10 @@ export function rate(perSecond: number | null): string {
 export const lag = (lang: Lang, seconds: number | null): string => (seconds === null ? '—' : seconds < 0.1 ? `${number(seconds * 1000, 0)} ms` : span(lang, seconds));
 
 /** The whole minutes that were counted: not the one that runs, and none before the server started. */
-export function wholeMinutes(list: SourceList, source: Source): number[] {
-  const counted = Math.floor((Date.parse(list.taken_at) - Date.parse(list.since)) / MINUTE_MS);
-  const whole = source.per_minute.slice(0, -1);
-  return whole.slice(Math.max(0, whole.length - counted));
+export function wholeMinutes(counted: { taken_at: string; since: string }, flow: Flow): number[] {
+  const minutes = Math.floor((Date.parse(counted.taken_at) - Date.parse(counted.since)) / MINUTE_MS);
+  const whole = flow.per_minute.slice(0, -1);
+  return whole.slice(Math.max(0, whole.length - minutes));
 }
 
 /** What a reason means; one that a newer server has is told by its code. */

@@ -7,6 +7,17 @@ import { nameOfSource, STALE_AFTER_MS } from './source_words.ts';
 
 const EVERY_MS = 5_000;
 
+/** Ask again and again while somebody looks; gives back what ends it. */
+export function askOften(ask: () => void): () => void {
+  const timer = setInterval(() => document.hidden || ask(), EVERY_MS);
+  const seen = () => document.hidden || ask();
+  document.addEventListener('visibilitychange', seen);
+  return () => {
+    clearInterval(timer);
+    document.removeEventListener('visibilitychange', seen);
+  };
+}
+
 export class Sources {
   readonly list = new Resource<SourceList>('/api/sources');
   now = $state(Date.now());
@@ -43,14 +54,11 @@ export class Sources {
   /** Ask while somebody looks; gives back what ends it. */
   start(): () => void {
     void this.list.refresh();
-    const ask = setInterval(() => document.hidden || void this.list.refresh(), EVERY_MS);
+    const stop = askOften(() => void this.list.refresh());
     const tick = setInterval(() => (this.now = Date.now()), 1_000);
-    const seen = () => void (document.hidden || this.list.refresh());
-    document.addEventListener('visibilitychange', seen);
     return () => {
-      clearInterval(ask);
+      stop();
       clearInterval(tick);
-      document.removeEventListener('visibilitychange', seen);
     };
   }
 

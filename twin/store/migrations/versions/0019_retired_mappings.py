@@ -1,0 +1,27 @@
+"""Let a mapping be retired.
+
+Revision 0019, after 0018.
+"""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+from twin.store.roles import APP
+
+revision = "0019"
+down_revision = "0018"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.add_column(
+        "feed_mapping", sa.Column("retired", sa.Boolean(), server_default=sa.text("false"), nullable=False)
+    )
+    op.execute(f"GRANT INSERT (retired) ON feed_mapping TO {APP}")
+
+
+def downgrade() -> None:
+    op.drop_column("feed_mapping", "retired")
