@@ -85,7 +85,7 @@ async def listed_areas(
 
 
 @router.get("/api/areas")
-async def list_areas(
+async def list_choosable_areas(
     caller: Annotated[Caller, needs(reads(DataClass.PLACE))],
     q: AreaWords = "",
     under: AreaAbove = None,

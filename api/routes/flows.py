@@ -19,9 +19,9 @@ class RefusedCountAnswer(BaseModel):
 class FlowAnswer(BaseModel):
     """How messages come. Counts are since the server started; what is not known is null.
 
-    ``stored`` and ``refused`` count readings, and ``refused_share`` is of those that were decided upon. ``lag_s`` is the
-    median of the last minute, from observed to received, 2.5 % exact. ``per_minute`` are the messages of
-    sixty minutes, the oldest first, the one that runs last.
+    ``stored`` and ``refused`` count readings, and ``refused_share`` is of those that were decided upon.
+    ``lag_s`` is the median of the last minute, from observed to received, 2.5 % exact. ``per_minute`` are the
+    messages of sixty minutes, the oldest first, the one that runs last.
     """
 
     messages: int
