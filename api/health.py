@@ -99,7 +99,7 @@ class HealthReport:
             "database": await self.database(),
             "broker": {"state": "ok" if ingest.connected else "down", "detail": ingest.detail},
             "ingest": self._ingest_part(ingest),
-            "sources": _sources(ingest.floods),
+            "sources": self._sources(ingest.floods),
             "board": self._board(),
             "simulator": self._simulator(ingest),
             "disk": await asyncio.to_thread(self._disk_part),
@@ -175,8 +175,20 @@ class HealthReport:
             "free_bytes": usage.free_bytes,
         }
 
+    def _sources(self, floods: Sequence[Notice]) -> Part:
+        """Tell whether what is refused is still kept, and who sends more than they may."""
+        part = _floods(floods)
+        kept = self._twin.quarantine
+        if kept.is_full:
+            part["state"] = "full"
+            part["detail"] += (
+                f"; the quarantine is full ({kept.most_bytes / 2**20:.0f} MiB), what is refused is counted "
+                "and not kept: gridtwin quarantine drop"
+            )
+        return part
 
-def _sources(floods: Sequence[Notice]) -> Part:
+
+def _floods(floods: Sequence[Notice]) -> Part:
     """Tell who sends more than they may; what others send is not delayed by it."""
     if not floods:
         return {"state": "ok", "detail": "nobody sends more than they may"}

@@ -80,7 +80,7 @@ class Twin:
         self.engine = engine
         self.catalog = catalog
         self.board = Board(catalog)
-        self.quarantine = QuarantineWriter(engine)
+        self.quarantine = QuarantineWriter(engine, int(terms.quarantine_mib * 2**20))
         self.totals = _Totals()
         self.stored_listener: Callable[[Observations], None] | None = None
         """Told of what was stored, after each commit; must not wait."""

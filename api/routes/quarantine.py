@@ -31,11 +31,21 @@ _FEED: Final = "^([a-z][a-z0-9-]{1,39})?$"
 _BEGINNING: Final = datetime.fromtimestamp(0, UTC)
 
 
+class RoomAnswer(BaseModel):
+    """How much the quarantine holds and may hold, and how many were refused since the start and not kept."""
+
+    bytes: int
+    most_bytes: int
+    is_full: bool
+    not_kept: int
+
+
 class RefusedListAnswer(BaseModel):
     """What was refused, the newest first, and how much of it there is by reason, of the newest 100,000."""
 
     by_reason: dict[str, int]
     messages: list[RefusedMessage]
+    room: RoomAnswer
 
 
 class ReplayRequest(BaseModel):
@@ -68,7 +78,11 @@ async def list_quarantine(
     async with caller.transaction() as connection:
         rows = await refused.list_refused(connection, chosen, limit, before)
         counts = await refused.count_refused(connection, chosen)
-    return RefusedListAnswer(by_reason=counts, messages=rows)
+    kept = running.twin.quarantine
+    room = RoomAnswer(
+        bytes=kept.held_bytes, most_bytes=kept.most_bytes, is_full=kept.is_full, not_kept=kept.dropped
+    )
+    return RefusedListAnswer(by_reason=counts, messages=rows, room=room)
 
 
 @router.get("/api/quarantine/{id}", responses=NOT_FOUND)

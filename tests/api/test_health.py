@@ -69,6 +69,11 @@ async def test_who_sends_too_much_is_named_to_who_runs_the_installation(
     assert told == [("gateway gw-1", 5.0, 90), ("device level-1", 5.0, 8)]
     public = (await administrator.get("/api/health")).json()
     assert (public["parts"]["sources"], public["status"]) == ({"state": "flood"}, "degraded")
+    monkeypatch.setattr(served.runtime.twin.quarantine, "most_bytes", 0)
+    full = (await administrator.get("/api/health/detail")).json()["parts"]["sources"]
+    assert full["state"] == "full"
+    assert "gridtwin quarantine drop" in full["detail"]
+    assert (await administrator.get("/api/quarantine")).json()["room"]["is_full"]
 
 
 @pytest.mark.parametrize(

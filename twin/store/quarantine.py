@@ -1,4 +1,4 @@
-"""Keep refused messages with their reason, at a bounded rate, without delaying the good ones."""
+"""Keep refused messages with their reason, bounded in rate and room, without delaying the good ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections import Counter, deque
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from sqlalchemy import insert
+from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from twin.model import Quarantine
@@ -24,11 +24,22 @@ KEPT_BYTES = 262_144
 CUT = "(cut from "
 """What the detail of a longer one holds: its bytes cannot be read again."""
 
-_QUEUE_BYTES = 32 * 1024 * 1024
-_ROWS_PER_S = 500.0
-_BURST_ROWS = 5_000.0
-_BATCH_ROWS = 500
+MOST_BYTES = 1024 * 1024 * 1024
+"""What the quarantine holds, unless said otherwise."""
 
+_QUEUE_BYTES = 32 * 1024 * 1024
+_ROWS_PER_S, _BURST_ROWS = 500.0, 10_000.0
+# So that nobody else's are lost to one that sends nothing but rubbish.
+_ROWS_PER_S_OF_ONE, _BURST_ROWS_OF_ONE, _SHARE_OF_ONE = 250.0, 5_000.0, 0.25
+_MOST_SOURCES = 10_000
+_BATCH_ROWS = 500
+_ROW_BYTES = 600  # what a row takes beside its bytes
+_MEASURE_EVERY_S = 300.0
+
+_MEASURE = text(
+    f"SELECT source, count(*) * {_ROW_BYTES} + coalesce(sum(octet_length(payload)), 0)::bigint AS bytes "
+    "FROM quarantine GROUP BY source"
+)
 
 WHAT_TO_DO = {
     "malformed": "send JSON in UTF-8 without NaN, Infinity or 1e999; leave out what was not measured",
@@ -98,23 +109,66 @@ class Refused:
         return _clean(self.detail)
 
 
+class _Allowance:
+    """How many rows may be kept now: a burst, and so many a second."""
+
+    __slots__ = ("_at", "_burst", "_left", "_per_s")
+
+    def __init__(self, per_s: float, burst: float) -> None:
+        self._per_s, self._burst = per_s, burst
+        self._left, self._at = burst, time.monotonic()
+
+    def __bool__(self) -> bool:
+        now = time.monotonic()
+        self._left = min(self._burst, self._left + (now - self._at) * self._per_s)
+        self._at = now
+        return self._left >= 1.0
+
+    def take(self) -> None:
+        self._left -= 1.0
+
+
 class QuarantineWriter:
     """Queue refused messages and write them in batches over a connection of their own.
 
-    A source that sends nothing but rubbish could fill the disk: beyond a burst of 5,000 rows at most 500 a
-    second are kept; the rest is counted in ``reasons`` and in ``dropped``, and not kept.
+    A source that sends nothing but rubbish could fill the disk, and leave no room for others: beyond a burst
+    of 5,000 rows at most 250 a second of one source are kept, of all 500 a second after 10,000, and no more
+    than the quarantine holds, a quarter of it of one source. The rest is counted in ``reasons`` and in
+    ``dropped``, and not kept.
+
+    Parameters
+    ----------
+    engine
+        Signed in as the server's own hand.
+    most_bytes
+        What the quarantine holds.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, most_bytes: int = MOST_BYTES) -> None:
         self._engine = engine
+        self.most_bytes = most_bytes
         self._waiting: deque[tuple[Refused, datetime, asyncio.Future[None]]] = deque()
         self._bytes = 0
-        self._allowance, self._allowance_at = _BURST_ROWS, time.monotonic()
+        self._allowance = _Allowance(_ROWS_PER_S, _BURST_ROWS)
+        self._of_one: dict[str, _Allowance] = {}
+        self._held: Counter[str] = Counter()
+        self._held_bytes = 0
+        self._measured_s = float("-inf")
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.reasons: Counter[str] = Counter()
         self.dropped = 0
         self.written = 0
+
+    @property
+    def held_bytes(self) -> int:
+        """About how many bytes lie in the quarantine."""
+        return self._held_bytes
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing more is kept, of any source."""
+        return self._held_bytes >= self.most_bytes
 
     def start(self) -> None:
         """Start writing."""
@@ -136,29 +190,64 @@ class QuarantineWriter:
     def put(self, refused: Refused) -> asyncio.Future[None] | None:
         """Count a refusal and queue it; return what is done once it is on disk, None when it is not kept."""
         self.reasons[refused.reason] += 1
-        now = time.monotonic()
-        self._allowance = min(_BURST_ROWS, self._allowance + (now - self._allowance_at) * _ROWS_PER_S)
-        self._allowance_at = now
         payload, what = refused.payload, refused.what
         if len(payload) > KEPT_BYTES:
             what = f"{what[:500]} {CUT}{len(payload)} bytes)"
             payload = payload[:KEPT_BYTES]
-        if self._allowance < 1.0 or self._bytes + len(payload) > _QUEUE_BYTES:
+        source = refused.source[:400]
+        if not self._has_room(source) or self._bytes + len(payload) > _QUEUE_BYTES:
             self.dropped += 1
+            self._wake.set()  # perhaps somebody made room
             return None
-        self._allowance -= 1.0
         self._bytes += len(payload)
+        self._hold(source, len(payload) + _ROW_BYTES)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        kept = replace(refused, source=refused.source[:400], what=what, payload=payload)
+        kept = replace(refused, source=source, what=what, payload=payload)
         self._waiting.append((kept, datetime.now(UTC), done))
         self._wake.set()
         return done
+
+    def _has_room(self, source: str) -> bool:
+        """Say whether one more of a source may be kept, and count it where that is so."""
+        if self.is_full or self._held[source] >= self.most_bytes * _SHARE_OF_ONE:
+            return False
+        own = self._of_one.get(source)
+        if own is None:
+            if len(self._of_one) >= _MOST_SOURCES:
+                self._of_one.clear()
+            own = self._of_one[source] = _Allowance(_ROWS_PER_S_OF_ONE, _BURST_ROWS_OF_ONE)
+        if not (own and self._allowance):
+            return False
+        own.take()
+        self._allowance.take()
+        return True
+
+    def _hold(self, source: str, n_bytes: int) -> None:
+        self._held[source] += n_bytes
+        self._held_bytes += n_bytes
+
+    async def _measure(self) -> None:
+        """Look now and then how much there is: others write and delete too; in an outage that must wait."""
+        if time.monotonic() - self._measured_s < _MEASURE_EVERY_S:
+            return
+        self._measured_s = time.monotonic()
+        try:
+            async with self._engine.connect() as connection:
+                found = {row.source: row.bytes for row in await connection.execute(_MEASURE)}
+        except Exception as error:
+            if not is_outage(error):
+                log.exception("how much lies in the quarantine could not be found out")
+            return
+        self._held, self._held_bytes = Counter(found), sum(found.values())
+        for refused, _, _ in self._waiting:
+            self._hold(refused.source, len(refused.payload) + _ROW_BYTES)
 
     async def _run(self) -> None:
         pause_s, at_once = 0.1, _BATCH_ROWS
         while True:
             await self._wake.wait()
             self._wake.clear()
+            await self._measure()
             while self._waiting:
                 batch = [self._waiting[i] for i in range(min(at_once, len(self._waiting)))]
                 try:

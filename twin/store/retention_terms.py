@@ -68,12 +68,15 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Observations that are older when they come are refused.
     hours_days
         How long hourly figures are kept.
+    quarantine_mib
+        How much the quarantine holds.
     observations, tables
         The classes.
     """
 
     late_days: Days
     hours_days: Days
+    quarantine_mib: Annotated[float, Meta(gt=0, le=1 << 20)]
     observations: tuple[ObservationTerm, ...]
     tables: tuple[TableTerm, ...]
 

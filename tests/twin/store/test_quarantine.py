@@ -78,6 +78,44 @@ def test_every_documented_reason_says_what_to_do() -> None:
     assert all(len(words) <= 280 for words in WHAT_TO_DO.values())
 
 
+async def test_one_source_leaves_room_for_others(kept) -> None:
+    writer, _ = kept
+    of_one = [writer.put(Refused("loud", "malformed", "", b"")) for _ in range(7000)]
+    others = [writer.put(Refused(f"quiet-{n}", "malformed", "", b"")) for n in range(3000)]
+    assert of_one[-1] is None
+    assert None not in others
+    await asyncio.wait_for(asyncio.gather(*others), 30)
+
+
+async def test_a_full_quarantine_counts_and_keeps_again_once_there_is_room(database, monkeypatch) -> None:
+    fresh = database.fresh()
+    engine = create_async_engine(fresh.async_url)
+    writer = QuarantineWriter(engine, 40_000)
+    writer.start()
+    try:
+        of_one = [writer.put(Refused("a", "malformed", "", b"x" * 1400)) for _ in range(10)]
+        assert [kept is not None for kept in of_one] == [True] * 5 + [False] * 5, "a quarter"
+        for source in "bcdefgh":
+            for _ in range(5):
+                writer.put(Refused(source, "malformed", "", b"x" * 1400))
+        assert writer.is_full
+        assert writer.dropped == 45 - 20
+        while writer.written < 20:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        with psycopg.connect(fresh.url.replace("+psycopg", "")) as connection:
+            connection.execute("DELETE FROM quarantine WHERE source <> 'a'")
+        monkeypatch.setattr("twin.store.quarantine._MEASURE_EVERY_S", 0.0)
+        assert writer.put(Refused("b", "malformed", "", b"")) is None
+        while writer.is_full:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        assert writer.held_bytes == 5 * 2000
+        assert writer.put(Refused("a", "malformed", "", b"")) is None
+        await asyncio.wait_for(writer.put(Refused("b", "malformed", "", b"")), 10)
+    finally:
+        await writer.close()
+        await engine.dispose()
+
+
 async def test_flood_is_counted_but_not_kept_without_end(kept) -> None:
     writer, database = kept
     futures = [writer.put(Refused("a", "malformed", "", b"x")) for _ in range(8000)]

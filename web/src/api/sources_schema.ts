@@ -79,6 +79,8 @@ export interface RefusedRow {
 export interface RefusedPage {
   by_reason: Record<string, number>;
   messages: RefusedRow[];
+  /** Of the whole quarantine; `not_kept` since the server started. */
+  room: { bytes: number; most_bytes: number; is_full: boolean; not_kept: number };
 }
 
 export interface RefusedDetail extends RefusedRow {

@@ -62,6 +62,8 @@ export const sourcesEn: SourcesWords = {
   quarantineCount: '{0} waiting',
   quarantineNone: 'No refused message is waiting',
   quarantineNoneFor: 'No message waits for “{0}”',
+  quarantineFull: 'The quarantine is full ({0} MiB): what is refused is counted and not kept. gridtwin quarantine drop makes room',
+  quarantineNotKept: '{0} refused since the start were counted and not kept: they came too fast, or one source used up its share',
   quarantineMost: 'Only the newest {0} are counted',
   allReasons: 'All reasons',
   withReplayed: 'Also replayed ones',

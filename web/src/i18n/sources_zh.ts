@@ -60,6 +60,8 @@ export const sourcesZh = {
   quarantineCount: '待处理 {0} 条',
   quarantineNone: '没有待处理的拒收报文',
   quarantineNoneFor: '没有“{0}”的待处理报文',
+  quarantineFull: '隔离区已满（{0} MiB）：此后拒收的只计数、不保存。用 gridtwin quarantine drop 腾出空间',
+  quarantineNotKept: '启动以来有 {0} 条拒收只计数、未保存（来得太快，或一个来源占满了它的份额）',
   quarantineMost: '只统计最新 {0} 条',
   allReasons: '全部原因',
   withReplayed: '含已重放',

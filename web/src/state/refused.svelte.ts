@@ -13,6 +13,7 @@ export const COUNTED = 100_000;
 export class RefusedMessages {
   rows = $state.raw<RefusedRow[]>([]);
   byReason = $state.raw<Record<string, number>>({});
+  room = $state.raw<RefusedPage['room'] | null>(null);
   reason = $state('');
   replayed = $state(false);
   /** All are there: nothing older can be asked for. */
@@ -37,6 +38,15 @@ export class RefusedMessages {
     return Object.values(this.byReason).reduce((sum, n) => sum + n, 0);
   }
 
+  /** Why what is refused is not all here, of whichever way in; empty where it is. */
+  get notKept(): string {
+    const { t } = this.page;
+    if (!this.room) return '';
+    const { is_full, most_bytes, not_kept } = this.room;
+    if (is_full) return t('quarantineFull', number(Math.round(most_bytes / 2 ** 20)));
+    return not_kept ? t('quarantineNotKept', number(not_kept)) : '';
+  }
+
   async ask(older = false): Promise<void> {
     const mine = ++this.asking;
     const query = new URLSearchParams({ feed: this.feed, limit: String(ROWS) });
@@ -49,6 +59,7 @@ export class RefusedMessages {
       if (mine !== this.asking) return;
       this.rows = older ? [...this.rows, ...answer.messages] : answer.messages;
       this.whole = answer.messages.length < ROWS;
+      this.room = answer.room;
       this.read = true;
       this.error = '';
     } catch (problem) {
