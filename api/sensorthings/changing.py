@@ -16,7 +16,8 @@ from api.sensorthings.kinds import GENERIC, SLOTS_OF_A_DEVICE
 from api.sensorthings.observing import sent_of
 from api.sensorthings.paths import Step
 from api.sensorthings.shape import Entity, observation_key
-from api.sensorthings.writing import DATASET, STREAM, Writer, demand_unit
+from api.sensorthings.slots import demand_unit
+from api.sensorthings.writing import DATASET, STREAM, Writer
 from twin.catalog import SLOTS
 from twin.errors import ConflictError, ForbiddenError
 from twin.model.declared import FIRST_DECLARED

@@ -6,56 +6,17 @@ Conditions that are joined by ``and`` and reach over the same link speak of the 
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from datetime import time as clock
 from typing import Any, Final
 
-import shapely
-from shapely.geometry.base import BaseGeometry
-from sqlalchemy import (
-    Boolean,
-    Date,
-    DateTime,
-    Float,
-    Interval,
-    Numeric,
-    Text,
-    Time,
-    and_,
-    case,
-    cast,
-    exists,
-    func,
-    literal,
-    not_,
-    or_,
-    select,
-)
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
-from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.types import LargeBinary
+from sqlalchemy import Text, and_, exists, func, literal, not_, or_, select
 
 from api.sensorthings.entities import ENTITIES
-from api.sensorthings.functions import (
-    BOOL,
-    CLOCK,
-    DAY,
-    DURATION,
-    FUNCTIONS,
-    GEO,
-    JSON,
-    NULL,
-    NUMBER,
-    TEXT,
-    TIME,
-)
+from api.sensorthings.functions import BOOL, GEO, JSON, NULL, NUMBER, TEXT, TIME
 from api.sensorthings.shape import Entity, Expression, Property, Type
-from api.sensorthings.syntax import And, Binary, Call, Literal, Minus, Node, Not, Or, Path, Period, wrong
-
-Condition = ColumnElement[bool]
+from api.sensorthings.syntax import And, Binary, Call, Literal, Minus, Node, Not, Or, Path, wrong
+from api.sensorthings.values import COMPARE, Algebra, Condition, Value
 
 _OF_TYPE: Final = {
     Type.NUMBER: NUMBER,
@@ -66,29 +27,6 @@ _OF_TYPE: Final = {
     Type.JSON: JSON,
     Type.RESULT: JSON,
 }
-_COMPARE: Final[Mapping[str, Callable[[Any, Any], Any]]] = {
-    "eq": operator.eq,
-    "ne": operator.ne,
-    "gt": operator.gt,
-    "ge": operator.ge,
-    "lt": operator.lt,
-    "le": operator.le,
-}
-
-
-@dataclass(slots=True)
-class Value:
-    """A value in SQL. ``end`` is set for a period; ``number`` is the number that a JSON result mostly is."""
-
-    kind: str
-    made: Expression
-    end: Expression | None = None
-    number: Expression | None = None
-    identifies: Callable[[int | str], Condition] | None = None
-    """Says of an id of an entity whether a row has it."""
-    given: Any = None
-    apart: tuple[Expression, Expression] | None = None
-    """The two geometries that a distance lies between."""
 
 
 @dataclass(slots=True)
@@ -201,20 +139,18 @@ def _uses_links(node: Node, entity: Entity) -> bool:
             return False
 
 
-class _Compiler:
+class _Compiler(Algebra):
     """Turns expressions over the rows of a `Reach` into SQL."""
 
     def __init__(self, reach: Reach, where: str) -> None:
-        self.reach, self.where = reach, where
-
-    def wrong(self, what: str, hint: str = "") -> Exception:
-        return wrong(what, self.where, hint)
+        super().__init__(where)
+        self.reach = reach
 
     def truth(self, node: Node) -> Condition:
         """Return an expression that is true or false."""
         if isinstance(node, And | Or | Not):
             raise self.wrong("a condition cannot be a part of a value here")
-        if isinstance(node, Binary) and node.operator in _COMPARE:
+        if isinstance(node, Binary) and node.operator in COMPARE:
             return self.compare(node.operator, self.value(node.left), self.value(node.right))
         value = self.value(node)
         if value.kind == JSON:
@@ -233,36 +169,9 @@ class _Compiler:
                 return self.call(name, [self.value(argument) for argument in arguments])
             case Minus(of):
                 return Value(NUMBER, -self.as_kind(self.value(of), NUMBER).made)
-            case Binary(sign, left, right) if sign not in _COMPARE:
+            case Binary(sign, left, right) if sign not in COMPARE:
                 return self.calculate(sign, self.value(left), self.value(right))
         return Value(BOOL, self.truth(node))
-
-    def literal(self, given: Any) -> Value:
-        match given:
-            case None:
-                return Value(NULL, literal(None))
-            case bool():
-                return Value(BOOL, literal(given, Boolean), given=given)
-            case int() | float():
-                return Value(NUMBER, literal(float(given), Float), given=given)
-            case str():
-                return Value(TEXT, literal(given, Text), given=given)
-            case datetime():
-                return Value(TIME, literal(given, DateTime(timezone=True)), given=given)
-            case Period(begin, end):
-                moments = (literal(at, DateTime(timezone=True)) for at in (begin, end))
-                return Value(TIME, next(moments), next(moments), given=given)
-            case date():
-                return Value(DAY, literal(given, Date), given=given)
-            case clock():
-                return Value(CLOCK, literal(given, Time), given=given)
-            case timedelta():
-                return Value(DURATION, literal(given, Interval), given=given)
-            case BaseGeometry():
-                return Value(
-                    GEO, func.ST_GeomFromWKB(literal(shapely.to_wkb(given), LargeBinary), 4326), given=given
-                )
-        raise self.wrong("this value is not known")
 
     def path(self, steps: tuple[str, ...]) -> Value:
         entity, table, rest = self.reach.along(steps, self.where)
@@ -297,143 +206,3 @@ class _Compiler:
         values = found.of(table)
         whole = values[1] if found.type is Type.RESULT else values[0]
         return Value(JSON, func.jsonb_extract_path(whole, *(literal(step, Text) for step in steps)))
-
-    # kinds
-
-    def as_kind(self, value: Value, kind: str) -> Value:
-        """Return a value as another kind where it may be one: JSON may be a number, a text, true or false."""
-        if value.kind == kind:
-            return value
-        if value.kind == NULL:
-            types: dict[str, Any] = {NUMBER: Float, TEXT: Text, BOOL: Boolean, TIME: DateTime(timezone=True)}
-            return Value(kind, cast(literal(None), types.get(kind, Text)))
-        if value.kind != JSON or kind not in (NUMBER, TEXT, BOOL):
-            raise self.wrong(f"a {value.kind} stands where a {kind} is wanted")
-        word = {NUMBER: "number", TEXT: "string", BOOL: "boolean"}[kind]
-        bare = value.made.op("#>>")(cast(literal("{}"), ARRAY(Text)))
-        typed: Any = {NUMBER: Float, TEXT: Text, BOOL: Boolean}[kind]
-        made: Expression = case((func.jsonb_typeof(value.made) == word, cast(bare, typed)))
-        if value.number is not None and kind == NUMBER:
-            made = func.coalesce(value.number, made)
-        elif value.number is not None and kind == BOOL:
-            made = func.coalesce(made, value.number == 1.0)  # yes or no is stored as 1 or 0
-        return Value(kind, made)
-
-    def compare(self, sign: str, left: Value, right: Value) -> Condition:
-        apply = _COMPARE[sign]
-        if NULL in (left.kind, right.kind):
-            return self.with_nothing(sign, left if right.kind == NULL else right)
-        for one, other in ((left, right), (right, left)):
-            if one.identifies is not None and isinstance(other.given, int | str) and sign in ("eq", "ne"):
-                if (one.kind, other.kind) not in ((NUMBER, NUMBER), (TEXT, TEXT)):
-                    raise self.wrong(f"this id is a {one.kind}, not a {other.kind}")
-                same = one.identifies(other.given)
-                return same if sign == "eq" else not_(same)
-        if left.kind == JSON and right.kind == JSON:
-            return apply(_json_of(left), _json_of(right))  # type: ignore[no-any-return]
-        if left.kind == JSON:
-            left = self.as_kind(left, right.kind)
-        elif right.kind == JSON:
-            right = self.as_kind(right, left.kind)
-        if left.kind != right.kind:
-            hint = "moments are written without quotes" if {left.kind, right.kind} == {TIME, TEXT} else ""
-            raise self.wrong(f"a {left.kind} cannot be compared with a {right.kind}", hint)
-        if left.kind == GEO:
-            if sign not in ("eq", "ne"):
-                raise self.wrong("geometries have no order")
-            same = and_(left.made.op("&&")(right.made), func.ST_Equals(left.made, right.made))
-            return same if sign == "eq" else not_(same)
-        if left.apart is not None and sign in ("lt", "le"):
-            here, there = left.apart  # the box first: it is what there is an index for
-            return and_(here.op("&&")(func.ST_Expand(there, right.made)), apply(left.made, right.made))
-        if left.kind == TIME and (left.end is not None or right.end is not None):
-            return _periods(sign, left, right)
-        return apply(left.made, right.made)  # type: ignore[no-any-return]
-
-    def with_nothing(self, sign: str, value: Value) -> Condition:
-        if sign not in ("eq", "ne"):
-            raise self.wrong("nothing is greater or less than null")
-        empty: Condition = value.made.is_(None)
-        if value.kind == JSON:
-            empty = or_(empty, value.made == cast(literal("null"), JSONB))
-            if value.number is not None:
-                empty = and_(empty, value.number.is_(None))
-        return empty if sign == "eq" else not_(empty)
-
-    # calculations
-
-    def calculate(self, sign: str, left: Value, right: Value) -> Value:
-        kinds = (left.kind, right.kind)
-        if sign in ("add", "sub") and (TIME in kinds or DURATION in kinds):
-            made = left.made + right.made if sign == "add" else left.made - right.made
-            kind = {
-                (TIME, DURATION, "add"): TIME,
-                (TIME, DURATION, "sub"): TIME,
-                (DURATION, TIME, "add"): TIME,
-                (TIME, TIME, "sub"): DURATION,
-                (DURATION, DURATION, "add"): DURATION,
-                (DURATION, DURATION, "sub"): DURATION,
-            }.get((*kinds, sign))
-            if kind is None:
-                raise self.wrong(f"“{sign}” cannot be done with a {kinds[0]} and a {kinds[1]}")
-            return Value(kind, made)
-        a, b = self.as_kind(left, NUMBER).made, self.as_kind(right, NUMBER).made
-        match sign:
-            case "add":
-                return Value(NUMBER, a + b)
-            case "sub":
-                return Value(NUMBER, a - b)
-            case "mul":
-                return Value(NUMBER, a * b)
-            case "div":
-                return Value(NUMBER, a / func.nullif(b, 0.0))
-        rest = func.mod(cast(a, Numeric), func.nullif(cast(b, Numeric), 0))
-        return Value(NUMBER, cast(rest, Float))
-
-    def call(self, name: str, given: list[Value]) -> Value:
-        known = FUNCTIONS.get(name)
-        if known is None:
-            raise self.wrong(f"there is no function “{name[:40]}”", "there are " + ", ".join(FUNCTIONS))
-        kinds, result, make = known
-        if len(given) != len(kinds) and not (name == "substring" and len(given) == 2):
-            raise self.wrong(f"{name} takes {len(kinds)} values, not {len(given)}")
-        if name == "length" and given[0].kind == JSON:
-            given = [self.as_kind(given[0], TEXT)]
-        values = [self.as_kind(value, kind) for value, kind in zip(given, kinds, strict=False)]
-        if name == "st_relate" and not _is_relation(values[2].given):
-            raise self.wrong("the third value of st_relate is nine of T, F, 0, 1, 2, *")
-        made = Value(result, make(*(value.made for value in values)))
-        if name == "geo.distance":
-            made.apart = values[0].made, values[1].made
-        return made
-
-
-def _json_of(value: Value) -> Expression:
-    if value.number is None:
-        return value.made
-    return func.coalesce(value.made, func.to_jsonb(value.number))
-
-
-def _periods(sign: str, left: Value, right: Value) -> Condition:
-    """Compare stretches of time: before is before the whole of the other."""
-    begin, end = left.made, left.made if left.end is None else func.coalesce(left.end, left.made)
-    other_begin, other_end = (
-        right.made,
-        right.made if right.end is None else func.coalesce(right.end, right.made),
-    )
-    match sign:
-        case "eq":
-            return and_(begin == other_begin, end == other_end)
-        case "ne":
-            return or_(begin != other_begin, end != other_end)
-        case "lt":
-            return end < other_begin
-        case "gt":
-            return begin > other_end
-        case "le":
-            return end <= other_end
-    return begin >= other_begin
-
-
-def _is_relation(given: object) -> bool:
-    return isinstance(given, str) and len(given) == 9 and not set(given) - set("TF012*")

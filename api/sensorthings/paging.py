@@ -10,11 +10,12 @@ from typing import Any, Final, NamedTuple
 from sqlalchemy import literal, tuple_
 
 from api.sensorthings.entities import ENTITIES
-from api.sensorthings.filters import Condition, order
+from api.sensorthings.filters import order
 from api.sensorthings.options import Options
 from api.sensorthings.paths import Resource
 from api.sensorthings.shape import Entity
 from api.sensorthings.syntax import Path
+from api.sensorthings.values import Condition
 from twin.errors import NotFoundError
 
 

@@ -16,12 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.sensorthings.counting import is_by_stream, is_expanded_by_stream, observation_counts
 from api.sensorthings.entities import ENTITIES
-from api.sensorthings.filters import Condition, condition
+from api.sensorthings.filters import condition
 from api.sensorthings.kinds import COUNT, TRUTH, catalog_values, observation_type
 from api.sensorthings.options import Options, json_options
 from api.sensorthings.paging import after, begins_oldest, by_moment, ever_longer, orders_of
 from api.sensorthings.paths import Resource, Step
 from api.sensorthings.shape import Entity, Link, Property, Type
+from api.sensorthings.values import Condition
 from twin.catalog import Catalog
 from twin.errors import NotFoundError
 from twin.store.day_counts import counted_days

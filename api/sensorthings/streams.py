@@ -13,8 +13,8 @@ from api.sensorthings.bodies import Body, Linked, read_body, wrong
 from api.sensorthings.kinds import GENERIC, SLOTS_OF_A_DEVICE, observation_type
 from api.sensorthings.observing import Sent, sent_of
 from api.sensorthings.paths import Step
+from api.sensorthings.placing import Placer
 from api.sensorthings.reading import Reader
-from api.sensorthings.writing import Writer
 from ingest.intake import Sender
 from twin.catalog import SLOTS, Catalog
 from twin.errors import ForbiddenError, InvalidError, NotFoundError, TwinError
@@ -140,7 +140,7 @@ class Streams:
         if not isinstance(self.who, Caller):
             raise ForbiddenError("a device observes its own place", where="FeatureOfInterest")
         async with self.who.transaction() as connection:
-            return await Writer(Reader(connection, self.running.twin.catalog, "")).feature_of(body)
+            return await Placer(Reader(connection, self.running.twin.catalog, "")).feature_of(body)
 
     async def read_tables(self, given: Any) -> list[Sent | Unread]:
         """Return the observations of tables of data, each or why it cannot be.

@@ -10,20 +10,26 @@ import asyncio
 import contextlib
 import json
 import re
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import numpy as np
 import pytest
 import websockets
+from starlette.routing import WebSocketRoute
 
 from api.access.door import COOKIE
 from api.access.permissions import permission_of
 from api.live.frames import BlockKind, decode_frame
+from api.main import create_app
 from api.routes import ROUTERS
+from api.settings import Settings
 from tests.access import oracle
-from tests.access.world import LAT, LEVELS, LON, ROOM, STEP, World, grids, phone_of, secrets_of
+from tests.access.world import LAT, LEVELS, LON, MOMENT, ROOM, STEP, World, grids, phone_of, secrets_of
+from tests.api.access.mqtt_wire import Told, follow
 from tests.api.conftest import serving
-from twin.access.credentials import CredentialKind
+from twin.access.credentials import CredentialKind, digest
+from twin.live.fold import Observations
 
 pytestmark = [pytest.mark.postgis, pytest.mark.timeout(600)]
 
@@ -156,6 +162,8 @@ STA_ROUTES = {("GET", STA)} | {
     (method, STA + "/{path:path}") for method in ("GET", "POST", "PATCH", "PUT", "DELETE")
 }
 """What is written there is in tests/api/sensorthings; whose it is, also in tests/access/test_rows.py."""
+SOCKETS = {"/live", "/sta/mqtt"}
+FOLLOWED = ("Things", "Locations", "Datastreams", "Sensors", "Observations", "FeaturesOfInterest")
 TILES = "/tiles/{layers}/{z}/{x}/{y}.mvt"
 PERSONS = re.compile("|".join(secret for code, *_rest in grids() for secret in secrets_of(code)) + "|" + ROOM)
 """Names, phones, identity numbers and rooms of all persons of the world: none may come out anywhere."""
@@ -212,6 +220,12 @@ def test_every_route_is_in_this_test_and_declares_what_it_asks():
     for router in ROUTERS:
         for route in router.routes:
             assert permission_of(route) is not None, route.path
+
+
+def test_every_socket_is_in_this_test(tmp_path):
+    app = create_app(Settings(database_url="postgresql://nobody@/none", data_dir=tmp_path, web_dir=tmp_path))
+    found = {route.path for route in app.router.routes if isinstance(route, WebSocketRoute)}
+    assert found == SOCKETS
 
 
 @pytest.fixture(scope="module")
@@ -547,3 +561,96 @@ async def look(url: str, token: str) -> tuple[set[int], str, int]:
                         else:
                             ids |= set(block.columns["id"].tolist())
     return ids, texts, counted
+
+
+def ends(world: World, role: str) -> list[tuple[str, str]]:
+    """The whole, and of each level the first and the last area: those between are asked by HTTP."""
+    chosen = places(world, role)
+    return [place for i, place in enumerate(chosen) if i in (0, len(chosen) - 1) or i % 3 == 1]
+
+
+async def test_followers_are_told_nothing_of_another_area(made, tmp_path):
+    """All is changed and observes at once, while each role at each level follows sets and two Things."""
+    database, world = made
+    things = sorted(k for k, kind in world.kinds["device"].items() if kind != "worker")
+    first, last = things[0], things[-2]
+    topics = [f"v1.1/{name}" for name in FOLLOWED] + [f"v1.1/Things({k})/name" for k in (first, last)]
+    async with serving(database, tmp_path) as served:
+        asked = [(role, *place) for role in oracle.READS for place in ends(world, role)]
+        ready = asyncio.Barrier(len(asked) + 1)
+        secrets = [await served.secret((role, area), kind=CredentialKind.TOKEN) for role, area, _ in asked]
+        names = dict(
+            await served.run_sql(
+                "SELECT encode(secret_hash, 'hex'), a.name FROM credential AS c JOIN account AS a "
+                "ON a.id = c.account_id WHERE c.kind = 'token'"
+            )
+        )
+        url = served.url.replace("http", "ws") + "/sta/mqtt"
+        following = [
+            asyncio.create_task(follow(url, names[digest(one).hex()], one, topics, ready)) for one in secrets
+        ]
+        async with asyncio.timeout(60):
+            await ready.wait()
+        bring(served, world)
+        told = await asyncio.gather(*following)
+    wrong: list[str] = []
+    for (role, area, level), one in zip(asked, told, strict=True):
+        wrong += [f"{role} at {level} {area}: {what}" for what in amiss(world, role, area, level, one)]
+    assert wrong == [], "\n".join(wrong[:40])
+
+
+def bring(served, world: World) -> None:
+    """Say that every device observed, and that everything that can be followed was changed."""
+    twin, followers = served.runtime.twin, served.runtime.followers
+    row_of_id = twin.board.row_of_id
+    devices = [k for k in world.rows["device"] if k in row_of_id]
+    observed = [k for k in world.rows["observation"] if k in row_of_id]
+    rows = np.array([row_of_id[k] for k in observed], np.int32)
+    n, at_us = len(rows), (MOMENT - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+    nowhere, times = np.full(n, np.nan), np.full(n, at_us)
+    twin.stored_listener(
+        Observations(rows, np.zeros(n, np.int64), times, np.ones(n), nowhere, nowhere, times)
+    )
+    followers.changed((name, k) for name in ("Things", "Locations", "FeaturesOfInterest") for k in devices)
+    followers.changed(("Datastreams", k * 1000) for k in devices)
+    followers.changed(("Sensors", k) for k in world.rows["sensor"])
+    followers.changed(("FeaturesOfInterest", k) for k in world.rows["feature_of_interest"])
+
+
+def amiss(world: World, role: str, area: str, level: str, told: Told) -> list[str]:
+    """Return what a follower was told and should not have been, or was not told."""
+    if "place" not in oracle.READS[role].split():
+        return [] if told.code == 5 and not told.messages else [f"let in with {told.code}"]
+    kinds = world.kinds["device"]
+    seen = {
+        table: oracle.visible(world, table, role, area, level)
+        for table in ("device", "sensor", "feature_of_interest", "observation", "declared_place")
+    }
+    own = {k for k in seen["device"] if kinds[k] != "worker"}
+    wanted = {
+        "v1.1/Things": own,
+        "v1.1/Locations": own,
+        "v1.1/Datastreams": {k * 1000 for k in own},
+        "v1.1/Sensors": seen["sensor"],
+        "v1.1/Observations": seen["observation"] & own,
+        "v1.1/FeaturesOfInterest": own | seen["feature_of_interest"],
+    }
+    found: dict[str, set[object]] = {topic: set() for topic in wanted}
+    wrong = []
+    for topic, payload in told.messages:
+        entity = json.loads(payload)
+        if topic in found:
+            key = entity["@iot.id"]
+            is_text = isinstance(key, str)
+            found[topic].add(int(key.partition("-")[0]) // 1000 if is_text else key)
+        elif int(topic.partition("(")[2].partition(")")[0]) not in own:
+            wrong.append(f"{topic} is told")
+        words = payload.decode()
+        for code in set(CODE.findall(words)):
+            if not may_come_out(world, code, area, level):
+                wrong.append(f"{topic} tells of {code}")
+        wrong += [f"{topic} tells of the person {person}" for person in PERSONS.findall(words)]
+    for topic, ids in wanted.items():
+        if found[topic] != ids:
+            wrong.append(f"{topic} tells of {len(found[topic])} instead of {len(ids)}")
+    return wrong
