@@ -25,6 +25,7 @@ BENCHES: dict[str, str] = {
     "partition": "bench.partition",
     "access": "bench.access",
     "ingest": "bench.ingest",
+    "anomaly": "bench.anomaly",
 }
 """Name of the benchmark -> module that holds it."""
 

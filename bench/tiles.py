@@ -19,10 +19,11 @@ from bench.accounts import make_tokens
 from bench.live.contenders import Ground, Running, gridtwin
 from bench.live.database import connect
 from bench.mvt import feature_ids
+from bench.pypi import install_python_packages
 from bench.report import Table, show
 from bench.tile_rounds import Contender, take_turns
 from bench.tile_truth import ask_truth
-from bench.tipg import TIPG, RunningTipg, install_tipg, tipg_server
+from bench.tipg import PACKAGES, RunningTipg, tipg_server
 from bench.workplace import CommonOptions, option, workplace
 from ingest.transports.broker import Broker
 from twin.errors import InvalidError
@@ -64,7 +65,7 @@ def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
     with workplace(options) as base, contextlib.ExitStack() as stack:
         folder = base / f"tiles-{options.buildings}"
         folder.mkdir(exist_ok=True)
-        program = install_tipg(base / "tipg", progress)
+        program = install_python_packages(PACKAGES, base / "tipg", progress)
         cluster = stack.enter_context(PrivateCluster(folder, attach=False, tcp=True))
         upgrade(cluster.url)
         progress(f"tiles: {options.buildings:,} buildings")
@@ -77,7 +78,7 @@ def run(options: Options, progress: Callable[[str], None]) -> dict[str, Any]:
             zoom: _measure(zoom, ours, theirs, tokens, cluster, options, progress)
             for zoom in (int(part) for part in options.zooms.split(","))
         }
-    return {"zooms": zooms, "tipg": TIPG}
+    return {"zooms": zooms, "tipg": PACKAGES[0]}
 
 
 def tables(result: Mapping[str, Any]) -> list[Table]:

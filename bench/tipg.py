@@ -1,23 +1,19 @@
-"""Install the pinned tipg into an environment of its own, and run it on a database."""
+"""Run the pinned tipg on a database."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import subprocess
 import time
 import urllib.request
-import venv
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.live.child import Child
-from twin.errors import SetupError, UnavailableError
+from twin.errors import UnavailableError
 from twin.store.sockets import free_tcp_port
 
-TIPG = "tipg==1.6.1"
-UVICORN = "uvicorn==0.54.0"
+PACKAGES = ("tipg==1.6.1", "uvicorn==0.54.0", "uvloop", "httptools")
 START_TIMEOUT_S = 60.0
 
 
@@ -27,38 +23,6 @@ class RunningTipg:
 
     port: int
     pid: int
-
-
-def install_tipg(folder: Path, progress: Callable[[str], None]) -> Path:
-    """Install the pinned peer into an environment of its own, once; give its Python."""
-    python = folder / "bin" / "python"
-    mark = folder / ".installed"
-    wanted = hashlib.sha256(f"{TIPG} {UVICORN}".encode()).hexdigest()
-    if mark.is_file() and mark.read_text(encoding="ascii") == wanted:
-        return python
-    progress(f"tiles: installing {TIPG} (once)")
-    venv.EnvBuilder(with_pip=True, clear=True).create(folder)
-    command = [
-        str(python),
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        TIPG,
-        UVICORN,
-        "uvloop",
-        "httptools",
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        lines = done.stderr.strip().splitlines()
-        raise SetupError(
-            f"{TIPG} could not be installed: {lines[-1] if lines else 'pip said nothing'}",
-            hint="the benchmark needs the Python package index once",
-        )
-    mark.write_text(wanted, encoding="ascii")
-    return python
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ SERIES: Final = np.dtype(
     [
         ("first_us", "<i8"),
         ("last_us", "<i8"),
-        ("near_us", "<i8"),
+        ("near_us", "<i8", (len(ALARM_STATES),)),
         ("level", "<f8", (HOURS,)),
         ("spread", "<f4", (HOURS,)),
         ("heard_h", "<f4", (HOURS,)),
@@ -46,7 +46,8 @@ SERIES: Final = np.dtype(
 """What is known of one series; its bytes are what is stored of it.
 
 ``level``, ``spread`` and ``heard_h`` are of each hour, ``all_`` of all hours together. Levels are in double
-precision for counters that stand at a million. Times are Unix µs, 0 for never.
+precision for counters that stand at a million. ``near_us`` is when the score was last above the end of
+warning, alarm and critical. Times are Unix µs, 0 for never.
 """
 
 # How little may be known of an hour or a series. A reading counts for the time since the one before it, an
@@ -313,25 +314,15 @@ def _decide(
     learned: NDArray[np.bool_],
     time_us: Times,
 ) -> None:
-    """Write scores and states: begun by the score, kept until it has been quiet for long enough."""
-    before = series["state"][row].astype(np.uint8)
-    begins = table.begins[rule]
-    begun = np.where(score[:, None] >= begins, _LEVELS, State.NORMAL).max(axis=1)
-    kept = (before >= State.WARNING) & (
-        (score > table.ends[rule] * _beginning(begins, before))
-        | (time_us - series["near_us"][row] < table.quiet_us[rule])
-    )
-    after = np.where(kept, np.maximum(begun, before), begun).astype(np.uint8)
-    near = score > table.ends[rule] * _beginning(begins, after)
-    series["near_us"][row[near]] = time_us[near]
-    series["state"][row] = np.where(learned, after, State.UNKNOWN)
+    """Write scores and states: each begun by the score, and kept until it has been quiet for long enough."""
+    before, near_us = series["state"][row], series["near_us"][row]
+    begins, now_us = table.begins[rule], time_us[:, None]
+    near = score[:, None] > table.ends[rule][:, None] * begins
+    kept = (before[:, None] >= _LEVELS) & (near | (now_us - near_us < table.quiet_us[rule][:, None]))
+    state = np.where((score[:, None] >= begins) | kept, _LEVELS, State.NORMAL).max(axis=1)
+    series["near_us"][row] = np.where(near, now_us, near_us)
+    series["state"][row] = np.where(learned, state, State.UNKNOWN)
     series["score"][row] = score
-
-
-def _beginning(begins: Floats, state: States) -> Floats:
-    """Return the score at which states begin; inf for those that are no alarm."""
-    level = np.maximum(state, State.WARNING) - State.WARNING
-    return np.where(state >= State.WARNING, begins[np.arange(len(state)), level], np.inf)
 
 
 def _doubles(series: Series, name: str, at: Index | tuple[Index, Index]) -> Floats:

@@ -61,7 +61,7 @@ class Slow:
     rule: LearnedRule
     last: int = 0
     first: int = 0
-    near: int = 0
+    near: dict[State, int] = field(default_factory=dict)
     spread: float = 0.0
     heard: float = 0.0
     lasting: float = 0.0
@@ -104,19 +104,16 @@ class Slow:
         return self.state, self.score
 
     def _decide(self, score: float, learned: bool, time_us: int) -> None:
-        begins = {
-            State.WARNING: self.rule.warning,
-            State.ALARM: self.rule.alarm,
-            State.CRITICAL: self.rule.critical,
-        }
-        begun = max([s for s, at in begins.items() if at is not None and score >= at], default=State.NORMAL)
-        if self.state in begins:
-            near = score > self.rule.ends * begins[self.state]
-            if near or time_us - self.near < self.rule.quiet_min * MIN_US:
-                begun = max(begun, self.state)
-        if begun in begins and score > self.rule.ends * begins[begun]:
-            self.near = time_us
-        self.score, self.state = score, begun if learned else State.UNKNOWN
+        rule = self.rule
+        begins = {State.WARNING: rule.warning, State.ALARM: rule.alarm, State.CRITICAL: rule.critical}
+        before, self.score, self.state = self.state, score, State.NORMAL if learned else State.UNKNOWN
+        for state, at in begins.items():
+            near = score > rule.ends * at
+            held = near or time_us - self.near.get(state, 0) < rule.quiet_min * MIN_US
+            if learned and (score >= at or (before >= state and held)):
+                self.state = state
+            if near:
+                self.near[state] = time_us
 
     def _learn(self, off, unit, step, hour, mine, known) -> None:
         if known and self.heard >= 1 and unit > 0:
