@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+from collections.abc import Sequence
 from typing import Final
 
-from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
+from starlette.routing import BaseRoute
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.access.door import SAFE_METHODS, Door, is_same_origin
 from api.access.limits import INGEST, Limits
 from api.access.permissions import IDENTITY_KEY, SENDER_KEY
 from api.access.publishers import PublisherDoor
+from api.direct import DirectRoutes
 from api.errors import database_away, is_unreachable, problem
 from api.open311.terms import PREFIX as OPEN311
 from api.photographs import terms as photographs
@@ -45,10 +47,12 @@ SECURITY_HEADERS: Final[tuple[tuple[str, str], ...]] = (
     ("cross-origin-resource-policy", "same-origin"),
     ("permissions-policy", "camera=(), microphone=(), geolocation=(self)"),
 )
+_RAW_HEADERS: Final = tuple((name.encode(), value.encode()) for name, value in SECURITY_HEADERS)
+_RAW_NOT_STORED: Final = (*_RAW_HEADERS, (b"cache-control", b"no-store"))
 _RAW_TILE_HEADERS: Final = tuple(
-    (name.encode(), value.encode())
-    for name, value in SECURITY_HEADERS
-    if name in {"x-content-type-options", "cross-origin-resource-policy"}
+    (name, value)
+    for name, value in _RAW_HEADERS
+    if name in {b"x-content-type-options", b"cross-origin-resource-policy"}
 )
 
 
@@ -56,7 +60,8 @@ class Edge:
     """ASGI application around the routes.
 
     Tiles are answered here, before routing: a route takes more of the processor than a small tile does. An
-    address of no tile is left to the route, which says what is wrong with it.
+    address of no tile is left to the route, which says what is wrong with it. So is what devices and gateways
+    send (`api.direct`).
 
     ``hosts`` are the names a request may call this server by; empty allows every name. A server that listens
     on this machine only must not be reached by a page whose name was made to point here (DNS rebinding): to
@@ -71,8 +76,10 @@ class Edge:
         publishers: PublisherDoor,
         hosts: frozenset[str] = frozenset(),
         max_body_bytes: int = MAX_BODY_BYTES,
+        routes: Sequence[BaseRoute] = (),
     ) -> None:
         self._app = app
+        self._direct = DirectRoutes(routes)
         self._tiles = tiles
         self._door = door
         self._publishers = publishers
@@ -218,7 +225,8 @@ class Edge:
                     return {"type": "http.disconnect"}
             return message
 
-        await self._app(scope, receive_bounded, send_with_headers)
+        app = self._direct.find(scope) or self._app
+        await app(scope, receive_bounded, send_with_headers)
 
     async def _misdirected(self, name: str, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "websocket":
@@ -260,14 +268,12 @@ class Edge:
 
 
 def _harden(message: Message, *, stored: bool) -> None:
-    """Add the security headers to the start of an answer that does not bring its own."""
-    if message["type"] != "http.response.start":
-        return
-    headers = MutableHeaders(scope=message)
-    for name, value in SECURITY_HEADERS:
-        headers.setdefault(name, value)
-    if not stored:
-        headers.setdefault("cache-control", "no-store")
+    """Give an answer the security headers that it does not bring itself."""
+    if message["type"] == "http.response.start":
+        headers = message["headers"]
+        brought = {name for name, _ in headers}
+        ours = _RAW_HEADERS if stored else _RAW_NOT_STORED
+        message["headers"] = [*headers, *(pair for pair in ours if pair[0] not in brought)]
 
 
 def _no_tile_now(error: UnavailableError) -> Response:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -212,12 +212,27 @@ def _unexpected(request: Request, error: Exception) -> Response:
     )
 
 
+_ANSWERS: Final[tuple[tuple[type[Exception], Callable[[Request, Exception], Response]], ...]] = (
+    (TwinError, _twin_error),
+    (RequestValidationError, _validation_error),
+    (HTTPException, _http_error),
+    (DBAPIError, _database_error),
+    (PoolTimeoutError, _database_error),
+    (OSError, _database_error),
+    (asyncpg.PostgresError, _database_error),
+    (asyncpg.InterfaceError, _database_error),
+    (Exception, _unexpected),
+)
+"""How errors are answered; the first row whose class fits decides."""
+
+
+def answer_to(request: Request, error: Exception) -> Response:
+    """Make the answer to a request that ended in an error."""
+    return next(answer(request, error) for kind, answer in _ANSWERS if isinstance(error, kind))
+
+
 def install(app: FastAPI, routes: Sequence[BaseRoute]) -> None:
     """Give the application the handlers of this module, and `routes` for the header ``Allow``."""
     app.state.answering_routes = routes
-    app.add_exception_handler(TwinError, _twin_error)
-    app.add_exception_handler(RequestValidationError, _validation_error)
-    app.add_exception_handler(HTTPException, _http_error)
-    for kind in (DBAPIError, PoolTimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-        app.add_exception_handler(kind, _database_error)
-    app.add_exception_handler(Exception, _unexpected)
+    for kind, answer in _ANSWERS:
+        app.add_exception_handler(kind, answer)

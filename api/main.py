@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
+from fastapi.telemetry import TelemetryConfig
 from starlette.websockets import WebSocket
 
 from api import document, errors, pages
@@ -66,6 +67,14 @@ _OWN_POOL: Final = 6
 _ACCOUNT_POOL: Final = 3
 _READ_POOL: Final = 4
 _RESTART_CODE: Final = 1012
+_NO_TELEMETRY: Final[TelemetryConfig] = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+"""Else each request is held against the environment, which alone could send traces elsewhere."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -181,12 +190,15 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # they would fetch scripts from a foreign host
         redoc_url=None,
         generate_unique_id_function=_operation_id,
+        telemetry=_NO_TELEMETRY,
     )
     routes = [route for router in ROUTERS for route in router.routes]
     require_declared(routes)
     errors.install(app, routes)
     document.install(app, routes)
-    app.add_middleware(Edge, tiles=tiles, door=door, publishers=publishers, hosts=settings.host_names)
+    app.add_middleware(
+        Edge, tiles=tiles, door=door, publishers=publishers, hosts=settings.host_names, routes=routes
+    )
     app.add_middleware(Refusals)  # outside the edge, which refuses too
     for router in ROUTERS:
         app.include_router(router)
