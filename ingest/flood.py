@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from twin.judge import FUTURE_S
 from twin.live.board import Board
 from twin.live.rooms import Rows
+from twin.runs import begins_of, lengths_of
 
 log = logging.getLogger(__name__)
 
@@ -83,10 +84,10 @@ class Buckets:
         """
         order = np.argsort(keys, kind="stable")
         grouped = keys[order]
-        starts = np.flatnonzero(np.concatenate(([True], grouped[1:] != grouped[:-1])))
+        starts = begins_of(grouped)
         who = grouped[starts]
         self._reserve(int(who[-1]) + 1)
-        sizes = np.diff(starts, append=len(keys))
+        sizes = lengths_of(starts, len(keys))
         asked = sizes if weights is None else np.add.reduceat(weights[order], starts)
         # A clock that runs ahead would fill the bucket as far as it is turned.
         newest = np.minimum(np.maximum.reduceat(time_us[order], starts), received_us + int(FUTURE_S * _US))

@@ -111,8 +111,8 @@ class Intake:
             window.read_by(index, mappings.counters(name))
 
         def decode(readings: Readings) -> None:
-            mapping = mappings.get(name) if name else None
-            FORMATS[feed.format](replace(message, mapping=mapping), readings)
+            read = replace(message, mapping=mappings.get(name)) if name else message
+            FORMATS[feed.format](read, readings)
 
         read_into(
             window,

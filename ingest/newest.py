@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.window import Window
+from twin.runs import begins_of
 
 OF_A_DEVICE: Final = 20
 """Most messages that are kept of one device."""
@@ -64,7 +65,7 @@ class Newest:
         if window.stored is None:
             return
         messages, devices = window.stored
-        starts = np.flatnonzero(np.diff(messages, prepend=-1))
+        starts = begins_of(messages)
         ends = [*starts[1:].tolist(), len(messages)]
         for message, begin, end in zip(messages[starts].tolist(), starts.tolist(), ends, strict=True):
             self._note(window, message, devices[begin:end])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from ingest.counters import FeedCounters, Heard
 from ingest.decoders.readings import Readings, RefusedReading
 from ingest.receipt import Receipt
+from twin.runs import lengths_of
 
 
 class Message(NamedTuple):
@@ -120,7 +121,7 @@ class Window:
 
     def counts(self) -> NDArray[np.intp]:
         """Return how many readings each message holds, shape (messages,)."""
-        return np.diff(self.begins, append=len(self.readings.uid))
+        return lengths_of(np.array(self.begins, np.intp), len(self.readings.uid))
 
     def source(self, message: int) -> str:
         """Return where a message came from as text."""

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
-from api.access.permissions import content_type_of, needs_sender
+from api.access.permissions import needs_sender
 from api.errors import NOT_FOUND
 from api.runtime import Running
 from ingest.decoders.envelope import Envelope
@@ -96,7 +96,7 @@ async def take(
     UnavailableError
         The database is away; the message may be sent again.
     """
-    message = Envelope(await request.body(), uid, request.query_params, content_type_of(request))
+    message = Envelope(await request.body(), uid)
     source = f"{feed.name} {sender.name} {mapping}".rstrip()
     receipt = await running.ingest.intake.take(feed, message, sender, source)
     if receipt.told and not receipt.stored and not receipt.duplicate:

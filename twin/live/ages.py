@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,9 +50,9 @@ class Lag:
     ) -> None:
         """Take over the n observations of one commit, shape (n,) each, times in Unix µs."""
         lag_s = (received_us - time_us) * 1e-6
-        for code in np.unique(layer).tolist():
+        for code in np.flatnonzero(np.bincount(layer)).tolist():
             # Late deliveries are history, not lag: the median of a commit ignores a few of them.
-            median_s = float(np.median(lag_s[layer == code]))
+            median_s = _median(lag_s[layer == code])
             before = self.mean_s.get(code)
             self.mean_s[code] = median_s if before is None else before + 0.1 * (median_s - before)
 
@@ -99,7 +99,7 @@ def layer_ages(
     return ages
 
 
-def _median(values: NDArray[np.float32]) -> float:
+def _median(values: NDArray[np.floating[Any]]) -> float:
     """Return the median of n > 0 finite values; for a few hundred a quarter of the time of numpy's."""
     low, high = (len(values) - 1) // 2, len(values) // 2
     parted = np.partition(values, (low, high))

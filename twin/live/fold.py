@@ -11,6 +11,7 @@ from twin.catalog import SLOTS
 from twin.live.board import Board, Newest
 from twin.live.rooms import Rows
 from twin.rules.limits import LimitTable, is_beyond, next_states
+from twin.runs import begins_of, lengths_of
 from twin.states import State
 
 
@@ -108,9 +109,10 @@ def _walk(
 
     Most properties have nothing to alarm of, before or now: the first value of such a one tells its state.
     """
-    begins = np.flatnonzero(np.diff(key, prepend=-1))
-    group = np.cumsum(np.diff(key, prepend=-1) != 0) - 1
-    rank = np.arange(len(key)) - begins[group] if len(key) else np.zeros(0, np.int64)
+    begins = begins_of(key)
+    lengths = lengths_of(begins, len(key))
+    group = np.repeat(np.arange(len(begins)), lengths)
+    rank = np.arange(len(key)) - begins[group]
     row, slot = seen.row[order[begins]], seen.slot[order[begins]]
     state, beyond = board.states[row, slot].copy(), board.beyond_us[row, slot].copy()
     kind = board.kind[row]
@@ -142,7 +144,7 @@ def _walk(
                     )
                 ]
             )
-    last = order[np.append(begins[1:], len(order)) - 1] if len(order) else order
+    last = order[begins + lengths - 1]
     newest = Newest(
         row=row,
         slot=slot,
@@ -165,7 +167,7 @@ def _follow(board: Board, seen: Observations, newest: Newest) -> None:
     newest.heard_row, newest.heard_us = heard.astype(np.int32), heard_us
     going = np.flatnonzero(~np.isnan(seen.lon) & (seen.time_us > board.position_us[seen.row]))
     going = going[np.lexsort((-going, seen.time_us[going], seen.row[going]))]
-    row = seen.row[going]
-    going = going[np.flatnonzero(np.diff(row, append=-1))]
+    begins = begins_of(seen.row[going])
+    going = going[begins + lengths_of(begins, len(going)) - 1]
     newest.moved_row, newest.moved_us = seen.row[going], seen.time_us[going]
     newest.moved_lon, newest.moved_lat = seen.lon[going], seen.lat[going]
