@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-import pickle
+import pickle  # nosec B403  # only written, to weigh what a library keeps
 import sys
 import time
 import warnings
