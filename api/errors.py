@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
@@ -212,10 +213,16 @@ def _unexpected(request: Request, error: Exception) -> Response:
     )
 
 
+def _gone(_request: Request, _error: Exception) -> Response:
+    # Nobody hears it: the sender hung up, or the edge has answered. It is no mistake of the server.
+    return problem(400, "the body ended before it was whole", where="body", hint="send it again")
+
+
 _ANSWERS: Final[tuple[tuple[type[Exception], Callable[[Request, Exception], Response]], ...]] = (
     (TwinError, _twin_error),
     (RequestValidationError, _validation_error),
     (HTTPException, _http_error),
+    (ClientDisconnect, _gone),
     (DBAPIError, _database_error),
     (PoolTimeoutError, _database_error),
     (OSError, _database_error),

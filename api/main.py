@@ -46,6 +46,7 @@ from api.sensorthings.mqtt.session import serve_mqtt
 from api.sensorthings.mqtt.terms import PATH as MQTT_PATH
 from api.settings import Settings
 from api.tiles import TileStore
+from api.turned_away import TurnedAway
 from api.version import version
 from ingest.cameras.address import read_ranges
 from ingest.transports.accounts import CHANNEL as PUBLISHERS_CHANNEL
@@ -200,6 +201,7 @@ def create_app(settings: Settings) -> FastAPI:
         Edge, tiles=tiles, door=door, publishers=publishers, hosts=settings.host_names, routes=routes
     )
     app.add_middleware(Refusals)  # outside the edge, which refuses too
+    app.add_middleware(TurnedAway)
     for router in ROUTERS:
         app.include_router(router)
 

@@ -60,6 +60,12 @@ class FeedCounters(Heard):
     statuses: int = 0
     retries: int = 0
 
+    def turn_away(self, reason: str) -> None:
+        """Count a message that was refused before it was read, as one reading."""
+        self.hear(1)
+        self.readings += 1
+        self.refused[reason] += 1
+
     @classmethod
     def sum(cls, counters: Iterable[FeedCounters]) -> FeedCounters:
         """Return the counts since the start of several feeds together."""

@@ -62,6 +62,8 @@ WHAT_TO_DO = {
     "off_duty": "begin a duty of the worker who carries it; of the time between duties nothing is taken",
     "retained": "publish observations without the retain flag; only a status is to be kept",
     "too_fast": "send less often, or let the operator set a higher limit; what was saved up may come at once",
+    "not_known": "send the user name and the password of the account: gridtwin device token, gateway add",
+    "unfinished": "send the whole message within 30 s, or its length with it",
     "wrong_topic": "publish on one of the topics of docs/device-schema.md",
     "not_storable": "report it: this is a fault of GridTwin; the reading is kept and can be replayed",
     "decoder_failed": "report it: this is a fault of GridTwin; the message is kept and can be replayed",

@@ -103,6 +103,34 @@ async def test_what_cannot_be_read_is_said(tokens, http, body):
     assert answer.json()["hint"]
 
 
+async def test_what_is_refused_before_it_is_read_is_counted_on_its_way_in(
+    served, tokens, http, signed_in, monkeypatch, caplog
+):
+    async def told(token, length: int) -> bytes:
+        """Begin a body of a length, and wait for the answer."""
+        reader, writer = await asyncio.open_connection(served.host, served.port)
+        head = f"POST {DEVICE} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {token.secret}\r\n"
+        writer.write(f"{head}Content-Length: {length}\r\n\r\n{{".encode())
+        status = await asyncio.wait_for(reader.readline(), 10)
+        writer.close()
+        return status.split()[1]
+
+    monkeypatch.setattr("api.edge.BODY_S", 0.1)
+    assert (await http.post(DEVICE, content=b"{}")).status_code == 401
+    assert (await http.post(DEVICE, content=b"{}", headers=bearer(tokens["other"]))).status_code == 403
+    assert await told(tokens["device"], 2 << 20) == b"413"
+    assert await told(tokens["device"], 100) == b"408"
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+    assert (await http.post("/ingest/v1/nowhere", content=b"{}")).status_code in (401, 404)
+    sources = (await (await signed_in("system_admin")).get("/api/sources")).json()["sources"]
+    told = {row["id"]: row for row in sources}
+    assert {row["code"]: row["count"] for row in told["device-http"]["refused_reasons"]} == {
+        "not_known": 1, "too_large": 1, "wrong_device": 1, "unfinished": 1,
+    }  # fmt: skip
+    assert (told["device-http"]["messages"], told["device-http"]["refused_share"]) == (4, 1.0)
+    assert sum(row["messages"] for row in sources) == 4
+
+
 async def test_closed_account_is_told_at_once(served, tokens, http):
     reading = {"t": now_ms(), "p": "level", "v": 20, "u": "cm"}
     assert (await http.post(DEVICE, json=reading, headers=bearer(tokens["device"]))).status_code == 200
