@@ -24,6 +24,7 @@ from api.access.reading import RecentReads
 from api.access.retention import expire_persons
 from api.access.watch import watch_sessions
 from api.cameras.desk import CameraDesk
+from api.cameras.streams import Streams
 from api.cameras.watch import StreamWatch
 from api.disk import Disk
 from api.edge import Edge
@@ -135,8 +136,9 @@ def create_app(settings: Settings) -> FastAPI:
             sampler = Sampler(twin, own)
             darkroom = Darkroom()
             parts.push_async_callback(darkroom.close)
-            watch = StreamWatch(own, twin, sealer, camera_ranges, settings.camera_probe_s)
-            cameras = CameraDesk(camera_ranges, sealer.picture_key, watch)
+            streams = Streams(camera_ranges)
+            watch = StreamWatch(own, twin, sealer, streams, settings.camera_probe_s)
+            cameras = CameraDesk(streams, sealer.picture_key, watch)
             parts.push_async_callback(cameras.close)
             listener = NoticeListener(own_dsn, own, hub, tiles, door)
             await listener.start_journal()

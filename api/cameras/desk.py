@@ -14,7 +14,7 @@ from api.cameras.shown import ShownPictures
 from api.cameras.streams import Streams
 from api.cameras.terms import LOOK_S, MOST_AT_ONCE, MOST_OF_ONE, WAIT_S
 from api.cameras.watch import StreamWatch
-from ingest.cameras.address import Ranges, read_address
+from ingest.cameras.address import read_address
 from ingest.cameras.errors import Reason, StreamError
 from ingest.cameras.footage import Footage
 from twin.errors import TooManyError
@@ -25,19 +25,19 @@ class CameraDesk:
 
     Parameters
     ----------
-    ranges
-        Addresses that may be connected to.
+    streams
+        Which play.
     key
         Signs the addresses of pictures.
     watch
         Hears what each look found.
     """
 
-    def __init__(self, ranges: Ranges, key: bytes, watch: StreamWatch) -> None:
+    def __init__(self, streams: Streams, key: bytes, watch: StreamWatch) -> None:
         self.watch = watch
         self.shown = ShownPictures(key)
         self.decoder = Decoder()
-        self._streams = Streams(ranges)
+        self._streams = streams
         self._places = asyncio.Semaphore(MOST_AT_ONCE)
         self._of: Counter[UUID] = Counter()
 

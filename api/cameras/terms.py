@@ -18,6 +18,9 @@ WAIT_S: Final = 2.0
 WARM_S: Final = 15.0
 """How long a stream plays on after a look, so that the next one is quick."""
 
+OPENED_S: Final = 30.0
+"""How long the stream of a camera plays whose details somebody opened who may look at it."""
+
 MOST_WARM: Final = 8
 FRESH_S: Final = 1.5
 """A playing stream is shown while its newest picture is not older; else the next one is waited for."""
@@ -32,6 +35,9 @@ PROBE_S: Final = 5.0
 
 WATCHED_S: Final = 5.0
 """Age of a probe after which a camera that somebody watches is probed anew."""
+
+OPENED_ANEW_S: Final = 12.0
+"""Details that nobody asked for so long were closed: open ones are asked for every five seconds."""
 
 PROBES_AT_ONCE: Final = 16
 SAME_IS_FROZEN: Final = 3

@@ -16,8 +16,9 @@ from typing import Final
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from api.cameras.terms import PROBE_S, PROBES_AT_ONCE, SAME_IS_FROZEN, WATCHED_S
-from ingest.cameras.address import Ranges, read_address
+from api.cameras.streams import Streams
+from api.cameras.terms import OPENED_ANEW_S, PROBE_S, PROBES_AT_ONCE, SAME_IS_FROZEN, WATCHED_S
+from ingest.cameras.address import CameraAddress, read_address
 from ingest.cameras.errors import Reason, StreamError
 from ingest.cameras.glance import glance
 from twin.access.sealing import Sealer
@@ -50,6 +51,7 @@ class _Watched:
     digest: bytes = b""
     same: int = 0
     checked_s: float = field(default=-1e9)
+    watched_s: float = field(default=-1e9)
     fault: str = ""
     """Why its address cannot be used, and is not probed: sealed with another key, or none any more."""
 
@@ -65,14 +67,16 @@ class StreamWatch:
         Whose board shows it.
     sealer
         Opens addresses.
-    ranges
-        Addresses that may be connected to.
+    streams
+        Which play: a camera whose pictures come is not probed beside.
     every_s
         In which time each camera is probed once; 0 probes only those that somebody watches.
     """
 
-    def __init__(self, own: AsyncEngine, twin: Twin, sealer: Sealer, ranges: Ranges, every_s: float) -> None:
-        self._own, self._twin, self._sealer, self._ranges = own, twin, sealer, ranges
+    def __init__(
+        self, own: AsyncEngine, twin: Twin, sealer: Sealer, streams: Streams, every_s: float
+    ) -> None:
+        self._own, self._twin, self._sealer, self._streams = own, twin, sealer, streams
         self._every_s = every_s
         self._of: dict[int, _Watched] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,12 +89,20 @@ class StreamWatch:
         watched = self._of.get(device_id)
         return None if watched is None else watched.state
 
-    def watch(self, device_id: int) -> None:
-        """Note that somebody watches a camera now: it is probed unless that was just done."""
+    def watch(self, device_id: int, *, may_look: bool = False) -> None:
+        """Note that somebody watches a camera now: it is probed unless that was just done.
+
+        Where they opened it just now and ``may_look``, its stream plays, so that a look need not wait.
+        """
         watched = self._of.get(device_id)
         if watched is None or watched.fault:
             return
-        if time.monotonic() - watched.checked_s > WATCHED_S:
+        now_s = time.monotonic()
+        opened = now_s - watched.watched_s > OPENED_ANEW_S
+        watched.watched_s = now_s
+        if opened and may_look:
+            self._streams.warm(device_id, self._address(device_id, watched))
+        if now_s - watched.checked_s > WATCHED_S:
             watched.due_s = 0.0
 
     async def note(self, device_id: int, reason: Reason | None) -> None:
@@ -201,10 +213,15 @@ class StreamWatch:
         finally:
             watched.probing = False
 
+    def _address(self, device_id: int, watched: _Watched) -> CameraAddress:
+        return read_address(open_address(self._sealer, device_id, watched.sealed))
+
     async def _ask(self, device_id: int, watched: _Watched) -> Reason | None:
-        address = read_address(open_address(self._sealer, device_id, watched.sealed))
+        address = self._address(device_id, watched)
+        if self._streams.plays(device_id, address):
+            return None
         try:
-            footage = await glance(address, self._ranges, PROBE_S)
+            footage = await glance(address, self._streams.ranges, PROBE_S)
         except StreamError as error:
             return error.reason
         if footage.codec != "mjpeg":

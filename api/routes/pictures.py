@@ -88,17 +88,20 @@ async def _camera(caller: Caller, device_id: int) -> tuple[Row, int]:
 
 @router.get("/api/cameras/{id}")
 async def get_camera(caller: Reader, device_id: DeviceId) -> CameraAnswer:
-    """Return how the stream of a camera does; asked again and again, it is probed every few seconds."""
+    """Return how the stream of a camera does; asked again and again, it is probed every few seconds.
+
+    Asked by somebody who may look, its stream plays for half a minute, so that a look is quick.
+    """
     found, row = await _camera(caller, device_id)
-    watch = caller.running.cameras.watch
-    watch.watch(device_id)
+    watch, may = caller.running.cameras.watch, may_look(caller, row)
+    watch.watch(device_id, may_look=may)
     known = watch.state(device_id)
     newest = known if known is not None and known.checked_at is not None else None
     return CameraAnswer(
         id=device_id,
         has_stream=found["has_stream"],
         made_up=found["made_up"] and not found["has_stream"],
-        may_look=may_look(caller, row),
+        may_look=may,
         state=newest.state if newest else found["state"],
         reason=newest.reason if newest else found["reason"],
         since=newest.since if newest else found["since"],

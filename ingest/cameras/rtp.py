@@ -12,7 +12,9 @@ from ingest.cameras.footage import MOST_UNIT_BYTES, Unit
 
 _START: Final = b"\x00\x00\x00\x01"
 _HEADER: Final = struct.Struct(">BBHI")
-_HEADER_BYTES: Final = 12  # with the source's number, which is not asked
+_HEADER_BYTES: Final = 12  # with the source's number
+_SOURCE: Final = slice(8, 12)
+_OURSELVES: Final = bytes(4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,19 @@ class Depacketizer:
         self._size = 0
         self._damaged = False  # the picture in hand
         self._waits = True  # for a key picture
+        self._source = b""
+        self.lacks_key = False
+        """Whether a picture went by that cannot be shown for want of a key picture."""
+        self.ended_at: int | None = None
+        """When the picture was taken that ended last, shown or not: the camera's clock, 1/90,000 s."""
+
+    def ask_for_key(self) -> bytes:
+        """Return the RTCP packet that asks the sender for a key picture now (PLI, RFC 4585, 6.3.1).
+
+        A sender need not heed it. An empty report of a receiver goes before it, as RFC 3550 (6.1) wants.
+        """
+        self.lacks_key = False
+        return b"\x80\xc9\x00\x01" + _OURSELVES + b"\x81\xce\x00\x02" + _OURSELVES + self._source
 
     def feed(self, packet: bytes) -> Iterator[Unit]:
         """Take a packet and give the pictures that are whole now, at most two.
@@ -84,12 +99,14 @@ class Depacketizer:
         lost = self._sequence is not None and sequence != (self._sequence + 1) & 0xFFFF
         self._damaged |= lost
         self._sequence = sequence
+        self._source = packet[_SOURCE]
         if timestamp != self._timestamp:
             yield from self._whole()
             self._timestamp = timestamp
             self._damaged |= lost  # the end of the one or the beginning of the other
         self._take(_payload(packet, flags))
         if marked & 0x80:
+            self.ended_at = timestamp
             yield from self._whole()
 
     def _take(self, payload: bytes) -> None:
@@ -141,9 +158,12 @@ class Depacketizer:
         if damaged:
             self._waits = True
         key = bool(types & self._form.keys)
-        if damaged or not parts or (self._waits and not key):
+        if damaged or (parts and self._waits and not key):
+            self.lacks_key = True
             return
-        self._waits = False
+        if not parts:
+            return
+        self._waits = self.lacks_key = False
         if key and not types & self._form.sets:
             parts = [*self._parameter_sets, *parts]
         yield Unit(key, b"".join(_START + part for part in parts))

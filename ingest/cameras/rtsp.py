@@ -17,13 +17,15 @@ from ingest.cameras.challenge import answer_to
 from ingest.cameras.errors import Reason, StreamError
 from ingest.cameras.footage import Film
 from ingest.cameras.heads import Head, read_head, require_success
+from ingest.cameras.pace import Pace
 from ingest.cameras.rtp import Depacketizer
 from ingest.cameras.sdp import find_video
 
 _MOST_DESCRIPTION: Final = 64 << 10
-_CHANNELS: Final = re.compile(r"interleaved=([0-9]{1,3})")
+_CHANNELS: Final = re.compile(r"interleaved=([0-9]{1,3})(?:-([0-9]{1,3}))?")
 _TIMEOUT: Final = re.compile(r"timeout\s*=\s*([0-9]{1,5})")
 _USUAL_TIMEOUT_S: Final = 60
+_ASK_AGAIN_S: Final = 1.0
 
 
 class RtspStream:
@@ -34,15 +36,22 @@ class RtspStream:
         self._reader, self._writer = streams
         self._number = 0
         self._session = ""
-        self._channel = 0
+        self._channel, self._feedback_channel = 0, 1
         self._challenges: list[str] = []
         self._depacketizer: Depacketizer | None = None
         self._keep_alive_s = _USUAL_TIMEOUT_S / 2
         self._due_s = 0.0
         self._base = address.url
+        self._pace = Pace()
+        self._asked_s = 0.0
         self.film = Film("h264")
         self.newest_s = 0.0
         """When the newest picture was whole, by ``time.monotonic``; 0 before the first."""
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the newest picture is of now, and not of a past that the camera sends first."""
+        return self._pace.is_real(time.monotonic())
 
     async def begin(self) -> None:
         """Ask what there is, choose the video and let it play.
@@ -64,6 +73,7 @@ class RtspStream:
             raise StreamError(Reason.ANSWERED_ERROR)
         if found := _CHANNELS.search(head.get("transport")):
             self._channel = int(found[1])
+            self._feedback_channel = int(found[2] or self._channel + 1)
         self._session = head.get("session").partition(";")[0].strip()[:200]
         if found := _TIMEOUT.search(head.get("session")):
             self._keep_alive_s = max(1.0, int(found[1]) / 2)
@@ -123,9 +133,7 @@ class RtspStream:
                 channel, high, low = await self._reader.readexactly(3)
                 packet = await self._reader.readexactly(high << 8 | low)
                 if channel == self._channel and self._depacketizer is not None:
-                    for unit in self._depacketizer.feed(packet):
-                        self.film.add(unit)
-                        self.newest_s = time.monotonic()
+                    self._take(packet, self._depacketizer)
                 return None
             head = await read_head(self._reader, sign)
             body = await self._reader.readexactly(head.length(_MOST_DESCRIPTION) or 0)
@@ -140,6 +148,18 @@ class RtspStream:
                 raise StreamError(Reason.REDIRECTED)
             return None
         return head, body
+
+    def _take(self, packet: bytes, depacketizer: Depacketizer) -> None:
+        now_s = time.monotonic()
+        for unit in depacketizer.feed(packet):
+            self.film.add(unit)
+            self.newest_s = now_s
+        self._pace.note(depacketizer.ended_at, now_s)
+        if depacketizer.lacks_key and now_s - self._asked_s > _ASK_AGAIN_S:
+            asked = depacketizer.ask_for_key()
+            head = bytes([ord("$"), self._feedback_channel & 0xFF]) + len(asked).to_bytes(2, "big")
+            self._writer.write(head + asked)
+            self._asked_s = now_s
 
     def end(self) -> None:
         """Say goodbye without waiting for an answer, so that the camera frees the place at once."""

@@ -76,3 +76,10 @@ async def observe(served, uid: str, values: list[float], step_s: float = 10.0, t
         )
     )
     assert result.stored == n
+
+
+@pytest.fixture
+def cameras_here(monkeypatch):
+    """Test cameras listen on this machine, which has to be declared."""
+    monkeypatch.setenv("GRIDTWIN_CAMERA_RANGES", "127.0.0.0/8")
+    monkeypatch.setenv("GRIDTWIN_CAMERA_PROBE_S", "0")

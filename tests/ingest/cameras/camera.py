@@ -94,12 +94,17 @@ class Camera:
     """`well`, `silent`, `frozen`, `garbage`, `endless`, `refusing`, `redirecting`, `slow`, `no_video`,
     `odd_codec`, `closing`."""
     begins_with_key: bool = True
+    heeds_wishes: bool = False
+    """Whether it sends a key picture at once when asked (PLI): then it sends nothing else any more."""
+    groups: int = 8
+    """After so many groups of pictures its film begins again."""
     seed: int = 1
     port: int = 0
     began_s: float = 0.0
     connections: int = 0
     open_now: int = 0
     asked: list[str] = field(default_factory=list)
+    wishes: list[bytes] = field(default_factory=list)
 
     @property
     def rtsp(self) -> str:
@@ -116,12 +121,13 @@ class Camera:
 
     @property
     def _count(self) -> int:
-        return 8 * self.gop
+        return self.groups * self.gop
 
     @contextlib.asynccontextmanager
     async def running(self):
         if self.width:
-            await asyncio.to_thread(film, self.codec, self.width, self.height, self._count, self.gop)
+            for gop in (self.gop, 1) if self.heeds_wishes else (self.gop,):
+                await asyncio.to_thread(film, self.codec, self.width, self.height, self._count, gop)
         self.began_s = time.monotonic()
         server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
         self.port = server.sockets[0].getsockname()[1]
@@ -166,7 +172,10 @@ class Camera:
 
     async def _head(self, reader: asyncio.StreamReader) -> str:
         try:
-            return (await reader.readuntil(b"\r\n\r\n")).decode()
+            while (sign := await reader.readexactly(1)) == b"$":
+                _, high, low = await reader.readexactly(3)
+                self.wishes.append(await reader.readexactly(high << 8 | low))
+            return (sign + await reader.readuntil(b"\r\n\r\n")).decode()
         except asyncio.IncompleteReadError:
             return ""
 
@@ -247,6 +256,8 @@ class Camera:
         with contextlib.suppress(ConnectionError):
             for sent in itertools.count():
                 number = (first + sent) % self._count
+                if self.heeds_wishes and self.wishes:
+                    units = film(self.codec, self.width, self.height, self._count, 1)
                 if self.mood == "frozen" and sent:
                     await asyncio.sleep(3600)
                 for packet in packets(units[number], self.codec, sequence, (first + sent) * 3600):
