@@ -19,16 +19,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from twin.batch import Fate, ObservationBatch, ObserveResult, Refusal
 from twin.catalog import Catalog, load_catalog
-from twin.duty import note_ends
 from twin.errors import TwinError, UnavailableError
 from twin.judge import Judge
 from twin.live.board import Board
 from twin.live.duties import CHANNEL as DUTY_CHANNEL
-from twin.live.duties import Duties, leave
+from twin.live.duties import Duties
 from twin.live.fold import Observations, Transition, fold, joined
 from twin.live.installed import Installed, load_states
+from twin.live.off_duty import OffDuty
 from twin.live.rooms import Rows
-from twin.live.sight import WORKERS
 from twin.rules.alarms import record
 from twin.rules.limits import LimitTable, ripe
 from twin.states import State
@@ -86,8 +85,8 @@ class Twin:
         """Told of what was stored, after each commit; must not wait."""
         self._limits = LimitTable.of(catalog)
         self._duties = Duties(terms.late_days)
-        self._leaving: set[int] = set()
-        self._installed = Installed(self.board, engine, self._hide_off_duty)
+        self._off_duty = OffDuty(self.board, self._duties)
+        self._installed = Installed(self.board, engine, self._off_duty.hide)
         self._writer = ObservationWriter(engine)
         self._judge = Judge(self.board, self._limits, self.quarantine, terms, self._duties)
         self._jobs: deque[_Job] = deque()
@@ -130,7 +129,7 @@ class Twin:
             await twin._installed.refresh(twin._turn)
             async with engine.connect() as connection:
                 await load_states(twin.board, twin._limits, connection)
-            twin._hide_off_duty(twin._trackers())
+            twin._off_duty.hide_all()
             await twin._writer.ensure_coming_days()
         except Exception as error:
             await twin._writer.close()
@@ -242,7 +241,7 @@ class Twin:
                 self.board, seen, folded, self._alarms(folded.rounds) if folded.rounds else None
             )
             self.board.apply(folded.newest)
-            self._hide_off_duty(folded.newest.moved_row)  # a late place of a duty that is over
+            self._off_duty.hide(folded.newest.moved_row)  # a late place of a duty that is over
         except UnavailableError as error:
             self._down(error)
             self._fail(jobs, error)
@@ -322,7 +321,7 @@ class Twin:
             await asyncio.sleep(1.0)
             try:
                 self.board.sweep(_now_us())
-                await self._end_duties()
+                await self._off_duty.end(self.engine, self._turn)
                 async with self._turn:
                     await self._mature()
                     if day != (day := int(time.time() // 86_400)):
@@ -368,41 +367,14 @@ class Twin:
         """Refresh the board when an import changed the table of devices."""
         await follow(self.engine, "tiles", self.refresh_devices, meant=_of_devices, gather_s=0.2)
 
-    # who is on duty
-
     async def _watch_duties(self) -> None:
         """Know at once who begins and ends their duty."""
 
         async def refresh() -> None:
             await self._duties.refresh(self.engine)
-            await self._end_duties()
+            await self._off_duty.end(self.engine, self._turn)
 
         await follow(self.engine, DUTY_CHANNEL, refresh)
-
-    def _trackers(self) -> Rows:
-        board, n = self.board, self.board.count
-        return np.flatnonzero((board.device_id[:n] != 0) & (board.layer[:n] == WORKERS)).astype(np.int32)
-
-    def _hide_off_duty(self, rows: Rows) -> None:
-        """Take those of these rows off the map that are trackers of workers who are not on duty now."""
-        board = self.board
-        rows = rows[(board.layer[rows] == WORKERS) & (board.room[rows] != 0)]
-        if len(rows):
-            off = rows[~self._duties.cover(board.device_id[rows], np.full(len(rows), _now_us()))]
-            board.hide(off)
-            self._leaving.update(board.device_id[off].tolist())
-
-    async def _end_duties(self) -> None:
-        """Take workers off the map whose duty is over, and their last place out of the database."""
-        self._hide_off_duty(self._trackers())
-        if self._duties.next_end_us is not None and self._duties.next_end_us <= _now_us():
-            async with self.engine.begin() as connection:
-                await note_ends(connection)  # by which the next end is read anew
-        if self._leaving:
-            ids = sorted(self._leaving)
-            async with self._turn, self.engine.begin() as connection:
-                await leave(connection, ids)
-            self._leaving.difference_update(ids)
 
 
 def _of_devices(payload: str) -> bool:

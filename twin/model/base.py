@@ -81,7 +81,7 @@ class Scoped:
     """The column that says whose area a row is in: the code of its responsibility grid as a number.
 
     Where there is none it is the code of the smallest area of the tree that holds the row, and 0 where
-    nothing does. The database sets it from the row's place (`twin.store.policies`), never the writer.
+    nothing does. The database sets it from the row's place (`twin.store.placing`), never the writer.
     """
 
     @declared_attr

@@ -12,12 +12,8 @@ from alembic import op
 from geoalchemy2 import Geometry
 from sqlalchemy.dialects import postgresql
 
-from twin.store.policies import (
-    ASSIGN_SCOPE_CODES,
-    ASSIGN_SCOPE_CODES_OF_ALL,
-    placed_table,
-    readable_table,
-)
+from twin.store.placing import ASSIGN_SCOPE_CODES, ASSIGN_SCOPE_CODES_OF_ALL
+from twin.store.policies import placed_table, readable_table
 from twin.store.triggers import history_trigger, tile_triggers
 
 revision = "0012"

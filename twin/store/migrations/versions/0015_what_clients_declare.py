@@ -12,7 +12,7 @@ from alembic import op
 from geoalchemy2 import Geometry
 from sqlalchemy.dialects import postgresql
 
-from twin.store.policies import ASSIGN_SCOPE_CODES
+from twin.store.placing import ASSIGN_SCOPE_CODES
 from twin.store.roles import APP, TWIN
 
 revision = "0015"
