@@ -113,7 +113,9 @@ def read_body(given: Any, name: str, where: str = "", *, partial: bool = False) 
         if key in form.fields:
             if value is not None or key == "result":
                 body.fields[key] = form.fields[key](value, place)
-            elif partial and key not in form.needed:
+            elif partial and key in form.needed:
+                raise wrong(place, "this cannot be taken away")
+            elif partial:
                 body.fields[key] = None
         elif key in form.links:
             body.links[key] = _linked(value, form.links[key], place)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import re
 from typing import Any, Final
 
 from twin.errors import ConflictError, InvalidError
 
 _MOST: Final = 1000
+_BAD_ESCAPE: Final = re.compile("~(?![01])")
 
 
 def patched(document: dict[str, Any], operations: Any) -> dict[str, Any]:
@@ -57,6 +59,8 @@ def _same(one: Any, other: Any) -> bool:
 def _steps(pointer: Any, where: str) -> list[str]:
     if not isinstance(pointer, str) or (pointer and not pointer.startswith("/")):
         raise InvalidError("a pointer is a text that begins with “/”", where=where)
+    if _BAD_ESCAPE.search(pointer):
+        raise InvalidError("in a pointer ~ is followed by 0 or 1", where=where)
     return [step.replace("~1", "/").replace("~0", "~") for step in pointer.split("/")[1:]]
 
 

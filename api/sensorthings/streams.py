@@ -158,8 +158,9 @@ class Streams:
             link, names, rows = (table.get(key) for key in ("Datastream", "components", "dataArray"))
             if not isinstance(link, dict) or not isinstance(names, list) or not isinstance(rows, list):
                 raise wrong(place, "a table has Datastream, components and dataArray")
-            if not set(map(str, names)) <= _COMPONENTS or "result" not in names:
-                raise wrong(f"{place}.components", "known are " + ", ".join(sorted(_COMPONENTS)))
+            known = set(map(str, names)) <= _COMPONENTS and len(set(map(str, names))) == len(names)
+            if not known or "result" not in names:
+                raise wrong(f"{place}.components", "each once, known are " + ", ".join(sorted(_COMPONENTS)))
             if len(sent) + len(rows) > _MOST:
                 raise wrong(place, f"at most {_MOST} observations come at once")
             for j, row in enumerate(rows):

@@ -321,8 +321,10 @@ def _literal(kind: str, value: str, parser: _Parser) -> Any:
         if kind in ("moment", "datetime", "datetimeoffset"):
             return moment(value)
         if kind == "period":
-            begin, _, end = value.partition("/")
-            return Period(moment(begin), moment(end))
+            begin, end = map(moment, value.split("/"))
+            if end < begin:
+                raise ValueError("it ends before it begins")
+            return Period(begin, end)
         if kind in ("day", "date"):
             return date.fromisoformat(value)
         if kind in ("clock", "time"):
@@ -367,7 +369,7 @@ def _geometry(value: str) -> BaseGeometry:
     body = value.rpartition(";")[2] if value.upper().startswith("SRID=4326;") else value
     try:
         geometry = shapely.from_wkt(body)
-    except shapely.errors.GEOSException as error:
+    except (shapely.errors.GEOSException, NotImplementedError) as error:  # the latter of curves
         raise ValueError(str(error).splitlines()[0]) from None
     return checked(geometry)
 

@@ -10,6 +10,7 @@ from datetime import time as clock
 from typing import Any, Final
 
 import shapely
+from geoalchemy2 import Geometry
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import (
     Boolean,
@@ -23,10 +24,12 @@ from sqlalchemy import (
     and_,
     case,
     cast,
+    false,
     func,
     literal,
     not_,
     or_,
+    true,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.sql.elements import ColumnElement
@@ -73,6 +76,19 @@ class Value:
     given: Any = None
     apart: tuple[Expression, Expression] | None = None
     """The two geometries that a distance lies between."""
+
+
+_TYPES: Final[Mapping[str, Any]] = {
+    NUMBER: Float,
+    TEXT: Text,
+    BOOL: Boolean,
+    TIME: DateTime(timezone=True),
+    DURATION: Interval,
+    DAY: Date,
+    CLOCK: Time,
+    GEO: Geometry(srid=4326),
+    JSON: JSONB,
+}
 
 
 class Algebra:
@@ -124,8 +140,7 @@ class Algebra:
         if value.kind == kind:
             return value
         if value.kind == NULL:
-            types: dict[str, Any] = {NUMBER: Float, TEXT: Text, BOOL: Boolean, TIME: DateTime(timezone=True)}
-            return Value(kind, cast(literal(None), types.get(kind, Text)))
+            return Value(kind, cast(literal(None), _TYPES[kind]))
         if value.kind != JSON or kind not in (NUMBER, TEXT, BOOL):
             raise self.wrong(f"a {value.kind} stands where a {kind} is wanted")
         word = {NUMBER: "number", TEXT: "string", BOOL: "boolean"}[kind]
@@ -174,6 +189,8 @@ class Algebra:
         """Return the condition that there is no value, or that there is one."""
         if sign not in ("eq", "ne"):
             raise self.wrong("nothing is greater or less than null")
+        if value.kind == NULL:
+            return true() if sign == "eq" else false()
         empty: Condition = value.made.is_(None)
         if value.kind == JSON:
             empty = or_(empty, value.made == cast(literal("null"), JSONB))

@@ -279,6 +279,13 @@ NAMED = [
     ("/Things?$filter=round(2.5) eq 3 and round(-2.5) eq -3 and 7 mod 4 eq 3 and 1 div 0 eq null and id eq 3", [3]),
     ("/Things?$filter=substring(name, 2) eq 'ter-0002'", [2]),
     ("/HistoricalLocations?$filter=time lt now() and Thing/id eq 2", [2]),
+    ("/Things?$filter=null eq null and null ne 1 and id eq 3", [3]),
+    ("/Things?$filter=null ne null", []),
+    ("/Things?$filter=geo.distance(null, Locations/location) lt 1 or year(null) eq 1 or date(null) eq 2020-01-01",
+     []),
+    ("/Things?$filter=null gt null", None),
+    ("/Things?$filter=st_within(Locations/location, geography'CURVEPOLYGON((0 0,1 1,1 0,0 0))')", None),
+    ("/Observations?$filter=phenomenonTime gt 2021-01-01T00:00:00Z/2020-01-01T00:00:00Z", None),
     ("/Things?$orderby=Datastreams/id", None),
     ("/Datastreams?$orderby=Thing/name desc,id&$top=1", [1000]),
 ]  # fmt: skip

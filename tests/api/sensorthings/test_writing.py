@@ -298,8 +298,12 @@ async def test_changes(served, writer):
         ([{"op": "replace", "path": "/properties/uid", "value": "other-1"}], 400),
         ([{"op": "add", "path": "/properties/list/7", "value": 1}], 400),
         ({"op": "replace"}, 400),
+        ([{"op": "remove", "path": "/name"}], 400),
+        ([{"op": "replace", "path": "", "value": {}}], 400),
+        ([{"op": "add", "path": "/properties/a~2b", "value": 1}], 400),
     ):
         assert (await writer.patch(path, json=wrong, headers=kind)).status_code == status, wrong
+    assert (await writer.patch(path, json={"name": None})).status_code == 400
     told = (await writer.put(path, json={"name": "put", "description": "whole"})).json()
     assert (told["name"], "list" in told["properties"]) == ("put", False)
     assert (await writer.put(path, json={"name": "put"})).status_code == 400
