@@ -45,6 +45,7 @@ class SentMessage:
     id: int | None = None
     reason: str | None = None
     detail: str | None = None
+    said: dict[str, Any] | None = None
 
 
 async def sent_by(caller: Caller, device_id: int, most: int) -> tuple[str, list[SentMessage]]:
@@ -96,6 +97,7 @@ def _refused(caller: Caller, device_id: int, row: Row[Any]) -> SentMessage:
         row.id,
         row.reason,
         row.detail,
+        row.said,
     )
 
 

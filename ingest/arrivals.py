@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ingest.decoders.readings import DecodeError, Readings, RefusedReading
 from ingest.refusals import Refusals
 from ingest.window import Window
+from twin.faults import Fault
 
 log = logging.getLogger(__name__)
 
@@ -43,14 +44,13 @@ def read_into(
         decode(readings)
     except DecodeError as error:
         window.hear(1)
-        wrong = RefusedReading(error.reason, error.what, payload, who, error.hint)
+        wrong = RefusedReading(error.fault, payload, who)
         refusals.refuse_unread(window, index, uid, wrong)
     except Exception:  # a fault of ours must not stop the feed: the message is kept for replay
         log.exception("a message of %s could not be decoded", window.source(index)[:200])
         readings.cut(begin, refused)
         window.hear(1)
-        what = "the message could not be decoded; the log of the server says more"
-        refusals.refuse_unread(window, index, uid, RefusedReading("decoder_failed", what, payload, who))
+        refusals.refuse_unread(window, index, uid, RefusedReading(Fault("decoder_failed"), payload, who))
     else:
         for reading in readings.refused[refused:]:
             refusals.refuse_unread(window, index, uid, reading)

@@ -23,6 +23,7 @@ from ingest.transports.gateways import Codes, Gateways
 from ingest.window import Window, Wrong
 from twin.batch import Fate
 from twin.errors import TwinError, UnavailableError
+from twin.faults import Fault
 from twin.judge import as_reading
 from twin.live.sight import WORKERS
 from twin.store.news import follow
@@ -162,13 +163,13 @@ async def observe(
 
 
 def _not_storable(twin: Twin, batch: ObservationBatch, error: TwinError) -> ObserveResult:
-    written = None
+    written, fault = None, Fault("not_storable", {"error": str(error)})
     if not batch.kept_elsewhere:
         source, place = batch.came_from(0)
         where = f"device {twin.board.uid[int(batch.row[0])]}, {place}"
-        kept = Refused(source, "not_storable", str(error), as_reading(twin.board, batch, 0), where)
+        kept = Refused(source, fault, as_reading(twin.board, batch, 0), where)
         written = twin.quarantine.put(kept)
-    refusals = [Refusal(0, "not_storable", written, str(error))]
+    refusals = [Refusal(0, fault, written)]
     return ObserveResult(quarantined=1, refusals=refusals, fates=np.array([Fate.REFUSED], np.uint8))
 
 
@@ -218,6 +219,5 @@ def _count_by_mapping(
 
 def _told(window: Window, reading: int, refusal: Refusal) -> RefusedReading:
     readings = window.readings
-    what = refusal.what or f"{readings.name[reading]} = {readings.value[reading]:g}"
     where = f"device {readings.uid[reading]}, reading {readings.index[reading]}"
-    return RefusedReading(refusal.reason, what, b"", where)
+    return RefusedReading(refusal.fault, b"", where)

@@ -102,14 +102,9 @@ class Mappings:
         """
         known = (self._known or {}).get(name)
         if known is None:
-            what = f"there is no mapping “{name[:64]}”"
-            raise DecodeError(
-                "wrong_topic", what, hint="make it on the page of sources, and replay this message"
-            )
+            raise DecodeError("no_mapping", mapping=name[:64])
         if known.retired:
-            what = f"the mapping “{name[:64]}” is retired"
-            hint = "stop the platform, or put a version back on the page of sources, and replay this message"
-            raise DecodeError("wrong_topic", what, hint=hint)
+            raise DecodeError("mapping_retired", mapping=name[:64])
         return known.mapping
 
     def counters(self, name: str) -> Heard | None:

@@ -39,5 +39,6 @@ class Receipt:
         """Count readings that were refused for one reason, and name them where there is room."""
         self.refused += readings
         if len(self.told) < _TOLD:
-            hint = wrong.hint or WHAT_TO_DO.get(wrong.reason, "")
-            self.told.append(Told(wrong.where, wrong.reason, wrong.what, hint))
+            hint = wrong.fault.hint
+            do = WHAT_TO_DO.get(wrong.reason, "") if hint is None else hint.en
+            self.told.append(Told(wrong.where, wrong.reason, wrong.fault.words.en, do))

@@ -17,6 +17,7 @@ from ingest.decoders.readings import RefusedReading
 from ingest.decoders.unplaced import without_places
 from ingest.flood import REASON, Flood, Mask
 from ingest.window import Window, Wrong
+from twin.faults import Fault
 from twin.live.board import Board
 from twin.live.sight import WORKERS
 from twin.store.quarantine import Refused
@@ -70,9 +71,7 @@ class Refusals:
                 quarantine.reasons[wrong.reason] += readings
                 continue
             safe = _as_it_came(wrong, window.messages[index].payload, readings_of[index]) if whole else wrong
-            written = quarantine.put(
-                Refused(window.source(index), safe.reason, safe.what, safe.payload, safe.where, safe.hint)
-            )
+            written = quarantine.put(Refused(window.source(index), safe.fault, safe.payload, safe.where))
             if written is not None:
                 window.refused[index].append(written)
         window.wrong.clear()
@@ -86,7 +85,7 @@ class Refusals:
             return False
         window.publishers[index] = 0
         sender, limit = self._flood.name_of(publisher), partial(self._flood.limit_of_publisher, publisher)
-        wrong = RefusedReading(REASON, _too_fast(sender, limit), payload, sender)
+        wrong = RefusedReading(_too_fast(sender, limit), payload, sender)
         if self._flood.note(sender, 1, limit):
             self.refuse_unread(window, index, uid, wrong)
         else:
@@ -152,7 +151,7 @@ class Refusals:
         index = window.message_of(reading)
         said = {"d": uid, "t": int(batch.phenomenon_us[i]) // 1000, "p": name, "v": float(batch.value[i])}
         where = f"device {uid[:64]}, reading {window.readings.index[reading]}"
-        wrong = RefusedReading(REASON, _too_fast(sender, limit), msgspec.json.encode(said), where)
+        wrong = RefusedReading(_too_fast(sender, limit), msgspec.json.encode(said), where)
         unkept = len(at)
         # What a tracker says may be known on duty only, which was not asked yet.
         if self._flood.note(sender, len(at), limit) and board.layer[batch.row[i]] != WORKERS:
@@ -180,12 +179,12 @@ def _first_wrong(window: Window) -> dict[int, RefusedReading]:
 def _as_it_came(wrong: RefusedReading, payload: bytes, readings: int) -> RefusedReading:
     """Give the first refusal of a message all of it, without what may say where a worker is."""
     if readings > 1:
-        wrong = replace(wrong, what=f"{wrong.what} (and {readings - 1} more)")
+        wrong = replace(wrong, fault=wrong.fault.noted("more", readings - 1))
     kept = without_places(payload)
     if kept is None:  # no JSON: nobody can tell where in it a place stands
         return _without_bytes(wrong) if _tells_a_place(payload) else replace(wrong, payload=payload)
     if kept != payload:
-        wrong = replace(wrong, what=f"{wrong.what}; kept without its places")
+        wrong = replace(wrong, fault=wrong.fault.noted("placeless"))
     return replace(wrong, payload=kept)
 
 
@@ -211,11 +210,11 @@ def _tells_a_place(payload: bytes) -> bool:
 
 
 def _without_bytes(wrong: RefusedReading) -> RefusedReading:
-    return replace(wrong, what=f"{wrong.what}; not kept, it may say where a person is", payload=b"")
+    return replace(wrong, fault=wrong.fault.noted("unkept"), payload=b"")
 
 
-def _too_fast(sender: str, limit: Callable[[], float]) -> str:
-    return f"{sender} sends more than {limit():g} readings a second; of the refused ones few are kept"
+def _too_fast(sender: str, limit: Callable[[], float]) -> Fault:
+    return Fault(REASON, {"sender": sender, "limit": f"{limit():g}"})
 
 
 def _groups(keys: NDArray[np.integer[Any]], at: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:

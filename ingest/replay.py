@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -24,7 +25,8 @@ from ingest.intake import Sender
 from ingest.mappings import Mappings, mapping_in
 from ingest.transports.gateways import limits_of
 from ingest.transports.topics import publisher_in
-from twin.store.quarantine import WHAT_TO_DO, Refused
+from twin.faults import Fault
+from twin.store.quarantine import Refused
 from twin.store.refused import Filter, read_waiting
 from twin.twin import Twin
 
@@ -33,11 +35,15 @@ MOST: Final = 2_000
 
 _AT_ONCE: Final = 200
 _NOBODY: Final = (1, 0)
+_OFF_DUTY: Final = RefusedReading(Fault("off_duty"), b"")
 _TAKEN: Final = text("UPDATE quarantine SET replayed_at = now() WHERE id = ANY(:ids)")
-_AGAIN: Final = text("UPDATE quarantine SET reason = :reason, detail = :detail WHERE id = :id")
+_AGAIN: Final = text(
+    "UPDATE quarantine SET reason = :reason, detail = :detail, said = CAST(:said AS jsonb) WHERE id = :id"
+)
 # Of the time between duties nothing is kept, nor what was kept before it was known.
 _EMPTIED: Final = text(
-    "UPDATE quarantine SET reason = 'off_duty', detail = :detail, payload = '' WHERE id = ANY(:ids)"
+    "UPDATE quarantine SET reason = 'off_duty', detail = :detail, said = CAST(:said AS jsonb), payload = '' "
+    "WHERE id = ANY(:ids)"
 )
 _SENDERS: Final = text(
     "SELECT name, kind, low, high FROM publisher WHERE name = ANY(:names) AND disabled_at IS NULL"
@@ -164,7 +170,7 @@ class Replay:
         again = [v for v in verdicts if v.wrong is not None and v.wrong.reason != "off_duty"]
         async with self._engine.begin() as connection:
             await connection.execute(_TAKEN, {"ids": [v.id for v in verdicts if v.wrong is None]})
-            await connection.execute(_EMPTIED, {"ids": off_duty, "detail": WHAT_TO_DO["off_duty"]})
+            await connection.execute(_EMPTIED, {"ids": off_duty, **_words(_OFF_DUTY)})
             if again:
                 await connection.execute(_AGAIN, [_row(v.id, v.wrong) for v in again if v.wrong is not None])
         for verdict in verdicts:
@@ -202,8 +208,7 @@ class Replay:
         verdict = _Verdict(row.id)
         feed, name = self.origin(row.source)
         if feed is None:
-            what = "no feed takes messages of this source any more"
-            verdict.wrong = RefusedReading("wrong_topic", what, b"")
+            verdict.wrong = RefusedReading(Fault("no_feed"), b"")
             return verdict
         if feed.format in self._standards:
             take = self._standards[feed.format]
@@ -222,7 +227,7 @@ class Replay:
             else:
                 _decode(feed, sender, bytes(row.payload), received_us, readings)
         except DecodeError as error:
-            verdict.wrong = RefusedReading(error.reason, error.what, b"", error.where, error.hint)
+            verdict.wrong = RefusedReading(error.fault, b"")
             return verdict
         for wrong in readings.refused[:1]:
             verdict.wrong = wrong
@@ -251,7 +256,7 @@ class Replay:
         off_duty = [refusal for refusal in result.refusals if refusal.reason == "off_duty"]
         for refusal in off_duty[:1] or result.refusals[:1]:
             place = f"device {readings.uid[int(origin[refusal.index])]}"
-            wrong = RefusedReading(refusal.reason, refusal.what, b"", place)
+            wrong = RefusedReading(refusal.fault, b"", place)
             # Whatever else is wrong: of a message that turns out to tell of somebody off duty nothing stays.
             verdict.wrong = wrong if off_duty else verdict.wrong or wrong
 
@@ -267,7 +272,7 @@ def _decode(feed: Feed, sender: Sender, payload: bytes, received_us: int, into: 
             pass
         else:
             if own is not None and named.d != own:
-                raise DecodeError("wrong_device", f"{own} may only report for itself")
+                raise DecodeError("for_another", device=own)
             FORMATS["device_schema"](Envelope(payload, own), into)
             return
     content_type = "application/json" if payload.lstrip()[:1] == b"{" else ""
@@ -283,5 +288,9 @@ class _Reading(msgspec.Struct):
 
 
 def _row(number: int, wrong: RefusedReading) -> dict[str, Any]:
-    told = Refused("", wrong.reason, wrong.what, b"", wrong.where, wrong.hint)
-    return {"id": number, "reason": told.reason, "detail": told.clean_detail}
+    return {"id": number, "reason": wrong.reason, **_words(wrong)}
+
+
+def _words(wrong: RefusedReading) -> dict[str, str]:
+    told = Refused("", wrong.fault, b"", wrong.where)
+    return {"detail": told.clean_detail, "said": json.dumps(told.said)}

@@ -1,4 +1,4 @@
-"""Say in Chinese and English why a reading that a mapping made is refused, and what to mend."""
+"""Say in Chinese and English what to mend in a mapping whose readings are refused."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from ingest.decoders.misfit import Words
+from twin.faults import Words
 
 ADVICE: Final[Mapping[str, Words]] = MappingProxyType(
     {
@@ -44,19 +44,3 @@ ADVICE: Final[Mapping[str, Words]] = MappingProxyType(
     }
 )
 """What to do about each reason of the look-up and of the judge."""
-
-SAID: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "unknown_device": "没有登记编号为“{device}”的设备",
-        "unknown_property": "设备“{device}”没有属性“{property}”",
-        "wrong_unit": "“{property}”不能以“{unit}”为单位",
-        "out_of_range": "“{property}”的值 {value} 超出可能的范围",
-        "not_finite": "“{property}”的值不是有限的数",
-        "from_the_future": "时间 {time} 在未来",
-        "too_old": "时间 {time} 太早，已超过保存期限",
-        "does_not_move": "“{device}”不移动，却带有位置",
-        "bad_position": "经纬度超出 180 和 90",
-        "off_duty": "携带者当时不在值班",
-    }
-)
-"""What is wrong, in Chinese; in English the refusal says it."""

@@ -10,11 +10,12 @@ from typing import Final
 
 from ingest.decoders.mapped import read
 from ingest.decoders.mapping import Mapping, read_mapping
-from ingest.decoders.misfit import MisfitError, Words
+from ingest.decoders.misfit import MisfitError
 from ingest.decoders.readings import Readings
 from ingest.decoders.resolve import Resolver
-from ingest.trial_words import ADVICE, SAID
+from ingest.trial_words import ADVICE
 from twin.errors import InvalidError
+from twin.faults import Fault, Words
 from twin.twin import ObservationBatch, Twin
 
 TOLD: Final = 100
@@ -129,13 +130,12 @@ class Trials:
         """Look the readings up and judge them, as `Twin.observe` would."""
         batch, kept, unknown = self._resolver.resolve(readings, time.time_ns() // 1000)
         for i, wrong in unknown:
-            trial.refuse(_refused(readings, i, mapping, wrong.reason, wrong.what))
+            trial.refuse(_refused(readings, i, mapping, wrong.fault))
         batch.kept_elsewhere = True  # nowhere
         refused = {one.index: one for one in self._twin.would_refuse(batch)} if len(batch) else {}
         for at, i in enumerate(kept.tolist()):
             if at in refused:
-                reason, what = refused[at].reason, refused[at].what
-                trial.refuse(_refused(readings, i, mapping, reason, what or ADVICE[reason].en))
+                trial.refuse(_refused(readings, i, mapping, refused[at].fault))
             else:
                 trial.observe(self._tried(readings, i, batch, at))
 
@@ -154,23 +154,24 @@ class Trials:
 
 
 def _wrong(index: int | None, device: str, misfit: MisfitError) -> Wrong:
-    return Wrong(index, device, misfit.path, misfit.found, misfit.reason, misfit.words, misfit.advice)
+    fault = misfit.fault
+    advice = fault.hint or _CORRECT
+    return Wrong(index, device, misfit.path, misfit.found, fault.reason, fault.words, advice)
 
 
-def _refused(readings: Readings, i: int, mapping: Mapping, reason: str, what: str) -> Wrong:
+def _refused(readings: Readings, i: int, mapping: Mapping, fault: Fault) -> Wrong:
     """Say of a reading that was looked up or judged at which path of its item that comes from."""
-    device, name, value = readings.uid[i][:64], readings.name[i], f"{readings.value[i]:g}"
-    at = _moment(readings.time_us[i]).isoformat()
+    device, name, reason = readings.uid[i][:64], readings.name[i], fault.reason
     if reason in ("unknown_device", "off_duty"):
         path, found = mapping.device, device
     elif reason in ("from_the_future", "too_old"):
-        path, found = mapping.time, at
+        path, found = mapping.time, _moment(readings.time_us[i]).isoformat()
     elif reason in ("does_not_move", "bad_position") and mapping.place is not None:
         path, found = mapping.place.lon, f"{readings.lon[i]:g}, {readings.lat[i]:g}"
     else:
-        path, found = next(one.path for one in mapping.values if one.property == name), value
-    zh = SAID[reason].format(device=device, property=name, value=value, unit=readings.unit[i], time=at)
-    return Wrong(readings.index[i], device, path, found, reason, Words(zh, what), ADVICE[reason])
+        path = next(one.path for one in mapping.values if one.property == name)
+        found = f"{readings.value[i]:g}"
+    return Wrong(readings.index[i], device, path, found, reason, fault.words, ADVICE[reason])
 
 
 def _moment(us: int) -> datetime:

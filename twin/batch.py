@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from twin.faults import Fault
 from twin.live.rooms import Rows
 
 
@@ -95,13 +96,22 @@ _BATCH_COLUMNS = ("row", "slot", "phenomenon_us", "value", "lon", "lat", "receiv
 class Refusal:
     """One observation of a batch that was refused. ``written`` is done once the quarantine is on disk.
 
-    It is None where the quarantine keeps no more of a flood. ``what`` says what is wrong.
+    It is None where the quarantine keeps no more of a flood.
     """
 
     index: int
-    reason: str
+    fault: Fault
     written: asyncio.Future[None] | None
-    what: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The code of the device schema it is counted under."""
+        return self.fault.reason
+
+    @property
+    def what(self) -> str:
+        """What is wrong, in English."""
+        return self.fault.words.en
 
 
 class Fate(IntEnum):
@@ -131,7 +141,7 @@ class ObserveResult:
 
     def plus(self, other: ObserveResult, offset: int) -> ObserveResult:
         """Add the result of a following part that began at an index of the whole batch."""
-        moved = [Refusal(r.index + offset, r.reason, r.written, r.what) for r in other.refusals]
+        moved = [Refusal(r.index + offset, r.fault, r.written) for r in other.refusals]
         return ObserveResult(
             self.stored + other.stored,
             self.duplicate + other.duplicate,

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from twin.batch import ObservationBatch, ObserveResult, Refusal, written_time
 from twin.catalog import SLOTS
+from twin.faults import Fault, Value
 from twin.live.board import Board
 from twin.live.duties import Duties
 from twin.live.fold import Observations
@@ -23,6 +24,9 @@ FUTURE_S = 600.0
 """A device clock further ahead than this is not believed."""
 
 _US = 1_000_000
+
+_FAULTS = {"unknown_device": "gone", "unknown_property": "not_of_its_kind"}
+"""Faults of `data/faults.toml` that are not called as their reason."""
 
 
 class Judge:
@@ -93,11 +97,11 @@ class Judge:
                 if reason == "off_duty":
                     if not batch.kept_elsewhere:
                         self._quarantine.reasons[reason] += 1
-                    result.refusals.append(Refusal(i, reason, None))
+                    result.refusals.append(Refusal(i, Fault("off_duty"), None))
                     continue
                 refused = self._refused(batch, i, reason)
                 written = None if batch.kept_elsewhere else self._quarantine.put(refused)
-                result.refusals.append(Refusal(i, reason, written, refused.what))
+                result.refusals.append(Refusal(i, refused.fault, written))
         seen = Observations(
             row=batch.row,
             slot=slot,
@@ -122,16 +126,18 @@ class Judge:
         row, slot = int(batch.row[i]), int(batch.slot[i])
         kind = self._board.catalog.by_code.get(int(self._board.kind[row]))
         observed = kind.properties[slot] if kind is not None and slot < len(kind.properties) else None
-        value = float(batch.value[i])
-        what = f"{observed.name if observed else slot} = {value:g}"
-        if reason == "out_of_range" and observed is not None:
-            what += f" {observed.unit}: possible is {observed.minimum:g} to {observed.maximum:g}"
-        elif reason in ("from_the_future", "too_old"):
-            skew_s = (int(batch.phenomenon_us[i]) - int(batch.received_us[i])) / _US
-            what += f": the device's clock is {skew_s:+.0f} s from ours"
+        values: dict[str, Value] = {
+            "device": self._board.uid[row][:64],
+            "property": observed.name if observed else str(slot),
+            "value": f"{float(batch.value[i]):g}",
+        }
+        if observed is not None:
+            values |= {"unit": observed.unit, "low": f"{observed.minimum:g}", "high": f"{observed.maximum:g}"}
+        values["skew"] = f"{(int(batch.phenomenon_us[i]) - int(batch.received_us[i])) / _US:+.0f}"
+        fault = Fault(_FAULTS.get(reason, reason), values)
         source, place = batch.came_from(i)
         where = f"device {self._board.uid[row]}" + (f", {place}" if place else "")
-        return Refused(source, reason, what, as_reading(self._board, batch, i), where)
+        return Refused(source, fault, as_reading(self._board, batch, i), where)
 
 
 def as_reading(board: Board, batch: ObservationBatch, i: int) -> bytes:

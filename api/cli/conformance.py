@@ -206,24 +206,30 @@ def _test(
         found = catalog.by_name.get(own or kind)
         if found is None:
             raise InvalidError(
-                f"there is no kind “{(own or kind)[:40]}”",
+                f"there is no kind “{(own or kind)[:40]}” · 没有这一设备类别",
                 where="--kind",
-                hint="one of " + ", ".join(catalog.by_name),
+                hint="one of · 可选: "
+                + ", ".join(f"{row.name} {row.zh}" for row in catalog.by_name.values()),
             )
         kinds[uid] = found
     sender = Sender("device", next(iter(kinds))) if gateway is None else Sender("gateway", gateway)
     for name in {sender.name, *kinds}:
         if not re.fullmatch(r"[0-9A-Za-z_-]{4,64}", name):
             raise InvalidError(
-                f"“{name[:80]}” is no number of a device", hint="4 to 64 letters, digits, _ and -"
+                f"“{name[:80]}” is no number of a device or gateway · 不是设备或网关编号",
+                hint="4 to 64 letters, digits, _ and - · 4 至 64 位字母、数字、_ 和 -",
             )
     if gateway is None and len(kinds) > 1:
-        raise InvalidError("several devices speak by a gateway", where="--device", hint="add --gateway NAME")
+        raise InvalidError(
+            "several devices speak by a gateway · 多台设备须经网关上报",
+            where="--device",
+            hint="--gateway NAME",
+        )
     watch = Watch(Bench(catalog, sender, kinds, interval), mode)
     work(watch, sender)
     findings = watch.findings(time.time_ns() // 1000)
     made = reports.Report(
-        sender, mode, datetime.now(UTC), version(), watch.messages, watch.readings, findings
+        sender, mode, datetime.now(UTC), version(), watch.messages, watch.readings, findings, watch.notes
     )
     if file is not None:
         file.write_text(reports.as_markdown(made, lang.value), encoding="utf-8")
@@ -245,5 +251,9 @@ def _seconds(written: str) -> float:
     found = _TIME.fullmatch(written.strip())
     seconds = float(found.group(1)) * _SECONDS[found.group(2) or "s"] if found else 0.0
     if not 1.0 <= seconds <= 86_400.0:
-        raise InvalidError(f"“{written[:20]}” is no time from 1s to 24h", where="--listen", hint="write 300s")
+        raise InvalidError(
+            f"“{written[:20]}” is no time from 1s to 24h · 不是 1s 至 24h 的时长",
+            where="--listen",
+            hint="write 300s, 10m or 1h · 写 300s、10m 或 1h",
+        )
     return seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from datetime import UTC, datetime
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
@@ -13,13 +13,14 @@ from api.access.caller import Caller
 from api.access.permissions import does, needs, reads
 from api.errors import NOT_FOUND
 from api.routes.answers import GivenMoment
+from api.routes.refusal_words import RefusalWords, refusal_words
 from api.runtime import Running, Runtime
 from ingest.replay import MOST, Replayed
 from twin.access.record import Entry, write
 from twin.access.roles import Act, DataClass
 from twin.errors import NotFoundError
 from twin.store import refused
-from twin.store.refused import RefusedMessage, RefusedWhole
+from twin.store.refused import RefusedMessage
 
 router = APIRouter(tags=["operation"])
 
@@ -40,11 +41,35 @@ class RoomAnswer(BaseModel):
     not_kept: int
 
 
+class RefusedAnswer(BaseModel):
+    """A refused message, or one reading of it. ``words`` say what ``detail`` says, in both languages.
+
+    They are null of what an earlier version of the server kept. ``replayed_at`` is when it was taken after
+    all.
+    """
+
+    id: int
+    received_at: datetime
+    source: str
+    reason: str
+    detail: str
+    words: RefusalWords | None
+    bytes: int
+    replayed_at: datetime | None
+
+
+class RefusedWholeAnswer(RefusedAnswer):
+    """The same with its bytes: ``encoding`` is text where they are text, else base64."""
+
+    payload: str
+    encoding: str
+
+
 class RefusedListAnswer(BaseModel):
     """What was refused, the newest first, and how much of it there is by reason, of the newest 100,000."""
 
     by_reason: dict[str, int]
-    messages: list[RefusedMessage]
+    messages: list[RefusedAnswer]
     room: RoomAnswer
 
 
@@ -82,20 +107,22 @@ async def list_quarantine(
     room = RoomAnswer(
         bytes=kept.held_bytes, most_bytes=kept.most_bytes, is_full=kept.is_full, not_kept=kept.dropped
     )
-    return RefusedListAnswer(by_reason=counts, messages=rows, room=room)
+    return RefusedListAnswer(
+        by_reason=counts, messages=[RefusedAnswer(**_told(row)) for row in rows], room=room
+    )
 
 
 @router.get("/api/quarantine/{id}", responses=NOT_FOUND)
 async def get_refused(
     caller: Reader, number: Annotated[int, Path(alias="id", ge=1, le=2**63 - 1)]
-) -> RefusedWhole:
+) -> RefusedWholeAnswer:
     """Return one refused message with its bytes; that it was read is on the record."""
     async with caller.transaction() as connection:
         found = await refused.find_refused(connection, number)
         if found is None:
             raise NotFoundError(f"there is no refused message {number}", where="id")
         await write(connection, caller.actor, Entry("quarantine.read", f"quarantine/{number}"))
-    return found
+    return RefusedWholeAnswer(**_told(found))
 
 
 @router.post("/api/replays", responses=NOT_FOUND)
@@ -109,6 +136,11 @@ async def replay_quarantine(caller: Manager, running: Running, asked: ReplayRequ
     async with caller.transaction() as connection:
         await write(connection, caller.actor, Entry("quarantine.replayed", "quarantine", detail=detail))
     return done
+
+
+def _told(message: RefusedMessage) -> dict[str, Any]:
+    told = dataclasses.asdict(message)
+    return {**told, "words": refusal_words(told.pop("said"))}
 
 
 def _pattern(running: Runtime, feed: str) -> str:

@@ -14,6 +14,7 @@ from api.errors import CONFLICT, NOT_FOUND
 from api.ingest import Source
 from api.routes.answers import DeviceId
 from api.routes.flows import FlowAnswer, flow_of
+from api.routes.refusal_words import RefusalWords, refusal_words
 from api.runtime import Runtime
 from api.sent_messages import SentMessage, sent_by
 from ingest import pauses
@@ -66,7 +67,8 @@ class PauseRequest(BaseModel):
 class SentAnswer(BaseModel):
     """A message as it came. ``payload`` is null where it may not be shown; ``withheld`` says why.
 
-    Of a ``refused`` one ``id`` is its number in the quarantine, ``reason`` why and ``detail`` what to do.
+    Of a ``refused`` one ``id`` is its number in the quarantine, ``reason`` why and ``detail`` what to do;
+    ``words`` say that in both languages.
     """
 
     id: int | None
@@ -76,6 +78,7 @@ class SentAnswer(BaseModel):
     outcome: Literal["stored", "refused"]
     reason: str | None
     detail: str | None
+    words: RefusalWords | None
     payload: str | None
     encoding: Literal["text", "base64"] | None
     withheld: Literal["other_areas", "refused_in_part", "persons"] | None
@@ -170,6 +173,7 @@ def _sent(one: SentMessage) -> SentAnswer:
         outcome=one.outcome,
         reason=one.reason,
         detail=one.detail,
+        words=refusal_words(one.said),
         payload=one.payload,
         encoding=one.encoding,
         withheld=one.withheld,

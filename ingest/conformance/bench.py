@@ -19,11 +19,12 @@ from ingest.flood import Flood
 from ingest.transports.accounts import Kind
 from twin.batch import ObserveResult
 from twin.catalog import Catalog, DeviceKind
+from twin.faults import Fault, Words, place_words
 from twin.judge import Judge
 from twin.live.board import Board, Placement
 from twin.live.duties import Duties
 from twin.rules.limits import LimitTable
-from twin.store.quarantine import WHAT_TO_DO, QuarantineWriter, Refused
+from twin.store.quarantine import QuarantineWriter, Refused
 from twin.store.retention_terms import load_terms
 
 
@@ -37,15 +38,16 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why something is refused (a reason of the device schema), what is wrong, where, and what to do."""
+    """Why something is refused, and where in the message."""
 
-    reason: str
-    what: str
+    fault: Fault
     where: str = ""
-    hint: str = ""
 
-    def __str__(self) -> str:
-        return " · ".join(part for part in (self.what, self.where, self.hint) if part)
+    @property
+    def words(self) -> Words:
+        """What is wrong, where, and what to do where that is more than what the broken rule says."""
+        said = (self.fault.words, place_words(self.where), self.fault.hint or Words("", ""))
+        return Words(*(" · ".join(part for part in parts if part) for parts in zip(*said, strict=True)))
 
 
 class _Ears(QuarantineWriter):
@@ -109,19 +111,19 @@ class Bench:
             else:
                 decode_gateway(payload, readings)
         except DecodeError as error:
-            return Readings(), [_trouble(error.reason, error.what, error.where, error.hint)]
+            return Readings(), [Trouble(error.fault)]
         for wrong in readings.refused:
-            troubles.append(_trouble(wrong.reason, wrong.what, wrong.where, wrong.hint))
+            troubles.append(Trouble(wrong.fault, wrong.where))
         if len(readings):
             batch, kept, refused = self._resolver.resolve(
                 readings, received_us, lambda i: ("", f"reading {readings.index[i]}")
             )
             for _, wrong in refused:
-                troubles.append(_trouble(wrong.reason, wrong.what, wrong.where, wrong.hint))
+                troubles.append(Trouble(wrong.fault, wrong.where))
             self._ears.heard.clear()
             self._judge.sort_out(batch, ObserveResult())
             for heard in self._ears.heard:
-                troubles.append(_trouble(heard.reason, heard.what, heard.where, heard.hint))
+                troubles.append(Trouble(heard.fault, heard.where))
             troubles += self._too_fast(readings, batch.row, batch.phenomenon_us, received_us)
             del kept
         return readings, troubles
@@ -135,7 +137,7 @@ class Bench:
         )
         if over is not None:
             limit = self._flood.limit_of_publisher(number)
-            return [_trouble("too_fast", f"more than {limit:g} readings a second of {self.sender.name}")]
+            return [_too_fast(f"{self.sender.kind} {self.sender.name}", limit)]
         if not len(rows):
             return []
         beyond = self._flood.over_readings(rows, time_us, received_us)
@@ -143,8 +145,8 @@ class Bench:
             return []
         row = int(rows[int(np.flatnonzero(beyond)[0])])
         limit = self._flood.limit_of_device(row)
-        return [_trouble("too_fast", f"more than {limit:g} readings a second of {self._board.uid[row]}")]
+        return [_too_fast(f"device {self._board.uid[row]}", limit)]
 
 
-def _trouble(reason: str, what: str, where: str = "", hint: str = "") -> Trouble:
-    return Trouble(reason, what, where, hint or WHAT_TO_DO.get(reason, ""))
+def _too_fast(sender: str, limit: float) -> Trouble:
+    return Trouble(Fault("too_fast_under_test", {"sender": sender, "limit": f"{limit:g}"}))

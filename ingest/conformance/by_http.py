@@ -75,7 +75,7 @@ class Endpoint:
                 return 401, {"detail": "no device or gateway is known by this secret"}
             self._known += 1
             if path.partition("?")[0] != self.path:
-                self._watch.fail("topic", f"POST {path[:100]!r}")
+                self._watch.fail("topic", f"POST 到 {path[:100]!r}", f"POST {path[:100]!r}")
                 return 404, {"detail": f"post to {self.path}"}
             self._watch.see("topic")
             if self._refused is None:
@@ -102,11 +102,19 @@ class Endpoint:
         if self._known:
             self._watch.see("sign_in")
         elif self._unknown:
-            self._watch.fail("sign_in", f"{self._unknown} requests, none with the user and password above")
+            self._watch.fail(
+                "sign_in",
+                f"{self._unknown} 个请求，都没有带上面的用户名和密码",
+                f"{self._unknown} requests, none with the user and password above",
+            )
         if self._refused is not None:
             self._watch.see("again")
             if not self._again:
-                self._watch.fail("again", "the first message was answered 503, and did not come again")
+                self._watch.fail(
+                    "again",
+                    "第一条报文被答复 503 后没有重发",
+                    "the first message was answered 503, and did not come again",
+                )
 
 
 def _handler(endpoint: Endpoint) -> type[BaseHTTPRequestHandler]:

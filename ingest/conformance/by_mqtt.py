@@ -75,7 +75,18 @@ async def listen(
                 await client.disconnect()
     finally:
         await asyncio.to_thread(broker.stop)
+        _note_refused(watch, broker)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _note_refused(watch: Watch, broker: Broker) -> None:
+    """Say how often somebody came with another name or password: of that no message tells."""
+    refused = sum("not authorised" in line for line in broker.log.last_lines())
+    if refused:
+        watch.note(
+            f"{refused} 次连接因用户名或密码不符被拒绝（密码每次测试都不同，见上）",
+            f"{refused} connections were refused for user or password (above; another in each test)",
+        )
 
 
 def _make_folder() -> Path:

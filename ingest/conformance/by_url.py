@@ -92,11 +92,16 @@ def _list(value: Any) -> list[Any]:
 
 def _get(url: str) -> bytes:
     if not url.lower().startswith(("http://", "https://")):
-        raise InvalidError("this is no address of http or https", where=url[:200])
+        raise InvalidError("this is no address of http or https · 不是 http 或 https 地址", where=url[:200])
     request = urllib.request.Request(url, headers={"accept": "application/json"})  # noqa: S310  (checked above)
     try:
         with urllib.request.urlopen(request, timeout=_WAIT_S) as answer:  # noqa: S310  # nosec B310
             body: bytes = answer.read(_MOST_BYTES + 1)
     except (urllib.error.URLError, TimeoutError, OSError, ValueError) as error:
-        raise UnavailableError(f"it cannot be fetched: {error}", where=url[:200]) from error
+        why = getattr(error, "reason", None) if not isinstance(error, urllib.error.HTTPError) else None
+        raise UnavailableError(
+            f"it cannot be fetched · 无法读取: {why or error}",
+            where=url[:200],
+            hint="see whether it runs, and whether the address is right · 看它是否在运行、地址是否正确",
+        ) from error
     return body[:_MOST_BYTES]

@@ -10,6 +10,7 @@ from typing import Any, Final, Literal
 from ingest.conformance.bench import Sender
 from ingest.conformance.rules import RULES, Mode, Rule
 from ingest.conformance.watch import Finding, Outcome
+from twin.faults import Words
 
 Language = Literal["zh", "en"]
 
@@ -18,6 +19,13 @@ _OUTCOMES: Final[dict[Outcome, tuple[str, str]]] = {
     "fail": ("不通过", "FAIL"),
     "not_seen": ("未见", "not seen"),
 }
+
+
+_NOTHING_CAME: Final = Words(
+    "没有收到任何报文：核对设备连接的地址和端口、用户名和密码、主题或路径；监听时间要长于上报间隔",
+    "no message came: check address and port, user and password, topic or path, and listen for longer than "
+    "its interval",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,12 @@ class Report:
     messages: int
     readings: int
     findings: Sequence[Finding]
+    notes: Sequence[Words] = ()
+
+    @property
+    def told(self) -> list[Words]:
+        """What no rule is about; where nothing came, also what to look at."""
+        return [*self.notes, *([] if self.messages else [_NOTHING_CAME])]
 
     @property
     def passed(self) -> bool:
@@ -48,6 +62,7 @@ def as_json(report: Report, lang: Language) -> dict[str, Any]:
         "version": report.version,
         "messages": report.messages,
         "readings": report.readings,
+        "notes": [_in(words, lang) for words in report.told],
         "rules": [
             {
                 "number": finding.rule.number,
@@ -55,7 +70,7 @@ def as_json(report: Report, lang: Language) -> dict[str, Any]:
                 "asks": _asks(finding.rule, lang),
                 "outcome": finding.outcome,
                 "count": finding.count,
-                "evidence": list(finding.evidence),
+                "evidence": [_in(words, lang) for words in finding.evidence],
                 "do": _do(finding.rule, lang) if finding.outcome == "fail" else None,
             }
             for finding in report.findings
@@ -70,6 +85,7 @@ def as_lines(report: Report, lang: Language) -> list[str]:
         word = _word(finding.outcome, lang)
         lines.append(f"{finding.rule.number:>2}  {word:<8}  {_asks(finding.rule, lang)}")
         lines += [f"      {line}" for line in _told(finding, lang)]
+    lines += [_in(words, lang) for words in report.told]
     lines.append(_sum(report, lang))
     return lines
 
@@ -86,6 +102,7 @@ def as_markdown(report: Report, lang: Language) -> str:
         f"- {'时间' if zh else 'at'}: {report.at.isoformat(timespec='seconds')}",
         f"- {'版本' if zh else 'version'}: {report.version}",
         f"- {'结论' if zh else 'result'}: {_sum(report, lang)}",
+        *(f"- {_plain(_in(words, lang))}" for words in report.told),
         "",
         "| 编号 | 规则 | 结果 |" if zh else "| number | rule | result |",
         "|---|---|---|",
@@ -110,7 +127,7 @@ def rules_as_markdown() -> list[str]:
 def _told(finding: Finding, lang: Language) -> list[str]:
     if finding.outcome != "fail":
         return []
-    lines = list(finding.evidence)
+    lines = [_in(words, lang) for words in finding.evidence]
     more = finding.count - len(lines)
     if more > 0:
         lines.append(f"另有 {more} 处" if lang == "zh" else f"and {more} more")
@@ -130,6 +147,10 @@ def _sum(report: Report, lang: Language) -> str:
         f"{word}: {report.messages} messages, {report.readings} readings, {failed} rules broken, "
         f"{unseen} not seen" + ("" if report.readings else "; no reading came that could be read")
     )
+
+
+def _in(words: Words, lang: Language) -> str:
+    return words.zh if lang == "zh" else words.en
 
 
 def _asks(rule: Rule, lang: Language) -> str:

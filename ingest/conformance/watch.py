@@ -8,11 +8,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from ingest.conformance.bench import Bench
+from ingest.conformance.bench import Bench, Trouble
 from ingest.conformance.rules import OF_REASON, RULES, Mode, Rule
 from ingest.decoders.readings import DecodeError, Readings
 from ingest.decoders.status import decode_status
 from ingest.transports.topics import observations_of, status_of
+from twin.faults import Words
 from twin.judge import FUTURE_S
 from twin.live.board import SILENT_INTERVALS
 
@@ -46,7 +47,7 @@ class Finding:
     rule: Rule
     outcome: Outcome
     count: int
-    evidence: tuple[str, ...]
+    evidence: tuple[Words, ...]
 
 
 class Watch:
@@ -63,11 +64,12 @@ class Watch:
     def __init__(self, bench: Bench, mode: Mode) -> None:
         self._bench = bench
         self._mode = mode
-        self._evidence: dict[str, list[str]] = defaultdict(list)
+        self._evidence: dict[str, list[Words]] = defaultdict(list)
         self._count: dict[str, int] = defaultdict(int)
         self._seen: set[str] = set()
         self.messages = 0
         self.readings = 0
+        self.notes: list[Words] = []
         self._values: dict[tuple[str, str, int], float] = {}
         self._heard: dict[str, list[int]] = defaultdict(list)
         self._least_lag_us: int | None = None
@@ -93,18 +95,22 @@ class Watch:
         """Note that a rule was looked at."""
         self._seen.add(key)
 
-    def fail(self, key: str, what: str) -> None:
+    def fail(self, key: str, zh: str, en: str) -> None:
         """Note that a rule was broken."""
         self._seen.add(key)
         self._count[key] += 1
         if len(self._evidence[key]) < _EVIDENCE:
-            self._evidence[key].append(what)
+            self._evidence[key].append(Words(zh, en))
+
+    def note(self, zh: str, en: str) -> None:
+        """Note what no rule is about, and whoever reads the report wants to know."""
+        self.notes.append(Words(zh, en))
 
     def take(self, message: Message) -> None:
         """Look at one message."""
         self.messages += 1
         self._newest_us = max(self._newest_us, message.received_us)
-        label = f"message {self.messages}"
+        label = Words(f"报文 {self.messages}", f"message {self.messages}")
         sender = self._bench.sender
         senders = "devices" if sender.kind == "device" else "gateways"
         if message.topic is not None:
@@ -112,27 +118,30 @@ class Watch:
                 self._take_status(message, label)
                 return
             if message.topic != observations_of(senders, sender.name):
-                self.fail("topic", f"{label} on {message.topic[:100]!r}")
+                topic = repr(message.topic[:100])
+                self.fail("topic", f"{label.zh}发布在 {topic}", f"{label.en} on {topic}")
                 return
             self.see("topic")
         if message.qos is not None:
             self.see("qos")
             if message.qos == 0:
-                self.fail("qos", f"{label} came with QoS 0")
+                self.fail("qos", f"{label.zh}以 QoS 0 发来", f"{label.en} came with QoS 0")
             if message.payload:
                 self.see("retain")
                 if message.retained:
-                    self.fail("retain", f"{label} has the retain flag")
+                    self.fail("retain", f"{label.zh}带保留标志", f"{label.en} has the retain flag")
             else:
                 return  # deletes what was kept
         self._take_readings(message, label)
 
-    def _take_readings(self, message: Message, label: str) -> None:
+    def _take_readings(self, message: Message, label: Words) -> None:
         readings, troubles = self._bench.take(message.payload, message.received_us)
         for trouble in troubles:
-            self.fail(OF_REASON[trouble.reason].key, f"{label}: {trouble}")
+            words = trouble.words
+            rule = OF_REASON[trouble.fault.reason].key
+            self.fail(rule, f"{label.zh}：{words.zh}", f"{label.en}: {words.en}")
         self.readings += len(readings)
-        if all(trouble.reason not in _UNREAD for trouble in troubles):
+        if all(trouble.fault.reason not in _UNREAD for trouble in troubles):
             self._seen.update(("json", "size"))  # it was read, whatever it said
         if len(readings):
             self._seen.update(_LOOKED_AT)
@@ -146,7 +155,7 @@ class Watch:
             self._heard[uid].append(message.received_us)
         self._compare(readings, message.received_us, label)
 
-    def _compare(self, readings: Readings, received_us: int, label: str) -> None:
+    def _compare(self, readings: Readings, received_us: int, label: Words) -> None:
         for uid, name, time_us, value in zip(
             readings.uid, readings.name, readings.time_us, readings.value, strict=True
         ):
@@ -161,16 +170,21 @@ class Watch:
                 continue
             self.see("repeat")
             if known != value:
-                self.fail("repeat", f"{label}: {uid} {name} was {known:g} at this time, and is {value:g} now")
+                self.fail(
+                    "repeat",
+                    f"{label.zh}：{uid} 的 {name} 在这一时间原为 {known:g}，现为 {value:g}",
+                    f"{label.en}: {uid} {name} was {known:g} at this time, and is {value:g} now",
+                )
 
-    def _take_status(self, message: Message, label: str) -> None:
+    def _take_status(self, message: Message, label: Words) -> None:
         self.see("topic")
         if not message.payload:
             return
         try:
             online = decode_status(message.payload)
         except DecodeError as error:
-            self.fail("status", f"{label}: {error}")
+            words = Trouble(error.fault).words
+            self.fail("status", f"{label.zh}：{words.zh}", f"{label.en}: {words.en}")
             return
         self._statuses.append((message.received_us, online, message.retained))
         if not online:
@@ -178,7 +192,8 @@ class Watch:
         self.see("status")
         kept = self._bench.sender.kind == "device"
         if message.qos is not None and message.retained is not kept:
-            self.fail("status", f"{label}: online {'without' if kept else 'with'} the retain flag")
+            zh, en = ("没有带保留标志", "without") if kept else ("带了保留标志", "with")
+            self.fail("status", f"{label.zh}：online {zh}", f"{label.en}: online {en} the retain flag")
 
     def findings(self, now_us: int) -> list[Finding]:
         """Sum up what was seen until now; call it once, at the end."""
@@ -195,12 +210,17 @@ class Watch:
 
     def _sum_up(self, now_us: int) -> None:
         if self._least_lag_us is not None and self._least_lag_us > FUTURE_S * _US and "clock" in self._seen:
-            self.fail("clock", f"the newest reading was {self._least_lag_us / _US:.0f} s old when it came")
+            late = f"{self._least_lag_us / _US:.0f}"
+            self.fail(
+                "clock",
+                f"最新的读数到达时已过 {late} 秒",
+                f"the newest reading was {late} s old when it came",
+            )
         for uid, interval_s in self._bench.interval_s.items():
             self._judge_interval(uid, interval_s, now_us)
         if self._mode == "mqtt":
             if any(self._heard.values()) and "status" not in self._seen:
-                self.fail("status", "no online came on the topic status")
+                self.fail("status", "status 主题上没有收到 online", "no online came on the topic status")
             self._judge_break()
 
     def _judge_interval(self, uid: str, interval_s: float, now_us: int) -> None:
@@ -213,10 +233,11 @@ class Watch:
             self.see("interval")
             for before, after in itertools.pairwise([begin_us, *heard, end_us]):
                 if after - before > most_us:
+                    silent, most = f"{(after - before) / _US:.0f}", f"{most_us / _US:.0f}"
                     self.fail(
                         "interval",
-                        f"{uid} was silent for {(after - before) / _US:.0f} s, "
-                        f"{SILENT_INTERVALS:g} intervals are {most_us / _US:.0f} s",
+                        f"{uid} 静默 {silent} 秒，{SILENT_INTERVALS:g} 个间隔为 {most} 秒",
+                        f"{uid} was silent for {silent} s, {SILENT_INTERVALS:g} intervals are {most} s",
                     )
 
     def _spans(self, began_us: int, now_us: int) -> list[tuple[int, int]]:
@@ -233,8 +254,16 @@ class Watch:
         if self._broken_us is None or not any(self._heard.values()):
             return
         if not any(at >= self._broken_us and not online for at, online, _ in self._statuses):
-            self.fail("will", "the connection was ended, and no offline came on the topic status")
+            self.fail(
+                "will",
+                "连接被断开后，status 主题上没有收到 offline",
+                "the connection was ended, and no offline came on the topic status",
+            )
         self.see("will")
         self.see("reconnect")
         if not any(at > self._broken_us for heard in self._heard.values() for at in heard):
-            self.fail("reconnect", "the connection was ended, and no reading came after that")
+            self.fail(
+                "reconnect",
+                "连接被断开后没有再收到读数",
+                "the connection was ended, and no reading came after that",
+            )

@@ -55,7 +55,7 @@ def take(fix: Fix, into: Readings) -> None:
     """
     placed = not (math.isnan(fix.lon) and math.isnan(fix.lat))
     if placed and not (abs(fix.lon) <= 180.0 and abs(fix.lat) <= 90.0):
-        raise DecodeError("bad_position", "a place has lon and lat, within 180 and 90 degrees")
+        raise DecodeError("no_place_on_earth")
     kind = FixKind.NONE if not placed else FixKind.MOCKED if fix.mocked else FixKind.FIXED
     values = {
         "fix": float(kind),
@@ -67,7 +67,7 @@ def take(fix: Fix, into: Readings) -> None:
         if value is None:
             continue
         if not math.isfinite(value):
-            raise DecodeError("not_finite", f"{name} is not a number")
+            raise DecodeError("not_a_number", name=name, found=str(value))
         into.uid.append(fix.uid)
         into.time_us.append(fix.time_us)
         into.name.append(name)

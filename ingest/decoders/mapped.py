@@ -42,10 +42,10 @@ def decode(message: Envelope, into: Readings) -> None:
     """
     mapping = message.mapping
     if not isinstance(mapping, Mapping):
-        raise DecodeError("decoder_failed", "this feed has no mapping that can be read")
+        raise DecodeError("mapping_unreadable")
     for index, device, misfit in read(message.payload, mapping, into, message.uid):
         where = place_of(device, index)
-        into.refused.append(RefusedReading(misfit.reason, misfit.what, b"", where, misfit.hint))
+        into.refused.append(RefusedReading(misfit.fault, b"", where))
 
 
 def read(
@@ -91,13 +91,13 @@ def parse(payload: bytes) -> Any:
         It is too long, or no JSON.
     """
     if len(payload) > MAX_BYTES:
-        raise MisfitError("too_long", found=f"{len(payload)} B", most=MAX_BYTES)
+        raise MisfitError("foreign_too_long", found=f"{len(payload)} B", most=MAX_BYTES)
     try:
         return msgspec.json.decode(payload)
     except RecursionError as error:
-        raise MisfitError("too_deep") from error
+        raise MisfitError("foreign_too_deep") from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise MisfitError("not_json", found=str(error)[:200]) from error
+        raise MisfitError("foreign_not_json", found=str(error)[:200]) from error
 
 
 def _items(payload: bytes, mapping: Mapping) -> list[Any]:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ingest.decoders.envelope import Envelope
+from ingest.decoders.misread import UNREADABLE, misread
 from ingest.decoders.readings import NAN, DecodeError, Readings, RefusedReading, place_of
 from ingest.decoders.times import LAST_MS, from_iso, from_milliseconds
 
@@ -81,9 +82,9 @@ def _decode(payload: bytes, uid: str | None, out: Readings) -> Readings:
         _read(payload, uid, out)
         n = len(out.uid) - before
         if n > MAX_READINGS:
-            raise DecodeError("too_large", f"{n} readings in one message; at most {MAX_READINGS} are read")
+            raise DecodeError("too_many_readings", count=n, most=MAX_READINGS)
         if n == 0 and len(out.refused) == refused:
-            raise DecodeError("empty", "the message holds no reading")
+            raise DecodeError("no_reading")
     except DecodeError:
         out.cut(before, refused)
         raise
@@ -92,16 +93,14 @@ def _decode(payload: bytes, uid: str | None, out: Readings) -> Readings:
 
 def _read(payload: bytes, uid: str | None, out: Readings) -> None:
     if len(payload) > MAX_BYTES:
-        raise DecodeError("too_large", f"a message of {len(payload)} bytes; at most {MAX_BYTES} are read")
+        raise DecodeError("too_long", bytes=len(payload), most=MAX_BYTES)
     try:
         message = _MESSAGES.decode(payload)
     except msgspec.ValidationError as error:
         _salvage(out, payload, uid, error)
         return
-    except RecursionError as error:
-        raise DecodeError("malformed", "the JSON is nested too deeply") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DecodeError("malformed", f"not JSON: {error}") from error
+    except UNREADABLE as error:
+        raise misread(error) from error
     if not isinstance(message, list):
         _take(out, message, uid)
         return
@@ -118,7 +117,7 @@ def _salvage(out: Readings, payload: bytes, uid: str | None, error: msgspec.Vali
     try:
         items = _RAW_LIST.decode(payload)
     except RecursionError as deep:  # reading it once more would take ten milliseconds for each 100 kB
-        raise DecodeError("malformed", "the JSON is nested too deeply") from deep
+        raise misread(deep) from deep
     except (msgspec.DecodeError, UnicodeDecodeError):
         _salvage_columns(out, payload, uid, error)
         return
@@ -127,23 +126,21 @@ def _salvage(out: Readings, payload: bytes, uid: str | None, error: msgspec.Vali
             _take(out, _ONE.decode(item), uid, i)
         except DecodeError as wrong:
             _refuse(out, wrong, uid or _named(item), i, bytes(item))
-        except RecursionError:
-            _refuse(out, DecodeError("malformed", "nested too deeply"), uid, i, bytes(item)[:1000])
+        except RecursionError as deep:
+            _refuse(out, misread(deep), uid, i, bytes(item)[:1000])
         except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
-            _refuse(out, DecodeError(_reason(wrong), str(wrong)), uid or _named(item), i, bytes(item))
+            _refuse(out, misread(wrong), uid or _named(item), i, bytes(item))
 
 
 def _salvage_columns(out: Readings, payload: bytes, uid: str | None, error: msgspec.ValidationError) -> None:
     try:
         content = _ANYTHING.decode(payload)
-    except RecursionError as deep:
-        raise DecodeError("malformed", "the JSON is nested too deeply") from deep
-    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
-        raise DecodeError("malformed", f"not JSON: {wrong}") from wrong
+    except UNREADABLE as wrong:
+        raise misread(wrong) from wrong
     columns = {k: v for k, v in content.items() if isinstance(v, list)} if isinstance(content, dict) else {}
     n = len(columns.get("v", ()))
     if n == 0 or n > MAX_READINGS or any(len(column) != n for column in columns.values()):
-        raise DecodeError(_reason(error), f"not a message of the device schema: {error}") from error
+        raise misread(error) from error
     for i in range(n):
         item = {**content, **{k: column[i] for k, column in columns.items()}}
         try:
@@ -151,13 +148,12 @@ def _salvage_columns(out: Readings, payload: bytes, uid: str | None, error: msgs
         except DecodeError as wrong:
             _refuse(out, wrong, uid or item.get("d"), i, msgspec.json.encode(item))
         except msgspec.ValidationError as wrong:
-            told = DecodeError(_reason(wrong), str(wrong))
-            _refuse(out, told, uid or item.get("d"), i, msgspec.json.encode(item))
+            _refuse(out, misread(wrong), uid or item.get("d"), i, msgspec.json.encode(item))
 
 
 def _refuse(out: Readings, error: DecodeError, who: object, index: int, payload: bytes) -> None:
     where = place_of(who, index)
-    out.refused.append(RefusedReading(error.reason, error.what, payload, where, error.hint))
+    out.refused.append(RefusedReading(error.fault, payload, where))
 
 
 def _named(item: bytes | msgspec.Raw) -> object:
@@ -166,11 +162,6 @@ def _named(item: bytes | msgspec.Raw) -> object:
         return _NAMED.decode(item).d
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-
-
-def _reason(error: Exception) -> str:
-    """Give the reason code of a msgspec error."""
-    return "missing_field" if "missing required field" in str(error) else "wrong_type"
 
 
 def _take(out: Readings, message: _Message, uid: str | None, index: int | None = None) -> None:
@@ -183,19 +174,19 @@ def _take(out: Readings, message: _Message, uid: str | None, index: int | None =
         _take_columns(out, message, value, uid, index)
         return
     if isinstance(message.t, list) or isinstance(message.lon, list) or isinstance(message.lat, list):
-        raise DecodeError("wrong_type", "“t”, “lon” and “lat” are lists only where “v” is one")
+        raise DecodeError("lists_without_values")
     who = _who(message.d, uid)
     time_us = _time_us(message.t)
     lon, lat = _place(message.lon, message.lat)
     if isinstance(value, dict):
         units = message.u if isinstance(message.u, dict) else {}
         if not value or isinstance(message.u, str | list) or message.p is not None:
-            raise DecodeError("wrong_type", "with an object of values, “p” is left out and “u” is an object")
+            raise DecodeError("object_of_values")
         names, values = list(value), list(value.values())
         unit = [units.get(name, "") for name in names]
     else:
         if not isinstance(message.p, str) or isinstance(message.u, list | dict):
-            raise DecodeError("missing_field", "“p” names the property of one value, “u” its unit")
+            raise DecodeError("no_property_named")
         names, values, unit = [message.p], [value], [message.u or ""]
     n = len(names)
     out.uid += [who] * n
@@ -213,11 +204,11 @@ def _take_columns(
 ) -> None:
     n = len(value)
     if message.p is None or isinstance(message.u, dict):
-        raise DecodeError("missing_field", "columns need “p”, one for all or a list")
+        raise DecodeError("columns_without_property")
     if isinstance(message.d, list):
         who: list[str] = _column(message.d, n, "d")
         if uid is not None and any(name != uid for name in who):
-            raise DecodeError("wrong_device", f"{uid} may only report for itself")
+            raise DecodeError("for_another", device=uid)
     else:
         who = [_who(message.d, uid)] * n
     if isinstance(message.t, list):
@@ -243,19 +234,19 @@ def _column(column: _T | list[_T], n: int, name: str) -> list[_T]:
     if not isinstance(column, list):
         return [column] * n
     if len(column) != n:
-        raise DecodeError("wrong_length", f"“{name}” has {len(column)} entries, “v” has {n}")
+        raise DecodeError("columns_of_two_lengths", column=name, count=len(column), wanted=n)
     return column
 
 
 def _who(named: Words | None, uid: str | None) -> str:
     if isinstance(named, list):
-        raise DecodeError("wrong_type", "“d” is a list only where “v” is one")
+        raise DecodeError("devices_without_values")
     if uid is None:
         if named is None:
-            raise DecodeError("missing_field", "a gateway names each device with “d”")
+            raise DecodeError("device_not_named")
         return named
     if named is not None and named != uid:
-        raise DecodeError("wrong_device", f"{uid} may only report for itself, not for {named[:64]}")
+        raise DecodeError("for_another_named", device=uid, named=named[:64])
     return uid
 
 
@@ -272,5 +263,5 @@ def _time_us(time: Time) -> int:
 
 def _place(lon: Any, lat: Any) -> tuple[float, float]:
     if (lon is None) != (lat is None):
-        raise DecodeError("bad_position", "a place has “lon” and “lat”")
+        raise DecodeError("half_a_place")
     return (NAN, NAN) if lon is None else (float(lon), float(lat))

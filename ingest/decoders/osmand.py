@@ -13,6 +13,7 @@ import msgspec
 from ingest.decoders import fixes
 from ingest.decoders.envelope import Envelope
 from ingest.decoders.fixes import Fix
+from ingest.decoders.misread import UNREADABLE, misread
 from ingest.decoders.readings import NAN, DecodeError, Readings
 from ingest.decoders.times import from_iso, from_milliseconds, from_seconds
 
@@ -68,9 +69,7 @@ def decode(message: Envelope, into: Readings) -> None:
         It cannot be read, or a value cannot be used.
     """
     if len(message.payload) > MAX_BYTES:
-        raise DecodeError(
-            "too_large", f"a message of {len(message.payload)} bytes; at most {MAX_BYTES} are read"
-        )
+        raise DecodeError("too_long", bytes=len(message.payload), most=MAX_BYTES)
     fix = _of_json(message) if message.content_type == "application/json" else _of_query(message)
     fixes.take(fix, into)
 
@@ -92,12 +91,8 @@ def named_in(message: Envelope) -> str:
 def _of_json(message: Envelope) -> Fix:
     try:
         found = _MESSAGE.decode(message.payload)
-    except msgspec.ValidationError as error:
-        raise DecodeError("wrong_type", f"not a message of Traccar Client: {error}") from error
-    except RecursionError as error:
-        raise DecodeError("malformed", "the JSON is nested too deeply") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DecodeError("malformed", f"not JSON: {error}") from error
+    except UNREADABLE as error:
+        raise misread(error) from error
     where = found.location.coords
     battery = found.location.battery
     return Fix(
@@ -138,13 +133,13 @@ def _fields(message: Envelope) -> Mapping[str, str]:
     try:
         form = parse_qs(message.payload.decode("utf-8"), max_num_fields=_MOST_FIELDS)
     except (UnicodeDecodeError, ValueError) as error:
-        raise DecodeError("malformed", f"neither a query nor a form: {error}") from error
+        raise DecodeError("no_query", error=str(error)[:200]) from error
     return {name: values[0] for name, values in form.items()}
 
 
 def _required(uid: str) -> str:
     if not uid:
-        raise DecodeError("missing_field", "the message has no “id”")
+        raise DecodeError("no_id")
     return uid
 
 
@@ -154,7 +149,7 @@ def _place(fields: Mapping[str, str]) -> tuple[float, float]:
         fields = {"lat": lat, "lon": lon}
     lon_deg, lat_deg = _number(fields, "lon"), _number(fields, "lat")
     if (lon_deg is None) != (lat_deg is None):
-        raise DecodeError("bad_position", "a place has “lon” and “lat”")
+        raise DecodeError("half_a_place")
     return (NAN, NAN) if lon_deg is None or lat_deg is None else (lon_deg, lat_deg)
 
 
@@ -165,9 +160,9 @@ def _number(fields: Mapping[str, str], name: str) -> float | None:
     try:
         number = float(raw)
     except ValueError as error:
-        raise DecodeError("wrong_type", f"“{name}” is no number: {raw[:40]}") from error
+        raise DecodeError("no_number_in_words", name=name, found=raw[:40]) from error
     if not math.isfinite(number):
-        raise DecodeError("not_finite", f"“{name}” is not a number: {raw[:40]}")
+        raise DecodeError("not_a_number", name=name, found=raw[:40])
     return number
 
 

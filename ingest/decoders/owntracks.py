@@ -9,6 +9,7 @@ import msgspec
 from ingest.decoders import fixes
 from ingest.decoders.envelope import Envelope
 from ingest.decoders.fixes import Fix
+from ingest.decoders.misread import UNREADABLE, misread
 from ingest.decoders.readings import DecodeError, Readings
 from ingest.decoders.times import from_seconds
 
@@ -62,24 +63,20 @@ def decode(message: Envelope, into: Readings) -> None:
     if not message.payload:
         return  # a friend was deleted in the app
     if len(message.payload) > MAX_BYTES:
-        raise DecodeError(
-            "too_large", f"a message of {len(message.payload)} bytes; at most {MAX_BYTES} are read"
-        )
+        raise DecodeError("too_long", bytes=len(message.payload), most=MAX_BYTES)
     found = _read(message.payload)
     if found.kind in _WITHOUT:
         return
     if found.kind == "encrypted":
-        raise DecodeError(
-            "malformed", "the message is encrypted", hint="turn the app's payload encryption off, use https"
-        )
+        raise DecodeError("encrypted")
     if found.kind not in _WITH_A_PLACE:
-        raise DecodeError("malformed", f"“{found.kind[:40]}” is no kind of message of OwnTracks")
+        raise DecodeError("no_kind_of_owntracks", found=found.kind[:40])
     if found.lat is None or found.lon is None:
         if found.kind == "transition":
             return
-        raise DecodeError("missing_field", "a location has “lat” and “lon”")
+        raise DecodeError("location_without_place")
     if found.tst is None:
-        raise DecodeError("missing_field", "a location has “tst”")
+        raise DecodeError("location_without_time")
     fixes.take(
         Fix(
             uid=message.uid or _named(found, message),
@@ -97,16 +94,12 @@ def decode(message: Envelope, into: Readings) -> None:
 def _read(payload: bytes) -> _Message:
     try:
         return _MESSAGE.decode(payload)
-    except msgspec.ValidationError as error:
-        raise DecodeError("wrong_type", f"not a message of OwnTracks: {error}") from error
-    except RecursionError as error:
-        raise DecodeError("malformed", "the JSON is nested too deeply") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DecodeError("malformed", f"not JSON: {error}") from error
+    except UNREADABLE as error:
+        raise misread(error) from error
 
 
 def _named(found: Any, message: Envelope) -> str:
     uid = message.parameters.get("d") or found.topic.rpartition("/")[2]
     if not uid:
-        raise DecodeError("missing_field", "a gateway names the tracker by “d” or by “topic”")
+        raise DecodeError("tracker_not_named")
     return str(uid)

@@ -6,19 +6,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from twin.errors import InvalidError
+from twin.faults import Fault, Value
 
 NAN = float("nan")
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedReading:
-    """One reading inside a message that could not be understood: why, where in it, and what to do."""
+    """One reading inside a message that could not be understood: what is wrong, and where in it."""
 
-    reason: str
-    what: str
+    fault: Fault
     payload: bytes
     where: str = ""
-    hint: str = ""
+
+    @property
+    def reason(self) -> str:
+        """The code of the device schema it is counted under."""
+        return self.fault.reason
 
 
 @dataclass(slots=True)
@@ -55,11 +59,25 @@ class Readings:
 
 
 class DecodeError(InvalidError):
-    """A message cannot be understood; ``reason`` is a code of the device schema."""
+    """A message cannot be understood.
 
-    def __init__(self, reason: str, what: str, *, where: str = "", hint: str = "") -> None:
-        super().__init__(what, where=where, hint=hint)
-        self.reason = reason
+    Parameters
+    ----------
+    code
+        Of `data/faults.toml`.
+    values
+        What stands in the braces there.
+    """
+
+    def __init__(self, code: str, **values: Value) -> None:
+        self.fault = Fault(code, values)
+        hint = self.fault.hint
+        super().__init__(self.fault.words.en, hint="" if hint is None else hint.en)
+
+    @property
+    def reason(self) -> str:
+        """The code of the device schema it is counted under."""
+        return self.fault.reason
 
 
 def place_of(who: object, index: int) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ingest.decoders.readings import Readings, RefusedReading, place_of
 from twin.batch import ObservationBatch, written_time
 from twin.catalog import SLOTS, Catalog
+from twin.faults import Fault
 from twin.live.board import Board
 from twin.units import conversion, known_units
 
@@ -130,17 +131,16 @@ class Resolver:
             "u": unit or None,
         }
         if row < 0:
-            reason, what = "unknown_device", f"no device “{uid[:64]}” is installed"
+            fault = Fault("not_installed", {"device": uid[:64]})
         elif foreign:
-            reason, what = "wrong_device", f"“{uid[:64]}” lies outside the area this gateway reports for"
+            fault = Fault("outside_the_area", {"device": uid[:64]})
         else:
             kind = self._catalog.by_code[int(self._board.kind[row])]
             if slot < 0:
                 known = ", ".join(p.name for p in kind.properties)
-                reason, what = "unknown_property", f"{kind.name} has no “{name[:64]}”; it has {known}"
+                fault = Fault("no_such_property", {"kind": kind.name, "property": name[:64], "known": known})
             else:
                 wanted = kind.properties[slot].unit
-                reason, what = "wrong_unit", f"{kind.name}.{name} is in {wanted}, not in “{unit[:32]}”"
-        hint = "make the gateway's account anew for an area that holds the device" if foreign else ""
-        place = place_of(uid, readings.index[i])
-        return RefusedReading(reason, what, msgspec.json.encode(reading), place, hint)
+                values = {"kind": kind.name, "property": name, "wanted": wanted, "unit": unit[:32]}
+                fault = Fault("another_unit", values)
+        return RefusedReading(fault, msgspec.json.encode(reading), place_of(uid, readings.index[i]))

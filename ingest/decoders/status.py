@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from ingest.decoders.misread import UNREADABLE
 from ingest.decoders.readings import DecodeError
 
 
@@ -29,12 +30,10 @@ def decode_status(payload: bytes) -> bool:
     if payload == b"offline":
         return False
     if len(payload) > 1024:
-        raise DecodeError("too_large", f"a status of {len(payload)} bytes; at most 1024 are read")
+        raise DecodeError("status_too_long", bytes=len(payload))
     try:
         return _STATUS.decode(payload).status == "online"
-    except RecursionError as error:
-        raise DecodeError("malformed", "the JSON is nested too deeply") from error
     except msgspec.ValidationError as error:
-        raise DecodeError("wrong_type", f"not a status: {error}", hint="send online or offline") from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise DecodeError("malformed", f"not a status: {error}", hint="send online or offline") from error
+        raise DecodeError("status_of_wrong_type", error=str(error)[:200]) from error
+    except UNREADABLE as error:
+        raise DecodeError("no_status", error=str(error)[:200]) from error

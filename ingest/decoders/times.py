@@ -20,14 +20,14 @@ def from_milliseconds(time: float) -> int:
         It is not a time that can be counted (``bad_time``).
     """
     if not (math.isfinite(time) and 0 < time <= LAST_MS):
-        raise DecodeError("bad_time", f"{time} is not a time in milliseconds since 1970")
+        raise DecodeError("no_milliseconds", time=str(time))
     return round(time * 1000)
 
 
 def from_seconds(time: float) -> int:
     """Return Unix µs of seconds since 1970 UTC; errors as for milliseconds."""
     if not (math.isfinite(time) and 0 < time <= LAST_MS / 1000):
-        raise DecodeError("bad_time", f"{time} is not a time in seconds since 1970")
+        raise DecodeError("no_seconds", time=str(time))
     return round(time * 1_000_000)
 
 
@@ -47,15 +47,15 @@ def from_iso(text: str, zone: timezone | None = None) -> int:
     try:
         moment = datetime.fromisoformat(text.strip())
     except ValueError as error:
-        raise DecodeError("bad_time", f"“{text[:40]}” is not an ISO 8601 time") from error
+        raise DecodeError("no_iso", time=text[:40]) from error
     if moment.tzinfo is None:
         if zone is None:
-            raise DecodeError("bad_time", f"“{text[:40]}” has no zone", hint="end it with Z or +08:00")
+            raise DecodeError("no_zone", time=text[:40])
         moment = moment.replace(tzinfo=zone)
     try:
         return round(moment.timestamp() * 1e6)
     except (OverflowError, ValueError) as error:
-        raise DecodeError("bad_time", f"“{text[:40]}” is not a time we can count") from error
+        raise DecodeError("uncountable_time", time=text[:40]) from error
 
 
 def parse_zone(text: str) -> timezone:

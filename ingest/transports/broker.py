@@ -291,7 +291,8 @@ class Broker:
             "log_type error",
             "log_type warning",
             "log_timestamp_format %Y-%m-%dT%H:%M:%S",
-            "connection_messages false",
+            # Under test it is told who was not let in.
+            *(("log_type notice",) if self._everywhere else ("connection_messages false",)),
         ]
         return "\n".join(lines) + "\n"
 

@@ -217,14 +217,14 @@ class MqttTransport:
             if route.form == "status":
                 self._take_status(route, payload)
             elif route.form == "none":
-                raise DecodeError("wrong_topic", "not a topic of the device schema")
+                raise DecodeError("no_topic")
             elif self._format != "device_schema":
                 by = mappings.get(mapping) if mapping else None
                 message = Envelope(payload, route.uid, mapping=by, received_us=time.time_ns() // 1000)
                 FORMATS[self._format](message, readings)
             elif retained:
                 if payload:  # nothing: what was kept is deleted
-                    raise DecodeError("retained", "an observation that the broker is to keep")
+                    raise DecodeError("retained")
             elif route.kind == "device":
                 decode_device(route.name, payload, readings)
             else:
@@ -244,7 +244,7 @@ class MqttTransport:
             return
         row = self._twin.board.row_of_uid.get(route.name)
         if row is None:
-            raise DecodeError("unknown_device", f"no device “{route.name[:64]}” is installed")
+            raise DecodeError("not_installed", device=route.name[:64])
         self.counters.statuses += 1
         rows = np.array([row], np.int32)
         if online:

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from ingest.decoders.readings import RefusedReading
 from ingest.refusals import without_place
 from twin.catalog import load_catalog
+from twin.faults import Fault
 from twin.live.board import Board
 
 BOARD = Board(load_catalog())
 
 
 def kept(payload: bytes) -> bytes:
-    return without_place(RefusedReading("malformed", "not JSON", payload, ""), BOARD, None).payload
+    return without_place(RefusedReading(Fault("cut_off"), payload), BOARD, None).payload
 
 
 @given(st.binary(), st.sampled_from((b"lon", b"lat", b"location", b"\\u00")), st.binary())
@@ -30,5 +31,6 @@ def test_other_bytes_of_a_gateway_are_kept(payload):
 
 
 def test_says_that_they_are_not_kept():
-    told = without_place(RefusedReading("malformed", "not JSON", b'{"LAT":', ""), BOARD, None)
-    assert told.what == "not JSON; not kept, it may say where a person is"
+    told = without_place(RefusedReading(Fault("cut_off"), b'{"LAT":'), BOARD, None)
+    assert told.fault.words.zh.endswith("；可能涉及人员位置，内容未保留")
+    assert told.fault.words.en.endswith("; not kept, it may say where a person is")

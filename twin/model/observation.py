@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import BigInteger, Column, Date, Index, Integer, SmallInteger, Table
 from sqlalchemy.orm import Mapped, mapped_column
@@ -87,6 +87,7 @@ class Quarantine(Base):
     source: Mapped[str]
     reason: Mapped[str]
     detail: Mapped[str]
+    said: Mapped[dict[str, Any] | None]
     payload: Mapped[bytes]
     replayed_at: Mapped[datetime | None]
 

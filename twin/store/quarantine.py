@@ -9,10 +9,12 @@ import time
 from collections import Counter, deque
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from twin.faults import Fault
 from twin.model import Quarantine
 from twin.store.outage import is_outage
 
@@ -79,31 +81,45 @@ class Refused:
     ----------
     source
         Where it came from: the topic of MQTT, else the name of the feed and of the sender, parted by a space.
-    reason
-        A code, a key of `WHAT_TO_DO`.
-    what
-        What is wrong, for a person.
+    fault
+        What is wrong.
     payload
         Its bytes.
     where
         The device and the place in the message, as far as known.
-    hint
-        What to do, where more is known than `WHAT_TO_DO` says.
+    cut
+        How many bytes it had, where it is longer than what is kept.
     """
 
     source: str
-    reason: str
-    what: str
+    fault: Fault
     payload: bytes
     where: str = ""
-    hint: str = ""
+    cut: int = 0
+
+    @property
+    def reason(self) -> str:
+        """A code, a key of `WHAT_TO_DO`."""
+        return self.fault.reason
 
     @property
     def detail(self) -> str:
-        """What is wrong, where, and what to do, in one line of at most 1,000 characters."""
+        """What is wrong, where, and what to do, in English, in one line of at most 1,000 characters."""
+        what = self.fault.words.en
+        if self.cut:
+            what = f"{what[:500]} {CUT}{self.cut} bytes)"
         where = f"at {self.where}" if self.where else ""
-        hint = self.hint or WHAT_TO_DO.get(self.reason, "")
-        return " · ".join(part for part in (self.what[:600], where[:100], hint[:280]) if part)
+        hint = self.fault.hint.en if self.fault.hint else WHAT_TO_DO.get(self.reason, "")
+        return " · ".join(part for part in (what[:600], where[:100], hint[:280]) if part)
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The same in a form that every language can say, as PostgreSQL can store it."""
+        values = {
+            name: _clean(value) if isinstance(value, str) else value
+            for name, value in self.fault.values.items()
+        }
+        return self.fault.as_dict() | {"values": values, "where": _clean(self.where[:100]), "cut": self.cut}
 
     @property
     def clean_detail(self) -> str:
@@ -192,10 +208,9 @@ class QuarantineWriter:
     def put(self, refused: Refused) -> asyncio.Future[None] | None:
         """Count a refusal and queue it; return what is done once it is on disk, None when it is not kept."""
         self.reasons[refused.reason] += 1
-        payload, what = refused.payload, refused.what
+        payload, cut = refused.payload, 0
         if len(payload) > KEPT_BYTES:
-            what = f"{what[:500]} {CUT}{len(payload)} bytes)"
-            payload = payload[:KEPT_BYTES]
+            payload, cut = payload[:KEPT_BYTES], len(payload)
         source = refused.source[:400]
         if not self._has_room(source) or self._bytes + len(payload) > _QUEUE_BYTES:
             self.dropped += 1
@@ -204,7 +219,7 @@ class QuarantineWriter:
         self._bytes += len(payload)
         self._hold(source, len(payload) + _ROW_BYTES)
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        kept = replace(refused, source=source, what=what, payload=payload)
+        kept = replace(refused, source=source, payload=payload, cut=cut)
         self._waiting.append((kept, datetime.now(UTC), done))
         self._wake.set()
         return done
@@ -279,6 +294,7 @@ class QuarantineWriter:
                 "source": _clean(refused.source),
                 "reason": refused.reason,
                 "detail": refused.clean_detail,
+                "said": refused.said,
                 "payload": refused.payload,
             }
             for refused, at, _ in batch

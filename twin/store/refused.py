@@ -24,7 +24,7 @@ _CHOSEN: Final = (
     "AND (:pattern = '' OR source ~ :pattern) "
     "AND received_at >= :since AND (:waiting = false OR replayed_at IS NULL) AND (:id = 0 OR id = :id)"
 )
-_COLUMNS: Final = "id, received_at, source, reason, detail, octet_length(payload) AS bytes, replayed_at"
+_COLUMNS: Final = "id, received_at, source, reason, detail, said, octet_length(payload) AS bytes, replayed_at"
 _LIST: Final = text(
     f"SELECT {_COLUMNS} FROM quarantine WHERE id < :before AND {_CHOSEN} ORDER BY id DESC LIMIT :limit"
 )
@@ -41,7 +41,7 @@ _WAITING: Final = text(
 _OF_A_DEVICE: Final = text(
     f"""
     SELECT * FROM (
-        SELECT id, received_at, source, reason, detail, payload,
+        SELECT id, received_at, source, reason, detail, said, payload,
             (source = ANY(:sources) OR EXISTS (
                 SELECT FROM unnest(CAST(:beginnings AS text[])) AS b WHERE starts_with(source, b)))
             AND NOT EXISTS (SELECT FROM publisher WHERE name = :uid AND kind = 'gateway') AS is_own
@@ -88,7 +88,8 @@ class Filter:
 class RefusedMessage:
     """A refused message, or one reading of it, without its bytes.
 
-    ``replayed_at`` is when it was taken after all.
+    ``detail`` is in English, ``said`` the same as `twin.store.quarantine.Refused` keeps it; None of what an
+    earlier build kept. ``replayed_at`` is when it was taken after all.
     """
 
     id: int
@@ -96,6 +97,7 @@ class RefusedMessage:
     source: str
     reason: str
     detail: str
+    said: dict[str, Any] | None
     bytes: int
     replayed_at: datetime | None
 

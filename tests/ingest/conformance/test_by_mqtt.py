@@ -25,8 +25,10 @@ STATUS = status_of("devices", UID)
 class Device:
     """A device of a vendor, with gmqtt; connects again by itself."""
 
-    def __init__(self, *, will: bool = True, qos: int = 1, topic: str | None = None) -> None:
-        self.will, self.qos = will, qos
+    def __init__(
+        self, *, will: bool = True, qos: int = 1, topic: str | None = None, password: str = ""
+    ) -> None:
+        self.will, self.qos, self.password = will, qos, password
         self.topic = topic or observations_of("devices", UID)
         self.told: dict[str, str] = {}
         self.knows = asyncio.Event()
@@ -45,7 +47,7 @@ class Device:
             will = gmqtt.Message(STATUS, "offline", qos=1, retain=True) if self.will else None
             client = gmqtt.Client(UID, will_message=will)
             client.set_config({"reconnect_retries": -2, "reconnect_delay": 0})
-            client.set_auth_credentials(UID, self.told["password"])
+            client.set_auth_credentials(UID, self.password or self.told["password"])
             gone = asyncio.Event()
             client.on_disconnect = lambda *_, gone=gone: gone.set()
             with contextlib.suppress(Exception):
@@ -76,10 +78,15 @@ async def watched(device: Device) -> tuple[Watch, dict[str, str], list[str]]:
 
 async def test_a_good_device_passes_and_wrong_ones_fail_side_by_side():
     """Each at a broker of its own, at the same time: the test waits once."""
-    (_, outcomes, wrong), (_, _, willless), (_, _, unsafe), (_, _, lost) = await asyncio.gather(
+    (
+        (watch, outcomes, wrong), (_, _, willless), (_, _, unsafe), (_, _, lost), (stranger, _, _),
+    ) = await asyncio.gather(
         watched(Device()), watched(Device(will=False)), watched(Device(qos=0)),
-        watched(Device(topic="gt/v1/devices/another-1/observations")),
+        watched(Device(topic="gt/v1/devices/another-1/observations")), watched(Device(password="wrong")),
     )  # fmt: skip
+    assert watch.notes == []
+    assert stranger.messages == 0
+    assert "用户名或密码" in stranger.notes[0].zh
     assert wrong == []
     assert {key for key, outcome in outcomes.items() if outcome == "not_seen"} == {"place", "repeat"}
     assert willless == ["will"]

@@ -42,9 +42,12 @@ def test_every_rule_that_can_be_broken_by_mqtt_is_broken_by_a_vendor_here():
 def test_evidence_names_message_reading_and_what_to_do():
     (finding,) = [f for f in found(WRONG["no data as -999"][0]()) if f.outcome == "fail"]
     (line,) = finding.evidence
-    assert line.startswith("message 5: level = -999 cm: possible is ")
-    assert f"device {UID}, reading 0" in line
-    assert "check the sensor" in line
+    assert line.en.startswith("message 5: level = -999 cm: possible is ")
+    assert line.en.endswith(f"device {UID}, reading 0")
+    assert line.zh.startswith("报文 5：level = -999 cm，可能的范围是 ")
+    assert line.zh.endswith(f"设备 {UID}，第 1 个读数")
+    assert finding.rule.do_zh
+    assert finding.rule.do_en
 
 
 def test_each_reason_that_a_sender_can_give_belongs_to_one_rule():
@@ -71,7 +74,7 @@ def test_a_gateway_speaks_for_the_devices_it_was_given():
         watch.take(Message(json.dumps(content).encode(), START_US))
     (finding,) = [f for f in watch.findings(START_US) if f.outcome == "fail"]
     assert (finding.rule.key, finding.count) == ("device", 1)
-    assert "stranger-1" in finding.evidence[0]
+    assert "stranger-1" in finding.evidence[0].zh
 
 
 def report(messages=None) -> Report:
@@ -108,7 +111,10 @@ def test_a_report_for_a_vendor_lists_the_rules_by_number_and_takes_no_markup_fro
 def test_nothing_that_came_is_no_pass():
     findings = found(iter(()))
     assert failed(findings) == ["interval"]
-    assert not Report(Sender("device", UID), "mqtt", datetime.now(UTC), "1", 0, 0, findings).passed
+    made = Report(Sender("device", UID), "mqtt", datetime.now(UTC), "1", 0, 0, findings)
+    assert not made.passed
+    assert as_lines(made, "zh")[-2].startswith("没有收到任何报文：核对")
+    assert as_json(made, "en")["notes"][0].startswith("no message came: check")
 
 
 def test_the_manual_lists_the_rules():

@@ -153,7 +153,7 @@ def test_every_reading_knows_its_place_in_the_message() -> None:
     named = decode_gateway(b'[{"t":"2026-01-01","p":"a","v":1,"d":"x-1"},{"t":1,"p":"a","v":"x","d":"x-2"}]')
     assert [r.where for r in named.refused] == ["device x-1, reading 0", "device x-2, reading 1"]
     zone = decode_gateway(b'[{"t":"2026-01-01T00:00:00","p":"a","v":1,"d":"x-1"}]').refused[0]
-    assert (zone.reason, zone.hint) == ("bad_time", "end it with Z or +08:00")
+    assert (zone.reason, zone.fault.hint) == ("bad_time", ("末尾写 Z 或 +08:00", "end it with Z or +08:00"))
 
 
 def test_gateway_must_name_the_device() -> None:

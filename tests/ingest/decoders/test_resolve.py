@@ -75,7 +75,7 @@ def test_what_is_not_known_is_refused_beside_the_good(resolver: Resolver) -> Non
         (4, "wrong_unit"),
         (5, "unknown_property"),
     ]
-    assert "it has level, battery" in refused[1][1].what
+    assert "it has level, battery" in refused[1][1].fault.words.en
     assert refused[1][1].where == "device dev-0, reading 2"
     assert json.loads(refused[2][1].payload) == {
         "d": "dev-0",

@@ -160,7 +160,7 @@ def test_owntracks_without_a_place_is_taken_and_says_nothing(payload):
         (b'{"_type":"location","lat":91,"lon":1,"tst":1}', "bad_position"),
         (b"x" * 70_000, "too_large"),
         (b'{"_type":"location","lat":1,"lon":1,"tst":-5}', "bad_time"),
-        (b'{"_type":"location","lat":1e999,"lon":1,"tst":1}', "wrong_type"),
+        (b'{"_type":"location","lat":1e999,"lon":1,"tst":1}', "malformed"),
         (b'{"_type":"location","lat":"1","lon":1,"tst":1}', "wrong_type"),
         (b"[" * 60_000, "wrong_type"),
         (b"\xff", "malformed"),

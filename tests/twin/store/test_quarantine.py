@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from twin.faults import Fault, place_words, read_fault
 from twin.store.engine import create_async_engine
 from twin.store.quarantine import KEPT_BYTES, WHAT_TO_DO, QuarantineWriter, Refused
 
@@ -36,16 +37,20 @@ def rows(database) -> list[tuple]:
 async def test_bytes_are_kept_as_they_came(kept) -> None:
     writer, database = kept
     payload = bytes(range(256))
-    await asyncio.wait_for(writer.put(Refused("a\0b\udcff", "malformed", "词 \0", payload)), 10)
+    await asyncio.wait_for(
+        writer.put(Refused("a\0b\udcff", Fault("not_json", {"error": "词 \0"}), payload)), 10
+    )
     ((source, reason, detail, stored),) = rows(database)
     assert (reason, bytes(stored)) == ("malformed", payload)
     assert "\0" not in source + detail
-    assert detail.startswith("词")
+    assert detail.startswith("not JSON: 词")
 
 
 async def test_long_payload_is_cut_and_says_so(kept) -> None:
     writer, database = kept
-    await asyncio.wait_for(writer.put(Refused("a", "too_large", "long", b"x" * (KEPT_BYTES + 1))), 10)
+    await asyncio.wait_for(
+        writer.put(Refused("a", Fault("too_long", {"bytes": 9, "most": 8}), b"x" * (KEPT_BYTES + 1))), 10
+    )
     ((_, _, detail, stored),) = rows(database)
     assert len(stored) == KEPT_BYTES
     assert str(KEPT_BYTES + 1) in detail
@@ -54,16 +59,24 @@ async def test_long_payload_is_cut_and_says_so(kept) -> None:
 async def test_a_row_says_what_where_and_what_to_do(kept) -> None:
     writer, database = kept
     refused = [
-        Refused("gt/v1/x", "malformed", "not JSON", b"NaN", "device a, reading 3"),
-        Refused("gt/v1/x", "bad_time", "no zone", b"", hint="end it with Z"),
-        Refused("gt/v1/x", "malformed", "w" * 5000, b"", "d" * 5000),
+        Refused("gt/v1/x", Fault("not_json_at", {"byte": 7}), b"NaN", "device a, reading 3"),
+        Refused("gt/v1/x", Fault("no_zone", {"time": "9:00"}), b""),
+        Refused("gt/v1/x", Fault("not_json", {"error": "w" * 5000}), b"", "d" * 5000),
     ]
     await asyncio.wait_for(asyncio.gather(*map(writer.put, refused)), 10)
     details = [detail for _, _, detail, _ in rows(database)]
-    assert details[0] == f"not JSON · at device a, reading 3 · {WHAT_TO_DO['malformed']}"
-    assert details[1] == "no zone · end it with Z"
+    assert details[0] == f"not JSON: wrong at byte 7 · at device a, reading 3 · {WHAT_TO_DO['malformed']}"
+    assert details[1] == "“9:00” has no zone · end it with Z or +08:00"
     assert len(details[2]) <= 1000
     assert details[2].endswith(WHAT_TO_DO["malformed"])
+    with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
+        said = [row[0] for row in connection.execute("SELECT said FROM quarantine ORDER BY id").fetchall()]
+    kept_fault = read_fault(said[0])
+    assert kept_fault is not None
+    assert kept_fault.words == ("报文不是 JSON：第 7 字节处有误", "not JSON: wrong at byte 7")
+    assert place_words(said[0]["where"]) == ("设备 a，第 4 个读数", "device a, reading 3")
+    assert read_fault({"fault": "of_tomorrow"}) is None
+    assert read_fault({"fault": "no_zone", "values": {}}) is None
 
 
 def test_every_documented_reason_says_what_to_do() -> None:
@@ -118,7 +131,7 @@ async def test_a_full_quarantine_counts_and_keeps_again_once_there_is_room(datab
 
 async def test_flood_is_counted_but_not_kept_without_end(kept) -> None:
     writer, database = kept
-    futures = [writer.put(Refused("a", "malformed", "", b"x")) for _ in range(8000)]
+    futures = [writer.put(Refused("a", Fault("cut_off"), b"x")) for _ in range(8000)]
     waiting = [f for f in futures if f is not None]
     assert 5000 <= len(waiting) < 7000
     assert writer.dropped == 8000 - len(waiting)

@@ -54,6 +54,7 @@ export interface SentMessage {
   outcome: 'stored' | 'refused';
   reason: string | null;
   detail: string | null;
+  words: RefusalWords | null;
   payload: string | null;
   encoding: Encoding | null;
   withheld: 'other_areas' | 'refused_in_part' | 'persons' | null;
@@ -66,12 +67,24 @@ export interface SentList {
   messages: SentMessage[];
 }
 
+/** Why something was refused, in both languages; `hint` is null where what holds for the reason is enough. */
+export interface RefusalWords {
+  what: Names;
+  /** Of which device or gateway, and which reading of the message; "" where nobody knows. */
+  where: Names;
+  hint: Names | null;
+  /** How many bytes the message had, where fewer are kept; else 0. */
+  cut_from: number;
+}
+
 export interface RefusedRow {
   id: number;
   received_at: string;
   source: string;
   reason: string;
+  /** In English, as it was kept; `words` are null of what an earlier server kept. */
   detail: string;
+  words: RefusalWords | null;
   bytes: number;
   replayed_at: string | null;
 }

@@ -82,6 +82,7 @@ export const sourcesEn: SourcesWords = {
   whatToDo: 'What to do',
   detailWord: 'Detail',
   bytesWord: '{0} bytes',
+  cutFrom: ' (cut from {0} bytes)',
   payload: 'Payload',
   payloadEmpty: 'The bytes were not kept',
   payloadBase64: 'No text; in base64',

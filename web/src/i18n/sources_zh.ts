@@ -80,6 +80,7 @@ export const sourcesZh = {
   whatToDo: '怎么办',
   detailWord: '详情',
   bytesWord: '{0} 字节',
+  cutFrom: '（原 {0} 字节，已截断）',
   payload: '报文内容',
   payloadEmpty: '未保留内容',
   payloadBase64: '不是文本，以下为 base64',

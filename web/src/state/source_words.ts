@@ -1,6 +1,6 @@
 /** Say how a way in does, and why something was refused there: pure. */
-import type { Flow, Source } from '../api/sources_schema.ts';
-import { isKey, number, say, span, type Lang } from '../i18n/index.ts';
+import type { Flow, RefusalWords, Source } from '../api/sources_schema.ts';
+import { isKey, nameOf, number, say, span, type Lang } from '../i18n/index.ts';
 import { dayAndTime } from './record.ts';
 
 /** What was asked for every 5 s and is older than this is no longer how things are. */
@@ -67,6 +67,19 @@ export function reasonWord(lang: Lang, code: string): string {
 export function whatToDo(lang: Lang, code: string): string {
   const key = `todo_${code}`;
   return isKey(key) ? say(lang, key) : '';
+}
+
+/** What is wrong with a refused message and where in it. What an earlier server kept is English: `lang` says so. */
+export function whatIsWrong(lang: Lang, refused: { detail: string | null; words: RefusalWords | null }): { text: string; lang: 'en' | undefined } {
+  const { words } = refused;
+  if (!words) return { text: refused.detail ?? '', lang: lang === 'en' ? undefined : 'en' };
+  const cut = words.cut_from ? say(lang, 'cutFrom', number(words.cut_from)) : '';
+  return { text: [nameOf(lang, words.what) + cut, nameOf(lang, words.where)].filter(Boolean).join(' · '), lang: undefined };
+}
+
+/** What to do about a refused message: what is known of it, else what holds for its reason. */
+export function whatToDoAbout(lang: Lang, refused: { reason: string | null; words: RefusalWords | null }): string {
+  return nameOf(lang, refused.words?.hint) || whatToDo(lang, refused.reason ?? '');
 }
 
 /** When, in the zone of this machine: the day only where it is not today. */
