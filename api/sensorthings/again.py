@@ -19,6 +19,7 @@ from ingest.replay import Taken
 from twin.access.credentials import grants_of_name
 from twin.access.roles import Act
 from twin.errors import InvalidError
+from twin.faults import Fault
 from twin.twin import Twin
 
 _FEATURE: Final = text("SELECT 1 FROM feature_of_interest WHERE id = :id")
@@ -54,31 +55,31 @@ class Again:
             body = read_body(read_json(payload), "Observations")
             stream = body.single("Datastream")
         except InvalidError as error:
-            return _refused("malformed", error.what, error.where)
+            return _refused("sta_unreadable", error.what, error.where)
         given = stream.id if stream is not None else None
         if not isinstance(given, int) or not 0 <= given < SLOTS_OF_A_DEVICE << 31:
-            return _refused("unknown_device", "it names no Datastream by its number", "Datastream")
+            return _refused("sta_no_stream", "it names no Datastream by its number", "Datastream")
         device_id, slot = divmod(given, SLOTS_OF_A_DEVICE)
         where = f"Datastreams({given})"
         board = self._twin.board
         row = board.row_of_id.get(device_id)
         if row is None:
-            return _refused("unknown_device", "there is no such Datastream", where)
+            return _refused("sta_no_stream", "there is no such Datastream", where)
         if not await self._may(source, row, sender):
-            return _refused("wrong_device", "its sender may not observe with this device", where)
+            return _refused("sta_not_its_stream", "its sender may not observe with this device", where)
         async with self._own.connect() as connection:
             declared = (await connection.execute(DECLARED_TYPE, {"id": device_id, "slot": slot})).scalar()
         told = type_of(board.catalog, board.catalog.by_code[int(board.kind[row])].name, slot, declared)
         if told is None:
-            return _refused("unknown_device", "there is no such Datastream", where)
+            return _refused("sta_no_stream", "there is no such Datastream", where)
         body.fields.setdefault("phenomenonTime", (received_at, None))
         try:
             one = sent_of(body, device_id, slot, told, await self._feature(body, device_id))
         except InvalidError as error:
-            return _refused("malformed", error.what, error.where)
+            return _refused("sta_unreadable", error.what, error.where)
         brought = await bring(self._twin, self._own, [one], received_at=received_at)
-        for _, reason, what in brought.refused:
-            return _refused(reason, what, where)
+        for _, fault in brought.refused:
+            return Taken(RefusedReading(fault, b"", where))
         return Taken(None, brought.stored, brought.duplicate)
 
     async def _may(self, source: str, row: int, sender: Sender | None) -> bool:
@@ -104,5 +105,5 @@ class Again:
         raise wrong("FeatureOfInterest", "there is no such FeatureOfInterest")
 
 
-def _refused(reason: str, what: str, where: str) -> Taken:
-    return Taken(RefusedReading(reason, what, b"", where))
+def _refused(code: str, what: str, where: str) -> Taken:
+    return Taken(RefusedReading(Fault(code, {"error": what}), b"", where))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import orjson
@@ -19,20 +19,13 @@ from ingest.decoders.readings import RefusedReading
 from ingest.intake import Sender
 from ingest.refusals import without_place
 from twin.errors import ForbiddenError, InvalidError, NotFoundError, TwinError
+from twin.faults import Fault
 from twin.store.quarantine import KEPT_BYTES, Refused
 
 BY_HTTP: Final = "sensorthings-http"
 BY_MQTT: Final = "sensorthings-mqtt"
 ACCOUNT: Final = "account"
 """Ends the source of what an account sent, who is no publisher."""
-
-
-class _Kept(NamedTuple):
-    reason: str
-    what: str
-    payload: bytes
-    where: str
-    hint: str
 
 
 class Arrival:
@@ -111,8 +104,8 @@ class Arrival:
         self._count(len(read), brought)
         kept = [self._kept(one) for one in read if isinstance(one, Unread)]
         kept += [
-            _Kept(reason, what, json_of(sent[i]), f"Datastreams({sent[i].stream})", "")
-            for i, reason, what in brought.refused
+            RefusedReading(fault, json_of(sent[i]), f"Datastreams({sent[i].stream})")
+            for i, fault in brought.refused
         ]
         await self._keep(kept)
         if content is not None and len(content) <= KEPT_BYTES:
@@ -129,25 +122,22 @@ class Arrival:
         if len(brought.lag_s):
             counters.lag.add(brought.lag_s)
 
-    def _kept(self, one: Unread) -> _Kept:
-        error, reason = one.error, "malformed"
-        hint = error.hint or "see docs/sensorthings.md"
-        if isinstance(error, NotFoundError):
-            reason, hint = "unknown_device", "name a Datastream that is there, or declare it first"
-        elif isinstance(error, ForbiddenError):
-            reason, hint = "wrong_device", "give the account the role integrator at the area of the device"
+    def _kept(self, one: Unread) -> RefusedReading:
+        code = "sta_unreadable"
+        if isinstance(one.error, NotFoundError):
+            code = "sta_no_stream"
+        elif isinstance(one.error, ForbiddenError):
+            code = "sta_not_its_stream"
         # Nobody knows yet whose it is: what may say where a person is goes without its bytes.
-        wrong = RefusedReading(reason, error.what, one.payload, error.where, hint)
-        safe = without_place(wrong, self._running.twin.board, None)
-        return _Kept(reason, safe.what, safe.payload, safe.where, hint)
+        wrong = RefusedReading(Fault(code, {"error": one.error.what}), one.payload, one.error.where)
+        return without_place(wrong, self._running.twin.board, None)
 
-    async def _keep(self, kept: Sequence[_Kept]) -> None:
+    async def _keep(self, kept: Sequence[RefusedReading]) -> None:
         """Count what was refused, and return once the quarantine has it on disk."""
         written = []
         for one in kept:
             self._counters.refused[one.reason] += 1
-            refused = Refused(self.source, one.reason, one.what, one.payload, one.where, one.hint)
-            done = self._running.twin.quarantine.put(refused)
+            done = self._running.twin.quarantine.put(Refused(self.source, one.fault, one.payload, one.where))
             if done is not None:
                 written.append(done)
         if written:

@@ -22,6 +22,7 @@ from ingest.delivery import observe
 from twin.batch import Detail, ObservationBatch
 from twin.catalog import SLOTS
 from twin.errors import ConflictError, InvalidError, NotFoundError, TwinError
+from twin.faults import Fault
 from twin.store.quarantine import WHAT_TO_DO
 from twin.twin import Twin
 
@@ -134,12 +135,12 @@ class Brought:
     """What became of n observations.
 
     ``outcome`` has the id of each, or why it is not stored; ``refused`` names those that cannot be true, by
-    their index, with the reason and what is wrong. ``lag_s`` is of those that were judged, ``stored_devices``
+    their index, with what is wrong. ``lag_s`` is of those that were judged, ``stored_devices``
     of those that are in the store now.
     """
 
     outcome: list[str | TwinError]
-    refused: list[tuple[int, str, str]]
+    refused: list[tuple[int, Fault]]
     stored: int
     duplicate: int
     late: int
@@ -172,12 +173,12 @@ async def bring(
     """
     rows = await _rows(twin, sent)
     outcome: list[str | TwinError] = [one.id for one in sent]
-    refused: list[tuple[int, str, str]] = []
+    refused: list[tuple[int, Fault]] = []
     for i, row in enumerate(rows):
         if row is None:
             gone = NotFoundError("this device is not there any more", where=sent[i].id)
             outcome[i] = gone
-            refused.append((i, "unknown_device", gone.what))
+            refused.append((i, Fault("sta_no_stream", {"error": gone.what})))
     kept = [i for i, row in enumerate(rows) if row is not None]
     if not kept:
         return Brought(outcome, refused, 0, 0, 0, np.zeros(0), [])
@@ -202,7 +203,7 @@ async def bring(
         i = kept[refusal.index]
         hint = WHAT_TO_DO.get(refusal.reason, "")
         outcome[i] = InvalidError(f"it was refused: {refusal.reason}", where=sent[i].id, hint=hint)
-        refused.append((i, refusal.reason, refusal.what))
+        refused.append((i, refusal.fault))
     stored_devices = [sent[i].device_id for i in kept if isinstance(outcome[i], str)]
     if result.duplicate:
         await _tell_duplicates(own, [sent[i] for i in kept], kept, outcome)

@@ -13,7 +13,7 @@ from twin.faults import NOTES, Fault, place_words, rows
 from twin.store.quarantine import WHAT_TO_DO
 
 ROOT = Path(__file__).resolve().parents[2]
-RAISED = re.compile(r'(?:DecodeError|MisfitError|misfit_at|Fault)\(\s*"([a-z_]+)"')
+RAISED = re.compile(r'(?:(?:DecodeError|MisfitError|misfit_at|Fault|_refused)\(\s*|\bcode = )"([a-z_]+)"')
 BY_REASON = {
     "too_fast",
     "not_finite",
@@ -31,8 +31,8 @@ def _names(template: str) -> set[str]:
 
 
 def test_the_table_holds_what_the_code_raises_and_nothing_else() -> None:
-    raised = set(BY_REASON) | {"gone", "not_of_its_kind"}
-    for folder in ("ingest", "twin"):
+    raised = BY_REASON | {"gone", "not_of_its_kind"}
+    for folder in ("ingest", "twin", "api"):
         for file in (ROOT / folder).rglob("*.py"):
             raised |= set(RAISED.findall(file.read_text(encoding="utf-8")))
     assert raised == set(rows())

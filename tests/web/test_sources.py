@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import time
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -51,7 +53,7 @@ def _source(page: Page, name: str) -> Any:
 
 
 def test_a_refused_message_is_seen_its_mapping_mended_and_the_message_stored(
-    city: RunningCity, sensor: int, browser: Browser
+    city: RunningCity, sensor: int, browser: Browser, screenshots: Path
 ) -> None:
     looks, level = Looks(), 31.5
     secret = json.loads(city.command("gateway", "add", PLATFORM, "--json"))["password"]
@@ -89,8 +91,12 @@ def test_a_refused_message_is_seen_its_mapping_mended_and_the_message_stored(
     row.wait_for(timeout=15_000)
     assert "缺少字段" in row.inner_text()
     looks.at(page, "a way in")
+    if os.environ.get("GRIDTWIN_SCREENSHOTS"):  # for the manual some minutes are counted
+        page.wait_for_timeout(240_000)
+    page.screenshot(path=screenshots / "sources.png")
     row.click()
     assert f'"lvl": {level}' in page.get_by_test_id("payload").inner_text()
+    assert "lvl 处都没有值" in page.get_by_test_id("wrong").inner_text()
     looks.at(page, "a refused message")
 
     # The mapping is tried on that message; what is wrong stands at its field, then it is mended and saved.
