@@ -35,7 +35,7 @@ _ROWS_PER_S, _BURST_ROWS = 500.0, 10_000.0
 _ROWS_PER_S_OF_ONE, _BURST_ROWS_OF_ONE, _SHARE_OF_ONE = 250.0, 5_000.0, 0.25
 _MOST_SOURCES = 10_000
 _BATCH_ROWS = 500
-_ROW_BYTES = 600  # what a row takes beside its bytes
+_ROW_BYTES = 800  # what a row takes beside its bytes
 _MEASURE_EVERY_S = 300.0
 
 _MEASURE = text(

@@ -93,8 +93,8 @@ def test_every_documented_reason_says_what_to_do() -> None:
 
 async def test_one_source_leaves_room_for_others(kept) -> None:
     writer, _ = kept
-    of_one = [writer.put(Refused("loud", "malformed", "", b"")) for _ in range(7000)]
-    others = [writer.put(Refused(f"quiet-{n}", "malformed", "", b"")) for n in range(3000)]
+    of_one = [writer.put(Refused("loud", Fault("cut_off"), b"")) for _ in range(7000)]
+    others = [writer.put(Refused(f"quiet-{n}", Fault("cut_off"), b"")) for n in range(3000)]
     assert of_one[-1] is None
     assert None not in others
     await asyncio.wait_for(asyncio.gather(*others), 30)
@@ -106,11 +106,11 @@ async def test_a_full_quarantine_counts_and_keeps_again_once_there_is_room(datab
     writer = QuarantineWriter(engine, 40_000)
     writer.start()
     try:
-        of_one = [writer.put(Refused("a", "malformed", "", b"x" * 1400)) for _ in range(10)]
+        of_one = [writer.put(Refused("a", Fault("cut_off"), b"x" * 1200)) for _ in range(10)]
         assert [kept is not None for kept in of_one] == [True] * 5 + [False] * 5, "a quarter"
         for source in "bcdefgh":
             for _ in range(5):
-                writer.put(Refused(source, "malformed", "", b"x" * 1400))
+                writer.put(Refused(source, Fault("cut_off"), b"x" * 1200))
         assert writer.is_full
         assert writer.dropped == 45 - 20
         while writer.written < 20:  # noqa: ASYNC110
@@ -118,12 +118,12 @@ async def test_a_full_quarantine_counts_and_keeps_again_once_there_is_room(datab
         with psycopg.connect(fresh.url.replace("+psycopg", "")) as connection:
             connection.execute("DELETE FROM quarantine WHERE source <> 'a'")
         monkeypatch.setattr("twin.store.quarantine._MEASURE_EVERY_S", 0.0)
-        assert writer.put(Refused("b", "malformed", "", b"")) is None
+        assert writer.put(Refused("b", Fault("cut_off"), b"")) is None
         while writer.is_full:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         assert writer.held_bytes == 5 * 2000
-        assert writer.put(Refused("a", "malformed", "", b"")) is None
-        await asyncio.wait_for(writer.put(Refused("b", "malformed", "", b"")), 10)
+        assert writer.put(Refused("a", Fault("cut_off"), b"")) is None
+        await asyncio.wait_for(writer.put(Refused("b", Fault("cut_off"), b"")), 10)
     finally:
         await writer.close()
         await engine.dispose()
