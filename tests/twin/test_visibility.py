@@ -89,8 +89,10 @@ def test_dense_marching_rays_agree(buildings, bearing, width) -> None:
     assert made.is_valid
     azimuth, reach = march(ORIGIN, buildings, bearing, width, 40.0)
     direction = np.column_stack([np.sin(azimuth), np.cos(azimuth)])
-    slowly = (np.radians(0.25) * reach**2 / 2).sum()
-    assert made.area == pytest.approx(slowly, rel=0.02, abs=3.0)
+    sectors = np.radians(0.25) * reach**2 / 2
+    # The sum over rays is off by no more than it changes from ray to ray, and by the sectors at the ends.
+    off = np.abs(np.diff(sectors)).sum() + sectors[0] + sectors[-1]
+    assert made.area == pytest.approx(sectors.sum(), rel=0.01, abs=off)
     # Each marched ray is seen to just before where it ended, and no farther; a ray may graze a corner.
     seen = shapely.covers(made, shapely.points(direction * (reach - 0.15)[:, None]))
     beyond = shapely.covers(made, shapely.points(direction * (reach + 0.15)[:, None]))
