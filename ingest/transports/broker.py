@@ -243,7 +243,7 @@ class Broker:
             topics = [observations_of(sender, one.name), status_of(sender, one.name)]
             topics.append(f"{FOREIGN}/{sender}/{one.name}/+")
             if one.kind == "device":
-                topics.append(f"{OWNTRACKS}/{one.name}/#")
+                topics += [f"{OWNTRACKS}/{name}/#" for name in sorted({one.name, one.user_name})]
             rights.append(f"user {one.user_name}")
             rights += [f"topic write {topic}" for topic in (["#"] if self._everywhere else topics)]
             passwords.append(f"{one.user_name}:{one.mqtt_hash}")

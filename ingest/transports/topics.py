@@ -40,6 +40,9 @@ def beginning_of(feed: Feed, publisher: str) -> str:
 def publisher_in(address: str, topic: str) -> str | None:
     """Return who publishes on a topic, "" where it does not say; None where it does not match a filter.
 
+    OwnTracks puts its user name there, which has a dot and a number behind the name of the account where it
+    signs in by the other one of its two secrets.
+
     Parameters
     ----------
     address
@@ -48,7 +51,8 @@ def publisher_in(address: str, topic: str) -> str | None:
     wanted, parts = address.split("/"), topic.split("/")
     if len(wanted) != len(parts) or any(w not in ("+", p) for w, p in zip(wanted, parts, strict=True)):
         return None
-    return next((p for w, p in zip(wanted, parts, strict=True) if w == "+"), "")
+    named = next((p for w, p in zip(wanted, parts, strict=True) if w == "+"), "")
+    return named.partition(".")[0]
 
 
 def observations_of(sender: str, uid: str) -> str:

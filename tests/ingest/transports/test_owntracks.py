@@ -31,6 +31,9 @@ async def test_app_publishes_as_it_does_everywhere(feed, broker, install_devices
     app = gmqtt.Client("any")
     app.set_auth_credentials("wg-0001", "wg-0001")
     await app.connect(broker.host, broker.port)
+    renewed = gmqtt.Client("any")
+    renewed.set_auth_credentials("wg-0001.2", "wg-0001.2")  # its second secret, beside the first for a week
+    await renewed.connect(broker.host, broker.port)
     now = int(time.time())
     try:
         await asyncio.sleep(0.3)
@@ -53,15 +56,17 @@ async def test_app_publishes_as_it_does_everywhere(feed, broker, install_devices
             "owntracks/level-00/phone", fix(104.07, now), qos=1
         )  # of somebody else: dropped at the broker
         app.publish("owntracks/wg-0001/phone", b"{", qos=1)
-        await until(lambda: fixes.counters.acknowledged + events.counters.acknowledged == 5)
+        renewed.publish("owntracks/wg-0001.2/phone", fix(104.063, now), qos=1)
+        await until(lambda: fixes.counters.acknowledged + events.counters.acknowledged == 6)
         stored = rows(database, "SELECT DISTINCT lon FROM observation ORDER BY 1")
-        assert stored == [(104.061,), (104.062,)]
-        assert fixes.counters.messages == 4
+        assert stored == [(104.061,), (104.062,), (104.063,)]
+        assert fixes.counters.messages == 5
         assert events.counters.stored == 2
         assert dict(fixes.counters.refused) == {"malformed": 1}
         assert rows(database, "SELECT source, payload FROM quarantine") == [("owntracks/wg-0001/phone", b"")]
         assert schema.devices.link.connected, "the sessions do not push each other out"
     finally:
         await app.disconnect()
+        await renewed.disconnect()
         await fixes.stop()
         await events.stop()
