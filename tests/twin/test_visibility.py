@@ -90,9 +90,10 @@ def test_dense_marching_rays_agree(buildings, bearing, width) -> None:
     azimuth, reach = march(ORIGIN, buildings, bearing, width, 40.0)
     direction = np.column_stack([np.sin(azimuth), np.cos(azimuth)])
     sectors = np.radians(0.25) * reach**2 / 2
-    # The sum over rays is off by no more than it changes from ray to ray, and by the sectors at the ends.
-    off = np.abs(np.diff(sectors)).sum() + sectors[0] + sectors[-1]
-    assert made.area == pytest.approx(sectors.sum(), rel=0.01, abs=off)
+    # The sum over rays is off by no more than it changes from ray to ray, by the sectors at the ends, and by
+    # the last step of each ray.
+    off = np.abs(np.diff(sectors)).sum() + sectors[0] + sectors[-1] + (np.radians(0.25) * reach * 0.05).sum()
+    assert made.area == pytest.approx(sectors.sum(), abs=off)
     # Each marched ray is seen to just before where it ended, and no farther; a ray may graze a corner.
     seen = shapely.covers(made, shapely.points(direction * (reach - 0.15)[:, None]))
     beyond = shapely.covers(made, shapely.points(direction * (reach + 0.15)[:, None]))
