@@ -78,7 +78,8 @@ class Again:
         except InvalidError as error:
             return _refused("sta_unreadable", error.what, error.where)
         brought = await bring(self._twin, self._own, [one], received_at=received_at)
-        for _, fault in brought.refused:
+        if brought.refused:
+            _, fault = brought.refused[0]
             return Taken(RefusedReading(fault, b"", where))
         return Taken(None, brought.stored, brought.duplicate)
 

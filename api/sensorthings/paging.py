@@ -68,7 +68,7 @@ def orders_of(options: Options, entity: Entity, table: Any) -> list[Order]:
     return [*given, *(Order(table.c[key]) for key in entity.key)]
 
 
-_STRETCHES: Final = tuple(timedelta(minutes=m) for m in (1, 15, 240, 3600, 21600))
+_STRETCHES: Final = tuple(timedelta(minutes=m) for m in (1, 15, 240, 3600))
 
 
 def ever_longer(
