@@ -97,8 +97,6 @@ class Intake:
             So it is where a person paused the feed.
         """
         self._pauses.require_running(feed.name)
-        counters = self.counters[feed.name]
-        counters.hear(1)
         gathered = self._gathering(feed.name)
         window = gathered.window
         number = self._delivery.flood.number_of(sender.kind, sender.name)
@@ -129,7 +127,7 @@ class Intake:
         kept = window.refused.get(index)
         if kept:
             await asyncio.wait(kept)
-        counters.acknowledged += 1
+        self.counters[feed.name].acknowledged += 1
         assert window.receipts is not None
         return window.receipts[index]
 
@@ -159,6 +157,7 @@ class Intake:
 
     async def _store(self, gathered: _Gathered) -> None:
         window = gathered.window
+        window.counters.hear(len(window.messages))
         try:
             await self._delivery.store(window, limits_of(gathered.codes, window.counts()))
         except TwinError:

@@ -71,7 +71,8 @@ class Newest:
             self._note(window, message, devices[begin:end])
 
     def _note(self, window: Window, message: int, devices: NDArray[np.int32]) -> None:
-        devices = np.unique(devices) if len(devices) > 1 else devices.copy()
+        # Most messages are of one device, and `unique` sorts.
+        devices = devices[:1].copy() if (devices == devices[0]).all() else np.unique(devices)
         payload = None if message in window.withheld else window.messages[message].payload
         publisher = window.publishers[message]
         self.keep(devices, publisher, window.counters.feed, window.source(message), payload)

@@ -56,14 +56,17 @@ function read(msg) {
 _OWNTRACKS: Final = """
 function read(msg) {
     const m = msg.payload, own = msg.req.params.uid, at = [m.lon, m.lat];
-    return [[own, "speed", m.tst * 1000, m.vel / 3.6, ...at], [own, "battery", m.tst * 1000, m.batt, ...at]];
+    const t = m.tst * 1000;
+    return [[own, "fix", t, 1, ...at], [own, "speed", t, m.vel / 3.6, ...at],
+        [own, "battery", t, m.batt, ...at]];
 }
 """
 _OSMAND: Final = """
 function read(msg) {
     const m = msg.payload, own = msg.req.params.uid, at = [Number(m.lon), Number(m.lat)];
     const t = Number(m.timestamp);
-    return [[own, "speed", t, m.speed * 0.514444, ...at], [own, "battery", t, Number(m.batt), ...at]];
+    return [[own, "fix", t, 1, ...at], [own, "speed", t, m.speed * 0.514444, ...at],
+        [own, "battery", t, Number(m.batt), ...at]];
 }
 """
 

@@ -119,12 +119,12 @@ PROTOCOLS: Final[dict[str, Protocol]] = {
     "http_1000": _http(1000),
     "owntracks": Protocol(
         "OwnTracks over HTTP", "track", _of_owntracks,
-        {"gridtwin": "/ingest/v1/owntracks", "node_red": "/owntracks/{}"}, readings=2,
+        {"gridtwin": "/ingest/v1/owntracks", "node_red": "/owntracks/{}"}, readings=3,
     ),
     "osmand": Protocol(
         "OsmAnd and Traccar over HTTP", "track", _of_osmand,
         {"gridtwin": "/ingest/v1/osmand", "node_red": "/osmand/{}"},
-        "application/x-www-form-urlencoded", readings=2,
+        "application/x-www-form-urlencoded", readings=3,
     ),
 }  # fmt: skip
 """Every protocol that is measured; one without a path goes over MQTT."""

@@ -76,11 +76,13 @@ async def city(database, install_devices):
     await engine.dispose()
 
 
-@pytest.fixture(params=["one statement", "copied"])
+@pytest.fixture(params=["one statement", "copied", "states copied too"])
 def by(request, monkeypatch) -> None:
-    """Few observations are written by one statement, many copied: the same comes of both."""
-    if request.param == "copied":
+    """Few observations are written by one statement, many copied: the same comes of all ways."""
+    if request.param != "one statement":
         monkeypatch.setattr(writer, "_FEW", 0)
+    if request.param == "states copied too":
+        monkeypatch.setattr(writer, "_FEW_STATES", -1)
 
 
 @pytest.mark.usefixtures("by")

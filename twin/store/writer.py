@@ -71,8 +71,11 @@ _WRITE_FEW: Final = f"""
 WITH added AS ({_INSERT.format(source=_given(1))}), shown AS ({_UPSERT.format(source=_given(8, "state,"))})
 SELECT device_id, property, time_us FROM added
 """
+_UPSERT_FEW: Final = _UPSERT.format(source=_given(1, "state,"))
 _FEW: Final = 64
 """Up to so many rows one statement, a transaction of its own, takes less than COPY does, with its four."""
+_FEW_STATES: Final = 64
+"""Up to so many changed states are the parameters of a statement, without a stage table."""
 
 INSERT_DETAIL: Final = """
     INSERT INTO observation_detail (device_id, property, phenomenon_time, phenomenon_end, result_time,
@@ -177,22 +180,27 @@ class ObservationWriter:
     ) -> Written:
         await self.ensure_days(set(np.unique(seen.time_us // _DAY_US).tolist()))
         connection = await self._connected()
-        if len(seen.row) <= _FEW and seen.detail is None and extra is None:
-            inserted = await self._driver.fetch(_WRITE_FEW, *_few(board, seen, folded.newest))
+        plain = seen.detail is None and extra is None
+        if plain and len(seen.row) <= _FEW:
+            arrays = *_arrays_of_seen(board, seen), *_arrays_of_newest(board, folded.newest)
+            inserted = await self._driver.fetch(_WRITE_FEW, *arrays)
             every = np.ones(len(seen.row), np.bool_)
             return Written(every if len(inserted) == len(every) else _found(board, seen, every, inserted))
         stored = straight.copy()
-        async with connection.begin():
-            # SQLAlchemy begins with its first statement; what goes past it to the driver must come after.
-            await connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
-            driver = self._driver
+        driver = self._driver
+        async with driver.transaction() if plain else connection.begin():
+            if not plain:
+                # SQLAlchemy begins with its first statement; what goes past it to the driver must come after.
+                await connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
             if straight.any():
                 await _copy(driver, "observation", _OBSERVATION, _observations(board, seen, straight))
             if not straight.all():
                 late = ~straight
                 await _copy(driver, "stage_observation", _OBSERVATION, _observations(board, seen, late))
                 stored |= _found(board, seen, late, await driver.fetch(_TAKE_OVER))
-            if len(folded.newest.row):
+            if len(folded.newest.row) <= _FEW_STATES:
+                await driver.execute(_UPSERT_FEW, *_arrays_of_newest(board, folded.newest))
+            else:
                 await _copy(driver, "stage_state", _STATE, _states(board, folded.newest))
                 await driver.execute(_UPSERT_STAGED)
             details = _details(board, seen, stored)
@@ -208,11 +216,18 @@ async def _copy(driver: Any, table: str, columns: tuple[str, ...], content: byte
     await driver.copy_to_table(table, source=memoryview(content), columns=columns, format="binary")
 
 
-def _few(board: Board, seen: Observations, newest: Newest) -> list[list[Any]]:
-    """Return observations and states as the arrays that `_WRITE_FEW` takes."""
+def _arrays_of_seen(board: Board, seen: Observations) -> list[list[Any]]:
+    """Return observations as the first arrays that `_WRITE_FEW` takes."""
     columns: list[NDArray[Any]] = [
         *(board.device_id[seen.row], seen.slot, seen.time_us, seen.received_us, seen.value),
         *(seen.lon, seen.lat),
+    ]
+    return [column.tolist() for column in columns]
+
+
+def _arrays_of_newest(board: Board, newest: Newest) -> list[list[Any]]:
+    """Return states as the arrays that `_UPSERT_FEW` takes."""
+    columns: list[NDArray[Any]] = [
         *(board.device_id[newest.row], newest.slot, newest.time_us, newest.received_us, newest.value),
         *(newest.state, newest.lon, newest.lat),
     ]
