@@ -249,6 +249,8 @@ class Board:
         self.hear(newest.heard_row, newest.heard_us)
         self.show(newest.heard_row)
         self._lag.measure(self.layer[newest.row], newest.time_us, newest.received_us)
+        if not len(newest.moved_row):
+            return
         newer = newest.moved_us > self.position_us[newest.moved_row]
         moved = newest.moved_row[newer]
         self.position_us[moved] = newest.moved_us[newer]

@@ -107,7 +107,7 @@ def _walk(
 ) -> tuple[Newest, list[list[Transition]]]:
     """Take each property's values in time order: first values of all, then second values, and so on.
 
-    Most properties have nothing to alarm of, before or now: the first value of such a one tells its state.
+    Most properties have nothing to alarm of, before or now: such a one is normal from its first value on.
     """
     begins = begins_of(key)
     lengths = lengths_of(begins, len(key))
@@ -117,13 +117,12 @@ def _walk(
     state, beyond = board.states[row, slot].copy(), board.beyond_us[row, slot].copy()
     kind = board.kind[row]
     rounds: list[list[Transition]] = []
-    by_rank = np.arange(len(order))
-    if len(begins) < len(order):
-        calm = state < State.WARNING
-        calm[group[is_beyond(table, kind[group], slot[group], seen.value[order])]] = False
-        by_rank = np.flatnonzero((rank == 0) | ~calm[group])
-        by_rank = by_rank[np.argsort(rank[by_rank], kind="stable")]
-    ends = np.cumsum(np.bincount(rank[by_rank])) if len(rank) else np.zeros(0, np.int64)
+    calm = state < State.WARNING
+    calm[group[is_beyond(table, kind[group], slot[group], seen.value[order])]] = False
+    beyond[calm] = 0
+    by_rank = np.flatnonzero(~calm[group] | ((rank == 0) & (state[group] != State.NORMAL)))
+    by_rank = by_rank[np.argsort(rank[by_rank], kind="stable")]
+    ends = np.cumsum(np.bincount(rank[by_rank]))
     for begin, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=False):
         at = by_rank[begin:end]
         g, picked = group[at], order[at]
