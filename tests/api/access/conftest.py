@@ -57,8 +57,8 @@ class Ground:
             "SELECT client_id FROM duty WHERE id = %s", key_of(self.world, "duty", OWN)
         )
         now_ms = time.time_ns() // 1_000_000
-        mappings = f"put-{now_ms}", f"back-{now_ms}"
-        for name, version in ((mappings[0], 1), (mappings[1], 1), (mappings[1], 2)):
+        mappings = f"put-{now_ms}", f"back-{now_ms}", f"ended-{now_ms}"
+        for name, version in ((mappings[0], 1), (mappings[1], 1), (mappings[1], 2), (mappings[2], 1)):
             await self.served.run_sql(
                 "INSERT INTO feed_mapping (name, version, zh, en, content, changed_by) "
                 "VALUES (%s, %s, '', '', %s::jsonb, '')",

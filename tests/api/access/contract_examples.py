@@ -47,7 +47,7 @@ def white_png(side_px: int = 64) -> bytes:
 
 
 def examples(
-    world: World, duty: str, gateway: str, now_ms: int, spare: str, mappings: tuple[str, str]
+    world: World, duty: str, gateway: str, now_ms: int, spare: str, mappings: tuple[str, str, str]
 ) -> dict[str, dict[str, Any]]:
     """Return by method and path what `APIOperation.Case` takes; ``hex`` is a body that is no JSON.
 
@@ -64,7 +64,7 @@ def examples(
     spare
         Code of a grid whose declared datastream may go.
     mappings
-        Names of two mappings of feeds, of one version and of two.
+        Names of three mappings of feeds, of one version, of two, and of one.
     """
     camera, water, tracker = (
         key_of(world, "device", kind=kind) for kind in ("camera", "water_level", "worker")
@@ -91,6 +91,7 @@ def examples(
         "POST /api/sources/mappings/{mapping}/restore": _json(
             {"version": 1, "newest": 2}, mapping=mappings[1]
         ),
+        "POST /api/sources/mappings/{mapping}/retire": _json({"newest": 1}, mapping=mappings[2]),
         "POST /api/sources/mappings/try": _json({"mapping": MAPPING["mapping"], "payload": reading}),
         "POST /api/sources/mappings/fields": _json({"payload": reading}),
         "POST /api/sources/{source}/pause": _json(because, source="owntracks-events"),
