@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any, Final
 from urllib.parse import quote
 
@@ -21,7 +21,7 @@ from api.sensorthings.kinds import COUNT, TRUTH, catalog_values, observation_typ
 from api.sensorthings.options import Options, json_options
 from api.sensorthings.paging import after, begins_oldest, by_moment, ever_longer, orders_of
 from api.sensorthings.paths import Resource, Step
-from api.sensorthings.shape import Entity, Link, Property, Type
+from api.sensorthings.shape import Entity, Link, Property, Type, period
 from api.sensorthings.values import Condition
 from twin.catalog import Catalog
 from twin.errors import NotFoundError
@@ -342,20 +342,6 @@ def built(query: Select[Any]) -> Select[Any]:
 def address(entity: Entity, given: int | str) -> str:
     """Return the path of an entity below the root."""
     return f"{entity.name}('{given}')" if isinstance(given, str) else f"{entity.name}({given})"
-
-
-def moment(at: datetime) -> str:
-    """Return a moment as ISO 8601 in UTC."""
-    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
-
-
-def period(begin: datetime | None, end: datetime | None, *, always: bool = False) -> str | None:
-    """Return a moment, or ``begin/end`` where there is an end (``always``: where there is a begin)."""
-    if begin is None:
-        return None
-    if end is None:
-        return f"{moment(begin)}/{moment(begin)}" if always else moment(begin)
-    return f"{moment(begin)}/{moment(end)}"
 
 
 def above(steps: tuple[Step, ...], table: Any) -> list[Condition]:

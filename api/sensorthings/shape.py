@@ -116,3 +116,17 @@ def observation_key(given: str) -> tuple[int, int, datetime] | None:
         return device, slot, _EPOCH + timedelta(microseconds=int(moment))
     except OverflowError:
         return None
+
+
+def moment(at: datetime) -> str:
+    """Return a moment as ISO 8601 in UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def period(begin: datetime | None, end: datetime | None, *, always: bool = False) -> str | None:
+    """Return a moment, or ``begin/end`` where there is an end (``always``: where there is a begin)."""
+    if begin is None:
+        return None
+    if end is None:
+        return f"{moment(begin)}/{moment(begin)}" if always else moment(begin)
+    return f"{moment(begin)}/{moment(end)}"
