@@ -64,9 +64,11 @@ export function reasonWord(lang: Lang, code: string): string {
   return isKey(key) ? say(lang, key) : code;
 }
 
-export function whatToDo(lang: Lang, code: string): string {
-  const key = `todo_${code}`;
-  return isKey(key) ? say(lang, key) : '';
+/** What to do about a reason; of foreign platforms (`mapped`) it is the mapping that is mended first. */
+export function whatToDo(lang: Lang, code: string, mapped = false): string {
+  const keys = mapped ? [`todo_mapped_${code}`, `todo_${code}`] : [`todo_${code}`];
+  const key = keys.find(isKey);
+  return key ? say(lang, key) : '';
 }
 
 /** What is wrong with a refused message and where in it. What an earlier server kept is English: `lang` says so. */

@@ -4,7 +4,7 @@ import type { MessageFields, Source, SourceList, Wrong } from '../../src/api/sou
 import { say, type Key } from '../../src/i18n/index.ts';
 import { emptyForm, emptyValue, formOf, isWhole, mappingOf, offeredFields, readDevices, wrongFields } from '../../src/state/mapping_form.ts';
 import { indented, shownPayload } from '../../src/state/payload.ts';
-import { lag, lastWords, needsLook, percent, rate, reasonWord, stateOf, whatToDo, wholeMinutes } from '../../src/state/source_words.ts';
+import { lag, lastWords, needsLook, percent, rate, reasonWord, stateOf, whatIsWrong, whatToDo, whatToDoAbout, wholeMinutes } from '../../src/state/source_words.ts';
 
 const TAKEN = '2026-11-22T07:00:00Z';
 const source = (part: Partial<Source> = {}): Source => ({ id: 'gateway-mqtt', protocol: 'mqtt', format: 'device_schema', address: 'gt/v1/gateways/+/observations', name_zh: '网关', name_en: 'Gateways', state: 'running', paused_at: null, paused_by: null, pause_reason: null, messages: 0, stored: 0, refused: 0, refused_share: null, refused_reasons: [], messages_per_s: null, lag_s: null, last_message_at: null, is_silent: null, per_minute: Array.from({ length: 60 }, (_, i) => i), ...part });
@@ -52,6 +52,16 @@ describe('a way in', () => {
         expect(whatToDo(lang, code), code).not.toBe('');
       }
     expect([reasonWord('zh', 'of_tomorrow'), whatToDo('zh', 'of_tomorrow')]).toEqual(['of_tomorrow', '']);
+    expect([whatToDo('zh', 'bad_time', true), whatToDo('zh', 'too_fast', true)]).toEqual(['改映射的 time、time_form 和 zone，再重放', whatToDo('zh', 'too_fast')]);
+  });
+
+  it('says what is wrong with a refused message in the language of the page, and in English what was kept before', () => {
+    const words = { what: { zh: '没有时区', en: 'no zone' }, where: { zh: '设备 a', en: 'device a' }, hint: null, cut_from: 0 };
+    const refused = { reason: 'bad_time', detail: 'no zone · at device a', words };
+    expect(whatIsWrong('zh', refused)).toEqual({ text: '没有时区 · 设备 a', lang: undefined });
+    expect(whatIsWrong('en', { ...refused, words: { ...words, cut_from: 300_000 } }).text).toBe('no zone (cut from 300\u202f000 bytes) · device a');
+    expect(whatIsWrong('zh', { ...refused, words: null })).toEqual({ text: 'no zone · at device a', lang: 'en' });
+    expect([whatToDoAbout('zh', refused), whatToDoAbout('zh', { ...refused, words: { ...words, hint: { zh: '末尾写 Z', en: 'end it with Z' } } })]).toEqual([whatToDo('zh', 'bad_time'), '末尾写 Z']);
   });
 
   it('has every word in both languages', () => {
