@@ -92,7 +92,7 @@ def test_a_refused_message_is_seen_its_mapping_mended_and_the_message_stored(
     assert "缺少字段" in row.inner_text()
     looks.at(page, "a way in")
     if os.environ.get("GRIDTWIN_SCREENSHOTS"):  # for the manual some minutes are counted
-        page.wait_for_timeout(240_000)
+        page.wait_for_timeout(130_000)
     page.screenshot(path=screenshots / "sources.png")
     row.click()
     assert f'"lvl": {level}' in page.get_by_test_id("payload").inner_text()
