@@ -96,8 +96,7 @@ class Delivery:
     ) -> None:
         received_us = time.time_ns() // 1000
         batch, kept, refused = self._resolver.resolve(window.readings, received_us, window.trace, limits)
-        for i, wrong in refused:
-            window.wrong.append(Wrong(window.message_of(i), wrong))
+        self.refusals.refuse_unresolved(window, refused)
         batch, kept = self.refusals.hold_back(window, batch, kept, over)
         batch.kept_elsewhere = bool(window.whole)
         if len(batch):

@@ -8,7 +8,8 @@ from typing import Final
 from ingest.decoders.readings import RefusedReading
 from twin.store.quarantine import WHAT_TO_DO
 
-_TOLD: Final = 100
+MOST_TOLD: Final = 100
+"""Refused readings of a message that its sender is told in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Receipt:
     def tell(self, wrong: RefusedReading, readings: int = 1) -> None:
         """Count readings that were refused for one reason, and name them where there is room."""
         self.refused += readings
-        if len(self.told) < _TOLD:
+        if len(self.told) < MOST_TOLD:
             hint = wrong.fault.hint
             do = WHAT_TO_DO.get(wrong.reason, "") if hint is None else hint.en
             self.told.append(Told(wrong.where, wrong.reason, wrong.fault.words.en, do))

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 from ingest.decoders.readings import RefusedReading
 from ingest.decoders.unplaced import without_places
+from ingest.decoders.unresolved import Unresolved
 from ingest.flood import REASON, Flood, Mask
+from ingest.receipt import MOST_TOLD
 from ingest.window import Window, Wrong
 from twin.faults import Fault
 from twin.live.board import Board
@@ -75,6 +77,32 @@ class Refusals:
             if written is not None:
                 window.refused[index].append(written)
         window.wrong.clear()
+
+    def refuse_unresolved(self, window: Window, unresolved: Unresolved) -> None:
+        """Refuse readings that name nothing known; only as many as are kept or told are put into words."""
+        if not len(unresolved):
+            return
+        quarantine = self._twin.quarantine
+        room: dict[str, int] = {}
+        messages = np.searchsorted(np.array(window.begins, np.intp), unresolved.which, side="right") - 1
+        for message, at in _groups(messages, np.arange(len(unresolved))):
+            source = window.source(message)
+            left = room.get(source)
+            if left is None:
+                left = quarantine.room(source)
+            in_words = max(left, 0)
+            if window.receipts is not None:
+                in_words = max(in_words, MOST_TOLD)
+            if message in window.whole or in_words > len(at):
+                in_words = len(at)
+            room[source] = left - in_words
+            for one in at[:in_words].tolist():
+                window.wrong.append(Wrong(message, unresolved[one][1]))
+            rest = at[in_words:]
+            for first, number in zip(*_first_of_each(unresolved.reason[rest]), strict=True):
+                wrong = replace(unresolved[int(rest[first])][1], payload=b"")
+                window.wrong.append(Wrong(message, wrong, number, kept=False))
+            quarantine.leave_out(len(rest))
 
     # floods
 
@@ -215,6 +243,12 @@ def _without_bytes(wrong: RefusedReading) -> RefusedReading:
 
 def _too_fast(sender: str, limit: Callable[[], float]) -> Fault:
     return Fault(REASON, {"sender": sender, "limit": f"{limit():g}"})
+
+
+def _first_of_each(keys: NDArray[np.uint8]) -> tuple[list[int], list[int]]:
+    """Return where each key stands first, and how often it does."""
+    _, first, number = np.unique(keys, return_index=True, return_counts=True)
+    return first.tolist(), number.tolist()
 
 
 def _groups(keys: NDArray[np.integer[Any]], at: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:

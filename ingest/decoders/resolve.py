@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.decoders.readings import Readings, RefusedReading, place_of
-from twin.batch import ObservationBatch, written_time
+from ingest.decoders.readings import Readings
+from ingest.decoders.unresolved import Unresolved
+from twin.batch import ObservationBatch
 from twin.catalog import SLOTS, Catalog
-from twin.faults import Fault
 from twin.live.board import Board
 from twin.units import conversion, known_units
 
@@ -50,7 +49,7 @@ class Resolver:
         received_us: int,
         trace: Callable[[int], tuple[str, str]] | None = None,
         limits: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
-    ) -> tuple[ObservationBatch, NDArray[np.intp], list[tuple[int, RefusedReading]]]:
+    ) -> tuple[ObservationBatch, NDArray[np.intp], Unresolved]:
         """Look n readings up.
 
         Parameters
@@ -72,7 +71,7 @@ class Resolver:
         kept
             Their indices among the n, shape (m,).
         refused
-            Index and reason of the others.
+            The others, and why.
         """
         n = len(readings)
         rows = self._board.row_of_uid
@@ -93,20 +92,11 @@ class Resolver:
             ok &= ~np.isnan(factor)
             converted = (factor != 1.0) | (offset != 0.0)  # a kelvin is as large as a degree Celsius
             value[converted] = (value * factor + offset)[converted]
-        refused: list[tuple[int, RefusedReading]] = []
-        kept = np.arange(n)
-        if not ok.all():
-            refused = [
-                (
-                    i,
-                    self._refused(
-                        readings, i, int(row[i]), int(slot[i]), foreign is not None and bool(foreign[i])
-                    ),
-                )
-                for i in np.flatnonzero(~ok).tolist()
-            ]
-            kept = np.flatnonzero(ok)
-            row, slot, value = row[kept], slot[kept], value[kept]
+        kept = np.flatnonzero(ok)
+        refused = Unresolved.of(
+            readings, np.flatnonzero(~ok), row, slot, foreign, kind, dict(self._catalog.by_code)
+        )
+        row, slot, value = row[kept], slot[kept], value[kept]
         time_us = np.array(readings.time_us, np.int64)[kept]
         batch = ObservationBatch(
             row=row,
@@ -120,27 +110,3 @@ class Resolver:
             trace=trace,
         )
         return batch, kept, refused
-
-    def _refused(self, readings: Readings, i: int, row: int, slot: int, foreign: bool) -> RefusedReading:
-        uid, name, unit = readings.uid[i], readings.name[i], readings.unit[i]
-        reading = {
-            "d": uid,
-            "t": written_time(readings.time_us[i]),
-            "p": name,
-            "v": readings.value[i],
-            "u": unit or None,
-        }
-        if row < 0:
-            fault = Fault("not_installed", {"device": uid[:64]})
-        elif foreign:
-            fault = Fault("outside_the_area", {"device": uid[:64]})
-        else:
-            kind = self._catalog.by_code[int(self._board.kind[row])]
-            if slot < 0:
-                known = ", ".join(p.name for p in kind.properties)
-                fault = Fault("no_such_property", {"kind": kind.name, "property": name[:64], "known": known})
-            else:
-                wanted = kind.properties[slot].unit
-                values = {"kind": kind.name, "property": name, "wanted": wanted, "unit": unit[:32]}
-                fault = Fault("another_unit", values)
-        return RefusedReading(fault, msgspec.json.encode(reading), place_of(uid, readings.index[i]))

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ingest.counters import FeedCounters
 from ingest.decoders.readings import RefusedReading
-from ingest.refusals import without_place
+from ingest.decoders.resolve import Resolver
+from ingest.flood import Flood
+from ingest.refusals import Refusals, without_place
+from ingest.window import Window
 from twin.catalog import load_catalog
 from twin.faults import Fault
 from twin.live.board import Board
+from twin.store.quarantine import QuarantineWriter
 
 BOARD = Board(load_catalog())
 
@@ -34,3 +42,36 @@ def test_says_that_they_are_not_kept():
     told = without_place(RefusedReading(Fault("cut_off"), b'{"LAT":'), BOARD, None)
     assert told.fault.words.zh.endswith("；可能涉及人员位置，内容未保留")
     assert told.fault.words.en.endswith("; not kept, it may say where a person is")
+
+
+def flooded(quarantine: QuarantineWriter, sizes: list[int], *, waits: bool) -> Window:
+    """Return a window of messages of one gateway that speaks of devices nobody knows, refused."""
+    window = Window(FeedCounters(), receipts=[] if waits else None)
+    for size in sizes:
+        window.begin(b"v1/gateways/gw-1/observations", b"", "gw-1", 0, (None, 1))
+        for number in range(size):
+            name = "level" if number % 3 else "speed"
+            columns = (f"unknown-{number}", 1, name, 1.0, "", float("nan"), float("nan"), number)
+            for column, value in zip(window.readings.columns(), columns, strict=True):
+                column.append(value)
+    _, _, unresolved = Resolver(BOARD).resolve(window.readings, 10**15)
+    twin = SimpleNamespace(quarantine=quarantine, board=BOARD)
+    Refusals(twin, Flood(BOARD)).refuse_unresolved(window, unresolved)
+    return window
+
+
+@pytest.mark.parametrize("waits", [False, True])
+async def test_of_a_flood_only_what_is_kept_or_told_is_put_into_words(monkeypatch, waits):
+    monkeypatch.setattr("twin.store.quarantine._BURST_ROWS_OF_ONE", 70)
+    quarantine = QuarantineWriter(None)
+    window = flooded(quarantine, [50, 0, 300, 1], waits=waits)
+    by_message = Counter()
+    for wrong in window.wrong:
+        by_message[wrong.message] += wrong.readings
+    assert by_message == {0: 50, 2: 300, 3: 1}
+    in_words = [wrong for wrong in window.wrong if wrong.kept]
+    assert len(in_words) == (50 + 100 + 1 if waits else 70)
+    assert all(wrong.what.reason == "unknown_device" for wrong in window.wrong)
+    counted = [wrong for wrong in window.wrong if not wrong.kept]
+    assert quarantine.dropped == sum(wrong.readings for wrong in counted) == 351 - len(in_words)
+    assert {wrong.what.payload for wrong in counted} == {b""}

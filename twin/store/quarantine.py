@@ -136,11 +136,13 @@ class _Allowance:
         self._per_s, self._burst = per_s, burst
         self._left, self._at = burst, time.monotonic()
 
-    def __bool__(self) -> bool:
+    @property
+    def left(self) -> int:
+        """How many may be kept now."""
         now = time.monotonic()
         self._left = min(self._burst, self._left + (now - self._at) * self._per_s)
         self._at = now
-        return self._left >= 1.0
+        return int(self._left)
 
     def take(self) -> None:
         self._left -= 1.0
@@ -224,20 +226,35 @@ class QuarantineWriter:
         self._wake.set()
         return done
 
+    def room(self, source: str) -> int:
+        """Return how many more refusals of a source would be kept now."""
+        source = source[:400]
+        if self.is_full or self._held[source] >= self.most_bytes * _SHARE_OF_ONE:
+            return 0
+        return min(self._allowance.left, self._own(source).left)
+
+    def leave_out(self, refusals: int) -> None:
+        """Count refusals that nobody put, since there was no room."""
+        self.dropped += refusals
+
     def _has_room(self, source: str) -> bool:
         """Say whether one more of a source may be kept, and count it where that is so."""
         if self.is_full or self._held[source] >= self.most_bytes * _SHARE_OF_ONE:
             return False
+        own = self._own(source)
+        if not (own.left and self._allowance.left):
+            return False
+        own.take()
+        self._allowance.take()
+        return True
+
+    def _own(self, source: str) -> _Allowance:
         own = self._of_one.get(source)
         if own is None:
             if len(self._of_one) >= _MOST_SOURCES:
                 self._of_one.clear()
             own = self._of_one[source] = _Allowance(_ROWS_PER_S_OF_ONE, _BURST_ROWS_OF_ONE)
-        if not (own and self._allowance):
-            return False
-        own.take()
-        self._allowance.take()
-        return True
+        return own
 
     def _hold(self, source: str, n_bytes: int) -> None:
         self._held[source] += n_bytes

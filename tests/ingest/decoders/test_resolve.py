@@ -45,7 +45,7 @@ def test_names_become_numbers_and_units_are_converted(resolver: Resolver) -> Non
         ),
         5,
     )
-    assert refused == []
+    assert list(refused) == []
     assert kept.tolist() == [0, 1, 2, 3, 4, 5]
     assert batch.row.tolist() == [0, 0, 1, 1, 1, 2]
     assert batch.slot.tolist() == [0, 0, 0, 0, 2, 0]
