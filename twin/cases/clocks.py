@@ -1,0 +1,149 @@
+"""Say when each stage of a case must be over: its limit by the working calendar, and pauses."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+
+from twin.calendar import Limit, Unit, WorkingCalendar
+from twin.cases.states import CaseState, Stage
+from twin.data_tables import DATA_FOLDER, read_table
+from twin.errors import InvalidError
+
+DEFAULT_FILE: Final = DATA_FOLDER / "case_limits.toml"
+MOST_URGENT: Final = 1
+
+Pauses = Sequence[tuple[datetime, datetime]]
+_Amount = Annotated[float, msgspec.Meta(gt=0, le=24 * 366)]
+
+
+class _Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    amount: _Amount
+    unit: Unit
+
+
+class _Row(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    collected: _Limit
+    filed: _Limit
+    dispatched: _Limit
+    handling: _Limit
+    feedback: _Limit
+    checking: _Limit
+    whole: _Limit
+    category: Annotated[str, msgspec.Meta(pattern="^[0-9]{2}([0-9]{3})?$")] | None = None
+    priority: Annotated[int, msgspec.Meta(ge=1, le=4)] | None = None
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    version: int
+    warn_after: Annotated[float, msgspec.Meta(gt=0, lt=1)]
+    raise_after_repeats: tuple[Annotated[int, msgspec.Meta(ge=1)], ...]
+    limit: tuple[_Row, ...]
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """The limits of an installation and the calendar they are counted by."""
+
+    calendar: WorkingCalendar
+    warn_after: float
+    raise_after_repeats: tuple[int, ...]
+    _rows: tuple[_Row, ...]
+
+    def limit(self, category_code: str, priority: int, stage: Stage | None) -> Limit | None:
+        """Return how long a stage may take, or with None the whole case; None for the last stage."""
+        if stage is Stage.RATED:
+            return None
+        row = next(
+            row
+            for row in self._rows
+            if (row.category is None or category_code.startswith(row.category))
+            and row.priority in (None, priority)
+        )
+        found: _Limit = row.whole if stage is None else getattr(row, stage)
+        return Limit(found.amount, found.unit)
+
+    def due(self, start: datetime, limit: Limit, pauses: Pauses = ()) -> datetime:
+        """Return when a limit that began at a time ends, given when the clocks stood still, in order."""
+        due = self.calendar.add(start, limit)
+        for begun, ended in pauses:
+            if ended > start:
+                due = self.shifted(due, limit, max(begun, start), ended)
+        return due
+
+    def shifted(self, due: datetime, limit: Limit, begun: datetime, ended: datetime) -> datetime:
+        """Return when what ends at a time ends after the clock stood still; what was over stays so."""
+        left = self.calendar.remaining(begun, due, limit.unit)
+        return due if left is None else self.calendar.add(ended, left)
+
+    def stage_due(self, state: CaseState) -> datetime | None:
+        """Return when the present stage of a case must be over."""
+        limit = self.limit(state.category_code, state.priority, state.stage)
+        if limit is None or state.stage_since is None:
+            return None
+        return self.due(state.stage_since, limit, state.pauses)
+
+    def case_due(self, state: CaseState) -> datetime | None:
+        """Return when a case must be closed; None before it is filed."""
+        limit = self.limit(state.category_code, state.priority, None)
+        if limit is None or state.filed_at is None:
+            return None
+        return self.due(state.filed_at, limit, state.pauses)
+
+    def told_by(self, state: CaseState, now: datetime) -> int:
+        """Return what the clock of the stage says: see `CaseState.clock_events`."""
+        limit = self.limit(state.category_code, state.priority, state.stage)
+        if limit is None or state.stage_since is None or state.stage_due_at is None or state.parked_at:
+            return 0
+        given = self._used(limit.unit, state.stage_since, state.stage_due_at, state.pauses)
+        if now >= state.stage_due_at:
+            return 3 if self._used(limit.unit, state.stage_due_at, now, state.pauses) >= given else 2
+        return int(self._used(limit.unit, state.stage_since, now, state.pauses) >= self.warn_after * given)
+
+    def raised(self, priority: int, repeats: int) -> int:
+        """Return the priority of a case that now has so many repeats and had one less before."""
+        return max(MOST_URGENT, priority - 1) if repeats in self.raise_after_repeats else priority
+
+    def _used(self, unit: Unit, start: datetime, end: datetime, pauses: Pauses) -> timedelta:
+        """Return the time between two times that counts, without the pauses."""
+
+        def between(begun: datetime, ended: datetime) -> timedelta:
+            if begun >= ended:
+                return timedelta()
+            return ended - begun if unit is Unit.HOURS else self.calendar.elapsed(begun, ended)
+
+        stood = (between(max(begun, start), min(ended, end)) for begun, ended in pauses)
+        return between(start, end) - sum(stood, timedelta())
+
+
+@functools.cache
+def clocks_for(calendar: WorkingCalendar, file: Path = DEFAULT_FILE) -> Clocks:
+    """Read the limits of cases.
+
+    Raises
+    ------
+    FileFormatError, InvalidError
+        The table is wrong; the error says where.
+    """
+    table = read_table(file, "the time limits of cases", _File)
+    last = table.limit[-1] if table.limit else None
+    if last is None or last.category is not None or last.priority is not None:
+        raise InvalidError(
+            "some cases have no time limit", where=str(file), hint="end with a row for every category"
+        )
+    for number, row in enumerate(table.limit):
+        for name in ("collected", "filed", "dispatched", "handling", "feedback", "checking", "whole"):
+            limit: _Limit = getattr(row, name)
+            if limit.unit is Unit.WORKING_DAYS and limit.amount != int(limit.amount):
+                raise InvalidError(
+                    f"{limit.amount:g} working days",
+                    where=f"{file} limit[{number}] {name}",
+                    hint="whole days",
+                )
+    return Clocks(calendar, table.warn_after, table.raise_after_repeats, table.limit)

@@ -1,0 +1,110 @@
+"""Decide an act on a case: refuse it with a reason, or say what it changes; nothing is stored here."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final, Literal
+
+from twin.cases.clocks import Clocks
+from twin.cases.effects import EFFECTS, Acting, advance, end
+from twin.cases.moves import MOVE_BY_NAME, Move
+from twin.cases.parties import Party, Told, require_told
+from twin.cases.refusals import LEVELS_UP, refusal
+from twin.cases.states import CaseState, Outcome, Stage
+from twin.errors import InvalidError
+
+ESCALATED: Final = 3
+"""What the clock tells when the area above is called, see `CaseState.clock_events`."""
+
+_CLOCK_EVENTS: Final = ("warned", "overdue", "escalated")
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happened, for the journal: ``event`` and the state after it."""
+
+    event: str
+    state: CaseState
+
+
+def decide(
+    state: CaseState, move_name: str, who: Party, told: Told, *, clocks: Clocks, now: datetime
+) -> Decision:
+    """Return what an act on a case makes of it.
+
+    Parameters
+    ----------
+    state
+        Of the case now. That it still is so, whoever stores the decision makes sure of (``version``).
+    move_name
+        Of `twin.cases.moves.MOVES`.
+    now
+        Aware; becomes the time of what happened.
+
+    Raises
+    ------
+    InvalidError
+        There is no such move, or something that must be told with it is missing or cannot be.
+    ForbiddenError
+        Whoever acts may not do this.
+    ConflictError
+        The case does not stand where this may be done; the hint says what may.
+    """
+    move = MOVE_BY_NAME.get(move_name)
+    if move is None:
+        raise InvalidError(f"“{move_name}” is nothing one does with a case", where="move")
+    if refused := refusal(state, move, who):
+        raise refused
+    require_told(move, told)
+    after = EFFECTS.get(move.name, advance)(Acting(state, move, who, told, clocks, now))
+    if after.stage is not state.stage or not after.is_open:
+        # What was asked for in a stage that is over is moot.
+        after = dataclasses.replace(after, asked=None)
+    return Decision(f"case.{_event(state, move)}", dataclasses.replace(after, version=state.version + 1))
+
+
+def _event(state: CaseState, move: Move) -> str:
+    if move.asks is not None:
+        return f"{move.name}_asked"
+    if move.name == "grant":
+        assert state.asked is not None
+        return MOVE_BY_NAME[state.asked.ask].event
+    return move.event
+
+
+def decide_clock(state: CaseState, *, clocks: Clocks, now: datetime) -> Decision | None:
+    """Return what the clock of a case has to tell now and has not told yet.
+
+    That little is left, that it is over, and, once it is over by as much again as was given, that the case
+    is called up to the area above. None where there is nothing to tell.
+    """
+    told = clocks.told_by(state, now) if state.is_open and state.linked_to is None else 0
+    if told <= state.clock_events:
+        return None
+    after = dataclasses.replace(state, clock_events=told, version=state.version + 1)
+    if told == ESCALATED and state.called_up < LEVELS_UP:
+        after = dataclasses.replace(after, called_up=state.called_up + 1)
+    return Decision(f"case.{_CLOCK_EVENTS[told - 1]}", after)
+
+
+def decide_repeat(state: CaseState, change: Literal[1, -1], *, clocks: Clocks) -> Decision:
+    """Return what it does to a case that one more, or one less, repeats it; many make it more urgent."""
+    repeats = state.repeats + change
+    priority = clocks.raised(state.priority, repeats) if change > 0 else state.priority
+    after = dataclasses.replace(state, repeats=repeats, priority=priority, version=state.version + 1)
+    if priority != state.priority:
+        after = dataclasses.replace(
+            after, stage_due_at=clocks.stage_due(after), due_at=clocks.case_due(after), clock_events=0
+        )
+    return Decision("case.repeated" if change > 0 else "case.repeat_ended", after)
+
+
+def decide_end_of_repeat(state: CaseState, outcome: Outcome, *, now: datetime) -> Decision:
+    """Return what becomes of a case when the one that it repeats ends: it ends with it."""
+    ended = dataclasses.replace(state, stage=Stage.RATED if outcome is Outcome.CLOSED else state.stage)
+    return Decision(
+        "case.ended_with_other",
+        dataclasses.replace(end(ended, outcome, now), version=state.version + 1),
+    )
