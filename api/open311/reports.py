@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import text
@@ -17,7 +17,7 @@ from twin.access.grants import NO_GRANTS
 from twin.access.masking import mask_address
 from twin.access.roles import HOTLINE_CHANNEL
 from twin.cases.categories import Categories, Category
-from twin.cases.filing import Filed, Filing, file_case, title_of, token_digest
+from twin.cases.reporting import Report, Reported, report_case, title_of, token_digest
 from twin.errors import InvalidError, NotFoundError
 from twin.store.scoped import scoped
 
@@ -53,15 +53,15 @@ def find_category(categories: Categories, code: str | None, *, day: datetime) ->
     return found
 
 
-async def file(caller: Caller, form: Form, category: Category, client_key: str | None) -> Filed:
-    """File what a form says as a case, in one transaction.
+async def file(caller: Caller, form: Form, category: Category, client_key: str | None) -> Reported:
+    """Take what a form says as a case, in one transaction.
 
     Raises
     ------
     InvalidError
         A field is wrong, or there is no place.
     TwinError
-        What `twin.cases.filing.file_case` refuses.
+        What `twin.cases.reporting.report_case` refuses.
     """
     words = form.text("description", terms.LONGEST_DESCRIPTION)
     address = form.text("address_string", terms.LONGEST_ADDRESS)
@@ -69,7 +69,7 @@ async def file(caller: Caller, form: Form, category: Category, client_key: str |
     media_url = form.media_url()
     async with caller.transaction() as connection:
         lon, lat = place if place is not None else await _place_of(connection, address)
-        filing = Filing(
+        report = Report(
             title=title_of(category.zh, words),
             title_en=category.en,
             category_code=category.code,
@@ -82,12 +82,13 @@ async def file(caller: Caller, form: Form, category: Category, client_key: str |
             attributes=answers,
             reporter=reporter,
         )
-        return await file_case(
+        return await report_case(
             connection,
             caller.running.sealer,
-            filing,
+            report,
             account_id=caller.identity.account_id,
             client_key=client_key,
+            now=datetime.now(UTC),
         )
 
 

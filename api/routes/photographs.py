@@ -34,7 +34,7 @@ from twin.zones import timezone_of
 router = APIRouter(tags=["photographs"], responses=NOT_FOUND)
 
 Reader = Annotated[Caller, needs(reads(DataClass.CASE))]
-Writer = Annotated[Caller, needs(does(Act.WRITE_CASE, or_own=True))]
+Writer = Annotated[Caller, needs(does(Act.NOTE_CASE, or_own=True))]
 
 
 class Size(StrEnum):

@@ -251,7 +251,7 @@ def _case(connection: psycopg.Connection, world: World, code: str, at: str) -> N
 
 
 def _journal(connection: psycopg.Connection, world: World, code: str, device: int) -> None:
-    for kind in ("alarm.raised", "case.filed"):
+    for kind in ("alarm.raised", "case.reported"):
         seq = one(
             connection,
             "INSERT INTO journal (seq, kind, subject, area_code, actor, data) "

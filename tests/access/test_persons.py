@@ -164,7 +164,7 @@ async def test_nothing_of_a_person_lies_in_clear(city, owner, app) -> None:
     await employ(owner, Person(phone="15400009999"))
     async with owner.begin() as connection:
         data = {"title": f"漏水，电话 {PHONE}", "by": [IDENTITY_NUMBER], "number": "A-1", "case_id": case}
-        await append(connection, [Event("case.filed", f"case/{case}", data)])
+        await append(connection, [Event("case.reported", f"case/{case}", data)])
     await reveal(app, person)
     async with scoped(app, as_role("dispatcher")) as connection:
         assert (await persons.find_cases(connection, SEALER, ACTOR, PHONE)).told() == [case]

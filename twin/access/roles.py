@@ -26,16 +26,18 @@ class Act(StrEnum):
     """What a person may do; the part before the dot is the class of data that is written or revealed."""
 
     ACKNOWLEDGE_ALARM = "alarm.acknowledge"
-    WRITE_CASE = "case.write"
     REPORT_CASE = "case.report"
     FILE_CASE = "case.file"
+    """Report one oneself, decide whether it is one, say of which kind it is (受理, 立案)."""
     DISPATCH_CASE = "case.dispatch"
     HANDLE_CASE = "case.handle"
     CHECK_CASE = "case.check"
     APPROVE_CASE = "case.approve"
+    """Grant what others asked for, supervise (督办), reopen."""
     RATE_CASE = "case.rate"
     CALL_UP = "case.call"
     NOTE_CASE = "case.note"
+    """Act on cases at all; every role with one of the acts above has it."""
     REVEAL_PERSON = "person.reveal"
     END_DUTY = "duty.end"
     LOOK_CAMERA = "camera.look"
@@ -86,7 +88,17 @@ ROLES: Final[tuple[Role, ...]] = (
         "Operator",
         Group.BUSINESS,
         _COMMAND,
-        frozenset({Act.ACKNOWLEDGE_ALARM, Act.LOOK_CAMERA}),
+        frozenset(
+            {
+                Act.ACKNOWLEDGE_ALARM,
+                Act.FILE_CASE,
+                Act.CHECK_CASE,
+                Act.RATE_CASE,
+                Act.CALL_UP,
+                Act.NOTE_CASE,
+                Act.LOOK_CAMERA,
+            }
+        ),
     ),
     Role(
         "dispatcher",
@@ -94,17 +106,39 @@ ROLES: Final[tuple[Role, ...]] = (
         "Dispatcher",
         Group.BUSINESS,
         _COMMAND,
-        frozenset({Act.ACKNOWLEDGE_ALARM, Act.WRITE_CASE, Act.REVEAL_PERSON, Act.END_DUTY, Act.LOOK_CAMERA}),
+        frozenset(
+            {
+                Act.ACKNOWLEDGE_ALARM,
+                Act.FILE_CASE,
+                Act.DISPATCH_CASE,
+                Act.HANDLE_CASE,
+                Act.CHECK_CASE,
+                Act.RATE_CASE,
+                Act.CALL_UP,
+                Act.NOTE_CASE,
+                Act.REVEAL_PERSON,
+                Act.END_DUTY,
+                Act.LOOK_CAMERA,
+            }
+        ),
         privileged=True,
     ),
     # A worker sees the own row and tracker by account, whatever the area; not those of colleagues.
-    Role("worker", "网格员", "Grid worker", Group.BUSINESS, _FIELD),
+    Role(
+        "worker",
+        "网格员",
+        "Grid worker",
+        Group.BUSINESS,
+        _FIELD,
+        frozenset({Act.HANDLE_CASE, Act.CHECK_CASE, Act.CALL_UP, Act.NOTE_CASE}),
+    ),
     Role(
         "department",
         "部门人员",
         "Department staff",
         Group.BUSINESS,
         frozenset({DataClass.PLACE, DataClass.CASE}),
+        frozenset({Act.HANDLE_CASE, Act.NOTE_CASE}),
     ),
     Role(
         "manager",
@@ -115,7 +149,14 @@ ROLES: Final[tuple[Role, ...]] = (
         frozenset(
             {
                 Act.ACKNOWLEDGE_ALARM,
-                Act.WRITE_CASE,
+                Act.FILE_CASE,
+                Act.DISPATCH_CASE,
+                Act.HANDLE_CASE,
+                Act.CHECK_CASE,
+                Act.APPROVE_CASE,
+                Act.RATE_CASE,
+                Act.CALL_UP,
+                Act.NOTE_CASE,
                 Act.REVEAL_PERSON,
                 Act.END_DUTY,
                 Act.LOOK_CAMERA,

@@ -110,7 +110,10 @@ class CaseState:
 Changes = Mapping[str, Any]
 """Fields of a `CaseState` by name, as JSON: what an event of the journal says has changed."""
 
-_FIELDS: Final = {field.name for field in dataclasses.fields(CaseState)}
+COLUMNS: Final = tuple(field.name for field in dataclasses.fields(CaseState))
+"""Of the case table, by which a case changes."""
+
+_FIELDS: Final = frozenset(COLUMNS)
 _TIMES: Final = {"parked_at", "filed_at", "stage_since", "stage_due_at", "due_at", "closed_at"}
 
 
@@ -134,6 +137,19 @@ def changes_between(old: CaseState, new: CaseState) -> dict[str, Any]:
         for name in sorted(_FIELDS)
         if getattr(old, name) != getattr(new, name)
     }
+
+
+def from_row(row: Mapping[str, Any]) -> CaseState:
+    """Return the state whose fields are the columns of a row of the case table."""
+    plain = {name: value for name, value in row.items() if name in _FIELDS}
+    made = {name: _read(name, plain.pop(name)) for name in ("stage", "outcome", "asked", "pauses")}
+    return CaseState(**plain, **made)
+
+
+def to_row(state: CaseState) -> dict[str, Any]:
+    """Return the columns of a state; what is no plain value as JSON."""
+    row = {name: getattr(state, name) for name in COLUMNS}
+    return {**row, **{name: _written(row[name]) for name in ("stage", "outcome", "asked", "pauses")}}
 
 
 def _read(name: str, value: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index, Integer, SmallInteger, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
 from twin.model.base import Base, Key, Now, Scoped, geometry, spatial_index
@@ -17,13 +18,17 @@ STAGES = ("collected", "filed", "dispatched", "handling", "feedback", "checking"
 REPORTED_SOURCES = ("resident", "hotline")
 """Sources behind which a person stands who can be called back."""
 
+OUTCOMES = ("closed", "rejected", "void")
+
 SOURCES = ("sensor", "patrol", "camera", "resident", "hotline", "superior", "department")
 
 
 class Case(Base, Scoped):
-    """A case (案件). Its workflow is not in this build; the table and its invariants are.
+    """A case (案件): what was reported, and where it stands.
 
-    ``reporter_id`` is empty again once the person was erased; the case stays.
+    Where it stands is a `twin.cases.states.CaseState`, whose fields are columns here. They change by acts
+    only: each raises ``version`` by one and is in the journal in the same transaction, which the database
+    makes sure of. ``reporter_id`` is empty again once the person was erased; the case stays.
     """
 
     __tablename__ = "case_file"
@@ -42,9 +47,26 @@ class Case(Base, Scoped):
     responsibility_grid_id: Mapped[int | None] = mapped_column(ForeignKey("area.id"), index=True)
     worker_id: Mapped[int | None] = mapped_column(ForeignKey("worker.id"), index=True)
     reporter_id: Mapped[UUID | None] = mapped_column(ForeignKey("person.id", ondelete="SET NULL"), index=True)
+    organisation_id: Mapped[int | None] = mapped_column(ForeignKey("organisation.id"), index=True)
     opened_at: Mapped[Now]
+    filed_at: Mapped[datetime | None]
+    stage_since: Mapped[datetime | None]
+    stage_due_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    asked: Mapped[dict[str, Any] | None]
+    parked_at: Mapped[datetime | None]
+    pauses: Mapped[list[Any]] = mapped_column(JSONB, server_default=text("'[]'"))
+    clock_events: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    supervised_by: Mapped[str | None]
+    called_up: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    linked_to: Mapped[int | None] = mapped_column(ForeignKey("case_file.id"), index=True)
+    repeats: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    repaired_by: Mapped[UUID | None]
+    extensions: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    reworks: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+    rating: Mapped[int | None] = mapped_column(SmallInteger)
     version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     simulated: Mapped[bool] = mapped_column(server_default=text("false"))
 
@@ -55,6 +77,14 @@ class Case(Base, Scoped):
         CheckConstraint("priority BETWEEN 1 AND 4", name="priority"),
         CheckConstraint("category_code ~ '^[0-9]{5}$'", name="category_code"),
         CheckConstraint("closed_at IS NULL OR closed_at >= opened_at", name="closed_after_opened"),
+        CheckConstraint(f"outcome IN {OUTCOMES}", name="outcome"),
+        CheckConstraint("(outcome IS NULL) = (closed_at IS NULL)", name="ended"),
+        CheckConstraint("(stage = 'rated') = (outcome IS NOT DISTINCT FROM 'closed')", name="rated"),
+        CheckConstraint("outcome IS NULL OR (asked IS NULL AND parked_at IS NULL)", name="nothing_waits"),
+        CheckConstraint("rating IS NULL OR (rating BETWEEN 1 AND 5 AND stage = 'rated')", name="rating"),
+        CheckConstraint("linked_to <> id", name="linked_to_another"),
+        CheckConstraint("least(repeats, called_up, extensions, reworks) >= 0", name="counts"),
+        CheckConstraint("clock_events BETWEEN 0 AND 3", name="clock_events"),
         Index("ix_case_file_open", "stage", "due_at", postgresql_where=text("closed_at IS NULL")),
         spatial_index("case_file"),
     )

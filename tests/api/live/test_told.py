@@ -20,7 +20,7 @@ from twin.store.journal import Event
 WEST = Scope.of_area("510104021000000", "street")
 EAST = Scope.of_area("510104022000000", "street")
 CODES = {"west": "510104021001001", "east": "510104022002001", "city": "510100000000000", "nowhere": None}
-KINDS = ("alarm.raised", "case.filed", "plan.changed", "alarms.counted")
+KINDS = ("alarm.raised", "case.reported", "plan.changed", "alarms.counted")
 LOOK = (HERE, 16.0, ("devices", "workers"))
 
 READERS: dict[str, tuple[Grants, dict[str, tuple[str, ...]]]] = {
@@ -28,7 +28,7 @@ READERS: dict[str, tuple[Grants, dict[str, tuple[str, ...]]]] = {
     "operator of west": (grants_of([("operator", WEST)]), dict.fromkeys(KINDS, ("west",))),
     "department of west": (
         grants_of([("department", WEST)]),
-        {"case.filed": ("west",), "plan.changed": ("west",), "alarms.counted": ("west",)},
+        {"case.reported": ("west",), "plan.changed": ("west",), "alarms.counted": ("west",)},
     ),
     "planner": (
         grants_of([("planner", EVERYWHERE)]),

@@ -15,7 +15,7 @@ from tests.api.open311.conftest import BESIDE_PLACE, HERE_PLACE, NOWHERE, refuse
 from tests.api.routes.conftest import BESIDE, HERE
 from twin.access.credentials import CredentialKind
 from twin.access.scope import WHOLE_CODE
-from twin.cases import filing
+from twin.cases import reporting
 
 pytestmark = [pytest.mark.postgis, pytest.mark.asyncio(loop_scope="module")]
 
@@ -49,7 +49,7 @@ async def test_a_report_becomes_a_case_with_its_reporter_sealed(town, channel) -
     opened = town.runtime.sealer.open(sealed[3], f"person.email/{person}")
     assert opened == "zhang.sanfeng@example.org"
     journal = await town.run_sql(
-        "SELECT area_code, actor, data FROM journal WHERE kind = 'case.filed' AND data ->> 'number' = %s",
+        "SELECT area_code, actor, data FROM journal WHERE kind = 'case.reported' AND data ->> 'number' = %s",
         number,
     )
     ((area, actor, data),) = journal
@@ -97,7 +97,7 @@ async def test_the_wall_hears_of_a_report_at_once(town, channel) -> None:
         async def told() -> dict:
             while True:
                 message = await live.recv()
-                if isinstance(message, str) and "case.filed" in message:
+                if isinstance(message, str) and "case.reported" in message:
                     return json.loads(message)
 
         event = await asyncio.wait_for(told(), 5.0)
@@ -158,7 +158,7 @@ async def test_equal_reports_side_by_side_are_one_case_and_numbers_have_no_gaps(
 
 
 async def test_a_key_files_so_many_a_minute(town, channel, monkeypatch) -> None:
-    monkeypatch.setattr(filing, "FILINGS_PER_MINUTE", 3)
+    monkeypatch.setattr(reporting, "REPORTS_PER_MINUTE", 3)
     app = await channel()
     for n in range(3):
         await app.filed(description=f"{n}")

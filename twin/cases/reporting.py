@@ -1,4 +1,4 @@
-"""File a case: number it, place it, keep who reported it, and tell the journal, all or nothing."""
+"""Take a report as a case: number it, place it, keep who reported it, tell the journal, all or nothing."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
@@ -19,10 +19,13 @@ from twin.access import persons
 from twin.access.masking import mask_text
 from twin.access.persons import Person
 from twin.access.sealing import Sealer
+from twin.calendar import calendar_for
+from twin.cases.clocks import clocks_for
+from twin.cases.states import CaseState
 from twin.errors import ConflictError, ForbiddenError, InvalidError, TooManyError
 from twin.zones import timezone_of
 
-FILINGS_PER_MINUTE: Final = 60
+REPORTS_PER_MINUTE: Final = 60
 """Of one account; counted in the database, so that several servers count together."""
 
 SAME_WORDS_FOR: Final = timedelta(minutes=10)
@@ -39,18 +42,19 @@ _PLACE: Final = text(
     "SELECT scope_code, scope_code <@ gt_may_file(:source) AS allowed FROM "
     "gt_scope_of(ST_SetSRID(ST_MakePoint(CAST(:lon AS float8), CAST(:lat AS float8)), 4326)) AS scope_code"
 )
-_FILE: Final = text(
-    "SELECT case_id, number, scope_code, opened_at FROM file_case("
+_REPORT: Final = text(
+    "SELECT case_id, number, scope_code FROM report_case("
     "CAST(:day AS date), :title, :title_en, :category_code, :source, :priority, CAST(:lon AS float8), "
     "CAST(:lat AS float8), :address, CAST(:reporter_id AS uuid), :simulated, CAST(:account_id AS uuid), "
     "CAST(:client_key AS bytea), CAST(:sent AS bytea), CAST(:token_id AS uuid), CAST(:token AS bytea), "
-    ":description, :media_url, CAST(:attributes AS jsonb))"
+    ":description, :media_url, CAST(:attributes AS jsonb), CAST(:at AS timestamptz), "
+    "CAST(:stage_due_at AS timestamptz))"
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Filing:
-    """What is filed: where (degrees, WGS 84), of which kind, and what was said; texts as they were written.
+class Report:
+    """What is reported: where (degrees, WGS 84), of which kind, and what was said, as it was written.
 
     ``category_code`` is of `twin.cases.categories`; ``title`` and ``title_en`` name the case in lists.
     ``media_url`` is kept as a text and never fetched. ``reporter`` is None where nobody said who they are.
@@ -80,8 +84,8 @@ class Filing:
 
 
 @dataclass(frozen=True, slots=True)
-class Filed:
-    """A case as it was filed; ``token`` is the secret by which the reporter asks after it.
+class Reported:
+    """A case as it was reported; ``token`` is the secret by which the reporter asks after it.
 
     ``again`` says that the same report had come before and no case was made now.
     """
@@ -91,40 +95,48 @@ class Filed:
     again: bool
 
 
-async def file_case(
-    connection: AsyncConnection, sealer: Sealer, filing: Filing, *, account_id: UUID, client_key: str | None
-) -> Filed:
-    """File a case in the caller's transaction, once for each report of an account.
+async def report_case(
+    connection: AsyncConnection,
+    sealer: Sealer,
+    report: Report,
+    *,
+    account_id: UUID,
+    client_key: str | None,
+    now: datetime,
+) -> Reported:
+    """Take a report as a case in the caller's transaction, once for each report of an account.
 
-    The database numbers cases by their local day, without gaps (a filing that is taken back gives its number
+    The database numbers cases by their local day, without gaps (a report that is taken back gives its number
     back), places them, and writes the journal, last: commit soon. Personal numbers in texts are masked before
     they are stored; who reported is sealed.
 
     Parameters
     ----------
     connection
-        Of the caller (`twin.store.scoped`): the database files only where they may.
+        Of the caller (`twin.store.scoped`): the database takes reports only where they may.
     sealer
         Seals the reporter, and makes the token.
-    filing
-        What is filed.
+    report
+        What is reported.
     account_id
-        Who files.
+        Who reports.
     client_key
         What the account calls this report. Without one, equal reports within `SAME_WORDS_FOR` are one.
+    now
+        When it is reported, aware.
 
     Raises
     ------
     ConflictError
         Another report came under this key.
     ForbiddenError
-        The place lies outside the area in which the account may file.
+        The place lies outside the area in which the account may report.
     InvalidError
         The place lies in no area, or what is told of the reporter cannot be kept.
     TooManyError
-        The account filed `FILINGS_PER_MINUTE` in the last minute.
+        The account reported `REPORTS_PER_MINUTE` in the last minute.
     """
-    sent = filing.digest()
+    sent = report.digest()
     key = hashlib.sha256(b"words" + sent if client_key is None else b"given" + client_key.encode()).digest()
     claimed = (
         await connection.execute(
@@ -134,7 +146,7 @@ async def file_case(
                 "client_key": key,
                 "sent": sent,
                 "same_for": SAME_WORDS_FOR if client_key is None else None,
-                "most": FILINGS_PER_MINUTE,
+                "most": REPORTS_PER_MINUTE,
             },
         )
     ).one()
@@ -145,49 +157,53 @@ async def file_case(
                 where="Idempotency-Key",
                 hint="choose a new one for each report",
             )
-        return Filed(claimed.number, _token(sealer, claimed.token_id), again=True)
+        return Reported(claimed.number, _token(sealer, claimed.token_id), again=True)
     if claimed.wait_s:
         raise TooManyError(
-            f"this account filed {FILINGS_PER_MINUTE} reports within a minute",
+            f"this account sent {REPORTS_PER_MINUTE} reports within a minute",
             wait_s=claimed.wait_s,
             hint=f"wait {claimed.wait_s} s",
         )
-    await _require_place(connection, filing)
+    await _require_place(connection, report)
     reporter_id = None
-    if filing.reporter is not None:
-        row = persons.sealed_row(sealer, uuid4(), filing.reporter, simulated=filing.simulated)
+    if report.reporter is not None:
+        row = persons.sealed_row(sealer, uuid4(), report.reporter, simulated=report.simulated)
         await connection.execute(persons.STORE, row)
         reporter_id = row["id"]
-    zone = ZoneInfo(timezone_of(filing.lon, filing.lat))
+    zone = timezone_of(report.lon, report.lat)
+    clocks = clocks_for(calendar_for(zone))
+    state = CaseState(category_code=report.category_code, priority=report.priority, stage_since=now)
     token_id = uuid4()
     token = _token(sealer, token_id)
     made = (
         await connection.execute(
-            _FILE,
+            _REPORT,
             {
-                "day": datetime.now(UTC).astimezone(zone).date(),
-                "title": mask_text(filing.title),
-                "title_en": mask_text(filing.title_en),
-                "category_code": filing.category_code,
-                "source": filing.source,
-                "priority": filing.priority,
-                "lon": filing.lon,
-                "lat": filing.lat,
-                "address": mask_text(filing.address),
+                "day": now.astimezone(ZoneInfo(zone)).date(),
+                "at": now,
+                "stage_due_at": clocks.stage_due(state),
+                "title": mask_text(report.title),
+                "title_en": mask_text(report.title_en),
+                "category_code": report.category_code,
+                "source": report.source,
+                "priority": report.priority,
+                "lon": report.lon,
+                "lat": report.lat,
+                "address": mask_text(report.address),
                 "reporter_id": reporter_id,
-                "simulated": filing.simulated,
+                "simulated": report.simulated,
                 "account_id": account_id,
                 "client_key": key,
                 "sent": sent,
                 "token_id": token_id,
                 "token": token_digest(token),
-                "description": mask_text(filing.description),
-                "media_url": filing.media_url,
-                "attributes": json.dumps(_masked(filing.attributes or {}), ensure_ascii=False),
+                "description": mask_text(report.description),
+                "media_url": report.media_url,
+                "attributes": json.dumps(_masked(report.attributes or {}), ensure_ascii=False),
             },
         )
     ).one()
-    return Filed(made.number, token, again=False)
+    return Reported(made.number, token, again=False)
 
 
 def title_of(name: str, words: str | None) -> str:
@@ -203,8 +219,8 @@ def token_digest(token: str) -> bytes:
     return hashlib.sha256(token.encode()).digest()
 
 
-async def _require_place(connection: AsyncConnection, filing: Filing) -> None:
-    values = {"source": filing.source, "lon": filing.lon, "lat": filing.lat}
+async def _require_place(connection: AsyncConnection, report: Report) -> None:
+    values = {"source": report.source, "lon": report.lon, "lat": report.lat}
     place = (await connection.execute(_PLACE, values)).one()
     if not place.scope_code:
         raise InvalidError(
@@ -214,7 +230,7 @@ async def _require_place(connection: AsyncConnection, filing: Filing) -> None:
         )
     if not place.allowed:
         raise ForbiddenError(
-            "this place lies outside the area in which this account may file cases", where="lat, long"
+            "this place lies outside the area in which this account may report cases", where="lat, long"
         )
 
 

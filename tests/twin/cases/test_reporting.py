@@ -1,8 +1,9 @@
-"""The database files cases for who may, where they may, and for nobody else."""
+"""The database takes reports from who may, where they may, and for nobody else."""
 
 from __future__ import annotations
 
 import dataclasses
+from datetime import UTC, datetime
 from uuid import uuid4
 
 import psycopg
@@ -12,7 +13,7 @@ from tests.access.world import KEY, LAT, LON, STEP, grids
 from twin.access.grants import grants_of
 from twin.access.scope import Scope
 from twin.access.sealing import Sealer
-from twin.cases.filing import Filing, file_case, title_of
+from twin.cases.reporting import Report, report_case, title_of
 from twin.errors import ForbiddenError
 from twin.store.engine import create_async_engine
 from twin.store.roles import APP, role_url
@@ -21,7 +22,7 @@ from twin.store.scoped import scoped
 pytestmark = pytest.mark.postgis
 
 STREET = grids()[0][0][:9] + "000000"
-FILING = Filing("积水", "Flooding", "06012", "patrol", LON + STEP / 2, LAT + STEP / 2)
+REPORT = Report("积水", "Flooding", "06012", "patrol", LON + STEP / 2, LAT + STEP / 2)
 ELSEWHERE = {"lon": LON + 80.5 * STEP}
 
 
@@ -37,12 +38,14 @@ async def engine(world_database):
     await engine.dispose()
 
 
-async def file(engine, role: str, **changes: object) -> str:
+async def report(engine, role: str, **changes: object) -> str:
     grants = grants_of([(role, Scope.of_area(STREET, "street"))])
     async with scoped(engine, grants) as connection:
-        filing = dataclasses.replace(FILING, **changes)
-        filed = await file_case(connection, Sealer(KEY), filing, account_id=uuid4(), client_key=None)
-    return filed.number
+        report = dataclasses.replace(REPORT, **changes)
+        reported = await report_case(
+            connection, Sealer(KEY), report, account_id=uuid4(), client_key=None, now=datetime.now(UTC)
+        )
+    return reported.number
 
 
 @pytest.mark.parametrize(
@@ -53,23 +56,23 @@ async def file(engine, role: str, **changes: object) -> str:
         ("hotline_channel", "hotline", True),
         ("resident_channel", "resident", True),
         ("resident_channel", "patrol", False),
-        ("operator", "patrol", False),
+        ("operator", "patrol", True),
         ("worker", "patrol", False),
         ("planner", "resident", False),
     ],
 )
 async def test_who_files_what(engine, role, source, allowed):
     if allowed:
-        assert await file(engine, role, source=source)
+        assert await report(engine, role, source=source)
     else:
         with pytest.raises(ForbiddenError, match="outside the area"):
-            await file(engine, role, source=source)
+            await report(engine, role, source=source)
     with pytest.raises(ForbiddenError, match="outside the area"):
-        await file(engine, role, source=source, **ELSEWHERE)
+        await report(engine, role, source=source, **ELSEWHERE)
 
 
 FORBIDDEN = {
-    "filing past the command": "INSERT INTO case_file (number, title, category_code, source, geom) "
+    "reporting past the command": "INSERT INTO case_file (number, title, category_code, source, geom) "
     "VALUES ('x', 'x', '06010', 'resident', 'SRID=4326;POINT(104.0005 30.0005)')",
     "telling the journal": "INSERT INTO journal (seq, kind, subject, area_code, actor, data) "
     "SELECT journal_newest() + 1, 'case.filed', 'case/1', '510101001001001', 'me', '{}'",
@@ -77,12 +80,14 @@ FORBIDDEN = {
     "reading by which account it came": "SELECT account_id FROM case_report",
     "numbering": "UPDATE case_series SET last = 0",
     "changing what was said": "UPDATE case_report SET description = ''",
-    "filing elsewhere by the function": "SELECT file_case(current_date, 't', 't', '06010', 'resident', 3, "
+    "reporting elsewhere by the function": "SELECT "
+    "report_case(current_date, 't', 't', '06010', 'resident', 3, "
     "104.0805, 30.0005, NULL, NULL, false, gen_random_uuid(), NULL, sha256('a'), gen_random_uuid(), "
-    "sha256('b'), NULL, NULL, '{}')",
-    "filing as another by the function": "SELECT file_case(current_date, 't', 't', '06010', 'superior', 3, "
+    "sha256('b'), NULL, NULL, '{}', now(), now())",
+    "reporting as another by the function": "SELECT "
+    "report_case(current_date, 't', 't', '06010', 'superior', 3, "
     "104.0005, 30.0005, NULL, NULL, false, gen_random_uuid(), NULL, sha256('a'), gen_random_uuid(), "
-    "sha256('b'), NULL, NULL, '{}')",
+    "sha256('b'), NULL, NULL, '{}', now(), now())",
 }
 
 

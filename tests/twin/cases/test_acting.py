@@ -1,0 +1,266 @@
+"""Acts on cases in the database: all or nothing, one after the other, told, and only where one may."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import random
+from datetime import UTC, datetime, timedelta
+from uuid import UUID, uuid4
+
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from tests.access.world import KEY, LAT, LON, STEP, grids
+from twin.access import roles as access
+from twin.access.grants import Grants, grants_of
+from twin.access.scope import EVERYWHERE, Scope
+from twin.access.sealing import Sealer
+from twin.cases.acting import Act, act, tell_clocks, ticking
+from twin.cases.moves import MOVES
+from twin.cases.parties import Party, Told
+from twin.cases.refusals import possible
+from twin.cases.reporting import Report, report_case
+from twin.cases.states import COLUMNS, CaseState, Outcome, Stage, apply, from_row
+from twin.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, TwinError
+from twin.store.engine import create_async_engine
+from twin.store.roles import APP, TWIN, role_url
+from twin.store.scoped import scoped
+
+pytestmark = pytest.mark.postgis
+
+STREET = Scope.of_area(grids()[0][0][:9] + "000000", "street")
+REPORT = Report("积水", "Flooding", "06012", "patrol", LON + STEP / 2, LAT + STEP / 2)
+MONDAY = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
+EVERYTHING = Party(None, "", frozenset(access.Act))
+ALL = ("dispatcher", "manager", "worker")
+
+
+@pytest.fixture(scope="module")
+def world_database(new_world):
+    return new_world()[0]
+
+
+@pytest.fixture
+async def engine(world_database):
+    engine = create_async_engine(role_url(world_database.async_url, APP))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def server(world_database):
+    engine = create_async_engine(role_url(world_database.async_url, TWIN))
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture(scope="module")
+def worker(world_database) -> int:
+    with owner(world_database) as connection:
+        return int(connection.execute("SELECT min(id) FROM worker").fetchone()[0])
+
+
+def owner(database) -> psycopg.Connection:
+    return psycopg.connect(database.url.replace("postgresql+psycopg://", "postgresql://"), autocommit=True)
+
+
+def grants(*roles: str, scope: Scope = STREET) -> Grants:
+    return grants_of([(role, scope) for role in roles])
+
+
+def party(number: int) -> Party:
+    return Party(UUID(int=number), f"party {number}", frozenset())
+
+
+async def new_case(engine, **changes: object) -> int:
+    async with scoped(engine, grants("dispatcher")) as connection:
+        report = dataclasses.replace(REPORT, title=str(uuid4()), **changes)
+        made = await report_case(
+            connection, Sealer(KEY), report, account_id=uuid4(), client_key=None, now=MONDAY
+        )
+        found = await connection.execute(
+            text("SELECT id FROM case_file WHERE number = :number"), {"number": made.number}
+        )
+        return int(found.scalar_one())
+
+
+async def do(
+    engine, case: int, version: int, move: str, *, roles=ALL, by=1, scope=STREET, **told
+) -> CaseState:
+    held = grants(*roles, scope=scope)
+    async with scoped(engine, held) as connection:
+        what = Act(case, version, move, Told(**told))
+        return (await act(connection, what, party(by), held, now=MONDAY)).state
+
+
+def stored(database, case: int) -> CaseState:
+    with owner(database) as connection:
+        cursor = connection.execute(
+            f"SELECT {', '.join(COLUMNS)} FROM case_file WHERE id = %s".encode(), [case]
+        )
+        return from_row(dict(zip(COLUMNS, cursor.fetchone(), strict=True)))
+
+
+def told_by_journal(database, case: int) -> CaseState:
+    """Make a case again from the journal alone."""
+    state = CaseState()
+    with owner(database) as connection:
+        rows = connection.execute(
+            "SELECT data -> 'changes' FROM journal WHERE subject = %s AND data ? 'changes' ORDER BY seq",
+            [f"case/{case}"],
+        )
+        for (changes,) in rows:
+            state = apply(state, changes)
+    return state
+
+
+async def test_a_case_goes_its_way_and_the_journal_tells_the_same(engine, world_database, worker):
+    case = await new_case(engine)
+    await do(engine, case, 1, "file", roles=["operator"])
+    await do(engine, case, 2, "dispatch", roles=["dispatcher"], worker_id=worker)
+    await do(engine, case, 3, "take")
+    await do(engine, case, 4, "report_done", note="来电 13812341234，已清")
+    await do(engine, case, 5, "send_check")
+    with pytest.raises(ForbiddenError, match="somebody else checks"):
+        await do(engine, case, 6, "pass")
+    closed = await do(engine, case, 6, "pass", by=2)
+    assert (closed.stage, closed.outcome, closed.version) == (Stage.RATED, Outcome.CLOSED, 7)
+    assert stored(world_database, case) == told_by_journal(world_database, case) == closed
+    with owner(world_database) as connection:
+        rows = connection.execute(
+            "SELECT kind, actor, data -> 'told' ->> 'note' FROM journal WHERE subject = %s ORDER BY seq",
+            [f"case/{case}"],
+        ).fetchall()
+    assert [row[0] for row in rows] == [
+        "case.reported",
+        "case.filed",
+        "case.dispatched",
+        "case.taken",
+        "case.reported_done",
+        "case.sent_to_check",
+        "case.closed",
+    ]
+    assert rows[-1][1] == "party 2"
+    assert "138****1234" in rows[4][2]
+
+
+async def test_whatever_is_tried_the_journal_makes_the_table(engine, server, world_database, worker):
+    """Random acts of random people on five cases that are linked, ended and opened again."""
+    chance = random.Random(20261122)
+    cases = [await new_case(engine) for _ in range(5)]
+    names = [move.name for move in MOVES]
+    done = 0
+    now = MONDAY
+    for _ in range(250):
+        now += timedelta(minutes=chance.choice([1, 30, 400]))
+        case = chance.choice(cases)
+        told = Told(
+            "因为", "看过", None, worker, now + timedelta(days=chance.choice([1, 9])), 4,
+            chance.choice([None, "08001"]), chance.choice([1, 3]), chance.choice(cases),
+        )  # fmt: skip
+        held = grants(*ALL)
+        try:
+            async with scoped(engine, held) as connection:
+                state = stored(world_database, case)
+                # Most of what is tried at random is refused: three of four are what one may.
+                may = [move.name for move in possible(state, EVERYTHING)] if chance.random() < 0.75 else names
+                what = Act(case, state.version, chance.choice(may), told)
+                await act(connection, what, party(chance.choice([1, 2])), held, now=now)
+            done += 1
+        except TwinError:
+            pass
+        if chance.random() < 0.2:
+            async with server.begin() as connection:
+                await tell_clocks(connection, await ticking(connection, now=now), now=now)
+                assert not set(await ticking(connection, now=now)) & set(cases)
+    assert done > 120
+    for case in cases:
+        assert stored(world_database, case) == told_by_journal(world_database, case)
+
+
+async def test_of_two_who_act_at_once_one_is_told_and_changes_nothing(engine, world_database):
+    case = await new_case(engine)
+    both = await asyncio.gather(
+        *(do(engine, case, 1, "correct", by=number, priority=number) for number in (1, 2)),
+        return_exceptions=True,
+    )
+    errors = [one for one in both if isinstance(one, BaseException)]
+    assert len(errors) == 1
+    assert isinstance(errors[0], ConflictError)
+    assert errors[0].where == "version"
+    (won,) = [one for one in both if isinstance(one, CaseState)]
+    assert stored(world_database, case) == won
+    assert won.version == 2
+
+
+async def test_nobody_acts_beside_their_own_area(engine, world_database):
+    case = await new_case(engine)
+    elsewhere = Scope.of_area(grids()[-1][0][:9] + "000000", "street")
+    for scope in (elsewhere, Scope()):
+        with pytest.raises(NotFoundError):
+            await do(engine, case, 1, "file", scope=scope)
+    with pytest.raises(NotFoundError):
+        await do(engine, case, 1, "file", roles=["planner"], scope=EVERYWHERE)
+    with pytest.raises(ForbiddenError):
+        await do(engine, case, 1, "file", roles=["worker"])
+    assert stored(world_database, case).version == 1
+
+
+async def test_a_case_that_repeats_another_makes_it_more_urgent_and_ends_with_it(engine, world_database):
+    parent, *children = [await new_case(engine) for _ in range(3)]
+    for child in children:
+        await do(engine, child, 1, "link", linked_to=parent)
+    held = stored(world_database, parent)
+    assert (held.repeats, held.priority, held.version) == (2, 2, 3)
+    with pytest.raises(ConflictError, match="repeats another"):
+        await do(engine, await new_case(engine), 1, "link", linked_to=children[0])
+    with pytest.raises(InvalidError):
+        await do(engine, await new_case(engine), 1, "link", linked_to=2**40)
+    await do(engine, children[0], 2, "unlink", reason="elsewhere")
+    assert stored(world_database, parent).repeats == 1
+    await do(engine, parent, 4, "reject", reason="no case")
+    assert [stored(world_database, child).outcome for child in children] == [None, Outcome.REJECTED]
+    for case in (parent, *children):
+        assert stored(world_database, case) == told_by_journal(world_database, case)
+
+
+async def test_the_clock_of_a_case_is_told_once(engine, server, world_database):
+    case = await new_case(engine)
+    due = stored(world_database, case).stage_due_at
+    assert due is not None
+    for now, found in ((due - timedelta(minutes=1), 1), (due, 2), (due + timedelta(days=4), 3)):
+        async with server.begin() as connection:
+            ids = await ticking(connection, now=now)
+            assert case in ids
+            assert await tell_clocks(connection, ids, now=now) == len(ids)
+            assert await ticking(connection, now=now) == []
+        assert stored(world_database, case).clock_events == found
+    assert stored(world_database, case) == told_by_journal(world_database, case)
+
+
+FORBIDDEN = {
+    "an act that is not numbered": "UPDATE case_file SET stage = 'filed' WHERE id = %s",
+    "an act that skips a number": "UPDATE case_file SET stage = 'filed', version = 3 WHERE id = %s",
+    "an act that is not told": "UPDATE case_file SET stage = 'filed', version = 2 WHERE id = %s",
+}
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+async def test_the_database_keeps_no_act_that_is_not_in_the_journal(engine, world_database, what):
+    case = await new_case(engine)
+    with owner(world_database) as connection, pytest.raises(psycopg.errors.CheckViolation):
+        connection.execute(FORBIDDEN[what].encode(), [case])
+    assert stored(world_database, case).version == 1
+
+
+async def test_what_was_reported_is_not_changed(engine, world_database):
+    case = await new_case(engine)
+    held = grants(*ALL)
+    for column, value in (("number", "'1'"), ("geom", "geom"), ("title", "'x'"), ("reporter_id", "NULL")):
+        with pytest.raises(Exception, match="permission denied"):
+            async with scoped(engine, held) as connection:
+                await connection.execute(
+                    text(f"UPDATE case_file SET {column} = {value} WHERE id = :id"), {"id": case}
+                )

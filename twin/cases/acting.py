@@ -1,0 +1,217 @@
+"""Act on a case: hold its row, decide, store what changed and tell the journal, all or nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from twin.access.grants import Grants
+from twin.calendar import calendar_for
+from twin.cases.clocks import Clocks, clocks_for
+from twin.cases.deciding import Decision, decide, decide_clock, decide_end_of_repeat, decide_repeat
+from twin.cases.parties import Party, Told, masked
+from twin.cases.states import COLUMNS, CaseState, changes_between, from_row, to_row
+from twin.errors import ConflictError, InvalidError, NotFoundError
+from twin.store.journal import Event, append
+from twin.zones import timezone_of
+
+_JSON: Final = frozenset({"asked", "pauses"})
+_FACTS: Final = (
+    "id, number, title, title_en, source, scope_code, ST_X(geom) AS lon, ST_Y(geom) AS lat, simulated"
+)
+_READ: Final = f"SELECT {_FACTS}, {', '.join(COLUMNS)} FROM case_file"
+
+# Locking a row asks the policy of updates: a case on which the caller may not act is not found. In order, so
+# that two who act on the same cases wait for, and not against, each other.
+_HOLD: Final = text(f"{_READ} WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE")
+_HOLD_ALL: Final = text(
+    f"{_READ} WHERE id IN (:id, :other) OR linked_to = :id "
+    "OR id = (SELECT linked_to FROM case_file WHERE id = :id) ORDER BY id FOR NO KEY UPDATE"
+)
+_SET: Final = ", ".join(
+    f"{name} = CAST(:{name} AS jsonb)" if name in _JSON else f"{name} = :{name}" for name in COLUMNS
+)
+_STORE: Final = text(f"UPDATE case_file SET {_SET} WHERE id = :id")
+_TICKING: Final = text(
+    f"{_READ} WHERE outcome IS NULL AND parked_at IS NULL AND linked_to IS NULL AND clock_events < 3 "
+    "AND stage_due_at IS NOT NULL AND id > :after ORDER BY id LIMIT 1000"
+)
+
+_Decided = tuple[Row[Any], CaseState, Decision]
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Something somebody does with a case.
+
+    ``version`` is the one they looked at: where the case has gone on since, nothing is done.
+    """
+
+    case_id: int
+    version: int
+    move: str
+    told: Told
+
+
+@dataclass(frozen=True, slots=True)
+class Acted:
+    """A case after an act: how it stands, and its place in the journal."""
+
+    number: str
+    event: str
+    state: CaseState
+
+
+async def act(connection: AsyncConnection, what: Act, who: Party, grants: Grants, *, now: datetime) -> Acted:
+    """Do something with a case in the caller's transaction; commit soon, see `twin.store.journal.append`.
+
+    Parameters
+    ----------
+    connection
+        Of the caller (`twin.store.scoped`): a case on which they may not act is not found.
+    who
+        Whoever acts; what they may do at the place of the case is taken from ``grants``.
+    now
+        When it happens, aware.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such case, or the caller may not act on it.
+    ConflictError
+        The case has gone on since ``version``, or does not stand where this may be done.
+    ForbiddenError, InvalidError
+        See `twin.cases.deciding.decide`.
+    """
+    told = masked(what.told)
+    held = await connection.execute(_HOLD_ALL, {"id": what.case_id, "other": told.linked_to})
+    rows = {row.id: row for row in held}
+    row = rows.get(what.case_id)
+    if row is None:
+        raise NotFoundError(f"there is no case {what.case_id} on which you may act", where="id")
+    state = _state(row)
+    if state.version != what.version:
+        raise ConflictError(
+            f"somebody acted on this case: it is at version {state.version}, and you saw {what.version}",
+            where="version",
+            hint="look at what changed, then do it again",
+        )
+    party = dataclasses.replace(
+        who, acts=frozenset(a for a in grants.acts if row.scope_code in grants.where(a))
+    )
+    decision = decide(state, what.move, party, told, clocks=_clocks(row), now=now)
+    decided = [(row, state, decision), *_of_others(rows, state, decision.state, what.case_id, now)]
+    await _store(connection, decided, told, who.name)
+    return Acted(row.number, decision.event, decision.state)
+
+
+async def ticking(connection: AsyncConnection, *, now: datetime) -> list[int]:
+    """Return the ids of open cases whose clocks have something to tell."""
+    found: list[int] = []
+    after = 0
+    while rows := (await connection.execute(_TICKING, {"after": after})).all():
+        found += [row.id for row in rows if decide_clock(_state(row), clocks=_clocks(row), now=now)]
+        after = rows[-1].id
+    return found
+
+
+async def tell_clocks(connection: AsyncConnection, ids: Sequence[int], *, now: datetime) -> int:
+    """Tell what the clocks of cases have to tell; return how many of them had something."""
+    decided: list[_Decided] = []
+    for row in await connection.execute(_HOLD, {"ids": list(ids)}):
+        state = _state(row)
+        decision = decide_clock(state, clocks=_clocks(row), now=now)
+        if decision is not None:
+            decided.append((row, state, decision))
+    await _store(connection, decided, Told(), "system")
+    return len(decided)
+
+
+def _of_others(
+    rows: dict[int, Row[Any]], before: CaseState, after: CaseState, case_id: int, now: datetime
+) -> list[_Decided]:
+    """Decide what an act on one case does to the one it repeats, and to those that repeat it."""
+    decided: list[_Decided] = []
+    changes: tuple[tuple[int | None, Literal[1, -1]], ...] = ((before.linked_to, -1), (after.linked_to, 1))
+    for other, change in changes:
+        if before.linked_to == after.linked_to or other is None:
+            continue
+        parent = rows.get(other)
+        if change > 0:
+            parent = _linkable(parent, other)
+        if parent is not None and parent.outcome is None:
+            state = _state(parent)
+            decided.append((parent, state, decide_repeat(state, change, clocks=_clocks(parent))))
+    if after.outcome is not None and before.outcome is None:
+        for row in rows.values():
+            if row.linked_to == case_id and row.outcome is None:
+                state = _state(row)
+                decided.append((row, state, decide_end_of_repeat(state, after.outcome, now=now)))
+    return decided
+
+
+def _linkable(parent: Row[Any] | None, case_id: int) -> Row[Any]:
+    if parent is None:
+        raise InvalidError(f"there is no case {case_id} on which you may act", where="linked_to")
+    if parent.outcome is not None or parent.linked_to is not None:
+        raise ConflictError(
+            f"case {parent.number} has ended, or repeats another itself",
+            where="linked_to",
+            hint="link to an open case that repeats none",
+        )
+    return parent
+
+
+async def _store(
+    connection: AsyncConnection,
+    decided: Sequence[tuple[Row[Any], CaseState, Decision]],
+    told: Told,
+    actor: str,
+) -> None:
+    if not decided:
+        return
+    said = {key: value for key, value in dataclasses.asdict(told).items() if value is not None}
+    if told.until is not None:
+        said["until"] = told.until.isoformat()
+    events = []
+    for number, (row, before, decision) in enumerate(decided):
+        await connection.execute(_STORE, {"id": row.id, **_values(decision.state)})
+        data = {
+            "case_id": row.id,
+            "number": row.number,
+            "title": row.title,
+            "title_en": row.title_en,
+            "category": decision.state.category_code,
+            "source": row.source,
+            "stage": decision.state.stage.value,
+            "lon": row.lon,
+            "lat": row.lat,
+            "simulated": row.simulated,
+            "version": decision.state.version,
+            "changes": changes_between(before, decision.state),
+        }
+        if number == 0 and said:
+            data["told"] = said
+        area = f"{row.scope_code:015d}" if row.scope_code else None
+        events.append(Event(decision.event, f"case/{row.id}", data, area_code=area, actor=actor))
+    await append(connection, events)
+
+
+def _state(row: Row[Any]) -> CaseState:
+    return from_row(row._asdict())
+
+
+def _values(state: CaseState) -> dict[str, Any]:
+    row = to_row(state)
+    return row | {name: None if row[name] is None else json.dumps(row[name]) for name in _JSON}
+
+
+def _clocks(row: Row[Any]) -> Clocks:
+    return clocks_for(calendar_for(timezone_of(row.lon, row.lat)))
