@@ -145,7 +145,7 @@ def _of_others(
             continue
         parent = rows.get(other)
         if change > 0:
-            parent = _linkable(parent, other)
+            parent = _linkable(parent, other, case_id)
         if parent is not None and parent.outcome is None:
             state = _state(parent)
             decided.append((parent, state, decide_repeat(state, change, clocks=_clocks(parent))))
@@ -157,9 +157,11 @@ def _of_others(
     return decided
 
 
-def _linkable(parent: Row[Any] | None, case_id: int) -> Row[Any]:
+def _linkable(parent: Row[Any] | None, other: int, case_id: int) -> Row[Any]:
+    if other == case_id:
+        raise InvalidError("a case does not repeat itself", where="linked_to")
     if parent is None:
-        raise InvalidError(f"there is no case {case_id} on which you may act", where="linked_to")
+        raise InvalidError(f"there is no case {other} on which you may act", where="linked_to")
     if parent.outcome is not None or parent.linked_to is not None:
         raise ConflictError(
             f"case {parent.number} has ended, or repeats another itself",

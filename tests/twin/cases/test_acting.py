@@ -216,8 +216,10 @@ async def test_a_case_that_repeats_another_makes_it_more_urgent_and_ends_with_it
     assert (held.repeats, held.priority, held.version) == (2, 2, 3)
     with pytest.raises(ConflictError, match="repeats another"):
         await do(engine, await new_case(engine), 1, "link", linked_to=children[0])
-    with pytest.raises(InvalidError):
-        await do(engine, await new_case(engine), 1, "link", linked_to=2**40)
+    alone = await new_case(engine)
+    for other in (alone, 2**40):
+        with pytest.raises(InvalidError):
+            await do(engine, alone, 1, "link", linked_to=other)
     await do(engine, children[0], 2, "unlink", reason="elsewhere")
     assert stored(world_database, parent).repeats == 1
     await do(engine, parent, 4, "reject", reason="no case")
