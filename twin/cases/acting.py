@@ -8,15 +8,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
+from uuid import UUID
 
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twin.access.grants import Grants
 from twin.calendar import calendar_for
+from twin.cases.categories import load_categories
 from twin.cases.clocks import Clocks, clocks_for
 from twin.cases.deciding import Decision, decide, decide_clock, decide_end_of_repeat, decide_repeat
-from twin.cases.parties import Party, Told, masked
+from twin.cases.parties import Told, masked, party_at
 from twin.cases.states import COLUMNS, CaseState, changes_between, from_row, to_row
 from twin.errors import ConflictError, InvalidError, NotFoundError
 from twin.store.journal import Event, append
@@ -44,6 +46,10 @@ _TICKING: Final = text(
     "AND stage_due_at IS NOT NULL AND id > :after ORDER BY id LIMIT 1000"
 )
 
+_IS_KNOWN: Final = {
+    table: text(f"SELECT EXISTS (SELECT FROM {table} WHERE id = :id)") for table in ("worker", "organisation")
+}
+
 _Decided = tuple[Row[Any], CaseState, Decision]
 
 
@@ -69,15 +75,17 @@ class Acted:
     state: CaseState
 
 
-async def act(connection: AsyncConnection, what: Act, who: Party, grants: Grants, *, now: datetime) -> Acted:
+async def act(
+    connection: AsyncConnection, what: Act, grants: Grants, *, account_id: UUID, name: str, now: datetime
+) -> Acted:
     """Do something with a case in the caller's transaction; commit soon, see `twin.store.journal.append`.
 
     Parameters
     ----------
     connection
         Of the caller (`twin.store.scoped`): a case on which they may not act is not found.
-    who
-        Whoever acts; what they may do at the place of the case is taken from ``grants``.
+    grants, account_id, name
+        Of whoever acts, the name as the journal tells it.
     now
         When it happens, aware.
 
@@ -103,13 +111,24 @@ async def act(connection: AsyncConnection, what: Act, who: Party, grants: Grants
             where="version",
             hint="look at what changed, then do it again",
         )
-    party = dataclasses.replace(
-        who, acts=frozenset(a for a in grants.acts if row.scope_code in grants.where(a))
-    )
+    await _require_known(connection, told, now)
+    party = party_at(grants, account_id, name, scope_code=row.scope_code, worker_id=row.worker_id)
     decision = decide(state, what.move, party, told, clocks=_clocks(row), now=now)
     decided = [(row, state, decision), *_of_others(rows, state, decision.state, what.case_id, now)]
-    await _store(connection, decided, told, who.name)
+    await _store(connection, decided, told, name)
     return Acted(row.number, decision.event, decision.state)
+
+
+async def _require_known(connection: AsyncConnection, told: Told, now: datetime) -> None:
+    """Raise where somebody names a worker, an organisation or a kind of case that is not there."""
+    code = told.category_code
+    if code is not None and code not in {kind.code for kind in load_categories().open_at(now.date())}:
+        raise InvalidError(
+            f"there is no kind of case {code} now", where="category_code", hint="it may have been withdrawn"
+        )
+    for table, key in (("worker", told.worker_id), ("organisation", told.organisation_id)):
+        if key is not None and not (await connection.execute(_IS_KNOWN[table], {"id": key})).scalar():
+            raise InvalidError(f"there is no {table} {key} here", where=f"{table}_id")
 
 
 async def ticking(connection: AsyncConnection, *, now: datetime) -> list[int]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
+from twin.access.grants import Grants
 from twin.access.masking import mask_text
 from twin.access.roles import Act
 from twin.cases.moves import Move
@@ -22,6 +24,20 @@ class Party:
     acts: frozenset[Act]
     worker_id: int | None = None
     organisation_id: int | None = None
+
+
+OWN_ACTS: Final = frozenset({Act.HANDLE_CASE, Act.CALL_UP, Act.NOTE_CASE})
+"""What the worker to whom a case was given may do with it, wherever it lies."""
+
+
+def party_at(
+    grants: Grants, account_id: UUID | None, name: str, *, scope_code: int, worker_id: int | None
+) -> Party:
+    """Return somebody as they may act on a case of an area that was given to a worker, or to none."""
+    acts = {act for act in grants.acts if scope_code in grants.where(act)}
+    if worker_id is not None and worker_id == grants.worker_id:
+        acts |= OWN_ACTS
+    return Party(account_id, name, frozenset(acts), grants.worker_id)
 
 
 @dataclass(frozen=True, slots=True)

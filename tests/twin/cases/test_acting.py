@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import random
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 import psycopg
@@ -14,7 +15,7 @@ from sqlalchemy import text
 
 from tests.access.world import KEY, LAT, LON, STEP, grids
 from twin.access import roles as access
-from twin.access.grants import Grants, grants_of
+from twin.access.grants import NO_GRANTS, Grants, grants_of
 from twin.access.scope import EVERYWHERE, Scope
 from twin.access.sealing import Sealer
 from twin.cases.acting import Act, act, tell_clocks, ticking
@@ -70,8 +71,8 @@ def grants(*roles: str, scope: Scope = STREET) -> Grants:
     return grants_of([(role, scope) for role in roles])
 
 
-def party(number: int) -> Party:
-    return Party(UUID(int=number), f"party {number}", frozenset())
+def person(number: int) -> dict[str, Any]:
+    return {"account_id": UUID(int=number), "name": f"party {number}"}
 
 
 async def new_case(engine, **changes: object) -> int:
@@ -92,7 +93,7 @@ async def do(
     held = grants(*roles, scope=scope)
     async with scoped(engine, held) as connection:
         what = Act(case, version, move, Told(**told))
-        return (await act(connection, what, party(by), held, now=MONDAY)).state
+        return (await act(connection, what, held, **person(by), now=MONDAY)).state
 
 
 def stored(database, case: int) -> CaseState:
@@ -167,7 +168,7 @@ async def test_whatever_is_tried_the_journal_makes_the_table(engine, server, wor
                 # Most of what is tried at random is refused: three of four are what one may.
                 may = [move.name for move in possible(state, EVERYTHING)] if chance.random() < 0.75 else names
                 what = Act(case, state.version, chance.choice(may), told)
-                await act(connection, what, party(chance.choice([1, 2])), held, now=now)
+                await act(connection, what, held, **person(chance.choice([1, 2])), now=now)
             done += 1
         except TwinError:
             pass
@@ -240,6 +241,37 @@ async def test_the_clock_of_a_case_is_told_once(engine, server, world_database):
             assert await ticking(connection, now=now) == []
         assert stored(world_database, case).clock_events == found
     assert stored(world_database, case) == told_by_journal(world_database, case)
+
+
+async def test_what_is_not_there_is_named(engine):
+    case = await new_case(engine)
+    for move, told, where in (
+        ("correct", {"category_code": "99999"}, "category_code"),
+        ("link", {"linked_to": 2**40}, "linked_to"),
+    ):
+        with pytest.raises(InvalidError) as error:
+            await do(engine, case, 1, move, **told)
+        assert error.value.where == where
+    await do(engine, case, 1, "file")
+    for where in ("worker_id", "organisation_id"):
+        with pytest.raises(InvalidError) as error:
+            await do(engine, case, 2, "dispatch", **{where: 2**40})
+        assert error.value.where == where
+
+
+async def test_a_worker_handles_the_own_case_wherever_it_lies(engine, world_database, worker):
+    case = await new_case(engine)
+    await do(engine, case, 1, "file")
+    await do(engine, case, 2, "dispatch", worker_id=worker)
+    held = dataclasses.replace(NO_GRANTS, worker_id=worker, roles=("worker",))
+    for move, version in (("take", 3), ("report_done", 4)):
+        async with scoped(engine, held) as connection:
+            what = Act(case, version, move, Told(note="done"))
+            await act(connection, what, held, **person(5), now=MONDAY)
+    assert stored(world_database, case) == told_by_journal(world_database, case)
+    async with scoped(engine, held) as connection:
+        with pytest.raises(ForbiddenError):
+            await act(connection, Act(case, 5, "send_check", Told()), held, **person(5), now=MONDAY)
 
 
 FORBIDDEN = {

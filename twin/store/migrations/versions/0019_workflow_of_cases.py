@@ -90,12 +90,22 @@ CREATE CONSTRAINT TRIGGER case_acts_are_told AFTER UPDATE ON case_file DEFERRABL
 """
 
 _MAY_ACT = "scope_code <@ (SELECT gt_scope('may_case_note')) OR worker_id = (SELECT gt_self_worker())"
+# An array is asked for once a query.
+_OF_OWN_CASE = (
+    "subject = ANY (ARRAY(SELECT 'case/' || c.id FROM case_file AS c "
+    "WHERE c.worker_id = (SELECT gt_self_worker())))"
+)
 _MAY_TELL = (
     "CASE split_part(kind, '.', 1) "
     "WHEN 'alarm' THEN scope_code <@ (SELECT gt_scope('may_alarm_acknowledge')) "
-    "WHEN 'case' THEN scope_code <@ (SELECT gt_scope('may_case_note')) OR EXISTS ("
-    "SELECT FROM case_file AS c WHERE subject = 'case/' || c.id AND c.worker_id = (SELECT gt_self_worker())) "
-    "ELSE false END"
+    f"WHEN 'case' THEN scope_code <@ (SELECT gt_scope('may_case_note')) OR {_OF_OWN_CASE} ELSE false END"
+)
+# As before, and what is told of the cases that were given to the worker who reads.
+_SEES_TOLD = (
+    "CASE split_part(kind, '.', 1) WHEN 'alarm' THEN scope_code <@ (SELECT gt_scope('alarm')) AND "
+    "(data ->> 'kind' IS DISTINCT FROM 'worker' OR scope_code <@ (SELECT gt_scope('worker'))) "
+    "WHEN 'case' THEN scope_code <@ (SELECT gt_scope('case')){own} "
+    "ELSE scope_code <@ (SELECT gt_scope('place')) END"
 )
 _MAY_FILE_ANY = "(SELECT NOT isempty(gt_scope('may_case_file')) OR NOT isempty(gt_scope('may_case_report')))"
 _PHOTOGRAPH = f"EXISTS (SELECT FROM case_file AS c WHERE c.id = photograph.case_id AND ({_MAY_ACT}))"
@@ -175,8 +185,10 @@ _OLD_SIGNATURE = (
 )
 
 
-def _policies(rows: str, told: str, photograph: str, person: str) -> tuple[str, ...]:
+def _policies(rows: str, told: str, seen: str, photograph: str, person: str) -> tuple[str, ...]:
     return (
+        "DROP POLICY journal_read ON journal",
+        f"CREATE POLICY journal_read ON journal FOR SELECT TO {APP} USING ({seen})",
         "DROP POLICY case_file_update ON case_file",
         f"CREATE POLICY case_file_update ON case_file FOR UPDATE TO {APP} USING ({rows}) WITH CHECK ({rows})",
         "DROP POLICY journal_insert ON journal",
@@ -206,7 +218,9 @@ def upgrade() -> None:
     for statement in (
         _ONE_BY_ONE,
         _TOLD,
-        *_policies(_MAY_ACT, _MAY_TELL, _PHOTOGRAPH, _MAY_FILE_ANY),
+        *_policies(
+            _MAY_ACT, _MAY_TELL, _SEES_TOLD.format(own=f" OR {_OF_OWN_CASE}"), _PHOTOGRAPH, _MAY_FILE_ANY
+        ),
         "DROP POLICY case_file_insert ON case_file",
         f"REVOKE INSERT, UPDATE ON case_file FROM {APP}",
         f"GRANT UPDATE ({', '.join(_ACTED)}) ON case_file TO {APP}, {TWIN}",
@@ -242,6 +256,7 @@ def downgrade() -> None:
         *_policies(
             _OLD_MAY,
             _OLD_MAY_TELL,
+            _SEES_TOLD.format(own=""),
             photograph + "c.worker_id = (SELECT gt_self_worker())))",
             "(SELECT NOT isempty(gt_scope('may_case_write')) OR NOT isempty(gt_scope('may_case_report')))",
         ),
