@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import Connection, Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twin.access.grants import Grants
@@ -21,20 +20,21 @@ from twin.cases.deciding import Decision, decide, decide_clock, decide_end_of_re
 from twin.cases.parties import Told, masked, party_at
 from twin.cases.states import COLUMNS, CaseState, changes_between, from_row, to_row
 from twin.errors import ConflictError, InvalidError, NotFoundError
-from twin.store.journal import Event, append
+from twin.store.journal import Event, append_now
 from twin.zones import timezone_of
 
 _JSON: Final = frozenset({"asked", "pauses"})
 _FACTS: Final = (
     "id, number, title, title_en, source, scope_code, ST_X(geom) AS lon, ST_Y(geom) AS lat, simulated"
 )
-_READ: Final = f"SELECT {_FACTS}, {', '.join(COLUMNS)} FROM case_file"
+READ: Final = f"SELECT {_FACTS}, {', '.join(COLUMNS)} FROM case_file"
+"""Asks for cases, with what every event tells of them."""
 
 # Locking a row asks the policy of updates: a case on which the caller may not act is not found. In order, so
 # that two who act on the same cases wait for, and not against, each other.
-_HOLD: Final = text(f"{_READ} WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE")
+_HOLD: Final = text(f"{READ} WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE")
 _HOLD_ALL: Final = text(
-    f"{_READ} WHERE id IN (:id, :other) OR linked_to = :id "
+    f"{READ} WHERE id IN (:id, :other) OR linked_to = :id "
     "OR id = (SELECT linked_to FROM case_file WHERE id = :id) ORDER BY id FOR NO KEY UPDATE"
 )
 _SET: Final = ", ".join(
@@ -42,7 +42,7 @@ _SET: Final = ", ".join(
 )
 _STORE: Final = text(f"UPDATE case_file SET {_SET} WHERE id = :id")
 _TICKING: Final = text(
-    f"{_READ} WHERE outcome IS NULL AND parked_at IS NULL AND linked_to IS NULL AND clock_events < 3 "
+    f"{READ} WHERE outcome IS NULL AND parked_at IS NULL AND linked_to IS NULL AND clock_events < 3 "
     "AND stage_due_at IS NOT NULL AND id > :after ORDER BY id LIMIT 1000"
 )
 
@@ -50,7 +50,8 @@ _IS_KNOWN: Final = {
     table: text(f"SELECT EXISTS (SELECT FROM {table} WHERE id = :id)") for table in ("worker", "organisation")
 }
 
-_Decided = tuple[Row[Any], CaseState, Decision]
+Decided = tuple[Row[Any], CaseState, Decision]
+"""A row of `READ`, how its case stood, and what was decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ async def act(
     row = rows.get(what.case_id)
     if row is None:
         raise NotFoundError(f"there is no case {what.case_id} on which you may act", where="id")
-    state = _state(row)
+    state = state_of(row)
     if state.version != what.version:
         raise ConflictError(
             f"somebody acted on this case: it is at version {state.version}, and you saw {what.version}",
@@ -113,9 +114,9 @@ async def act(
         )
     await _require_known(connection, told, now)
     party = party_at(grants, account_id, name, scope_code=row.scope_code, worker_id=row.worker_id)
-    decision = decide(state, what.move, party, told, clocks=_clocks(row), now=now)
+    decision = decide(state, what.move, party, told, clocks=clocks_of(row), now=now)
     decided = [(row, state, decision), *_of_others(rows, state, decision.state, what.case_id, now)]
-    await _store(connection, decided, told, name)
+    await connection.run_sync(store, decided, told, name)
     return Acted(row.number, decision.event, decision.state)
 
 
@@ -136,28 +137,28 @@ async def ticking(connection: AsyncConnection, *, now: datetime) -> list[int]:
     found: list[int] = []
     after = 0
     while rows := (await connection.execute(_TICKING, {"after": after})).all():
-        found += [row.id for row in rows if decide_clock(_state(row), clocks=_clocks(row), now=now)]
+        found += [row.id for row in rows if decide_clock(state_of(row), clocks=clocks_of(row), now=now)]
         after = rows[-1].id
     return found
 
 
 async def tell_clocks(connection: AsyncConnection, ids: Sequence[int], *, now: datetime) -> int:
     """Tell what the clocks of cases have to tell; return how many of them had something."""
-    decided: list[_Decided] = []
+    decided: list[Decided] = []
     for row in await connection.execute(_HOLD, {"ids": list(ids)}):
-        state = _state(row)
-        decision = decide_clock(state, clocks=_clocks(row), now=now)
+        state = state_of(row)
+        decision = decide_clock(state, clocks=clocks_of(row), now=now)
         if decision is not None:
             decided.append((row, state, decision))
-    await _store(connection, decided, Told(), "system")
+    await connection.run_sync(store, decided, Told(), "system")
     return len(decided)
 
 
 def _of_others(
     rows: dict[int, Row[Any]], before: CaseState, after: CaseState, case_id: int, now: datetime
-) -> list[_Decided]:
+) -> list[Decided]:
     """Decide what an act on one case does to the one it repeats, and to those that repeat it."""
-    decided: list[_Decided] = []
+    decided: list[Decided] = []
     changes: tuple[tuple[int | None, Literal[1, -1]], ...] = ((before.linked_to, -1), (after.linked_to, 1))
     for other, change in changes:
         if before.linked_to == after.linked_to or other is None:
@@ -166,12 +167,12 @@ def _of_others(
         if change > 0:
             parent = _linkable(parent, other, case_id)
         if parent is not None and parent.outcome is None:
-            state = _state(parent)
-            decided.append((parent, state, decide_repeat(state, change, clocks=_clocks(parent))))
+            state = state_of(parent)
+            decided.append((parent, state, decide_repeat(state, change, clocks=clocks_of(parent))))
     if after.outcome is not None and before.outcome is None:
         for row in rows.values():
             if row.linked_to == case_id and row.outcome is None:
-                state = _state(row)
+                state = state_of(row)
                 decided.append((row, state, decide_end_of_repeat(state, after.outcome, now=now)))
     return decided
 
@@ -190,42 +191,41 @@ def _linkable(parent: Row[Any] | None, other: int, case_id: int) -> Row[Any]:
     return parent
 
 
-async def _store(
-    connection: AsyncConnection,
-    decided: Sequence[tuple[Row[Any], CaseState, Decision]],
-    told: Told,
-    actor: str,
-) -> None:
-    if not decided:
-        return
-    said = {key: value for key, value in dataclasses.asdict(told).items() if value is not None}
-    if told.until is not None:
-        said["until"] = told.until.isoformat()
+def store(connection: Connection, decided: Sequence[Decided], told: Told, actor: str) -> None:
+    """Store what was decided of cases that are held, and tell the journal; commit soon.
+
+    ``told`` belongs to the first; the others follow from it.
+    """
     events = []
     for number, (row, before, decision) in enumerate(decided):
-        await connection.execute(_STORE, {"id": row.id, **_values(decision.state)})
-        data = {
-            "case_id": row.id,
-            "number": row.number,
-            "title": row.title,
-            "title_en": row.title_en,
+        connection.execute(_STORE, {"id": row.id, **_values(decision.state)})
+        data = facts_of(row) | {
             "category": decision.state.category_code,
-            "source": row.source,
             "stage": decision.state.stage.value,
-            "lon": row.lon,
-            "lat": row.lat,
-            "simulated": row.simulated,
             "version": decision.state.version,
             "changes": changes_between(before, decision.state),
         }
-        if number == 0 and said:
+        if number == 0 and (said := told.said()):
             data["told"] = said
-        area = f"{row.scope_code:015d}" if row.scope_code else None
-        events.append(Event(decision.event, f"case/{row.id}", data, area_code=area, actor=actor))
-    await append(connection, events)
+        events.append(event_of(row, decision.event, data, actor))
+    if events:
+        append_now(connection, events)
 
 
-def _state(row: Row[Any]) -> CaseState:
+def facts_of(row: Row[Any]) -> dict[str, Any]:
+    """Return what every event tells of its case, and no act changes."""
+    names = ("number", "title", "title_en", "source", "lon", "lat", "simulated")
+    return {"case_id": row.id, **{name: getattr(row, name) for name in names}}
+
+
+def event_of(row: Row[Any], kind: str, data: dict[str, Any], actor: str) -> Event:
+    """Return an event of a case, where the case lies."""
+    area = f"{row.scope_code:015d}" if row.scope_code else None
+    return Event(kind, f"case/{row.id}", data, area_code=area, actor=actor)
+
+
+def state_of(row: Row[Any]) -> CaseState:
+    """Return how the case of a row of `READ` stands."""
     return from_row(row._asdict())
 
 
@@ -234,5 +234,6 @@ def _values(state: CaseState) -> dict[str, Any]:
     return row | {name: None if row[name] is None else json.dumps(row[name]) for name in _JSON}
 
 
-def _clocks(row: Row[Any]) -> Clocks:
+def clocks_of(row: Row[Any]) -> Clocks:
+    """Return the clocks of the place of a case."""
     return clocks_for(calendar_for(timezone_of(row.lon, row.lat)))

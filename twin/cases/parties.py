@@ -58,6 +58,11 @@ class Told:
     priority: int | None = None
     linked_to: int | None = None
 
+    def said(self) -> dict[str, str | int]:
+        """Return what was told, for the journal."""
+        told = {key: value for key, value in dataclasses.asdict(self).items() if value is not None}
+        return told if self.until is None else told | {"until": self.until.isoformat()}
+
 
 def masked(told: Told) -> Told:
     """Return the same without the personal numbers in its texts, which everybody reads who sees the case."""

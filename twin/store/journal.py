@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twin.access.masking import mask_text
@@ -77,10 +77,15 @@ async def append(conn: AsyncConnection, events: Sequence[Event]) -> int:
     Everyone else who appends waits until that transaction ends, so append last and commit soon. Listeners
     of the channel ``journal`` are told at commit. Without events the newest number is returned.
     """
+    return await conn.run_sync(append_now, events)
+
+
+def append_now(connection: Connection, events: Sequence[Event]) -> int:
+    """Do what `append` does on a connection that waits."""
     if not events:
-        return await newest(conn)
-    await conn.execute(_LOCK)
-    row = await conn.execute(
+        return int(connection.execute(_NEWEST).scalar_one())
+    connection.execute(_LOCK)
+    row = connection.execute(
         _APPEND,
         {
             "kinds": [e.kind for e in events],

@@ -235,10 +235,16 @@ def test_siting_twice_changes_nothing_and_links_everything(town: Engine, paramet
         )
         assert len({w.responsibility_grid_id for w in workers}) == 4, "every grid has someone"
         cases = connection.execute(
-            text("SELECT simulated, title, due_at > opened_at AS ok, category_code FROM case_file")
+            text(
+                "SELECT simulated, title, coalesce(due_at, stage_due_at) > opened_at AS ok, version,"
+                " category_code, stage FROM case_file"
+            )
         ).all()
         assert len(cases) == first.cases
         assert all(c.simulated and c.ok and c.title.endswith("（模拟）") for c in cases)
+        assert {c.stage for c in cases} >= {"collected", "filed", "dispatched", "handling", "feedback"}
+        told = connection.execute(text("SELECT count(*) FROM journal WHERE kind LIKE 'case.%'")).scalar()
+        assert told == sum(c.version for c in cases)
         # The second siting sealed them anew, in the same rows.
         persons = connection.execute(
             text(

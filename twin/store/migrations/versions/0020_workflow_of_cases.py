@@ -1,6 +1,6 @@
 """Keep where cases stand, changed by acts only, each of which the journal tells in the same transaction.
 
-Revision 0019, after 0018.
+Revision 0020, after 0019.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from sqlalchemy.dialects import postgresql
 
 from twin.store.roles import APP, TWIN
 
-revision = "0019"
-down_revision = "0018"
+revision = "0020"
+down_revision = "0019"
 branch_labels = None
 depends_on = None
 
