@@ -15,6 +15,7 @@ from api.routes.answers import DeviceId, Names, device_names
 from api.routes.devices import find_row
 from api.rows import Row
 from twin.access.roles import DataClass
+from twin.cases.moves import EVENT_WORDS
 
 router = APIRouter()
 
@@ -25,9 +26,13 @@ EVENT_NAMES: Final = {
     "alarm.changed": ("告警变化", "Alarm changed"),
     "alarm.cleared": ("告警解除", "Alarm cleared"),
     "alarm.acknowledged": ("告警已确认", "Alarm acknowledged"),
-    "case.filed": ("案件上报", "Case filed"),
-    "case.photographed": ("案件照片", "Photograph of a case"),
+    **EVENT_WORDS,
 }
+
+
+def event_words(kind: str) -> tuple[str, str]:
+    """Return what a kind of event is called in Chinese and English."""
+    return EVENT_NAMES.get(kind, (kind, kind))
 
 
 class EventAnswer(BaseModel):
@@ -117,7 +122,7 @@ async def list_device_events(
 
 def _event(row: Row) -> dict[str, Any]:
     """Return the fields of an `EventAnswer`."""
-    zh, en = EVENT_NAMES.get(row["event"], (row["event"], row["event"]))
+    zh, en = event_words(row["event"])
     return {
         "journal": row["seq"],
         "at": row["at"],

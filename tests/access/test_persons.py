@@ -94,8 +94,10 @@ async def report(
         case = await connection.execute(
             text(
                 "INSERT INTO case_file (number, title, category_code, source, geom, reporter_id, opened_at, "
-                "  closed_at) VALUES (:number, '漏水', '01101', 'hotline', CAST(:at AS text)::geometry, "
-                "  :person, now() - interval '900 days', now() - make_interval(secs => :closed)) RETURNING id"
+                "  closed_at, outcome) "
+                "VALUES (:number, '漏水', '01101', 'hotline', CAST(:at AS text)::geometry, :person, "
+                "  now() - interval '900 days', now() - make_interval(secs => :closed), "
+                "  CASE WHEN :closed IS NOT NULL THEN 'void' END) RETURNING id"
             ),
             {
                 "number": number,
@@ -282,11 +284,11 @@ async def test_nobody_is_revealed_without_a_reason(owner, app, reason) -> None:
         await reveal(app, person, reason=reason)
 
 
-async def test_who_files_cases_stores_persons_and_who_does_not_may_not(app) -> None:
-    for role in ("dispatcher", "manager"):
+async def test_who_reports_cases_stores_persons_and_who_does_not_may_not(app) -> None:
+    for role in ("operator", "dispatcher", "manager"):
         async with scoped(app, as_role(role)) as connection:
             await connection.execute(STORE, sealed_row(SEALER, uuid4(), ZHANG))
-    for role in ("operator", "worker", "planner", "wall"):
+    for role in ("department", "worker", "planner", "wall"):
         with pytest.raises(DBAPIError, match="row-level security"):
             async with scoped(app, as_role(role)) as connection:
                 await connection.execute(STORE, sealed_row(SEALER, uuid4(), ZHANG))

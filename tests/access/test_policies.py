@@ -57,8 +57,6 @@ GRANT {ROLE} TO {OWNER};
 
 _PLACE = "(name, description, encoding_type, geom) VALUES ('', '', '', ST_GeomFromEWKT(%(at)s))"
 INSERTS = {
-    "case_file": "(number, title, category_code, source, geom) "
-    "VALUES ('new', '', '01101', 'patrol', ST_GeomFromEWKT(%(at)s))",
     "dataset": "(name, kind, declared_crs) VALUES ('sensorthings', 'devices', 'EPSG:4326')",
     "datastream": "(device_id, property, name, description, unit, observation_type, sensor_id, "
     "observed_property_id) VALUES (%(device)s, 9, '', '', '{}', '', 1, 1)",
@@ -71,7 +69,7 @@ INSERTS = {
     "feed_mapping": "(name, version, zh, en, content, changed_by) VALUES ('new', 1, '', '', '{}', '')",
     "feed_pause": "(feed, paused_by, reason) VALUES ('new', '', '')",
     "journal": "(seq, kind, subject, area_code, actor, data) "
-    "SELECT journal_newest() + 1, 'case.filed', 'case/1', %(code)s, '', '{}'",
+    "SELECT journal_newest() + 1, 'case.noted', 'case/1', %(code)s, '', '{}'",
     "observation_detail": "(device_id, property, phenomenon_time) VALUES (%(declared)s, 5, now())",
     "observed_property": "(name, description, definition) VALUES ('', '', '')",
     "person": "(id) VALUES (gen_random_uuid())",

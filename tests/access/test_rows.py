@@ -213,12 +213,12 @@ def test_ten_thousand_mixed_requests_over_one_connection_show_no_foreign_row(mad
 
 
 FORBIDDEN = {
-    "moving a case out of the area": "UPDATE case_file "
+    "moving a case": "UPDATE case_file "
     "SET geom = (SELECT 'SRID=4326;POINT(110 35)'::geometry) WHERE id = %(own)s",
     "telling the journal of another area": "INSERT INTO journal (seq, kind, subject, area_code, actor, data) "
-    "SELECT journal_newest() + 1, 'case.filed', 'case/1', %(other)s, 'me', '{}'",
+    "SELECT journal_newest() + 1, 'case.noted', 'case/1', %(other)s, 'me', '{}'",
     "renumbering devices": "UPDATE device SET uid = 'x'",
-    "filing a case elsewhere under the own code": "INSERT INTO case_file "
+    "reporting a case past the function": "INSERT INTO case_file "
     "(number, title, category_code, source, geom, scope_code) "
     "VALUES ('forged', 'x', '01101', 'patrol', 'SRID=4326;POINT(104.0805 30.0005)', %(mine)s)",
 }
@@ -308,9 +308,9 @@ def dispatcher(made):
 
 def test_row_of_another_area_cannot_be_written(dispatcher):
     connection, values = dispatcher
-    done = connection.execute("UPDATE case_file SET title = 'x' WHERE id = %(theirs)s", values)
+    done = connection.execute("UPDATE case_file SET version = version + 1 WHERE id = %(theirs)s", values)
     assert done.rowcount == 0
-    done = connection.execute("UPDATE case_file SET title = 'x' WHERE id = %(own)s", values)
+    done = connection.execute("UPDATE case_file SET version = version + 1 WHERE id = %(own)s", values)
     assert done.rowcount == 1
     assert connection.execute("UPDATE device SET name = 'x'").rowcount == 0
 

@@ -298,3 +298,17 @@ What `grant` and `refuse` may is asked of the move that asked: see `Move.granted
 """
 
 MOVE_BY_NAME: Final = {move.name: move for move in MOVES}
+
+EVENT_WORDS: Final[dict[str, tuple[str, str]]] = {
+    "case.reported": ("案件上报", "Reported"),
+    "case.photographed": ("案件照片", "Photograph added"),
+    "case.warned": ("临近时限", "Little time is left"),
+    "case.overdue": ("超过时限", "Overdue"),
+    "case.escalated": ("超时升级", "Escalated"),
+    "case.repeated": ("并入重复案件", "Another case repeats it"),
+    "case.repeat_ended": ("重复案件取消并案", "A case repeats it no more"),
+    "case.ended_with_other": ("随主案件结束", "Ended with the case it repeats"),
+    **{f"case.{move.event}": (move.zh, move.event.replace("_", " ").capitalize()) for move in MOVES},
+    **{f"case.{move.name}_asked": (f"申请{move.zh}", f"{move.en}: asked for") for move in MOVES if move.asks},
+}
+"""What the journal says happened to a case, in Chinese and English."""

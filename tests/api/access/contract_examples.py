@@ -117,6 +117,8 @@ def examples(
         "POST /api/alarms/acknowledge": _json({"alarm_ids": [key_of(world, "alarm")]}),
         "POST /api/cases/by-phone": _json({"phone": phone_of(OWN, "case")}),
         "POST /api/cases/{id}/reveal": _json(because, id=case),
+        "GET /api/cases/{id}": _at(id=case),
+        "POST /api/cases/{id}/acts": _json({"version": 1, "move": "note", "note": "seen"}, id=case),
         "GET /api/cases/{id}/report": _at(id=case),
         "GET /api/cases/{id}/photographs": _at(id=case),
         "POST /api/cases/{id}/photographs": _at(id=case)

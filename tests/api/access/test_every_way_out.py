@@ -63,6 +63,7 @@ ITEMS = {
     "/api/networks/nodes/{id}": ("network_node", ""),
     "/api/areas/{id}": ("area", ""),
     "/api/workers/{id}": ("device", "worker"),
+    "/api/cases/{id}": ("case_file", ""),
     "/api/cases/{id}/report": ("case_report", ""),
     "/api/cameras/{id}": ("device", "camera"),
     "/api/cases/{id}/photographs": ("case_file", ""),
@@ -71,6 +72,7 @@ ITEMS = {
 }
 ITEM_CLASSES = {
     EVENTS: {"alarm", "case"},
+    "/api/cases/{id}": {"case"},
     "/api/cases/{id}/report": {"case"},
     "/api/cases/{id}/photographs": {"case"},
     "/api/photographs/{id}/{size}": {"case"},
@@ -136,7 +138,7 @@ POSTED = {
     "/api/accounts/{name}/roles", "/api/accounts/roles/{id}/withdraw", "/api/accounts/{name}/password",
     "/api/accounts/{name}/credential", "/api/alarms/acknowledge", "/api/workers/{id}/reveal",
     "/api/duty/begin", "/api/duty/end", "/api/workers/{id}/duty/end",
-    "/api/cases/{id}/reveal", "/api/cases/by-phone",
+    "/api/cases/{id}/reveal", "/api/cases/by-phone", "/api/cases/{id}/acts",
     "/api/cases/{id}/photographs", "/api/replays", REPORTS,
     "/api/networks/trace",
     "/api/cameras/{id}/pictures",

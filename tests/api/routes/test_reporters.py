@@ -221,8 +221,10 @@ async def test_a_number_in_a_reason_is_masked_for_who_reads_the_record(served, s
 async def test_persons_are_erased_by_the_server_when_their_time_is_over(served, reported) -> None:
     await persons.expire(served.runtime.own, 180)
     assert served.sql("SELECT count(*) FROM person") == [(3,)]
-    served.sql("UPDATE case_file SET opened_at = now() - interval '400 days', "
-               "closed_at = now() - interval '200 days' WHERE number = 'HERE-1'")  # fmt: skip
+    served.past_triggers(
+        "UPDATE case_file SET opened_at = now() - interval '400 days', outcome = 'void', "
+        "closed_at = now() - interval '200 days' WHERE number = 'HERE-1'"
+    )
     served.sql("UPDATE person SET created_at = now() - interval '400 days'")
     assert await persons.expire(served.runtime.own, 180) == 1
     assert served.sql("SELECT reporter_id FROM case_file WHERE number = 'HERE-1'") == [(None,)]

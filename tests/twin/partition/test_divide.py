@@ -291,8 +291,9 @@ def add_case(connection, number, geom, *, closed) -> None:
     """File a case with the grids of today."""
     sql = (
         "INSERT INTO case_file (number, title, category_code, source, geom, unit_grid_id,"
-        " responsibility_grid_id, opened_at, closed_at) SELECT :n, :n, '20101', 'patrol', g.geom, u.id, r.id,"
-        " now() - interval '1 hour', CASE WHEN :closed THEN now() END"
+        " responsibility_grid_id, opened_at, closed_at, outcome)"
+        " SELECT :n, :n, '20101', 'patrol', g.geom, u.id, r.id,"
+        " now() - interval '1 hour', CASE WHEN :closed THEN now() END, CASE WHEN :closed THEN 'void' END"
         " FROM (SELECT ST_GeomFromWKB(:g, 4326) AS geom) g"
         " JOIN area u ON u.level = 'unit_grid' AND u.valid_to IS NULL AND ST_Intersects(u.geom, g.geom)"
         " JOIN area r ON r.level = 'responsibility_grid' AND r.valid_to IS NULL"

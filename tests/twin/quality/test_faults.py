@@ -235,8 +235,9 @@ def test_what_is_present_and_leads_to_a_closed_area_is_found(checked, table: str
         elif table == "case_file":
             point = f"ST_SetSRID(ST_MakePoint({CENTRE[0]}, {CENTRE[1]}), 4326)"
             case = {"title": "井盖缺失", "category_code": "20101", "source": "patrol"}
+            ended = {"closed_at": "now", "outcome": "void"}
             city.insert("case_file", point, number="C-1", **case)
-            city.insert("case_file", point, number="C-2", **case, **{column: old}, closed_at="now")
+            city.insert("case_file", point, number="C-2", **case, **{column: old}, **ended)
         where = (
             " WHERE level = 'street'"
             if table == "area"
