@@ -26,6 +26,7 @@ from api.access.watch import watch_sessions
 from api.cameras.desk import CameraDesk
 from api.cameras.streams import Streams
 from api.cameras.watch import StreamWatch
+from api.case_clocks import tell_case_clocks
 from api.disk import Disk
 from api.edge import Edge
 from api.exports.desk import ExportDesk
@@ -177,6 +178,7 @@ def create_app(settings: Settings) -> FastAPI:
                 ("publishers", follow(accounts, PUBLISHERS_CHANNEL, publishers.forget)),
                 ("cameras", watch.run()),
                 ("sessions", watch_sessions(door, hub)),
+                ("case clocks", tell_case_clocks(own)),
                 ("persons", expire_persons(own, settings.persons_days)),
                 ("retention", Retention(own, catalog, terms).run_daily()),
                 ("record", HeadKeeper(reading, settings.secrets_dir, sealer).run()),

@@ -52,9 +52,9 @@ _STORE = text(
     """
     INSERT INTO case_file (number, title, title_en, category_code, source, priority, geom, address,
                            unit_grid_id, responsibility_grid_id, reporter_id, opened_at, stage_since,
-                           stage_due_at, simulated)
+                           stage_due_at, clock_at, simulated)
     SELECT :number, :title, :title_en, :category_code, :source, :priority, d.geom, d.address, d.unit_grid_id,
-           d.responsibility_grid_id, :reporter_id, :at, :at, :stage_due_at, true
+           d.responsibility_grid_id, :reporter_id, :at, :at, :stage_due_at, :clock_at, true
     FROM device d WHERE d.id = :device
     """
 )
@@ -120,8 +120,9 @@ def _open(
         home = device.address if chinese else device.address_en
         reporter = _reporter(parameters.siting.workers, seed, n, home or "", chinese=chinese)
         reporter_id = store_person(connection, sealer, f"case/{number}", reporter)
-    state = CaseState(category_code=template.category_code, priority=template.priority, stage_since=opened_at)
-    clocks = clocks_for(calendar_for(timezone_of(device.lon, device.lat)))
+    state = clocks_for(calendar_for(timezone_of(device.lon, device.lat))).started(
+        CaseState(category_code=template.category_code, priority=template.priority, stage_since=opened_at)
+    )
     connection.execute(
         _STORE,
         {
@@ -133,7 +134,8 @@ def _open(
             "priority": template.priority,
             "reporter_id": reporter_id,
             "at": opened_at,
-            "stage_due_at": clocks.stage_due(state),
+            "stage_due_at": state.stage_due_at,
+            "clock_at": state.clock_at,
             "device": device.id,
         },
     )

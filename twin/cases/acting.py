@@ -32,7 +32,6 @@ READ: Final = f"SELECT {_FACTS}, {', '.join(COLUMNS)} FROM case_file"
 
 # Locking a row asks the policy of updates: a case on which the caller may not act is not found. In order, so
 # that two who act on the same cases wait for, and not against, each other.
-_HOLD: Final = text(f"{READ} WHERE id = ANY(:ids) ORDER BY id FOR NO KEY UPDATE")
 _HOLD_ALL: Final = text(
     f"{READ} WHERE id IN (:id, :other) OR linked_to = :id "
     "OR id = (SELECT linked_to FROM case_file WHERE id = :id) ORDER BY id FOR NO KEY UPDATE"
@@ -41,11 +40,9 @@ _SET: Final = ", ".join(
     f"{name} = CAST(:{name} AS jsonb)" if name in _JSON else f"{name} = :{name}" for name in COLUMNS
 )
 _STORE: Final = text(f"UPDATE case_file SET {_SET} WHERE id = :id")
-_TICKING: Final = text(
-    f"{READ} WHERE outcome IS NULL AND parked_at IS NULL AND linked_to IS NULL AND clock_events < 3 "
-    "AND stage_due_at IS NOT NULL AND id > :after ORDER BY id LIMIT 1000"
+_TELLING: Final = text(
+    f"{READ} WHERE clock_at <= :now ORDER BY clock_at LIMIT :most FOR NO KEY UPDATE SKIP LOCKED"
 )
-
 _IS_KNOWN: Final = {
     table: text(f"SELECT EXISTS (SELECT FROM {table} WHERE id = :id)") for table in ("worker", "organisation")
 }
@@ -132,20 +129,14 @@ async def _require_known(connection: AsyncConnection, told: Told, now: datetime)
             raise InvalidError(f"there is no {table} {key} here", where=f"{table}_id")
 
 
-async def ticking(connection: AsyncConnection, *, now: datetime) -> list[int]:
-    """Return the ids of open cases whose clocks have something to tell."""
-    found: list[int] = []
-    after = 0
-    while rows := (await connection.execute(_TICKING, {"after": after})).all():
-        found += [row.id for row in rows if decide_clock(state_of(row), clocks=clocks_of(row), now=now)]
-        after = rows[-1].id
-    return found
+async def tell_clocks(connection: AsyncConnection, *, now: datetime, most: int = 200) -> int:
+    """Tell what the clocks of cases have to tell; return of how many, ``most`` where there may be more.
 
-
-async def tell_clocks(connection: AsyncConnection, ids: Sequence[int], *, now: datetime) -> int:
-    """Tell what the clocks of cases have to tell; return how many of them had something."""
+    In the caller's transaction: commit soon. Cases on which somebody acts at this moment are left for the
+    next time.
+    """
     decided: list[Decided] = []
-    for row in await connection.execute(_HOLD, {"ids": list(ids)}):
+    for row in await connection.execute(_TELLING, {"now": now, "most": most}):
         state = state_of(row)
         decision = decide_clock(state, clocks=clocks_of(row), now=now)
         if decision is not None:
@@ -173,7 +164,9 @@ def _of_others(
         for row in rows.values():
             if row.linked_to == case_id and row.outcome is None:
                 state = state_of(row)
-                decided.append((row, state, decide_end_of_repeat(state, after.outcome, now=now)))
+                decided.append(
+                    (row, state, decide_end_of_repeat(state, after.outcome, clocks=clocks_of(row), now=now))
+                )
     return decided
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -82,6 +83,11 @@ class Clocks:
         left = self.calendar.remaining(begun, due, limit.unit)
         return due if left is None else self.calendar.add(ended, left)
 
+    def started(self, state: CaseState) -> CaseState:
+        """Return a case that was just reported, with its clock running."""
+        running = dataclasses.replace(state, stage_due_at=self.stage_due(state))
+        return dataclasses.replace(running, clock_at=self.next_tell(running))
+
     def stage_due(self, state: CaseState) -> datetime | None:
         """Return when the present stage of a case must be over."""
         limit = self.limit(state.category_code, state.priority, state.stage)
@@ -96,15 +102,31 @@ class Clocks:
             return None
         return self.due(state.filed_at, limit, state.pauses)
 
+    def tells(self, state: CaseState) -> tuple[datetime, datetime, datetime] | None:
+        """Return when the clock of the present stage warns, is over, and is over by as much again.
+
+        None where it stands still, or nothing waits for it.
+        """
+        limit = self.limit(state.category_code, state.priority, state.stage)
+        since, due = state.stage_since, state.stage_due_at
+        still = not state.is_open or state.linked_to is not None or state.parked_at is not None
+        if limit is None or since is None or due is None or still:
+            return None
+        hours = self._used(limit.unit, since, due, state.pauses) / timedelta(hours=1)
+        if hours <= 0:
+            return due, due, due
+        unit = Unit.HOURS if limit.unit is Unit.HOURS else Unit.WORKING_HOURS
+        warned = self.due(since, Limit(hours * self.warn_after, unit), state.pauses)
+        return warned, due, self.due(due, Limit(hours, unit), state.pauses)
+
     def told_by(self, state: CaseState, now: datetime) -> int:
         """Return what the clock of the stage says: see `CaseState.clock_events`."""
-        limit = self.limit(state.category_code, state.priority, state.stage)
-        if limit is None or state.stage_since is None or state.stage_due_at is None or state.parked_at:
-            return 0
-        given = self._used(limit.unit, state.stage_since, state.stage_due_at, state.pauses)
-        if now >= state.stage_due_at:
-            return 3 if self._used(limit.unit, state.stage_due_at, now, state.pauses) >= given else 2
-        return int(self._used(limit.unit, state.stage_since, now, state.pauses) >= self.warn_after * given)
+        return sum(now >= at for at in self.tells(state) or ())
+
+    def next_tell(self, state: CaseState) -> datetime | None:
+        """Return when the clock of a case has something to tell that it has not told."""
+        left = (self.tells(state) or ())[state.clock_events :]
+        return left[0] if left else None
 
     def raised(self, priority: int, repeats: int) -> int:
         """Return the priority of a case that now has so many repeats and had one less before."""

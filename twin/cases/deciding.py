@@ -62,7 +62,12 @@ def decide(
     if after.stage is not state.stage or not after.is_open:
         # What was asked for in a stage that is over is moot.
         after = dataclasses.replace(after, asked=None)
-    return Decision(f"case.{_event(state, move)}", dataclasses.replace(after, version=state.version + 1))
+    return _decided(f"case.{_event(state, move)}", state, after, clocks)
+
+
+def _decided(event: str, before: CaseState, after: CaseState, clocks: Clocks) -> Decision:
+    numbered = dataclasses.replace(after, version=before.version + 1)
+    return Decision(event, dataclasses.replace(numbered, clock_at=clocks.next_tell(numbered)))
 
 
 def _event(state: CaseState, move: Move) -> str:
@@ -80,31 +85,29 @@ def decide_clock(state: CaseState, *, clocks: Clocks, now: datetime) -> Decision
     That little is left, that it is over, and, once it is over by as much again as was given, that the case
     is called up to the area above. None where there is nothing to tell.
     """
-    told = clocks.told_by(state, now) if state.is_open and state.linked_to is None else 0
+    told = clocks.told_by(state, now)
     if told <= state.clock_events:
         return None
-    after = dataclasses.replace(state, clock_events=told, version=state.version + 1)
+    after = dataclasses.replace(state, clock_events=told)
     if told == ESCALATED and state.called_up < LEVELS_UP:
         after = dataclasses.replace(after, called_up=state.called_up + 1)
-    return Decision(f"case.{_CLOCK_EVENTS[told - 1]}", after)
+    return _decided(f"case.{_CLOCK_EVENTS[told - 1]}", state, after, clocks)
 
 
 def decide_repeat(state: CaseState, change: Literal[1, -1], *, clocks: Clocks) -> Decision:
     """Return what it does to a case that one more, or one less, repeats it; many make it more urgent."""
     repeats = state.repeats + change
     priority = clocks.raised(state.priority, repeats) if change > 0 else state.priority
-    after = dataclasses.replace(state, repeats=repeats, priority=priority, version=state.version + 1)
+    after = dataclasses.replace(state, repeats=repeats, priority=priority)
     if priority != state.priority:
         after = dataclasses.replace(
             after, stage_due_at=clocks.stage_due(after), due_at=clocks.case_due(after), clock_events=0
         )
-    return Decision("case.repeated" if change > 0 else "case.repeat_ended", after)
+    return _decided("case.repeated" if change > 0 else "case.repeat_ended", state, after, clocks)
 
 
-def decide_end_of_repeat(state: CaseState, outcome: Outcome, *, now: datetime) -> Decision:
+def decide_end_of_repeat(state: CaseState, outcome: Outcome, *, clocks: Clocks, now: datetime) -> Decision:
     """Return what becomes of a case when the one that it repeats ends: it ends with it."""
-    ended = dataclasses.replace(state, stage=Stage.RATED if outcome is Outcome.CLOSED else state.stage)
-    return Decision(
-        "case.ended_with_other",
-        dataclasses.replace(end(ended, outcome, now), version=state.version + 1),
-    )
+    stage = Stage.RATED if outcome is Outcome.CLOSED else state.stage
+    after = end(dataclasses.replace(state, stage=stage), outcome, now)
+    return _decided("case.ended_with_other", state, after, clocks)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from twin.cases.clocks import Clocks
@@ -13,6 +13,9 @@ from twin.cases.moves import Move
 from twin.cases.parties import Party, Told
 from twin.cases.states import Ask, Asked, CaseState, Outcome, Stage
 from twin.errors import ConflictError, InvalidError
+
+LONGEST_WAIT: Final = timedelta(days=366)
+"""Farthest that a case is extended at once, or parked until somebody looks again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,8 @@ def _ask(a: Acting) -> CaseState:
     until, due = a.told.until, a.state.stage_due_at
     if until is not None and until <= a.now:
         raise InvalidError(f"{until.isoformat()} is over", where="until")
+    if until is not None and until - a.now > LONGEST_WAIT:
+        raise InvalidError(f"{until.isoformat()} is too far away", where="until", hint="at most a year")
     if a.move.asks is Ask.EXTEND and until is not None and due is not None and until <= due:
         raise InvalidError(f"it may take until {due.isoformat()} already", where="until")
     return dataclasses.replace(

@@ -48,7 +48,7 @@ _REPORT: Final = text(
     "CAST(:lat AS float8), :address, CAST(:reporter_id AS uuid), :simulated, CAST(:account_id AS uuid), "
     "CAST(:client_key AS bytea), CAST(:sent AS bytea), CAST(:token_id AS uuid), CAST(:token AS bytea), "
     ":description, :media_url, CAST(:attributes AS jsonb), CAST(:at AS timestamptz), "
-    "CAST(:stage_due_at AS timestamptz))"
+    "CAST(:stage_due_at AS timestamptz), CAST(:clock_at AS timestamptz))"
 )
 
 
@@ -172,7 +172,9 @@ async def report_case(
         reporter_id = row["id"]
     zone = timezone_of(report.lon, report.lat)
     clocks = clocks_for(calendar_for(zone))
-    state = CaseState(category_code=report.category_code, priority=report.priority, stage_since=now)
+    state = clocks.started(
+        CaseState(category_code=report.category_code, priority=report.priority, stage_since=now)
+    )
     token_id = uuid4()
     token = _token(sealer, token_id)
     made = (
@@ -181,7 +183,8 @@ async def report_case(
             {
                 "day": now.astimezone(ZoneInfo(zone)).date(),
                 "at": now,
-                "stage_due_at": clocks.stage_due(state),
+                "stage_due_at": state.stage_due_at,
+                "clock_at": state.clock_at,
                 "title": mask_text(report.title),
                 "title_en": mask_text(report.title_en),
                 "category_code": report.category_code,

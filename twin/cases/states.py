@@ -98,6 +98,8 @@ class CaseState:
     """When the clocks stood still; while they do, ``parked_at`` says since when."""
     clock_events: int = 0
     """What the clock of this stage has told: 0 nothing, 1 little is left, 2 over, 3 over by as much again."""
+    clock_at: datetime | None = None
+    """When the clock of this stage has something to tell next."""
     closed_at: datetime | None = None
     version: int = 1
 
@@ -114,7 +116,7 @@ COLUMNS: Final = tuple(field.name for field in dataclasses.fields(CaseState))
 """Of the case table, by which a case changes."""
 
 _FIELDS: Final = frozenset(COLUMNS)
-_TIMES: Final = {"parked_at", "filed_at", "stage_since", "stage_due_at", "due_at", "closed_at"}
+_TIMES: Final = {"parked_at", "filed_at", "stage_since", "stage_due_at", "due_at", "clock_at", "closed_at"}
 
 
 def apply(state: CaseState, changes: Changes) -> CaseState:

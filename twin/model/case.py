@@ -53,6 +53,7 @@ class Case(Base, Scoped):
     stage_since: Mapped[datetime | None]
     stage_due_at: Mapped[datetime | None]
     due_at: Mapped[datetime | None]
+    clock_at: Mapped[datetime | None]
     closed_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
     asked: Mapped[dict[str, Any] | None]
@@ -86,6 +87,7 @@ class Case(Base, Scoped):
         CheckConstraint("least(repeats, called_up, extensions, reworks) >= 0", name="counts"),
         CheckConstraint("clock_events BETWEEN 0 AND 3", name="clock_events"),
         Index("ix_case_file_open", "stage", "due_at", postgresql_where=text("closed_at IS NULL")),
+        Index("ix_case_file_clock_at", "clock_at", postgresql_where=text("clock_at IS NOT NULL")),
         spatial_index("case_file"),
     )
 

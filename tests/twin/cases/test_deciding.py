@@ -194,6 +194,10 @@ class Cases(RuleBasedStateMachine):
         assert s.stage not in (Stage.DISPATCHED, Stage.HANDLING) or s.worker_id or s.organisation_id
         assert s.stage_due_at is None or s.stage_since is None or s.stage_due_at > s.stage_since
         assert s.filed_at is None or s.due_at is not None
+        # What the clock tells next is what it has to tell at that time, and nothing before.
+        if s.clock_at is not None and s.clock_at > self.now:
+            assert decide_clock(s, clocks=CLOCKS, now=s.clock_at - timedelta(milliseconds=1)) is None
+            assert decide_clock(s, clocks=CLOCKS, now=s.clock_at) is not None
         assert not possible(s, STRANGER)
 
 
@@ -324,7 +328,7 @@ def test_repeats_make_a_case_more_urgent_and_end_with_it():
     child = act(in_stage(Stage.FILED), "link", linked_to=9)
     with pytest.raises(ConflictError, match="repeats case 9"):
         act(child, "dispatch", worker_id=50)
-    ended = decide_end_of_repeat(child, Outcome.CLOSED, now=MONDAY).state
+    ended = decide_end_of_repeat(child, Outcome.CLOSED, clocks=CLOCKS, now=MONDAY).state
     assert (ended.stage, ended.outcome) == (Stage.RATED, Outcome.CLOSED)
     assert act(act(in_stage(Stage.FILED), "link", linked_to=9), "unlink", reason="no").linked_to is None
 

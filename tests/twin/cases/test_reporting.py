@@ -83,11 +83,11 @@ FORBIDDEN = {
     "reporting elsewhere by the function": "SELECT "
     "report_case(current_date, 't', 't', '06010', 'resident', 3, "
     "104.0805, 30.0005, NULL, NULL, false, gen_random_uuid(), NULL, sha256('a'), gen_random_uuid(), "
-    "sha256('b'), NULL, NULL, '{}', now(), now())",
+    "sha256('b'), NULL, NULL, '{}', now(), now(), now())",
     "reporting as another by the function": "SELECT "
     "report_case(current_date, 't', 't', '06010', 'superior', 3, "
     "104.0005, 30.0005, NULL, NULL, false, gen_random_uuid(), NULL, sha256('a'), gen_random_uuid(), "
-    "sha256('b'), NULL, NULL, '{}', now(), now())",
+    "sha256('b'), NULL, NULL, '{}', now(), now(), now())",
 }
 
 

@@ -24,6 +24,7 @@ _COLUMNS = (
     sa.Column("filed_at", sa.DateTime(timezone=True), nullable=True),
     sa.Column("stage_since", sa.DateTime(timezone=True), nullable=True),
     sa.Column("stage_due_at", sa.DateTime(timezone=True), nullable=True),
+    sa.Column("clock_at", sa.DateTime(timezone=True), nullable=True),
     sa.Column("outcome", sa.Text(), nullable=True),
     sa.Column("asked", postgresql.JSONB(astext_type=sa.Text()), nullable=True),
     sa.Column("parked_at", sa.DateTime(timezone=True), nullable=True),
@@ -131,7 +132,7 @@ CREATE FUNCTION report_case(
     day date, title text, title_en text, category_code text, source text, priority integer,
     lon float8, lat float8, address text, reporter_id uuid, simulated boolean,
     account_id uuid, client_key bytea, sent_sha256 bytea, token_id uuid, token_sha256 bytea, description text,
-    media_url text, attributes jsonb, at timestamptz, stage_due_at timestamptz,
+    media_url text, attributes jsonb, at timestamptz, stage_due_at timestamptz, clock_at timestamptz,
     OUT case_id bigint, OUT number text, OUT scope_code bigint
 ) LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 #variable_conflict use_variable
@@ -150,13 +151,14 @@ BEGIN
         RETURNING s.last INTO counted;
     number := to_char(day, 'YYYYMMDD') || '-' || lpad(counted::text, greatest(5, length(counted::text)), '0');
     INSERT INTO case_file AS c (number, title, title_en, category_code, source, priority, geom, address,
-        unit_grid_id, responsibility_grid_id, reporter_id, opened_at, stage_since, stage_due_at, simulated)
+        unit_grid_id, responsibility_grid_id, reporter_id, opened_at, stage_since, stage_due_at, clock_at,
+        simulated)
     VALUES (number, title, title_en, category_code, source, priority, place, address,
         (SELECT a.id FROM area AS a WHERE a.valid_to IS NULL AND a.level = 'unit_grid'
             AND a.geom && place AND ST_Intersects(a.geom, place) ORDER BY a.id LIMIT 1),
         (SELECT a.id FROM area AS a WHERE a.valid_to IS NULL AND a.level = 'responsibility_grid'
             AND a.geom && place AND ST_Intersects(a.geom, place) ORDER BY a.code LIMIT 1),
-        reporter_id, at, at, stage_due_at, simulated)
+        reporter_id, at, at, stage_due_at, clock_at, simulated)
     RETURNING c.id, c.scope_code INTO case_id, scope_code;
     INSERT INTO case_report (case_id, account_id, client_key, sent_sha256, token_id, token_sha256,
         description, media_url, attributes, filed_at)
@@ -170,14 +172,15 @@ BEGIN
             'category', category_code, 'source', source, 'stage', 'collected', 'lon', lon, 'lat', lat,
             'simulated', simulated, 'version', 1, 'changes', jsonb_build_object(
                 'category_code', category_code, 'priority', priority, 'stage_since', at,
-                'stage_due_at', stage_due_at)))
+                'stage_due_at', stage_due_at, 'clock_at', clock_at)))
     RETURNING seq INTO newest;
     PERFORM pg_notify('journal', newest::text);
 END $$
 """
 _REPORT_SIGNATURE = (
     "date, text, text, text, text, integer, float8, float8, text, uuid, boolean, uuid, bytea, "
-    "bytea, uuid, bytea, text, text, jsonb, timestamptz, timestamptz"
+    "bytea, uuid, bytea, text, text, jsonb, timestamptz, timestamptz, "
+    "timestamptz"
 )
 _OLD_SIGNATURE = (
     "date, text, text, text, text, integer, float8, float8, text, uuid, boolean, uuid, bytea, "
@@ -215,6 +218,12 @@ def upgrade() -> None:
     for key, table in _KEYS.items():
         op.create_foreign_key(op.f(f"fk_case_file_{key}"), "case_file", table, [key], ["id"])
         op.create_index(op.f(f"ix_case_file_{key}"), "case_file", [key])
+    op.create_index(
+        "ix_case_file_clock_at",
+        "case_file",
+        ["clock_at"],
+        postgresql_where=sa.text("clock_at IS NOT NULL"),
+    )
     for statement in (
         _ONE_BY_ONE,
         _TOLD,
