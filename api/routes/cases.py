@@ -62,6 +62,9 @@ class CaseAnswer(BaseModel):
     """One case; ``reporter`` is null where nobody is behind it, or who it was is erased.
 
     ``category_name`` is null where no table has its code.
+
+    ``stage_since`` and ``stage_due_at`` are of the stage it stands in, ``due_at`` is of the whole case. While
+    it is parked, since ``parked_at``, its clocks stand still.
     """
 
     id: int
@@ -77,7 +80,10 @@ class CaseAnswer(BaseModel):
     lat: float
     address: str | None
     opened_at: datetime
+    stage_since: datetime | None
+    stage_due_at: datetime | None
     due_at: datetime | None
+    parked_at: datetime | None
     closed_at: datetime | None
     simulated: bool
     area: AreaRef | None
@@ -97,7 +103,8 @@ def _cases(which: str, order: str, most: str) -> str:
     """Return the question for cases: chosen first, so that areas and persons are asked for those only."""
     return f"""
     SELECT c.id, c.number, c.title, c.title_en, c.category_code AS category, c.stage, c.source, c.priority,
-           ST_X(c.geom) AS lon, ST_Y(c.geom) AS lat, c.address, c.opened_at, c.due_at, c.closed_at,
+           ST_X(c.geom) AS lon, ST_Y(c.geom) AS lat, c.address, c.opened_at, c.stage_since,
+           c.stage_due_at, c.due_at, c.parked_at, c.closed_at,
            c.simulated, {area_columns("a", "area")}, p.id AS reporter_id,
            {", ".join(f"p.{item}_masked AS reporter_{item}" for item in persons.ITEMS)}
     FROM (SELECT * FROM case_file AS c WHERE {which} ORDER BY {order} LIMIT {most}) AS c
@@ -106,15 +113,20 @@ def _cases(which: str, order: str, most: str) -> str:
     ORDER BY {order}"""
 
 
-_LISTED: Final = _cases("(c.closed_at IS NULL) = :open", "c.due_at NULLS LAST, c.priority, c.id", ":limit")
+_DUE: Final = "coalesce(c.stage_due_at, c.due_at)"
+"""When something must have happened; what is parked waits behind the others."""
+
+_LISTED: Final = _cases(
+    "(c.closed_at IS NULL) = :open", f"c.parked_at IS NOT NULL, {_DUE} NULLS LAST, c.priority, c.id", ":limit"
+)
 _FOUND: Final = _cases("c.id = ANY(:ids)", "c.opened_at DESC, c.id DESC", str(MOST_OF_A_PHONE))
 
 _COUNTS: Final = f"""
     SELECT count(*) AS open,
-           count(*) FILTER (WHERE due_at >= now()
-                            AND due_at < now() + interval '{DUE_SOON_H} hours') AS due_soon,
-           count(*) FILTER (WHERE due_at < now()) AS overdue
-    FROM case_file WHERE closed_at IS NULL"""
+           count(*) FILTER (WHERE {_DUE} >= now() AND c.parked_at IS NULL
+                            AND {_DUE} < now() + interval '{DUE_SOON_H} hours') AS due_soon,
+           count(*) FILTER (WHERE {_DUE} < now() AND c.parked_at IS NULL) AS overdue
+    FROM case_file AS c WHERE c.closed_at IS NULL"""
 
 
 @router.get("/api/cases")

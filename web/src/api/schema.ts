@@ -260,7 +260,13 @@ export interface CaseRow {
   lon?: number | null;
   lat?: number | null;
   opened_at: string;
+  /** Of the stage it stands in. */
+  stage_since?: string | null;
+  stage_due_at?: string | null;
+  /** Of the whole case. */
   due_at: string | null;
+  /** While it is parked, its clocks stand still. */
+  parked_at?: string | null;
   closed_at?: string | null;
   simulated?: boolean;
   area?: AreaRef | null;

@@ -40,6 +40,7 @@ export const en: Words = {
   overdue: 'Overdue',
   remaining: 'Left (clock time)',
   over: 'over {0}',
+  stopped: 'stopped {0}',
   noLimit: 'no limit',
   noCases: 'No open cases',
   limit: 'limit {0}',

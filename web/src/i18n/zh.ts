@@ -38,6 +38,7 @@ export const zh = {
   overdue: '超期',
   remaining: '剩余（自然时）',
   over: '超 {0}',
+  stopped: '停 {0}',
   noLimit: '无时限',
   noCases: '无在办案件',
   limit: '限 {0}',

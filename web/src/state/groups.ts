@@ -76,19 +76,30 @@ export function leftWords(t: Say, row: CaseRow, nowS: number): string {
   if (s === null) return t('noLimit');
   const minutes = Math.floor(Math.abs(s) / 60);
   const text = `${Math.floor(minutes / 60)}:${String(minutes % 60).padStart(2, '0')}`;
+  if (row.parked_at) return t('stopped', text);
   return s < 0 ? t('over', text) : text;
 }
 
-/** How long a case was given in all; nothing without a limit. */
+/** When what a case waits for must have happened, and since when it waits: of its stage, else of the whole. */
+function clock(row: CaseRow): { since: number; due: number } | null {
+  const due = row.stage_due_at ?? row.due_at;
+  if (!due) return null;
+  const since = (row.stage_due_at && row.stage_since) || row.opened_at;
+  return { since: Date.parse(since) / 1000, due: Date.parse(due) / 1000 };
+}
+
+/** How long a case was given; nothing without a limit. */
 export function limitWords(t: Say, row: CaseRow): string {
-  if (!row.due_at) return '';
-  const h = (Date.parse(row.due_at) - Date.parse(row.opened_at)) / 3_600_000;
+  const of = clock(row);
+  if (!of) return '';
+  const h = (of.due - of.since) / 3600;
   return t('limit', h < 48 ? t('u_h', Math.round(h * 10) / 10) : t('u_d', Math.round(h / 24)));
 }
 
-/** Seconds a case has left; negative when it is over; null without a limit. */
+/** Seconds a case has left, or had when it was parked; negative when it is over; null without a limit. */
 export function leftS(row: CaseRow, nowS: number): number | null {
-  return row.due_at ? Date.parse(row.due_at) / 1000 - nowS : null;
+  const of = clock(row);
+  return of && of.due - (row.parked_at ? Date.parse(row.parked_at) / 1000 : nowS);
 }
 
 export type Urgency = 'over' | 'soon' | 'normal';
@@ -96,10 +107,10 @@ export type Urgency = 'over' | 'soon' | 'normal';
 /** A case is due soon when less than a quarter of its time is left. */
 export function urgency(row: CaseRow, nowS: number): Urgency {
   const left = leftS(row, nowS);
-  if (left === null) return 'normal';
+  const of = clock(row);
+  if (left === null || !of || row.parked_at) return 'normal';
   if (left < 0) return 'over';
-  const whole = (Date.parse(row.due_at!) - Date.parse(row.opened_at)) / 1000;
-  return left < whole / 4 ? 'soon' : 'normal';
+  return left < (of.due - of.since) / 4 ? 'soon' : 'normal';
 }
 
 /** Cases by stage, in the order in which the server lists the stages. */

@@ -26,7 +26,7 @@ describe('eventWords', () => {
 
 describe('eventTitle', () => {
   it('names the case that was filed or photographed, and the event where it is about nothing known', () => {
-    const filed = event({ kind: 'case.filed', zh: '案件上报', en: 'Case filed', data: { case_id: 7, number: 'SIM-0007', title: '路灯不亮', title_en: 'Lamp out' } });
+    const filed = event({ kind: 'case.reported', zh: '案件上报', en: 'Reported', data: { case_id: 7, number: 'SIM-0007', title: '路灯不亮', title_en: 'Lamp out' } });
     expect(eventTitle('zh', filed, undefined)).toBe('SIM-0007 路灯不亮');
     expect(eventTitle('en', filed, undefined)).toBe('SIM-0007 Lamp out');
     expect(eventTitle('zh', event({ kind: 'case.photographed', zh: '案件照片', data: { case_id: 7, number: 'SIM-0007' } }), undefined)).toBe('SIM-0007');

@@ -90,6 +90,15 @@ describe('cases', () => {
     expect(urgency(row(0, null), 10)).toBe('normal');
   });
 
+  it('goes by the stage it stands in, and stands still while it is parked', () => {
+    const at = (s: number) => new Date(s * 1000).toISOString();
+    const staged = { ...row(0, 90_000), stage_since: at(3600), stage_due_at: at(7200) };
+    expect([urgency(staged, 3700), urgency(staged, 6900), urgency(staged, 7300)]).toEqual(['normal', 'soon', 'over']);
+    const parked = { ...staged, parked_at: at(5400) };
+    expect(urgency(parked, 99_999)).toBe('normal');
+    expect(leftWords((key: Key, ...args: (string | number)[]) => say('zh', key, ...args), parked, 99_999)).toBe('停 0:30');
+  });
+
   it('says what is left and what was given', () => {
     const t = (key: Key, ...args: (string | number)[]) => say('zh', key, ...args);
     expect([leftWords(t, row(0, 7200), 60), leftWords(t, row(0, 7200), 7200 + 3360), leftWords(t, row(0, null), 0)]).toEqual(['1:59', '超 0:56', '无时限']);
