@@ -167,7 +167,7 @@ class PhoneRequest(BaseModel):
 
 
 # In a body: an address is kept in the history of browsers and in the logs of proxies.
-@router.post("/api/cases/by-phone", responses=TOO_MANY)
+@router.post("/api/reporters/cases", responses=TOO_MANY)
 async def find_cases_by_phone(caller: Revealer, body: PhoneRequest) -> list[CaseAnswer]:
     """Return the cases that this phone reported, the newest first; that it was asked is on the record.
 

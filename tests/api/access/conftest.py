@@ -41,7 +41,7 @@ class Ground:
         )
         if worker_id is not None:
             case = key_of(self.world, "case_file", OWN)
-            await self.served.run_sql("UPDATE case_file SET worker_id = %s WHERE id = %s", worker_id, case)
+            self.served.past_triggers("UPDATE case_file SET worker_id = %s WHERE id = %s", worker_id, case)
         token = await self.served.secret((role, area_code), kind=CredentialKind.TOKEN, worker_id=worker_id)
         found = await self.served.run_sql("SELECT max(id) FROM membership")
         return token, str(found[0][0])

@@ -115,7 +115,7 @@ def examples(
         "GET /api/compounds/{id}": _at(id=key_of(world, "compound")),
         "GET /api/areas/{id}": _at(id=area),
         "POST /api/alarms/acknowledge": _json({"alarm_ids": [key_of(world, "alarm")]}),
-        "POST /api/cases/by-phone": _json({"phone": phone_of(OWN, "case")}),
+        "POST /api/reporters/cases": _json({"phone": phone_of(OWN, "case")}),
         "POST /api/cases/{id}/reveal": _json(because, id=case),
         "GET /api/cases/{id}": _at(id=case),
         "POST /api/cases/{id}/acts": _json({"version": 1, "move": "note", "note": "seen"}, id=case),

@@ -138,7 +138,7 @@ POSTED = {
     "/api/accounts/{name}/roles", "/api/accounts/roles/{id}/withdraw", "/api/accounts/{name}/password",
     "/api/accounts/{name}/credential", "/api/alarms/acknowledge", "/api/workers/{id}/reveal",
     "/api/duty/begin", "/api/duty/end", "/api/workers/{id}/duty/end",
-    "/api/cases/{id}/reveal", "/api/cases/by-phone", "/api/cases/{id}/acts",
+    "/api/cases/{id}/reveal", "/api/reporters/cases", "/api/cases/{id}/acts",
     "/api/cases/{id}/photographs", "/api/replays", REPORTS,
     "/api/networks/trace",
     "/api/cameras/{id}/pictures",

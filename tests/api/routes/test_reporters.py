@@ -135,7 +135,7 @@ async def test_nobody_is_revealed_elsewhere_without_the_right_or_without_a_reaso
     for role in ("operator", "department", "planner", "wall", "auditor", "security_admin"):
         other = await signed_in(role)
         assert (await other.post(f"/api/cases/{here}/reveal", json=REASON)).status_code == 403, role
-        assert (await other.post("/api/cases/by-phone", json={"phone": ZHANG.phone})).status_code == 403
+        assert (await other.post("/api/reporters/cases", json={"phone": ZHANG.phone})).status_code == 403
     served.sql("UPDATE case_file SET reporter_id = NULL, address = NULL")
     answer = await dispatcher.post(f"/api/cases/{here}/reveal", json=REASON)
     assert (answer.status_code, answer.json()["detail"]) == (404, f"nobody is kept who reported case {here}")
@@ -151,7 +151,7 @@ async def test_a_reveal_that_cannot_be_recorded_reveals_nothing(served, signed_i
         assert answer.status_code == 500
         for secret in (*SECRETS, "小明"):
             assert secret not in answer.text
-    answer = await dispatcher.post("/api/cases/by-phone", json={"phone": ZHANG.phone})
+    answer = await dispatcher.post("/api/reporters/cases", json={"phone": ZHANG.phone})
     assert answer.status_code == 500
 
 
@@ -173,7 +173,7 @@ async def test_a_caller_is_found_by_the_whole_number_where_the_right_holds(
     dispatcher = await signed_in("dispatcher", HERE)
 
     async def found(by, phone: str) -> list[str]:
-        answer = await by.post("/api/cases/by-phone", json={"phone": phone})
+        answer = await by.post("/api/reporters/cases", json={"phone": phone})
         assert answer.status_code == 200, answer.text
         for secret in SECRETS:
             assert secret not in answer.text
@@ -184,7 +184,7 @@ async def test_a_caller_is_found_by_the_whole_number_where_the_right_holds(
     assert await found(client, "15400005678") == ["BESIDE-1"]
     assert await found(client, "15400009999") == [], "a worker's phone reported nothing"
     for part in ("1234", "154****1234", "5400001234x"):
-        answer = await dispatcher.post("/api/cases/by-phone", json={"phone": part})
+        answer = await dispatcher.post("/api/reporters/cases", json={"phone": part})
         assert answer.status_code == 422
         assert part not in answer.text
     first = record(served, "person.searched")[0]

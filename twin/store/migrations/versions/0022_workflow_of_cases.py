@@ -1,6 +1,6 @@
 """Keep where cases stand, changed by acts only, each of which the journal tells in the same transaction.
 
-Revision 0020, after 0019.
+Revision 0022, after 0021.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from sqlalchemy.dialects import postgresql
 
 from twin.store.roles import APP, TWIN
 
-revision = "0020"
-down_revision = "0019"
+revision = "0022"
+down_revision = "0021"
 branch_labels = None
 depends_on = None
 
