@@ -112,7 +112,33 @@ class CaseState:
 Changes = Mapping[str, Any]
 """Fields of a `CaseState` by name, as JSON: what an event of the journal says has changed."""
 
-COLUMNS: Final = tuple(field.name for field in dataclasses.fields(CaseState))
+COLUMNS: Final = (
+    "stage",
+    "outcome",
+    "category_code",
+    "priority",
+    "organisation_id",
+    "worker_id",
+    "asked",
+    "parked_at",
+    "supervised_by",
+    "called_up",
+    "linked_to",
+    "repeats",
+    "repaired_by",
+    "extensions",
+    "reworks",
+    "rating",
+    "filed_at",
+    "stage_since",
+    "stage_due_at",
+    "due_at",
+    "pauses",
+    "clock_events",
+    "clock_at",
+    "closed_at",
+    "version",
+)
 """Of the case table, by which a case changes."""
 
 _FIELDS: Final = frozenset(COLUMNS)

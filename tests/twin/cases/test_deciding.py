@@ -19,7 +19,7 @@ from twin.cases.deciding import Decision, decide, decide_clock, decide_end_of_re
 from twin.cases.moves import MOVE_BY_NAME, MOVES
 from twin.cases.parties import Party, Told
 from twin.cases.refusals import possible
-from twin.cases.states import Ask, CaseState, Outcome, Stage, apply, changes_between
+from twin.cases.states import COLUMNS, Ask, CaseState, Outcome, Stage, apply, changes_between
 from twin.errors import ConflictError, ForbiddenError, InvalidError, TwinError
 
 CLOCKS = clocks_for(calendar_for("Asia/Shanghai"))
@@ -370,3 +370,7 @@ def test_an_extension_that_is_granted_too_late_is_refused():
 def test_every_thing_asked_for_is_a_move_that_asks():
     assert {move.asks for move in MOVES if move.asks is not None} == set(Ask)
     assert all(MOVE_BY_NAME[ask].granted_by is not None for ask in Ask)
+
+
+def test_the_columns_are_the_fields():
+    assert tuple(field.name for field in dataclasses.fields(CaseState)) == COLUMNS
