@@ -35,6 +35,9 @@ class Ground:
         That of a worker is bound to one, who has a case; a gateway is none, and holds nothing.
         """
         if role == GATEWAY:
+            # Who may pause ways in has perhaps tried it on those of gateways.
+            await self.served.run_sql("DELETE FROM feed_pause")
+            await self.served.runtime.ingest.pauses.refresh()
             return await self.gateway(), "0"
         area_code, worker_id = (
             (OWN, key_of(self.world, "worker", OWN)) if role == "worker" else (WHOLE_CODE, None)
