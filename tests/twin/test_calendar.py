@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import chinese_calendar
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from twin.calendar import DEFAULT_FILE, LONGEST, Limit, Unit, calendar_for
@@ -45,6 +45,7 @@ def test_a_whole_year_has_the_working_time_that_is_counted_minute_by_minute():
     assert CN.elapsed(start, end) == counted * MINUTE * 30
 
 
+@settings(max_examples=40)
 @given(within_2026, minutes)
 def test_working_hours_end_where_a_count_of_minutes_ends(start: datetime, amount: int):
     moment, left = start.astimezone(UTC), amount
