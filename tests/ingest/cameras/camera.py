@@ -255,6 +255,8 @@ class Camera:
             first -= first % self.gop
         with contextlib.suppress(ConnectionError):
             for sent in itertools.count():
+                while self.mood == "silent":  # of what plays already nothing comes either
+                    await asyncio.sleep(0.02)
                 number = (first + sent) % self._count
                 if self.heeds_wishes and self.wishes:
                     units = film(self.codec, self.width, self.height, self._count, 1)
