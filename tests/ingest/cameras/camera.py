@@ -255,7 +255,7 @@ class Camera:
             first -= first % self.gop
         with contextlib.suppress(ConnectionError):
             for sent in itertools.count():
-                while self.mood == "silent":  # of what plays already nothing comes either
+                while self.mood == "silent":  # noqa: ASYNC110  # of what plays already nothing comes either
                     await asyncio.sleep(0.02)
                 number = (first + sent) % self._count
                 if self.heeds_wishes and self.wishes:
