@@ -26,7 +26,7 @@ from twin.cases.reporting import Report, report_case
 from twin.cases.states import COLUMNS, CaseState, Outcome, Stage, apply, from_row
 from twin.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, TwinError
 from twin.store.engine import create_async_engine
-from twin.store.roles import APP, TWIN, role_url
+from twin.store.roles import TWIN, role_url
 from twin.store.scoped import scoped
 
 pytestmark = pytest.mark.postgis
@@ -36,18 +36,6 @@ REPORT = Report("积水", "Flooding", "06012", "patrol", LON + STEP / 2, LAT + S
 MONDAY = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 EVERYTHING = Party(None, "", frozenset(access.Act))
 ALL = ("dispatcher", "manager", "worker")
-
-
-@pytest.fixture(scope="module")
-def world_database(new_world):
-    return new_world()[0]
-
-
-@pytest.fixture
-async def engine(world_database):
-    engine = create_async_engine(role_url(world_database.async_url, APP))
-    yield engine
-    await engine.dispose()
 
 
 @pytest.fixture

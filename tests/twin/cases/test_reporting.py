@@ -15,7 +15,6 @@ from twin.access.scope import Scope
 from twin.access.sealing import Sealer
 from twin.cases.reporting import Report, report_case, title_of
 from twin.errors import ForbiddenError
-from twin.store.engine import create_async_engine
 from twin.store.roles import APP, role_url
 from twin.store.scoped import scoped
 
@@ -24,18 +23,6 @@ pytestmark = pytest.mark.postgis
 STREET = grids()[0][0][:9] + "000000"
 REPORT = Report("积水", "Flooding", "06012", "patrol", LON + STEP / 2, LAT + STEP / 2)
 ELSEWHERE = {"lon": LON + 80.5 * STEP}
-
-
-@pytest.fixture(scope="module")
-def world_database(new_world):
-    return new_world()[0]
-
-
-@pytest.fixture
-async def engine(world_database):
-    engine = create_async_engine(role_url(world_database.async_url, APP))
-    yield engine
-    await engine.dispose()
 
 
 async def report(engine, role: str, **changes: object) -> str:
