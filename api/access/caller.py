@@ -44,6 +44,11 @@ class Caller:
         """The caller as the record of acts names them."""
         return Actor(self.identity.name, self.identity.account_id, self.grants.roles, self.address)
 
+    @property
+    def shown_name(self) -> str:
+        """What others read of who acted, at most 200 letters."""
+        return (self.identity.display_name.strip() or self.identity.name)[:200]
+
     def scope(self, data: DataClass) -> Scope:
         """Return where the caller reads rows of a class."""
         return self.grants.scope(data)

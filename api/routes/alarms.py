@@ -216,7 +216,7 @@ async def acknowledge_alarms(
 
     Alarms that the caller does not see, or may not acknowledge where they are, count as unknown.
     """
-    by = (caller.identity.display_name.strip() or caller.identity.name)[:200]
+    by = caller.shown_name
     async with caller.transaction() as connection:
         result = await acknowledge(connection, body.alarm_ids, by, catalog=caller.running.twin.catalog)
         if result.ids:

@@ -23,7 +23,7 @@ from twin.cases.acting import READ, clocks_of, state_of
 from twin.cases.acting import Act as CaseAct
 from twin.cases.acting import act as act_on
 from twin.cases.categories import name_of
-from twin.cases.moves import MOVES
+from twin.cases.moves import MOVE_BY_NAME, MOVES
 from twin.cases.parties import Told, party_at
 from twin.cases.refusals import granted_by, possible
 from twin.cases.states import COLUMNS, CaseState
@@ -170,7 +170,7 @@ async def act_on_case(caller: Actor, case_id: RowId, body: CaseActRequest) -> Ca
             CaseAct(case_id, body.version, body.move, Told(**told)),
             caller.grants,
             account_id=caller.identity.account_id,
-            name=caller.identity.display_name.strip() or caller.identity.name,
+            name=caller.shown_name,
             now=datetime.now(UTC),
         )
         entry = Entry(done.event, f"case/{case_id}", detail={"number": done.number, "move": body.move})
@@ -245,7 +245,7 @@ _PLAIN: Final = tuple(name for name in COLUMNS if name in CaseStandAnswer.model_
 def _asked(state: CaseState) -> AskedAnswer | None:
     if state.asked is None:
         return None
-    move = next(move for move in MOVES if move.asks is state.asked.ask)
+    move = MOVE_BY_NAME[state.asked.ask]
     needed = granted_by(state)
     return AskedAnswer(
         ask=state.asked.ask.value,

@@ -16,15 +16,13 @@ from ingest.simulate.staff import worker_name
 from twin.access.persons import Person
 from twin.access.roles import Act
 from twin.access.sealing import Sealer
-from twin.calendar import calendar_for
-from twin.cases.acting import READ, clocks_of, event_of, facts_of, state_of, store
-from twin.cases.clocks import clocks_for
+from twin.cases.acting import READ, clocks_of, event_of, state_of, store
+from twin.cases.clocks import clocks_at
 from twin.cases.deciding import decide
 from twin.cases.parties import Party, Told
-from twin.cases.states import CaseState, Stage, changes_between
+from twin.cases.states import CaseState, Stage
 from twin.model.case import REPORTED_SOURCES
 from twin.store.journal import append_now
-from twin.zones import timezone_of
 
 _STAGES: Final = (
     Stage.FILED,
@@ -120,7 +118,7 @@ def _open(
         home = device.address if chinese else device.address_en
         reporter = _reporter(parameters.siting.workers, seed, n, home or "", chinese=chinese)
         reporter_id = store_person(connection, sealer, f"case/{number}", reporter)
-    state = clocks_for(calendar_for(timezone_of(device.lon, device.lat))).started(
+    state = clocks_at(device.lon, device.lat).started(
         CaseState(category_code=template.category_code, priority=template.priority, stage_since=opened_at)
     )
     connection.execute(
@@ -141,13 +139,7 @@ def _open(
     )
     row = connection.execute(_FIND, {"number": number}).one()
     state = state_of(row)
-    told = facts_of(row) | {
-        "category": state.category_code,
-        "stage": state.stage.value,
-        "version": 1,
-        "changes": changes_between(CaseState(), state),
-    }
-    append_now(connection, [event_of(row, "case.reported", told, _PLAYER)])
+    append_now(connection, [event_of(row, "case.reported", CaseState(), state, _PLAYER, Told())])
     way = _WAY[: tuple(Stage).index(_STAGES[n % len(_STAGES)])]
     times = (opened_at + age * (step + 1) / (len(way) + 2) for step in range(len(way)))
     _play(connection, number, [(move, _WHO, at) for move, at in zip(way, times, strict=True)])

@@ -81,6 +81,16 @@ HOTLINE_CHANNEL: Final = "hotline_channel"
 _FIELD: Final = frozenset({DataClass.PLACE, DataClass.ALARM, DataClass.CASE})
 _COMMAND: Final = _FIELD | {DataClass.WORKER}
 
+_INTAKE: Final = frozenset({Act.FILE_CASE, Act.CHECK_CASE, Act.RATE_CASE, Act.CALL_UP, Act.NOTE_CASE})
+_COMMANDS: Final = _INTAKE | {
+    Act.ACKNOWLEDGE_ALARM,
+    Act.DISPATCH_CASE,
+    Act.HANDLE_CASE,
+    Act.REVEAL_PERSON,
+    Act.END_DUTY,
+    Act.LOOK_CAMERA,
+}
+
 ROLES: Final[tuple[Role, ...]] = (
     Role(
         "operator",
@@ -88,17 +98,7 @@ ROLES: Final[tuple[Role, ...]] = (
         "Operator",
         Group.BUSINESS,
         _COMMAND,
-        frozenset(
-            {
-                Act.ACKNOWLEDGE_ALARM,
-                Act.FILE_CASE,
-                Act.CHECK_CASE,
-                Act.RATE_CASE,
-                Act.CALL_UP,
-                Act.NOTE_CASE,
-                Act.LOOK_CAMERA,
-            }
-        ),
+        _INTAKE | {Act.ACKNOWLEDGE_ALARM, Act.LOOK_CAMERA},
     ),
     Role(
         "dispatcher",
@@ -106,21 +106,7 @@ ROLES: Final[tuple[Role, ...]] = (
         "Dispatcher",
         Group.BUSINESS,
         _COMMAND,
-        frozenset(
-            {
-                Act.ACKNOWLEDGE_ALARM,
-                Act.FILE_CASE,
-                Act.DISPATCH_CASE,
-                Act.HANDLE_CASE,
-                Act.CHECK_CASE,
-                Act.RATE_CASE,
-                Act.CALL_UP,
-                Act.NOTE_CASE,
-                Act.REVEAL_PERSON,
-                Act.END_DUTY,
-                Act.LOOK_CAMERA,
-            }
-        ),
+        _COMMANDS,
         privileged=True,
     ),
     # A worker sees the own row and tracker by account, whatever the area; not those of colleagues.
@@ -146,23 +132,7 @@ ROLES: Final[tuple[Role, ...]] = (
         "Area manager",
         Group.BUSINESS,
         _COMMAND,
-        frozenset(
-            {
-                Act.ACKNOWLEDGE_ALARM,
-                Act.FILE_CASE,
-                Act.DISPATCH_CASE,
-                Act.HANDLE_CASE,
-                Act.CHECK_CASE,
-                Act.APPROVE_CASE,
-                Act.RATE_CASE,
-                Act.CALL_UP,
-                Act.NOTE_CASE,
-                Act.REVEAL_PERSON,
-                Act.END_DUTY,
-                Act.LOOK_CAMERA,
-                Act.EXPORT,
-            }
-        ),
+        _COMMANDS | {Act.APPROVE_CASE, Act.EXPORT},
         privileged=True,
     ),
     Role(

@@ -13,20 +13,19 @@ from sqlalchemy import Connection, Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twin.access.grants import Grants
-from twin.calendar import calendar_for
 from twin.cases.categories import load_categories
-from twin.cases.clocks import Clocks, clocks_for
+from twin.cases.clocks import Clocks, clocks_at
 from twin.cases.deciding import Decision, decide, decide_clock, decide_end_of_repeat, decide_repeat
 from twin.cases.parties import Told, masked, party_at
 from twin.cases.states import COLUMNS, CaseState, changes_between, from_row, to_row
 from twin.errors import ConflictError, InvalidError, NotFoundError
-from twin.store.journal import Event, append_now
-from twin.zones import timezone_of
+from twin.store.journal import Event, append_now, area_code_of
 
 _JSON: Final = frozenset({"asked", "pauses"})
 _FACTS: Final = (
     "id, number, title, title_en, source, scope_code, ST_X(geom) AS lon, ST_Y(geom) AS lat, simulated"
 )
+_TOLD_OF_EACH: Final = ("number", "title", "title_en", "source", "lon", "lat", "simulated")
 READ: Final = f"SELECT {_FACTS}, {', '.join(COLUMNS)} FROM case_file"
 """Asks for cases, with what every event tells of them."""
 
@@ -190,31 +189,27 @@ def store(connection: Connection, decided: Sequence[Decided], told: Told, actor:
     ``told`` belongs to the first; the others follow from it.
     """
     events = []
-    for number, (row, before, decision) in enumerate(decided):
+    for row, before, decision in decided:
         connection.execute(_STORE, {"id": row.id, **_values(decision.state)})
-        data = facts_of(row) | {
-            "category": decision.state.category_code,
-            "stage": decision.state.stage.value,
-            "version": decision.state.version,
-            "changes": changes_between(before, decision.state),
-        }
-        if number == 0 and (said := told.said()):
-            data["told"] = said
-        events.append(event_of(row, decision.event, data, actor))
+        events.append(event_of(row, decision.event, before, decision.state, actor, told))
+        told = Told()
     if events:
         append_now(connection, events)
 
 
-def facts_of(row: Row[Any]) -> dict[str, Any]:
-    """Return what every event tells of its case, and no act changes."""
-    names = ("number", "title", "title_en", "source", "lon", "lat", "simulated")
-    return {"case_id": row.id, **{name: getattr(row, name) for name in names}}
-
-
-def event_of(row: Row[Any], kind: str, data: dict[str, Any], actor: str) -> Event:
-    """Return an event of a case, where the case lies."""
-    area = f"{row.scope_code:015d}" if row.scope_code else None
-    return Event(kind, f"case/{row.id}", data, area_code=area, actor=actor)
+def event_of(row: Row[Any], kind: str, before: CaseState, after: CaseState, actor: str, told: Told) -> Event:
+    """Return the event by which a case came from one state to another; ``told`` is what was said with it."""
+    data = {
+        "case_id": row.id,
+        **{name: getattr(row, name) for name in _TOLD_OF_EACH},
+        "category": after.category_code,
+        "stage": after.stage.value,
+        "version": after.version,
+        "changes": changes_between(before, after),
+    }
+    if said := told.said():
+        data["told"] = said
+    return Event(kind, f"case/{row.id}", data, area_code=area_code_of(row.scope_code), actor=actor)
 
 
 def state_of(row: Row[Any]) -> CaseState:
@@ -229,4 +224,4 @@ def _values(state: CaseState) -> dict[str, Any]:
 
 def clocks_of(row: Row[Any]) -> Clocks:
     """Return the clocks of the place of a case."""
-    return clocks_for(calendar_for(timezone_of(row.lon, row.lat)))
+    return clocks_at(row.lon, row.lat)

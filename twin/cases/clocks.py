@@ -12,10 +12,11 @@ from typing import Annotated, Final
 
 import msgspec
 
-from twin.calendar import Limit, Unit, WorkingCalendar
+from twin.calendar import Limit, Unit, WorkingCalendar, calendar_for
 from twin.cases.states import CaseState, Stage
 from twin.data_tables import DATA_FOLDER, read_table
 from twin.errors import InvalidError
+from twin.zones import timezone_of
 
 DEFAULT_FILE: Final = DATA_FOLDER / "case_limits.toml"
 MOST_URGENT: Final = 1
@@ -142,6 +143,11 @@ class Clocks:
 
         stood = (between(max(begun, start), min(ended, end)) for begun, ended in pauses)
         return between(start, end) - sum(stood, timedelta())
+
+
+def clocks_at(lon: float, lat: float) -> Clocks:
+    """Return the clocks of cases at a place (degrees, WGS 84), by the calendar of the zone it lives by."""
+    return clocks_for(calendar_for(timezone_of(lon, lat)))
 
 
 @functools.cache

@@ -19,8 +19,7 @@ from twin.access import persons
 from twin.access.masking import mask_text
 from twin.access.persons import Person
 from twin.access.sealing import Sealer
-from twin.calendar import calendar_for
-from twin.cases.clocks import clocks_for
+from twin.cases.clocks import clocks_at
 from twin.cases.states import CaseState
 from twin.errors import ConflictError, ForbiddenError, InvalidError, TooManyError
 from twin.zones import timezone_of
@@ -171,8 +170,7 @@ async def report_case(
         await connection.execute(persons.STORE, row)
         reporter_id = row["id"]
     zone = timezone_of(report.lon, report.lat)
-    clocks = clocks_for(calendar_for(zone))
-    state = clocks.started(
+    state = clocks_at(report.lon, report.lat).started(
         CaseState(category_code=report.category_code, priority=report.priority, stage_since=now)
     )
     token_id = uuid4()

@@ -10,15 +10,15 @@ from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index,
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
+from twin.cases.states import Outcome, Stage
 from twin.model.base import Base, Key, Now, Scoped, geometry, spatial_index
 
-STAGES = ("collected", "filed", "dispatched", "handling", "feedback", "checking", "rated")
-"""信息收集, 案卷建立, 任务派遣, 任务处理, 处理反馈, 核查结案, 综合评价."""
+STAGES = tuple(stage.value for stage in Stage)
 
 REPORTED_SOURCES = ("resident", "hotline")
 """Sources behind which a person stands who can be called back."""
 
-OUTCOMES = ("closed", "rejected", "void")
+OUTCOMES = tuple(outcome.value for outcome in Outcome)
 
 SOURCES = ("sensor", "patrol", "camera", "resident", "hotline", "superior", "department")
 

@@ -15,7 +15,7 @@ from twin.errors import InvalidError
 from twin.live.board import FLAG_READINGS_SIMULATED, Board
 from twin.live.fold import Transition
 from twin.states import State
-from twin.store.journal import Event, append
+from twin.store.journal import Event, append, area_code_of
 
 # Both statements change nothing when they are run a second time, so that a commit whose answer was lost can
 # be tried again without raising an alarm twice.
@@ -170,11 +170,6 @@ def _arrays(board: Board, transitions: Sequence[Transition]) -> dict[str, list[A
     }
 
 
-def _area_code(scope_code: int) -> str | None:
-    """Return where an event lies: where its alarm lies, so that whoever sees the one sees the other."""
-    return f"{scope_code:015d}" if scope_code else None
-
-
 def _event(board: Board, kind: str, row: Any, t: Transition) -> Event:
     device_kind = board.catalog.by_code[int(board.kind[t.row])]
     device_id = int(board.device_id[t.row])
@@ -191,7 +186,7 @@ def _event(board: Board, kind: str, row: Any, t: Transition) -> Event:
         "lat": round(float(board.lat[t.row]), 7),
         "simulated": bool(board.flags[t.row] & FLAG_READINGS_SIMULATED),
     }
-    return Event(kind, f"device/{device_id}", data, area_code=_area_code(row.scope_code))
+    return Event(kind, f"device/{device_id}", data, area_code=area_code_of(row.scope_code))
 
 
 def _acknowledged(row: Any, device: Any, kinds: Mapping[str, DeviceKind], by: str) -> Event:
@@ -210,5 +205,9 @@ def _acknowledged(row: Any, device: Any, kinds: Mapping[str, DeviceKind], by: st
         "by": by,
     }
     return Event(
-        "alarm.acknowledged", f"device/{row.device_id}", data, area_code=_area_code(row.scope_code), actor=by
+        "alarm.acknowledged",
+        f"device/{row.device_id}",
+        data,
+        area_code=area_code_of(row.scope_code),
+        actor=by,
     )

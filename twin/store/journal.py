@@ -57,6 +57,11 @@ class Event:
     at: datetime | None = None
 
 
+def area_code_of(scope_code: int) -> str | None:
+    """Return where an event lies, so that whoever sees what it is about sees it too; None where nowhere."""
+    return f"{scope_code:015d}" if scope_code else None
+
+
 def _told(event: Event) -> str:
     """Return the data as JSON; what is told of a case goes out to many, without the numbers of persons."""
     data = _masked(event.data) if event.kind.startswith("case.") else event.data
