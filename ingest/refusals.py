@@ -22,6 +22,7 @@ from ingest.window import Window, Wrong
 from twin.faults import Fault
 from twin.live.board import Board
 from twin.live.sight import WORKERS
+from twin.runs import begins_of
 from twin.store.quarantine import Refused
 from twin.twin import ObservationBatch, Twin
 
@@ -252,6 +253,9 @@ def _first_of_each(keys: NDArray[np.uint8]) -> tuple[list[int], list[int]]:
 
 
 def _groups(keys: NDArray[np.integer[Any]], at: NDArray[np.intp]) -> Iterator[tuple[int, NDArray[np.intp]]]:
-    """Yield each key that stands at some places, and its places there."""
-    for key in np.unique(keys[at]).tolist():
-        yield key, at[keys[at] == key]
+    """Yield each key that stands at some places, ascending, and its places there."""
+    order = np.argsort(keys[at], kind="stable")
+    at = at[order]
+    begins = begins_of(keys[at])
+    # Of nothing, splitting makes one part of nothing.
+    yield from zip(keys[at[begins]].tolist(), np.split(at, begins[1:]), strict=False)

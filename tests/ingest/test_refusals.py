@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +14,7 @@ from ingest.counters import FeedCounters
 from ingest.decoders.readings import RefusedReading
 from ingest.decoders.resolve import Resolver
 from ingest.flood import Flood
-from ingest.refusals import Refusals, without_place
+from ingest.refusals import Refusals, _groups, without_place
 from ingest.window import Window
 from twin.catalog import load_catalog
 from twin.faults import Fault
@@ -75,3 +76,11 @@ async def test_of_a_flood_only_what_is_kept_or_told_is_put_into_words(monkeypatc
     counted = [wrong for wrong in window.wrong if not wrong.kept]
     assert quarantine.dropped == sum(wrong.readings for wrong in counted) == 351 - len(in_words)
     assert {wrong.what.payload for wrong in counted} == {b""}
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans())))
+def test_places_are_grouped_by_their_keys(rows):
+    keys = np.array([key for key, _ in rows], np.intp)
+    at = np.flatnonzero([taken for _, taken in rows])
+    expected = {key: [i for i in at.tolist() if keys[i] == key] for key in sorted(set(keys[at].tolist()))}
+    assert [(key, places.tolist()) for key, places in _groups(keys, at)] == list(expected.items())
