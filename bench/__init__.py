@@ -26,6 +26,7 @@ BENCHES: dict[str, str] = {
     "access": "bench.access",
     "ingest": "bench.ingest",
     "anomaly": "bench.anomaly",
+    "fences": "bench.fences",
 }
 """Name of the benchmark -> module that holds it."""
 

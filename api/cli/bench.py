@@ -10,7 +10,10 @@ import typer
 from api.cli.options import DataDir, Json
 
 Name = Annotated[
-    str, typer.Argument(help="What to measure: live, tiles, front, import, partition, access, ingest.")
+    str,
+    typer.Argument(
+        help="What to measure: live, tiles, front, import, partition, access, ingest, anomaly, fences."
+    ),
 ]
 
 

@@ -169,3 +169,10 @@ def test_the_http_client_counts_answers() -> None:
 def test_wrong_options_are_said(name: str, options: dict[str, object], words: str) -> None:
     with pytest.raises(InvalidError, match=words):
         bench.run(name, options)
+
+
+def test_every_index_finds_the_same_fences() -> None:
+    result = bench.run("fences", {"fences": 60, "points": 3_000, "rounds": 1})
+    assert result["pairs"] > 0
+    assert len(result["indexes"]) == 4
+    assert bench.tables(result)[0].rows
