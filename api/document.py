@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute
 from api.access.door import COOKIE
 from api.access.permissions import BY_SENDER, Permission, permission_of
 from api.connections import TOO_LARGE_HEAD, TOO_LONG_ADDRESS
-from api.errors import PROBLEM_CONTENT, Problem
+from api.errors import MEDIA_TYPE, PROBLEM_CONTENT, Problem
 from api.open311.refusals import ErrorAnswer
 from api.open311.terms import PREFIX as OPEN311
 from api.open311.terms import STATUS as OPEN311_STATUS
@@ -131,6 +131,9 @@ def _complete(operation: dict[str, Any], permission: Permission) -> None:
     operation["security"] = [] if permission.public else [{way: []} for way in ways]
     responses = operation["responses"]
     responses.pop("422", None)  # FastAPI's, in a form that is not ours
+    for status, answer in responses.items():
+        if status >= "400" and (own := answer.get("content", {}).pop("application/json", None)):
+            answer["content"][MEDIA_TYPE] = own  # a problem with members of its own, named by its model
     for refusal in REFUSALS:
         if refusal.applies(permission, operation):
             answer = responses.setdefault(

@@ -97,8 +97,12 @@ def problem(
     where: str = "",
     hint: str = "",
     headers: dict[str, str] | None = None,
+    members: dict[str, Any] | None = None,
 ) -> Response:
-    """Make a problem response; `kind` ends the type URI and is taken from the status when empty."""
+    """Make a problem response; `kind` ends the type URI and is taken from the status when empty.
+
+    ``members`` are what this problem has beside those of `Problem` (RFC 9457, 3.2).
+    """
     phrase = HTTPStatus(status).phrase
     body = {
         "type": f"/problems/{kind or phrase.lower().replace(' ', '-')}",
@@ -107,6 +111,7 @@ def problem(
         "detail": detail,
         "where": where,
         "hint": hint,
+        **(members or {}),
     }
     return Response(orjson.dumps(body), status, media_type=MEDIA_TYPE, headers=headers)
 

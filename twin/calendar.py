@@ -121,6 +121,13 @@ class WorkingCalendar:
             total += min(closed, end) - opened
         return total
 
+    def turn(self, moment: datetime) -> tuple[bool, datetime | None]:
+        """Return whether it is worked at a time, and when that is over, in UTC; None where it never is."""
+        _require(moment)
+        opened, closed = next(self._spans(moment.astimezone(UTC)), (None, None))
+        worked = opened is not None and opened <= moment
+        return worked, closed if worked else opened
+
     def remaining(self, now: datetime, due: datetime, unit: Unit) -> Limit | None:
         """Return what is left of a limit that ends at a time; None where nothing is.
 

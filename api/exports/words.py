@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from api.routes.cases import STAGE_NAMES_ZH
 from api.routes.catalog import SOURCE_NAMES
+from twin.cases.states import STAGE_WORDS
 from twin.states import STATE_NAMES_ZH, State
 
 Language = Literal["zh", "en"]
@@ -13,7 +13,7 @@ Words = dict[str, tuple[str, str]]
 """Chinese and English of each code."""
 
 STATES: Final[Words] = {s.name.lower(): (STATE_NAMES_ZH[s], s.name.capitalize()) for s in State}
-STAGES: Final[Words] = {code: (zh, code.capitalize()) for code, zh in STAGE_NAMES_ZH.items()}
+STAGES: Final[Words] = {stage.value: words for stage, words in STAGE_WORDS.items()}
 SOURCES: Final[Words] = SOURCE_NAMES
 LEVELS: Final[Words] = {
     "city": ("城市", "City"),

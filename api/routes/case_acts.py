@@ -5,28 +5,38 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
 from api.access.caller import Caller
 from api.access.permissions import does, needs, reads
-from api.errors import CONFLICT, NOT_FOUND
-from api.routes.answers import Names, RowId
+from api.errors import NOT_FOUND, Problem, problem
+from api.routes.answers import Names, RowId, case_title
+from api.routes.case_answers import (
+    HANDLER_COLUMNS,
+    HANDLER_JOINS,
+    AskedAnswer,
+    ClockAnswer,
+    HandlerAnswer,
+    asked_answer,
+    category_names,
+    clock_answer,
+    handler_answer,
+)
 from api.routes.journal import event_words
 from api.rows import Row
-from twin.access.masking import mask_name
 from twin.access.record import Entry, write
 from twin.access.roles import Act, DataClass
 from twin.calendar import Unit
-from twin.cases.acting import READ, clocks_of, state_of
+from twin.cases.acting import READ, StaleError, clocks_of, state_of
 from twin.cases.acting import Act as CaseAct
 from twin.cases.acting import act as act_on
-from twin.cases.categories import name_of
-from twin.cases.moves import MOVE_BY_NAME, MOVES
+from twin.cases.course import StageTime, course_of
+from twin.cases.moves import MOVES
 from twin.cases.parties import Told, party_at
-from twin.cases.refusals import granted_by, possible
-from twin.cases.states import COLUMNS, CaseState
+from twin.cases.refusals import possible
+from twin.cases.states import COLUMNS, STAGE_WORDS
 from twin.errors import NotFoundError
 
 router = APIRouter(tags=["cases"])
@@ -49,37 +59,6 @@ class MoveAnswer(BaseModel):
     """Whether somebody else must grant it."""
 
 
-class AskedAnswer(BaseModel):
-    """What is asked for."""
-
-    ask: str
-    zh: str
-    en: str
-    reason: str
-    until: datetime | None
-    granted_by: str | None
-    """The act whoever grants it must be allowed."""
-
-
-class ClockAnswer(BaseModel):
-    """The clock of a stage, or of the whole case: by what it counts, how much there is, and when it ends."""
-
-    amount: float
-    unit: Unit
-    due_at: datetime
-    certain: bool
-    """Whether the holidays up to then are announced."""
-
-
-class HandlerAnswer(BaseModel):
-    """Who has a case; names of workers are masked."""
-
-    worker_id: int | None
-    worker: Names | None
-    organisation_id: int | None
-    organisation: Names | None
-
-
 class CaseEventAnswer(BaseModel):
     """One thing that happened to a case; ``version`` is null for what changes nothing of where it stands."""
 
@@ -93,11 +72,44 @@ class CaseEventAnswer(BaseModel):
     changes: dict[str, Any]
 
 
+class StageLimitAnswer(BaseModel):
+    """How long a stage may take."""
+
+    amount: float
+    unit: Unit
+
+
+class StageAnswer(BaseModel):
+    """One of the seven stages: the last time the case came and left, and all its time there.
+
+    ``took_s`` is counted in what the clock of the stage counts, null where it has none;
+    ``times`` is how often it came.
+    """
+
+    name: str
+    zh: str
+    en: str
+    entered_at: datetime | None
+    left_at: datetime | None
+    times: int
+    took_s: float | None
+    limit: StageLimitAnswer | None
+
+
 class CaseStandAnswer(BaseModel):
-    """Where a case stands, what the caller may do with it, and what happened, the newest first."""
+    """Where a case stands, what the caller may do with it, and what happened, the newest first.
+
+    ``description`` is what was said when it was reported, null where no report made it.
+    """
 
     id: int
     number: str
+    title: Names
+    source: str
+    description: str | None
+    lon: float
+    lat: float
+    simulated: bool
     version: int
     stage: str
     outcome: str | None
@@ -119,17 +131,24 @@ class CaseStandAnswer(BaseModel):
     closed_at: datetime | None
     stage_clock: ClockAnswer | None
     case_clock: ClockAnswer | None
+    stages: list[StageAnswer]
     moves: list[MoveAnswer]
     events: list[CaseEventAnswer]
 
 
 _CASE: Final = f"{READ} WHERE id = :id"
-_HANDLER: Final = """
-    SELECT w.name AS worker, w.name_en AS worker_en, o.name AS organisation, o.name_en AS organisation_en
-    FROM (SELECT 1) AS one LEFT JOIN worker AS w ON w.id = :worker_id
-    LEFT JOIN organisation AS o ON o.id = :organisation_id"""
+_BESIDE: Final = f"""
+    SELECT {HANDLER_COLUMNS}, c.worker_id, c.organisation_id, c.opened_at, r.description
+    FROM case_file AS c LEFT JOIN case_report AS r ON r.case_id = c.id {HANDLER_JOINS}
+    WHERE c.id = :id"""
 _EVENTS: Final = """
     SELECT at, kind, actor, data FROM journal WHERE subject = :subject ORDER BY seq DESC LIMIT :most"""
+_COURSE: Final = """
+    SELECT kind, data -> 'changes' AS changes FROM journal
+    WHERE subject = :subject AND data -> 'changes' ?| ARRAY['stage', 'closed_at'] ORDER BY seq"""
+_SINCE: Final = """
+    SELECT at, kind, actor, data FROM journal
+    WHERE subject = :subject AND (data ->> 'version')::integer > :version ORDER BY seq LIMIT :most"""
 
 
 @router.get("/api/cases/{id}", responses=NOT_FOUND)
@@ -156,44 +175,69 @@ class CaseActRequest(BaseModel):
     linked_to: int | None = Field(None, ge=1, le=2**63 - 1)
 
 
-@router.post("/api/cases/{id}/acts", responses={**NOT_FOUND, **CONFLICT})
-async def act_on_case(caller: Actor, case_id: RowId, body: CaseActRequest) -> CaseStandAnswer:
+class StaleProblem(Problem):
+    """Somebody acted on the case since: its ``version`` now, and what happened since the caller looked.
+
+    Only of what was refused for an old version; the events are in their order, the newest last.
+    """
+
+    version: int | None = None
+    events: list[CaseEventAnswer] | None = None
+
+
+_STALE: Final[dict[int | str, dict[str, Any]]] = {
+    409: {
+        "model": StaleProblem,
+        "description": "Somebody acted on the case since, or it does not stand where this may be done.",
+    }
+}
+
+
+@router.post("/api/cases/{id}/acts", response_model=CaseStandAnswer, responses={**NOT_FOUND, **_STALE})
+async def act_on_case(caller: Actor, case_id: RowId, body: CaseActRequest) -> CaseStandAnswer | Response:
     """Do something with a case and return where it then stands.
 
-    409 where the case has gone on since the version the caller saw: nothing is done, and `GET` tells what
-    changed and who changed it.
+    409 where the case has gone on since the version the caller saw: nothing is done, and the answer tells
+    what changed and who changed it.
     """
     told = body.model_dump(exclude={"version", "move"})
-    async with caller.transaction() as connection:
-        done = await act_on(
-            connection,
-            CaseAct(case_id, body.version, body.move, Told(**told)),
-            caller.grants,
-            account_id=caller.identity.account_id,
-            name=caller.shown_name,
-            now=datetime.now(UTC),
-        )
-        entry = Entry(done.event, f"case/{case_id}", detail={"number": done.number, "move": body.move})
-        await write(connection, caller.actor, entry)
+    try:
+        async with caller.transaction() as connection:
+            done = await act_on(
+                connection,
+                CaseAct(case_id, body.version, body.move, Told(**told)),
+                caller.grants,
+                account_id=caller.identity.account_id,
+                name=caller.shown_name,
+                now=datetime.now(UTC),
+            )
+            entry = Entry(done.event, f"case/{case_id}", detail={"number": done.number, "move": body.move})
+            await write(connection, caller.actor, entry)
+    except StaleError as stale:
+        subject = f"case/{case_id}"
+        rows = await caller.fetch(_SINCE, subject=subject, version=body.version, most=MOST_EVENTS)
+        members = {
+            "version": stale.version,
+            "events": [_event(row).model_dump(mode="json") for row in rows],
+        }
+        return problem(409, stale.what, kind="conflict", where=stale.where, hint=stale.hint, members=members)
     return await _stand(caller, case_id)
 
 
 async def _stand(caller: Caller, case_id: int) -> CaseStandAnswer:
+    subject = f"case/{case_id}"
     async with caller.transaction() as connection:
         row = (await connection.execute(text(_CASE), {"id": case_id})).first()
         if row is None:
             raise NotFoundError(f"there is no case {case_id} that you may see", where="id")
         state = state_of(row)
-        handler = (
-            await connection.execute(
-                text(_HANDLER), {"worker_id": state.worker_id, "organisation_id": state.organisation_id}
-            )
-        ).one()
+        beside = (await connection.execute(text(_BESIDE), {"id": case_id})).mappings().one()
+        course = (await connection.execute(text(_COURSE), {"subject": subject})).all()
         events = (
-            await connection.execute(text(_EVENTS), {"subject": f"case/{case_id}", "most": MOST_EVENTS})
+            await connection.execute(text(_EVENTS), {"subject": subject, "most": MOST_EVENTS})
         ).mappings()
         told = [_event(dict(event)) for event in events]
-    clocks, name = clocks_of(row), name_of(state.category_code)
+    clocks, now = clocks_of(row), datetime.now(UTC)
     party = party_at(
         caller.grants,
         caller.identity.account_id,
@@ -201,34 +245,32 @@ async def _stand(caller: Caller, case_id: int) -> CaseStandAnswer:
         scope_code=row.scope_code,
         worker_id=row.worker_id,
     )
-
-    def clock(whole: bool) -> ClockAnswer | None:
-        limit = clocks.limit(state.category_code, state.priority, None if whole else state.stage)
-        due_at = state.due_at if whole else state.stage_due_at
-        if limit is None or due_at is None:
-            return None
-        certain = clocks.calendar.is_certain(state.stage_since or due_at, due_at)
-        return ClockAnswer(amount=limit.amount, unit=limit.unit, due_at=due_at, certain=certain)
-
     return CaseStandAnswer(
         **{field: getattr(state, field) for field in _PLAIN},
         id=row.id,
         number=row.number,
+        title=case_title(row.title, row.title_en),
+        source=row.source,
+        description=beside["description"],
+        lon=row.lon,
+        lat=row.lat,
+        simulated=row.simulated,
         category=state.category_code,
-        category_name=None if name is None else Names(zh=name.zh, en=name.en),
-        handler=HandlerAnswer(
-            worker_id=state.worker_id,
-            worker=None
-            if handler.worker is None
-            else Names(zh=mask_name(handler.worker), en=mask_name(handler.worker_en)),
-            organisation_id=state.organisation_id,
-            organisation=None
-            if handler.organisation is None
-            else Names(zh=handler.organisation, en=handler.organisation_en),
-        ),
-        asked=_asked(state),
-        stage_clock=clock(whole=False),
-        case_clock=clock(whole=True),
+        category_name=category_names(state.category_code),
+        handler=handler_answer(dict(beside)),
+        asked=asked_answer(state),
+        stage_clock=clock_answer(state, clocks, now),
+        case_clock=clock_answer(state, clocks, now, whole=True),
+        stages=[
+            _stage(one)
+            for one in course_of(
+                state,
+                beside["opened_at"],
+                ((event.kind, event.changes) for event in course),
+                clocks=clocks,
+                now=now,
+            )
+        ],
         moves=[
             MoveAnswer(
                 name=move.name, zh=move.zh, en=move.en, needs=list(move.needs), asks=move.asks is not None
@@ -242,18 +284,18 @@ async def _stand(caller: Caller, case_id: int) -> CaseStandAnswer:
 _PLAIN: Final = tuple(name for name in COLUMNS if name in CaseStandAnswer.model_fields and name != "asked")
 
 
-def _asked(state: CaseState) -> AskedAnswer | None:
-    if state.asked is None:
-        return None
-    move = MOVE_BY_NAME[state.asked.ask]
-    needed = granted_by(state)
-    return AskedAnswer(
-        ask=state.asked.ask.value,
-        zh=move.zh,
-        en=move.en,
-        reason=state.asked.reason,
-        until=None if state.asked.until is None else datetime.fromisoformat(state.asked.until),
-        granted_by=None if needed is None else needed.value,
+def _stage(one: StageTime) -> StageAnswer:
+    zh, en = STAGE_WORDS[one.stage]
+    limit = None if one.limit is None else StageLimitAnswer(amount=one.limit.amount, unit=one.limit.unit)
+    return StageAnswer(
+        name=one.stage.value,
+        zh=zh,
+        en=en,
+        entered_at=one.entered_at,
+        left_at=one.left_at,
+        times=one.times,
+        took_s=one.took_s,
+        limit=limit,
     )
 
 

@@ -1,51 +1,50 @@
-"""List cases; who reported one is masked until it is revealed for a reason."""
+"""List cases and the queues they wait in; who reported one is masked until it is revealed for a reason."""
 
 from __future__ import annotations
 
-import dataclasses
-from datetime import datetime
-from typing import Annotated, Final
+from datetime import UTC, datetime
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
-from sqlalchemy import text
+from pydantic import BaseModel
 
 from api.access.caller import Caller
-from api.access.permissions import does, needs, reads
-from api.errors import NOT_FOUND, TOO_MANY
+from api.access.permissions import needs, reads
+from api.errors import NOT_FOUND
 from api.routes.answers import (
     AreaRef,
     Names,
-    RevealRequest,
     RowId,
     area_columns,
     area_ref,
     case_title,
     shown_address,
+    state_name,
+)
+from api.routes.case_answers import (
+    HANDLER_COLUMNS,
+    HANDLER_JOINS,
+    AskedAnswer,
+    ClockAnswer,
+    HandlerAnswer,
+    asked_answer,
+    category_names,
+    clock_answer,
+    handler_answer,
 )
 from api.rows import Row
 from twin.access import persons
-from twin.access.roles import Act, DataClass
-from twin.cases.categories import name_of
-from twin.errors import NotFoundError
+from twin.access.roles import DataClass
+from twin.cases.clocks import clocks_at
+from twin.cases.queues import QUEUES, WAITS
+from twin.cases.states import COLUMNS, STAGE_WORDS, from_row
+from twin.errors import InvalidError, NotFoundError
 
 router = APIRouter(tags=["cases"])
 
 Reader = Annotated[Caller, needs(reads(DataClass.CASE))]
-Revealer = Annotated[Caller, needs(does(Act.REVEAL_PERSON))]
 
-STAGE_NAMES_ZH: Final = {
-    "collected": "信息收集",
-    "filed": "案卷建立",
-    "dispatched": "任务派遣",
-    "handling": "任务处理",
-    "feedback": "处理反馈",
-    "checking": "核查结案",
-    "rated": "综合评价",
-}
 DUE_SOON_H: Final = 2
-MOST_OF_A_PHONE: Final = 200
-"""Newest cases that one phone is told to have reported."""
 
 
 class ReporterAnswer(BaseModel):
@@ -63,17 +62,20 @@ class CaseAnswer(BaseModel):
 
     ``category_name`` is null where no table has its code.
 
-    ``stage_since`` and ``stage_due_at`` are of the stage it stands in, ``due_at`` is of the whole case. While
-    it is parked, since ``parked_at``, its clocks stand still.
+    ``stage_since``, ``stage_due_at`` and ``clock`` are of the stage it stands in, ``due_at`` is of the whole
+    case. While it is parked, since ``parked_at``, its clocks stand still. ``alarms`` is how many sensors
+    raised it, ``state`` the worst of their states now, null where none is out of order any more.
     """
 
     id: int
     number: str
+    version: int
     title: Names
     category: str
     category_name: Names | None
     stage: str
     stage_zh: str
+    outcome: str | None
     source: str
     priority: int
     lon: float
@@ -83,43 +85,67 @@ class CaseAnswer(BaseModel):
     stage_since: datetime | None
     stage_due_at: datetime | None
     due_at: datetime | None
+    clock: ClockAnswer | None
     parked_at: datetime | None
     closed_at: datetime | None
+    handler: HandlerAnswer
+    asked: AskedAnswer | None
+    supervised_by: str | None
+    called_up: int
+    linked_to: int | None
+    repeats: int
+    alarms: int
+    state: str | None
     simulated: bool
     area: AreaRef | None
     reporter: ReporterAnswer | None
 
 
 class CasesAnswer(BaseModel):
-    """Cases, the one that is due first at the top, and how many are pressing."""
+    """Cases, how many of those asked for there are by source, and how many of all are pressing."""
 
     cases: list[CaseAnswer]
+    sources: dict[str, int]
     open: int
     due_soon: int
     overdue: int
 
 
-def _cases(which: str, order: str, most: str) -> str:
+def cases_found(which: str, order: str, most: str) -> str:
     """Return the question for cases: chosen first, so that areas and persons are asked for those only."""
     return f"""
-    SELECT c.id, c.number, c.title, c.title_en, c.category_code AS category, c.stage, c.source, c.priority,
-           ST_X(c.geom) AS lon, ST_Y(c.geom) AS lat, c.address, c.opened_at, c.stage_since,
-           c.stage_due_at, c.due_at, c.parked_at, c.closed_at,
-           c.simulated, {area_columns("a", "area")}, p.id AS reporter_id,
-           {", ".join(f"p.{item}_masked AS reporter_{item}" for item in persons.ITEMS)}
+    SELECT c.id, c.number, c.title, c.title_en, c.source, {", ".join(f"c.{name}" for name in COLUMNS)},
+           ST_X(c.geom) AS lon, ST_Y(c.geom) AS lat, c.address, c.opened_at,
+           c.simulated, {area_columns("a", "area")}, {HANDLER_COLUMNS}, raised.alarms, raised.state,
+           p.id AS reporter_id, {", ".join(f"p.{item}_masked AS reporter_{item}" for item in persons.ITEMS)}
     FROM (SELECT * FROM case_file AS c WHERE {which} ORDER BY {order} LIMIT {most}) AS c
     LEFT JOIN area AS a ON a.id = coalesce(c.responsibility_grid_id, c.unit_grid_id)
-    LEFT JOIN person AS p ON p.id = c.reporter_id
+    LEFT JOIN person AS p ON p.id = c.reporter_id {HANDLER_JOINS}
+    CROSS JOIN LATERAL (
+        SELECT count(DISTINCT device_id) AS alarms, max(state) FILTER (WHERE cleared_at IS NULL) AS state
+        FROM alarm WHERE case_id = c.id) AS raised
     ORDER BY {order}"""
 
 
 _DUE: Final = "coalesce(c.stage_due_at, c.due_at)"
 """When something must have happened; what is parked waits behind the others."""
 
-_LISTED: Final = _cases(
-    "(c.closed_at IS NULL) = :open", f"c.parked_at IS NOT NULL, {_DUE} NULLS LAST, c.priority, c.id", ":limit"
-)
-_FOUND: Final = _cases("c.id = ANY(:ids)", "c.opened_at DESC, c.id DESC", str(MOST_OF_A_PHONE))
+_FROM_SOURCE: Final = "(CAST(:source AS text) IS NULL OR c.source = :source)"
+_BY_DUE: Final = f"c.parked_at IS NOT NULL, {_DUE} NULLS LAST, c.priority, c.id"
+_BY_PRIORITY: Final = f"c.parked_at IS NOT NULL, c.priority, {_DUE} NULLS LAST, c.id"
+_OF_ALL: Final = "(c.closed_at IS NULL) = :open"
+_OF_QUEUE: Final = {queue.name: f"{WAITS} AND {queue.condition}" for queue in QUEUES}
+
+_LISTED: Final = cases_found(f"{_OF_ALL} AND {_FROM_SOURCE}", _BY_DUE, ":limit")
+_QUEUED: Final = {
+    name: cases_found(f"{condition} AND {_FROM_SOURCE}", _BY_PRIORITY, ":limit")
+    for name, condition in _OF_QUEUE.items()
+}
+_SOURCES: Final = f"SELECT source, count(*) AS n FROM case_file AS c WHERE {_OF_ALL} GROUP BY source"
+_SOURCES_QUEUED: Final = {
+    name: f"SELECT source, count(*) AS n FROM case_file AS c WHERE {condition} GROUP BY source"
+    for name, condition in _OF_QUEUE.items()
+}
 
 _COUNTS: Final = f"""
     SELECT count(*) AS open,
@@ -129,96 +155,118 @@ _COUNTS: Final = f"""
     FROM case_file AS c WHERE c.closed_at IS NULL"""
 
 
+QueueName = Literal["collect", "dispatch", "supervise", "check"]
+SourceName = Literal["sensor", "patrol", "camera", "resident", "hotline", "superior", "department"]
+
+
 @router.get("/api/cases")
 async def list_cases(
     caller: Reader,
     is_open: Annotated[bool, Query(alias="open")] = True,
+    queue: QueueName | None = None,
+    source: SourceName | None = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = 200,
 ) -> CasesAnswer:
-    """Return open (or closed) cases; `due_soon` is due within two hours."""
-    rows = await caller.fetch(_LISTED, open=is_open, limit=limit)
+    """Return open (or closed) cases, all or those of a queue; `due_soon` is due within two hours.
+
+    What is due first stands at the top, in a queue what is most urgent; parked ones are last. ``sources`` are
+    counted as if ``source`` were not asked for.
+    """
+    if queue is not None and not is_open:
+        raise InvalidError("cases that have ended wait in no queue", where="open", hint="leave it out")
+    asked = {"source": source, "limit": limit} | ({} if queue else {"open": is_open})
+    rows = await caller.fetch(_QUEUED[queue] if queue else _LISTED, **asked)
+    if queue:
+        counted = await caller.fetch(_SOURCES_QUEUED[queue])
+    else:
+        counted = await caller.fetch(_SOURCES, open=is_open)
     counts = await caller.fetch_one(_COUNTS) or {}
-    return CasesAnswer(cases=[_case(row) for row in rows], **counts)
+    now = datetime.now(UTC)
+    return CasesAnswer(
+        cases=[case_answer(row, now) for row in rows],
+        sources={row["source"]: row["n"] for row in counted},
+        **counts,
+    )
 
 
-def _case(row: Row) -> CaseAnswer:
-    made = {"title", "category_name", "stage_zh", "address", "area", "reporter"}
-    kind = name_of(row["category"])
+def case_answer(row: Row, now: datetime) -> CaseAnswer:
+    """Return a case from a row of `cases_found`."""
+    state = from_row(row)
     reporter = None
     if row["reporter_id"] is not None:
         reporter = ReporterAnswer(**{item: row[f"reporter_{item}"] for item in persons.ITEMS})
     return CaseAnswer(
-        **{key: row[key] for key in CaseAnswer.model_fields if key not in made},
+        **{key: row[key] for key in _PLAIN},
         title=case_title(row["title"], row["title_en"]),
-        category_name=None if kind is None else Names(zh=kind.zh, en=kind.en),
-        stage_zh=STAGE_NAMES_ZH[row["stage"]],
+        category=state.category_code,
+        category_name=category_names(state.category_code),
+        stage_zh=STAGE_WORDS[state.stage][0],
+        clock=clock_answer(state, clocks_at(row["lon"], row["lat"]), now),
+        handler=handler_answer(row),
+        asked=asked_answer(state),
+        state=None if row["state"] is None else state_name(row["state"]),
         address=shown_address(row["address"]),
         area=area_ref(row, "area"),
         reporter=reporter,
     )
 
 
-class PhoneRequest(BaseModel):
-    """A whole phone number."""
+_MADE: Final = {
+    *("title", "category", "category_name", "stage_zh", "clock", "handler", "asked", "state"),
+    *("address", "area", "reporter"),
+}
+_PLAIN: Final = tuple(name for name in CaseAnswer.model_fields if name not in _MADE)
 
-    model_config = ConfigDict(extra="forbid")
 
-    phone: str = Field(min_length=1, max_length=40, pattern="^[^\\x00]*$")
+class QueueAnswer(BaseModel):
+    """A queue of the desk: how many cases wait in it, how many of these are over their time.
 
-
-# In a body: an address is kept in the history of browsers and in the logs of proxies.
-@router.post("/api/reporters/cases", responses=TOO_MANY)
-async def find_cases_by_phone(caller: Revealer, body: PhoneRequest) -> list[CaseAnswer]:
-    """Return the cases that this phone reported, the newest first; that it was asked is on the record.
-
-    Only the whole number finds them, and only where the caller may reveal persons.
+    ``waiting`` are parked ones, whose clocks stand still; they are not among the others.
     """
-    async with caller.transaction() as connection:
-        found = await persons.find_cases(connection, caller.running.sealer, caller.actor, body.phone)
-    return [_case(row) for row in await caller.fetch(_FOUND, ids=found.told())]
+
+    name: str
+    zh: str
+    en: str
+    open: int
+    waiting: int
+    overdue: int
 
 
-class CaseRevealAnswer(ReporterAnswer):
-    """Who reported a case, in clear, and the whole address of the case."""
+class QueuesAnswer(BaseModel):
+    """The queues in their order."""
 
-    case_id: int
-    case_address: str | None
-
-
-# The database shows cases where they may be read; here they must lie where persons may be revealed too.
-_REVEAL: Final = text(
-    f"""
-    SELECT c.id, c.address AS case_address, c.reporter_id,
-           {", ".join(f"p.{item}_masked AS {item}" for item in persons.ITEMS)}
-    FROM case_file AS c LEFT JOIN person AS p ON p.id = c.reporter_id
-    WHERE c.id = :id AND c.scope_code <@ (SELECT gt_scope('may_person_reveal'))
-    """
-)
+    queues: list[QueueAnswer]
 
 
-@router.post("/api/cases/{id}/reveal", responses={**NOT_FOUND, **TOO_MANY})
-async def reveal_reporter(caller: Revealer, case_id: RowId, body: RevealRequest) -> CaseRevealAnswer:
-    """Return who reported a case, and the room in its address, and put that on the record."""
-    async with caller.transaction() as connection:
-        case = (await connection.execute(_REVEAL, {"id": case_id})).mappings().first()
-        if case is None:
-            raise NotFoundError(f"there is no case {case_id} whose persons you may reveal", where="id")
-        items = [item for item in persons.ITEMS if case[item] is not None]
-        if case["case_address"] != shown_address(case["case_address"]):
-            items.append("case_address")
-        if not items:
-            raise NotFoundError(f"nobody is kept who reported case {case_id}", where="id")
-        revealed = await persons.reveal(
-            connection,
-            caller.running.sealer,
-            caller.actor,
-            case["reporter_id"],
-            about=f"case/{case_id}",
-            items=items,
-            reason=body.reason,
-        )
-    person = revealed.told()
-    return CaseRevealAnswer(case_id=case_id, case_address=case["case_address"], **dataclasses.asdict(person))
+_QUEUE_COUNTS: Final = f"""
+    SELECT {
+    ", ".join(
+        f"count(*) FILTER (WHERE {queue.condition} AND c.parked_at IS NULL) AS {queue.name}_open, "
+        f"count(*) FILTER (WHERE {queue.condition} AND c.parked_at IS NOT NULL) AS {queue.name}_waiting, "
+        f"count(*) FILTER (WHERE {queue.condition} AND c.parked_at IS NULL AND c.stage_due_at < now()) "
+        f"AS {queue.name}_overdue"
+        for queue in QUEUES
+    )
+} FROM case_file AS c WHERE {WAITS}"""
+
+
+@router.get("/api/queues")
+async def list_queues(caller: Reader) -> QueuesAnswer:
+    """Return how many cases wait in each queue of the desk; one case may wait in two."""
+    counts = await caller.fetch_one(_QUEUE_COUNTS) or {}
+    return QueuesAnswer(
+        queues=[
+            QueueAnswer(
+                name=queue.name,
+                zh=queue.zh,
+                en=queue.en,
+                open=counts[f"{queue.name}_open"],
+                waiting=counts[f"{queue.name}_waiting"],
+                overdue=counts[f"{queue.name}_overdue"],
+            )
+            for queue in QUEUES
+        ]
+    )
 
 
 class CaseReportAnswer(BaseModel):

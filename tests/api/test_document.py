@@ -80,7 +80,7 @@ def test_a_route_says_what_it_is_for_who_may_ask_and_how_it_refuses(document, na
             assert answer["content"]["application/json"]["schema"]["items"]["$ref"].endswith("/ErrorAnswer")
             continue
         assert list(answer["content"]) == ["application/problem+json"]
-        assert answer["content"]["application/problem+json"]["schema"]["$ref"].endswith("/Problem")
+        assert answer["content"]["application/problem+json"]["schema"]["$ref"].endswith("Problem")
         assert ("Retry-After" in answer.get("headers", {})) is (status in {"429", "503"})
     done = [status for status in told["responses"] if status < "400"]
     assert done, "what comes when all is well"

@@ -46,6 +46,19 @@ _IS_KNOWN: Final = {
     table: text(f"SELECT EXISTS (SELECT FROM {table} WHERE id = :id)") for table in ("worker", "organisation")
 }
 
+
+class StaleError(ConflictError):
+    """Somebody acted on a case since the version that another saw; ``version`` is the one it is at."""
+
+    def __init__(self, version: int, seen: int) -> None:
+        super().__init__(
+            f"somebody acted on this case: it is at version {version}, and you saw {seen}",
+            where="version",
+            hint="look at what changed, then do it again",
+        )
+        self.version = version
+
+
 Decided = tuple[Row[Any], CaseState, Decision]
 """A row of `READ`, how its case stood, and what was decided."""
 
@@ -90,8 +103,10 @@ async def act(
     ------
     NotFoundError
         There is no such case, or the caller may not act on it.
+    StaleError
+        The case has gone on since ``version``.
     ConflictError
-        The case has gone on since ``version``, or does not stand where this may be done.
+        It does not stand where this may be done.
     ForbiddenError, InvalidError
         See `twin.cases.deciding.decide`.
     """
@@ -103,11 +118,7 @@ async def act(
         raise NotFoundError(f"there is no case {what.case_id} on which you may act", where="id")
     state = state_of(row)
     if state.version != what.version:
-        raise ConflictError(
-            f"somebody acted on this case: it is at version {state.version}, and you saw {what.version}",
-            where="version",
-            hint="look at what changed, then do it again",
-        )
+        raise StaleError(state.version, what.version)
     await _require_known(connection, told, now)
     party = party_at(grants, account_id, name, scope_code=row.scope_code, worker_id=row.worker_id)
     decision = decide(state, what.move, party, told, clocks=clocks_of(row), now=now)

@@ -113,7 +113,7 @@ class Clocks:
         still = not state.is_open or state.linked_to is not None or state.parked_at is not None
         if limit is None or since is None or due is None or still:
             return None
-        hours = self._used(limit.unit, since, due, state.pauses) / timedelta(hours=1)
+        hours = self.used(limit.unit, since, due, state.pauses) / timedelta(hours=1)
         if hours <= 0:
             return due, due, due
         unit = Unit.HOURS if limit.unit is Unit.HOURS else Unit.WORKING_HOURS
@@ -133,7 +133,7 @@ class Clocks:
         """Return the priority of a case that now has so many repeats and had one less before."""
         return max(MOST_URGENT, priority - 1) if repeats in self.raise_after_repeats else priority
 
-    def _used(self, unit: Unit, start: datetime, end: datetime, pauses: Pauses) -> timedelta:
+    def used(self, unit: Unit, start: datetime, end: datetime, pauses: Pauses) -> timedelta:
         """Return the time between two times that counts, without the pauses."""
 
         def between(begun: datetime, ended: datetime) -> timedelta:

@@ -30,6 +30,18 @@ class Stage(StrEnum):
     """综合评价: it is closed; whoever reported it says how it went."""
 
 
+STAGE_WORDS: Final[dict[Stage, tuple[str, str]]] = {
+    Stage.COLLECTED: ("信息收集", "Collected"),
+    Stage.FILED: ("案卷建立", "Filed"),
+    Stage.DISPATCHED: ("任务派遣", "Dispatched"),
+    Stage.HANDLING: ("任务处理", "Handling"),
+    Stage.FEEDBACK: ("处理反馈", "Feedback"),
+    Stage.CHECKING: ("核查结案", "Checking"),
+    Stage.RATED: ("综合评价", "Rated"),
+}
+"""What the stages are called in Chinese and English."""
+
+
 class Outcome(StrEnum):
     """How a case ended; a case without one is open."""
 

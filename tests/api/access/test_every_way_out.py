@@ -90,6 +90,7 @@ LISTS = {
     "/api/alarms": ("alarm",),
     "/api/cases": ("case",),
     "/api/cases/points": ("case",),
+    "/api/queues": ("case",),
     "/api/journal": ("alarm", "case"),
     "/api/groups": ("place",),
     "/api/groups/{name}/list": ("place",),
@@ -341,6 +342,8 @@ class Asker:
             found = (await self.ask("/api/cases?limit=500")).json()
             numbers = set(re.findall(r"C-([0-9]{15})", json.dumps(found)))
             self.expect("/api/cases", numbers, self.all_codes("case_file"))
+            queues = (await self.ask("/api/queues")).json()["queues"]
+            self.expect("/api/queues", queues[0]["open"], len(self.all_codes("case_file")))
         if "place" in self.reads:
             found = (await self.ask("/api/components?limit=500")).text
             self.expect(

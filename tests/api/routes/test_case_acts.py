@@ -26,10 +26,15 @@ async def test_a_case_goes_its_way_and_tells_what_happened(served, signed_in) ->
     manager = await signed_in("manager", HERE)
     case = (await operator.get(CASE)).json()
     assert (case["stage"], case["version"], case["events"]) == ("collected", 1, [])
+    assert [(stage["name"], stage["times"]) for stage in case["stages"]][:2] == [
+        ("collected", 1),
+        ("filed", 0),
+    ]
     assert names(case) == ["file", "reject", "void", "call_up", "correct", "link", "note"]
     filed = (await act(operator, 1, "file")).json()
     assert (filed["stage"], filed["version"]) == ("filed", 2)
     assert filed["case_clock"]["unit"] == "working_days"
+    assert filed["stages"][0]["left_at"] == filed["stages"][1]["entered_at"]
     assert "dispatch" not in names(filed)
     assert "dispatch" in names((await dispatcher.get(CASE)).json())
     sent = (await act(dispatcher, 2, "dispatch", worker_id=1)).json()
@@ -62,6 +67,11 @@ async def test_of_two_who_act_at_once_one_is_told_and_loses_nothing(signed_in) -
     (told,) = [answer.json() for answer in answers if answer.status_code == 409]
     assert told["where"] == "version"
     assert "version 2" in told["detail"]
+    assert told["version"] == 2
+    (event,) = told["events"]
+    done = next(answer.json() for answer in answers if answer.status_code == 200)
+    assert event["changes"]["priority"] == done["priority"]
+    assert (event["version"], event["zh"], event["actor"]) == (2, "更正", done["events"][0]["actor"])
 
 
 async def test_what_cannot_be_done_is_refused_in_words(signed_in) -> None:

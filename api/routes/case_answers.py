@@ -1,0 +1,118 @@
+"""Describe the pieces that the answers about cases share: clocks, who has one, what is asked for."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from pydantic import BaseModel
+
+from api.routes.answers import Names
+from api.rows import Row
+from twin.access.masking import mask_name
+from twin.calendar import Unit
+from twin.cases.categories import name_of
+from twin.cases.clocks import Clocks
+from twin.cases.moves import MOVE_BY_NAME
+from twin.cases.readings import read_clock
+from twin.cases.refusals import granted_by
+from twin.cases.states import CaseState
+
+
+class ClockAnswer(BaseModel):
+    """The clock of a stage, or of the whole case: by what it counts, how much there is, and when it ends.
+
+    ``left_s`` is counted in what the clock counts (seconds of working time for working hours and days),
+    negative once it is over. While ``runs`` it goes down by one each second, and by the calendar that turns
+    at ``changes_at``.
+    """
+
+    amount: float
+    unit: Unit
+    due_at: datetime
+    certain: bool
+    """Whether the holidays up to then are announced."""
+    left_s: float
+    runs: bool
+    changes_at: datetime | None
+
+
+class HandlerAnswer(BaseModel):
+    """Who has a case; names of workers are masked."""
+
+    worker_id: int | None
+    worker: Names | None
+    organisation_id: int | None
+    organisation: Names | None
+
+
+class AskedAnswer(BaseModel):
+    """What is asked for."""
+
+    ask: str
+    zh: str
+    en: str
+    reason: str
+    until: datetime | None
+    granted_by: str | None
+    """The act whoever grants it must be allowed."""
+
+
+HANDLER_COLUMNS = (
+    "handler.name AS worker, handler.name_en AS worker_en, body.name AS organisation, "
+    "body.name_en AS organisation_en"
+)
+HANDLER_JOINS = """
+    LEFT JOIN worker AS handler ON handler.id = c.worker_id
+    LEFT JOIN organisation AS body ON body.id = c.organisation_id"""
+"""Joins of who has a case, for `handler_answer`."""
+
+
+def clock_answer(
+    state: CaseState, clocks: Clocks, now: datetime, *, whole: bool = False
+) -> ClockAnswer | None:
+    """Return what a clock of a case shows; None where it has none now."""
+    read = read_clock(state, clocks, now, whole=whole)
+    if read is None:
+        return None
+    return ClockAnswer(
+        amount=read.limit.amount,
+        unit=read.limit.unit,
+        due_at=read.due_at,
+        certain=read.certain,
+        left_s=round(read.left_s, 3),
+        runs=read.runs,
+        changes_at=read.changes_at,
+    )
+
+
+def handler_answer(row: Row) -> HandlerAnswer:
+    """Return who has a case from the columns `HANDLER_COLUMNS` and its own."""
+    worker, organisation = row["worker"], row["organisation"]
+    return HandlerAnswer(
+        worker_id=row["worker_id"],
+        worker=None if worker is None else Names(zh=mask_name(worker), en=mask_name(row["worker_en"])),
+        organisation_id=row["organisation_id"],
+        organisation=None if organisation is None else Names(zh=organisation, en=row["organisation_en"]),
+    )
+
+
+def asked_answer(state: CaseState) -> AskedAnswer | None:
+    """Return what is asked for with a case, in words."""
+    if state.asked is None:
+        return None
+    move = MOVE_BY_NAME[state.asked.ask]
+    needed = granted_by(state)
+    return AskedAnswer(
+        ask=state.asked.ask.value,
+        zh=move.zh,
+        en=move.en,
+        reason=state.asked.reason,
+        until=None if state.asked.until is None else datetime.fromisoformat(state.asked.until),
+        granted_by=None if needed is None else needed.value,
+    )
+
+
+def category_names(code: str) -> Names | None:
+    """Return what a kind of case is called; null where no table has its code."""
+    kind = name_of(code)
+    return None if kind is None else Names(zh=kind.zh, en=kind.en)
