@@ -6,9 +6,7 @@ from typing import Any
 
 import pydeck as pdk
 
-from layers.declaration import LegendEntry, MapLayer
-
-_CASE = [204, 121, 167]
+from layers.declaration import LegendEntry, MapLayer, constant
 
 
 def declare(data: Any) -> pdk.Layer:
@@ -20,7 +18,7 @@ def declare(data: Any) -> pdk.Layer:
         get_position=["lon", "lat"],
         filled=False,
         stroked=True,
-        get_line_color=_CASE,
+        get_line_color=constant("CASE"),
         get_radius=8,
         radius_min_pixels=7,
         radius_max_pixels=14,

@@ -27,7 +27,7 @@ DECK_CLASSES: Final = (
 )
 """Classes that the page can draw; the list is kept in ``web/src/layers/README.md``."""
 
-CONSTANTS: Final = ("STATE_PALETTE", "PERSON", "WARNING", "ALARM", "CRITICAL", "FOCUS", "TEXT_2")
+CONSTANTS: Final = ("STATE_PALETTE", "PERSON", "WARNING", "ALARM", "CRITICAL", "FOCUS", "TEXT_2", "CASE")
 """Names the page knows for ``@@#NAME``: colours of the tokens."""
 
 LEGEND_SHAPES: Final = (

@@ -3,7 +3,7 @@ import { COORDINATE_SYSTEM, type Layer } from '@deck.gl/core';
 import { H3HexagonLayer, TripsLayer } from '@deck.gl/geo-layers';
 import { JSONConverter } from '@deck.gl/json';
 import { GeoJsonLayer, IconLayer, LineLayer, PathLayer, ScatterplotLayer, TextLayer } from '@deck.gl/layers';
-import { STATE_PALETTE, TOKENS, hex } from '../look/palette.ts';
+import { hex, statePalette, type Tokens } from '../look/palette.ts';
 import { DevicePointLayer } from './device_point_layer.ts';
 import { covered, faded, isDated, type Dated } from './fade.ts';
 import { extras, problem, type ClassName, type LayerExtras } from './spec.ts';
@@ -33,19 +33,20 @@ export interface Sources {
   select(topic: string, info: unknown): void;
 }
 
-export function makeConverter(sources: Sources): (spec: Props) => Layer | null {
+export function makeConverter(sources: Sources, tokens: Tokens): (spec: Props) => Layer | null {
   const converter = new JSONConverter({
     configuration: {
       classes: CLASSES as never,
       enumerations: { COORDINATE_SYSTEM },
       constants: {
-        STATE_PALETTE,
-        PERSON: hex(TOKENS.person),
-        WARNING: hex(TOKENS.warning),
-        ALARM: hex(TOKENS.alarm),
-        CRITICAL: hex(TOKENS.critical),
-        FOCUS: hex(TOKENS.focus),
-        TEXT_2: hex(TOKENS.text2),
+        STATE_PALETTE: statePalette(tokens),
+        PERSON: hex(tokens.person),
+        WARNING: hex(tokens.warning),
+        ALARM: hex(tokens.alarm),
+        CRITICAL: hex(tokens.critical),
+        FOCUS: hex(tokens.focus),
+        TEXT_2: hex(tokens.text2),
+        CASE: hex(tokens.case),
       },
       functions: { select: ({ topic }: { topic: string }) => (info: unknown) => sources.select(topic, info) },
     },

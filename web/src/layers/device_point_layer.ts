@@ -2,7 +2,7 @@
 import { Layer, picking, project32, type DefaultProps, type LayerDataSource, type LayerProps, type UpdateParameters } from '@deck.gl/core';
 import type { ShaderModule } from '@luma.gl/shadertools';
 import { Model } from '@luma.gl/engine';
-import { STATE_PALETTE, TOKENS, hex, type Rgb } from '../look/palette.ts';
+import { PALETTES, hex, statePalette, type Rgb } from '../look/palette.ts';
 
 type Rgba = [number, number, number, number];
 
@@ -147,6 +147,8 @@ export interface DevicePointLayerProps extends LayerProps {
   /** Six diameters by state code, CSS px. */
   sizes?: number[];
   halo?: Rgb;
+  /** Colour of people. */
+  person?: Rgb;
   shape?: 'state' | 'person';
   /** Factor on the sizes: the wall's rem over 20 px. */
   sizeScale?: number;
@@ -161,9 +163,10 @@ const PERSON_PX = 19;
 const NORMAL_ALPHA = 0.9;
 
 const defaultProps: DefaultProps<DevicePointLayerProps> = {
-  palette: { type: 'array', value: STATE_PALETTE, compare: true },
+  palette: { type: 'array', value: statePalette(PALETTES.dark), compare: true },
   sizes: { type: 'array', value: [6.5, 9.5, 10, 11.5, 12, 13.5], compare: true },
-  halo: { type: 'array', value: hex(TOKENS.halo), compare: true },
+  halo: { type: 'array', value: hex(PALETTES.dark.halo), compare: true },
+  person: { type: 'array', value: hex(PALETTES.dark.person), compare: true },
   shape: 'state',
   sizeScale: 1,
   dead: false,
@@ -215,7 +218,7 @@ export class DevicePointLayer extends Layer<Required<DevicePointLayerProps>> {
     // points grow a little as one comes nearer
     const near = Math.max(0.62, Math.min(1.25, 0.7 + 0.3 * (this.context.viewport.zoom - 15)));
     const size = (i: number) => (shape === 'person' ? PERSON_PX : sizes[i]);
-    const person: Rgba = [...(hex(TOKENS.person).map((v) => v / 255) as Rgb), 1];
+    const person: Rgba = [...(this.props.person.map((v) => v / 255) as Rgb), 1];
     const devicePoint: PointUniforms = {
       colour0: shape === 'person' ? person : colour(0),
       colour1: colour(1),

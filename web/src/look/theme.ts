@@ -12,3 +12,8 @@ export function turnTheme(): void {
   document.documentElement.dataset.theme = to;
   localStorage.setItem('theme', to);
 }
+
+/** How the page is shown now. */
+export function shownTheme(): Theme {
+  return document.documentElement.dataset.theme === 'light' ? 'light' : 'dark';
+}

@@ -2,7 +2,7 @@
 import type { ExpressionSpecification, FilterSpecification, LayerSpecification, SourceSpecification, StyleSpecification } from 'maplibre-gl';
 import type { FeatureCollection, Geometry } from 'geojson';
 import type { Scene, Trace } from '../api/schema.ts';
-import { TOKENS } from '../look/palette.ts';
+import type { Tokens } from '../look/palette.ts';
 import { MAP_FONT, fontFaces } from './fonts.ts';
 
 /** Tile layers the style reads; a scene may offer fewer. */
@@ -83,71 +83,71 @@ export function traceData(trace: Trace | null): FeatureCollection {
   return { type: 'FeatureCollection', features: [...lines, ...close] };
 }
 
-export function baseStyle(scene: Scene): StyleSpecification {
+export function baseStyle(scene: Scene, tokens: Tokens): StyleSpecification {
   const latitude = scene.center[1];
   const from = (layer: string) => ({ source: layer, 'source-layer': layer });
   const layers: LayerSpecification[] = [
-    { id: 'ground', type: 'background', paint: { 'background-color': TOKENS.block } },
-    { id: 'green', type: 'fill', ...from('green'), filter: isPolygon, paint: { 'fill-color': ['match', ['get', 'class'], 'plaza', TOKENS.plaza, TOKENS.green], 'fill-antialias': false } },
-    { id: 'water', type: 'fill', ...from('water'), filter: isPolygon, paint: { 'fill-color': TOKENS.water } },
-    { id: 'water-line', type: 'line', ...from('water'), filter: isLine, layout: { 'line-cap': 'round' }, paint: { 'line-color': TOKENS.water, 'line-width': metres(['literal', 5] as unknown as ExpressionSpecification, latitude, 1) } },
-    { id: 'unit_grid', type: 'line', ...from('unit_grid'), minzoom: 14.5, paint: { 'line-color': TOKENS.border, 'line-opacity': 0.13, 'line-width': 1 } },
+    { id: 'ground', type: 'background', paint: { 'background-color': tokens.block } },
+    { id: 'green', type: 'fill', ...from('green'), filter: isPolygon, paint: { 'fill-color': ['match', ['get', 'class'], 'plaza', tokens.plaza, tokens.green], 'fill-antialias': false } },
+    { id: 'water', type: 'fill', ...from('water'), filter: isPolygon, paint: { 'fill-color': tokens.water } },
+    { id: 'water-line', type: 'line', ...from('water'), filter: isLine, layout: { 'line-cap': 'round' }, paint: { 'line-color': tokens.water, 'line-width': metres(['literal', 5] as unknown as ExpressionSpecification, latitude, 1) } },
+    { id: 'unit_grid', type: 'line', ...from('unit_grid'), minzoom: 14.5, paint: { 'line-color': tokens.border, 'line-opacity': 0.13, 'line-width': 1 } },
     {
       id: 'path', type: 'line', ...from('road'), minzoom: 15, filter: classIn(PATH_CLASSES),
-      paint: { 'line-color': TOKENS.path, 'line-width': metres(['min', roadWidthM, 2.6], latitude, 0.5), 'line-opacity': 0.75 },
+      paint: { 'line-color': tokens.path, 'line-width': metres(['min', roadWidthM, 2.6], latitude, 0.5), 'line-opacity': 0.75 },
     },
     {
       id: 'road-case', type: 'line', ...from('road'), minzoom: 13, filter: ['!', classIn(PATH_CLASSES)], layout: { 'line-cap': 'round', 'line-join': 'round' },
-      paint: { 'line-color': '#0d1217', 'line-width': metres(['+', roadWidthM, 3.2], latitude, 1.2) },
+      paint: { 'line-color': tokens.roadCase, 'line-width': metres(['+', roadWidthM, 3.2], latitude, 1.2) },
     },
     {
       id: 'road-minor', type: 'line', ...from('road'), filter: classIn(MINOR_CLASSES), layout: { 'line-cap': 'round', 'line-join': 'round' },
-      paint: { 'line-color': TOKENS.road2, 'line-width': metres(roadWidthM, latitude, 0.5) },
+      paint: { 'line-color': tokens.road2, 'line-width': metres(roadWidthM, latitude, 0.5) },
     },
     {
       id: 'road-major', type: 'line', ...from('road'), filter: ['all', ['!', classIn(MINOR_CLASSES)], ['!', classIn(PATH_CLASSES)]] as FilterSpecification, layout: { 'line-cap': 'round', 'line-join': 'round' },
-      paint: { 'line-color': TOKENS.road, 'line-width': metres(roadWidthM, latitude, 0.9) },
+      paint: { 'line-color': tokens.road, 'line-width': metres(roadWidthM, latitude, 0.9) },
     },
-    { id: 'area-selected', type: 'fill', ...from('area'), filter: none, paint: { 'fill-color': TOKENS.focus, 'fill-opacity': 0.06 } },
+    { id: 'area-selected', type: 'fill', ...from('area'), filter: none, paint: { 'fill-color': tokens.focus, 'fill-opacity': 0.06 } },
     {
       id: 'area-community', type: 'line', ...from('area'), minzoom: 12, filter: ['==', ['get', 'level'], 'community'], layout: { 'line-join': 'round' },
-      paint: { 'line-color': TOKENS.border, 'line-opacity': 0.5, 'line-width': 1.5, 'line-dasharray': [6, 4.5] },
+      paint: { 'line-color': tokens.border, 'line-opacity': 0.5, 'line-width': 1.5, 'line-dasharray': [6, 4.5] },
     },
     {
       id: 'area-street', type: 'line', ...from('area'), filter: ['in', ['get', 'level'], ['literal', ['street', 'district', 'city']]], layout: { 'line-join': 'round' },
-      paint: { 'line-color': TOKENS.border, 'line-opacity': 0.5, 'line-width': 2.2, 'line-dasharray': [7.5, 2.5, 1.7, 2.5] },
+      paint: { 'line-color': tokens.border, 'line-opacity': 0.5, 'line-width': 2.2, 'line-dasharray': [7.5, 2.5, 1.7, 2.5] },
     },
     // what stands darkens the ground at its foot
     {
       id: 'building-foot', type: 'line', ...from('building'), minzoom: 15,
-      paint: { 'line-color': '#05070a', 'line-opacity': 0.5, 'line-width': ['interpolate', ['exponential', 2], ['zoom'], 15, 3, 18, 20], 'line-blur': ['interpolate', ['exponential', 2], ['zoom'], 15, 3, 18, 18] },
+      paint: { 'line-color': tokens.shade, 'line-opacity': 0.5, 'line-width': ['interpolate', ['exponential', 2], ['zoom'], 15, 3, 18, 20], 'line-blur': ['interpolate', ['exponential', 2], ['zoom'], 15, 3, 18, 18] },
     },
     // hand in hand with the light from the north-west: shadows fall to the south-east
     {
       id: 'building-shadow', type: 'fill', ...from('building'), minzoom: 15,
-      paint: { 'fill-color': '#05070a', 'fill-opacity': 0.42, 'fill-antialias': false, 'fill-translate-anchor': 'map', 'fill-translate': ['interpolate', ['exponential', 2], ['zoom'], 15, ['literal', [3, 2]], 18, ['literal', [24, 16]]] },
+      paint: { 'fill-color': tokens.shade, 'fill-opacity': 0.42, 'fill-antialias': false, 'fill-translate-anchor': 'map', 'fill-translate': ['interpolate', ['exponential', 2], ['zoom'], 15, ['literal', [3, 2]], 18, ['literal', [24, 16]]] },
     },
-    { id: 'camera_field', type: 'fill', ...from('camera_field'), minzoom: 14, paint: { 'fill-color': TOKENS.text2, 'fill-opacity': 0.12, 'fill-antialias': false } },
-    { id: 'camera_field-edge', type: 'line', ...from('camera_field'), minzoom: 15, paint: { 'line-color': TOKENS.text2, 'line-opacity': 0.36, 'line-width': 1 } },
-    { id: 'camera_field-selected', type: 'fill', ...from('camera_field'), filter: none, paint: { 'fill-color': TOKENS.focus, 'fill-opacity': 0.24, 'fill-outline-color': TOKENS.focus } },
-    { id: 'compound', type: 'fill', ...from('compound'), layout: hidden, paint: { 'fill-color': TOKENS.border, 'fill-opacity': 0.1 } },
-    { id: 'compound-edge', type: 'line', ...from('compound'), layout: hidden, paint: { 'line-color': TOKENS.border, 'line-width': 1.5, 'line-opacity': 0.8 } },
+    { id: 'camera_field', type: 'fill', ...from('camera_field'), minzoom: 14, paint: { 'fill-color': tokens.text2, 'fill-opacity': 0.12, 'fill-antialias': false } },
+    { id: 'camera_field-edge', type: 'line', ...from('camera_field'), minzoom: 15, paint: { 'line-color': tokens.text2, 'line-opacity': 0.36, 'line-width': 1 } },
+    { id: 'camera_field-selected', type: 'fill', ...from('camera_field'), filter: none, paint: { 'fill-color': tokens.focus, 'fill-opacity': 0.24, 'fill-outline-color': tokens.focus } },
+    { id: 'compound', type: 'fill', ...from('compound'), layout: hidden, paint: { 'fill-color': tokens.border, 'fill-opacity': 0.1 } },
+    { id: 'compound-edge', type: 'line', ...from('compound'), layout: hidden, paint: { 'line-color': tokens.border, 'line-width': 1.5, 'line-opacity': 0.8 } },
     { id: 'network_line', type: 'line', ...from('network_line'), layout: { ...hidden, 'line-cap': 'round' }, paint: { 'line-color': UTILITY, 'line-width': ['interpolate', ['linear'], ['zoom'], 13, 0.8, 17, 2.4] } },
-    { id: 'trace-line', type: 'line', source: 'trace', filter: isLine, layout: { 'line-cap': 'round' }, paint: { 'line-color': ['case', ['get', 'section'], TOKENS.critical, TOKENS.warning], 'line-width': 4 } },
+    { id: 'trace-line', type: 'line', source: 'trace', filter: isLine, layout: { 'line-cap': 'round' }, paint: { 'line-color': ['case', ['get', 'section'], tokens.critical, tokens.warning], 'line-width': 4 } },
     {
       id: 'network_node', type: 'circle', ...from('network_node'), minzoom: 15, layout: hidden,
-      paint: { 'circle-radius': ['interpolate', ['linear'], ['zoom'], 15, 2.2, 18, 5], 'circle-color': ['case', ['boolean', ['get', 'shut'], false], TOKENS.halo, UTILITY], 'circle-stroke-color': UTILITY, 'circle-stroke-width': 1.5 },
+      paint: { 'circle-radius': ['interpolate', ['linear'], ['zoom'], 15, 2.2, 18, 5], 'circle-color': ['case', ['boolean', ['get', 'shut'], false], tokens.halo, UTILITY], 'circle-stroke-color': UTILITY, 'circle-stroke-width': 1.5 },
     },
     {
       id: 'component', type: 'circle', ...from('component'), minzoom: 15, layout: hidden,
-      paint: { 'circle-radius': ['interpolate', ['linear'], ['zoom'], 15, 1.6, 18, 4], 'circle-color': ['match', ['get', 'state'], 'intact', TOKENS.text2, TOKENS.warning], 'circle-opacity': 0.9 },
+      paint: { 'circle-radius': ['interpolate', ['linear'], ['zoom'], 15, 1.6, 18, 4], 'circle-color': ['match', ['get', 'state'], 'intact', tokens.text2, tokens.warning], 'circle-opacity': 0.9 },
     },
-    { id: 'trace-close', type: 'circle', source: 'trace', filter: ['==', ['geometry-type'], 'Point'], paint: { 'circle-radius': 7, 'circle-color': TOKENS.halo, 'circle-stroke-color': TOKENS.critical, 'circle-stroke-width': 3 } },
+    { id: 'trace-close', type: 'circle', source: 'trace', filter: ['==', ['geometry-type'], 'Point'], paint: { 'circle-radius': 7, 'circle-color': tokens.halo, 'circle-stroke-color': tokens.critical, 'circle-stroke-width': 3 } },
     // on the ground: buildings hide what runs behind them
     {
       id: 'road-name', type: 'symbol', ...from('road'), minzoom: 16.5, filter: ['all', ['has', 'name'], ['!', classIn(PATH_CLASSES)]] as FilterSpecification,
       layout: { 'symbol-placement': 'line', 'symbol-spacing': 900, 'text-field': ['get', 'name'], 'text-font': [MAP_FONT], 'text-size': 15, 'text-letter-spacing': 0.2, 'text-pitch-alignment': 'map' },
-      paint: { 'text-color': TOKENS.text2, 'text-halo-color': TOKENS.halo, 'text-halo-width': 0.8, 'text-opacity': 0.8 },
+      paint: { 'text-color': tokens.text2, 'text-halo-color': tokens.halo, 'text-halo-width': 0.8, 'text-opacity': 0.8 },
     },
     {
       id: 'building', type: 'fill-extrusion', ...from('building'),
@@ -155,11 +155,11 @@ export function baseStyle(scene: Scene): StyleSpecification {
         'fill-extrusion-color': [
           'case',
           ['boolean', ['feature-state', 'selected'], false],
-          '#2c6a94',
+          tokens.chosen,
           ['boolean', ['feature-state', 'affected'], false],
-          '#8a5a1c',
+          tokens.affected,
           // tall roofs are darker, as in haze; the walls follow by the light
-          ['interpolate', ['linear'], height, 4, '#394551', 30, '#36414d', 110, '#2f3944'],
+          ['interpolate', ['linear'], height, 4, tokens.low, 30, tokens.middle, 110, tokens.high],
         ],
         'fill-extrusion-height': height,
         'fill-extrusion-base': ['to-number', ['get', 'min_height'], 0],

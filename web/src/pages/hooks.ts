@@ -1,19 +1,19 @@
 /** Show tests and the benchmark what the page holds: window.__gridtwin. */
-import type { WallMap } from '../map/wall_map.ts';
+import type { CityMap } from '../map/city_map.ts';
 import { STATE_NAMES } from '../look/palette.ts';
-import type { Wall } from '../state/wall.svelte.ts';
+import type { LivePage } from '../state/live_page.svelte.ts';
 
-export function expose(wall: Wall, map: WallMap): void {
-  const rows = (layer: 'devices' | 'workers') => (layer === 'workers' ? wall.board.workers : wall.board.devices);
+export function expose(page: LivePage, map: CityMap): void {
+  const rows = (layer: 'devices' | 'workers') => (layer === 'workers' ? page.board.workers : page.board.devices);
   Object.assign(window, {
     __gridtwin: {
-      perf: wall.board.perf,
-      connection: () => wall.connection,
-      position: () => wall.socketPosition(),
-      gaps: () => wall.socketGaps(),
-      mode: () => wall.mode,
-      counts: () => Object.fromEntries(STATE_NAMES.map((name, i) => [name, wall.board.devices.counts[i]])),
-      size: () => ({ devices: wall.board.devices.length, workers: wall.board.workers.length, cells: wall.board.cells.size }),
+      perf: page.board.perf,
+      connection: () => page.connection,
+      position: () => page.socketPosition(),
+      gaps: () => page.socketGaps(),
+      mode: () => page.mode,
+      counts: () => Object.fromEntries(STATE_NAMES.map((name, i) => [name, page.board.devices.counts[i]])),
+      size: () => ({ devices: page.board.devices.length, workers: page.board.workers.length, cells: page.board.cells.size }),
       row: (id: number, layer: 'devices' | 'workers' = 'devices') => {
         const r = rows(layer);
         const at = r.rowOf(id);
@@ -21,16 +21,16 @@ export function expose(wall: Wall, map: WallMap): void {
         return { id, lon: r.position[3 * at], lat: r.position[3 * at + 1], height_m: r.position[3 * at + 2], value: r.value[at], kind: r.kind[at], state: STATE_NAMES[r.state[at]], flags: r.flags[at] };
       },
       /** How often changed states of devices went to the GPU. */
-      uploads: () => wall.board.devices.taken,
-      ages: () => wall.ages,
-      lost: () => wall.lost,
-      select: (type: 'device' | 'worker' | 'building', id: number) => wall.select({ type, id }),
+      uploads: () => page.board.devices.taken,
+      ages: () => page.ages,
+      lost: () => page.lost,
+      select: (type: 'device' | 'worker' | 'building', id: number) => page.select({ type, id }),
       project: (lon: number, lat: number) => {
         const { x, y } = map.map.project([lon, lat]);
         return { x, y };
       },
       /** Cost of gliding: steps, how many were drawn, main-thread time, ms. */
-      glide: () => ({ ...map.glideCost }),
+      glide: () => ({ ...map.deck.glideCost }),
       idle: () => map.map.loaded() && !map.map.isMoving(),
       view: () => ({ center: map.map.getCenter().toArray(), zoom: map.map.getZoom(), pitch: map.map.getPitch(), bearing: map.map.getBearing() }),
       jump: (view: { center?: [number, number]; zoom?: number; pitch?: number; bearing?: number }) => void map.map.jumpTo(view),

@@ -1,6 +1,9 @@
 /** Ask the API the same question again and again; the old answer stays while the new one is fetched. */
 import { ApiError, get } from '../api/client.ts';
 
+/** Any resource, whatever it holds. */
+export type AnyResource = Pick<Resource<never>, 'error' | 'refused' | 'refresh' | 'forget'>;
+
 export class Resource<T> {
   value = $state.raw<T | null>(null);
   error = $state<string | null>(null);

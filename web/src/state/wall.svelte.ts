@@ -1,45 +1,28 @@
-/** Hold what the wall shows: answers of the API, the live board, selection, switches and clock. */
-import { ApiError, get, onSignedOut, post } from '../api/client.ts';
-import { LiveSocket, type Ages, type Connection, type JournalEvent, type TilesChanged, type Viewport } from '../api/socket.ts';
+/** Hold what the wall shows: answers of the API, selection and what is known of it. */
+import { get, post } from '../api/client.ts';
 import type {
   AlarmGroup,
-  Alarms,
   BuildingDetail,
   Cases,
-  Catalog,
   CityEvent,
   DeviceDetail,
   DeviceEvent,
   DeviceGroup,
-  DeviceKind,
-  Health,
   History,
-  LegendEntry,
-  LayerSpec,
   Names,
   Neighbour,
-  Scene,
   Stat,
   StatList,
-  Timeline,
   Trace,
   TraceMode,
 } from '../api/schema.ts';
-import { failure, langOf, say, type Key, type Lang } from '../i18n/index.ts';
 import { stateCode } from '../look/palette.ts';
 import { CameraLook } from './camera_look.svelte.ts';
 import { presetOf, type Preset } from './exporting.ts';
 import { focusProperty } from './groups.ts';
-import { LiveBoard, type Commit } from './live.ts';
-import { isThing, THING_PATHS, type Thing, type ThingType } from './things.ts';
-import { Resource } from './resource.svelte.ts';
-import { isScreen, onSignedIn, Session, toSignIn } from './session.svelte.ts';
-import { freshness, LOST_AFTER_S, type LayerFreshness } from './staleness.ts';
-
-export interface Selection {
-  type: 'device' | 'worker' | 'building' | 'case' | 'group' | ThingType;
-  id: number | string;
-}
+import { LivePage, type Selection } from './live_page.svelte.ts';
+import { isThing, THING_PATHS, type Thing } from './things.ts';
+import { Resource, type AnyResource } from './resource.svelte.ts';
 
 export interface Detail {
   device: DeviceDetail | null;
@@ -59,39 +42,13 @@ export const LACKING = 'lacking_compounds';
 
 /** Seconds between two reads of what has no event of its own. */
 const EVERY_S = { alarms: 30, cases: 30, stats: 10, timeline: 60, detail: 5, recent: 30, groups: 5 };
-/** A question that failed is asked again so soon, s. */
-const RETRY_S = 5;
-/** A screen without a person asks so often whether it may go on, s. */
-const SCREEN_ASKS_S = 15;
-const EVENT_DEBOUNCE_MS = 250;
 
-export class Wall {
-  lang = $state<Lang>('zh');
-  scene = $state.raw<Scene | null>(null);
-  catalog = $state.raw<Catalog | null>(null);
-  layers = $state.raw<LayerSpec | null>(null);
-  startError = $state<string | null>(null);
-  /** The roles of the account do not let it see the wall at all. */
-  refused = $state(false);
-
-  readonly alarms = new Resource<Alarms>('/api/alarms?state=open', (a) => a.groups.length === 0);
+export class Wall extends LivePage {
   readonly cameraLook = new CameraLook();
   readonly cases = new Resource<Cases>('/api/cases?open=true', (c) => c.cases.length === 0);
   readonly stats = new Resource<Stat[]>('/api/stats');
   readonly recent = new Resource<CityEvent[]>('/api/journal?limit=40', (e) => e.length === 0);
   readonly deviceGroups = new Resource<DeviceGroup[]>('/api/groups', (g) => g.length === 0);
-  readonly timeline = new Resource<Timeline>('/api/timeline?hours=24&step_min=10');
-
-  connection = $state<Connection>('connecting');
-  connectionDetail = $state('');
-  ages = $state.raw<Ages | null>(null);
-  private agesAt = $state(0);
-  private lostAt = $state<number | null>(Date.now());
-  /** Milliseconds since 1970 by the server's clock; ticks each second. */
-  now = $state(Date.now());
-  mode = $state<'points' | 'cells'>('points');
-  /** Devices in view by state code; grows with each commit, read at most twice a second. */
-  counts = $state.raw<number[]>([0, 0, 0, 0, 0, 0]);
 
   selection = $state.raw<Selection | null>(null);
   detail = $state.raw<Detail>(EMPTY_DETAIL);
@@ -100,223 +57,45 @@ export class Wall {
   /** Row under the keyboard in the left rail: key of a group, or case:<id>. */
   cursor = $state<string | null>(null);
   expanded = $state<string | null>(null);
-  toggles = $state<Record<string, boolean>>({ heat: true, camera_field: true, component: false, network: false, compound: false });
   sheet = $state.raw<{ key: string; title: Names; list: StatList | null; error: string | null } | null>(null);
-  helpOpen = $state(false);
-  searchOpen = $state(false);
   /** The dialog of exports is open, with what was looked at when it was opened. */
   exporting = $state.raw<Preset | null>(null);
-  note = $state('');
-  problems = $state.raw<string[]>([]);
-  contextLost = $state(false);
-  /** The map did not come back by itself. */
-  mapStuck = $state(false);
-  demo = $state(false);
   tab = $state<'map' | 'alarms' | 'cases' | 'today' | 'details'>('map');
   /** Keys of groups that have become critical since the page opened. */
   freshCritical = $state.raw<ReadonlySet<string>>(new Set());
   /** Live value of the selected device, between two reads of its details. */
   liveValue = $state.raw<{ value: number; state: number } | null>(null);
 
-  readonly session = new Session();
-  /** Since when the server no longer knows who asks, ms since 1970: what is shown is from then. */
-  signedOutAt = $state<number | null>(null);
-  menuOpen = $state(false);
-  /** What is held was read with other rights, and could not be read anew yet. */
-  private rightsDue = false;
-
-  readonly board: LiveBoard;
-  private socket: LiveSocket | null = null;
-  private readonly timers: ReturnType<typeof setInterval>[] = [];
-  private readonly ends: (() => void)[] = [];
-  private noteTimer: ReturnType<typeof setTimeout> | undefined;
-  private eventTimer: ReturnType<typeof setTimeout> | undefined;
   private detailNumber = 0;
-  private countsDue = false;
   private knownGroups: Set<string> | null = null;
-  /** Set by the page: what the map does with a commit, a tile change, a flight. */
-  onCommit: (change: Commit) => void = () => undefined;
-  onTiles: (change: TilesChanged) => void = () => undefined;
-  onFly: (lon: number, lat: number) => void = () => undefined;
-  onReset: () => void = () => undefined;
-  /** Other things may be seen than before: what the map holds is of no use. */
-  onRights: () => void = () => undefined;
 
-  constructor() {
-    this.lang = langOf(location.search, localStorage.getItem('lang'));
-    this.board = new LiveBoard(
-      (change) => this.commit(change),
-      (run) => (document.hidden ? setTimeout(run, 250) : requestAnimationFrame(run)),
-    );
-  }
-
-  t = (key: Key, ...args: (string | number)[]): string => say(this.lang, key, ...args);
-
-  failed = (problem: unknown): string => failure(this.lang, problem instanceof Error ? problem.message : String(problem));
-
-  /** Why a part of the page has nothing to show. */
-  why = (resource: { refused: boolean; error: string | null }): string => (resource.refused ? this.t('notForRole') : this.failed(resource.error ?? ''));
-
-  // ---- start and stop -------------------------------------------------------------------------
-
-  async start(): Promise<void> {
-    this.timers.push(setInterval(() => this.tick(), 1000));
-    onSignedOut(() => this.signedOut());
-    for (let attempt = 0; ; attempt++) {
-      try {
-        await this.session.read();
-        if (this.signedOutAt !== null) return location.reload();
-        const [scene, catalog, layers, health] = await Promise.all([get<Scene>('/api/scene'), get<Catalog>('/api/catalog'), get<LayerSpec>('/api/layers'), get<Health>('/api/health')]);
-        this.demo = !!health.demo || this.session.account!.demo;
-        this.scene = scene;
-        this.catalog = catalog;
-        this.layers = layers;
-        this.startError = null;
-        break;
-      } catch (problem) {
-        const over = problem instanceof ApiError && problem.status === 401;
-        if (over && !isScreen()) return; // on the way to sign in
-        this.refused = problem instanceof ApiError && problem.status === 403;
-        if (this.refused) return;
-        this.startError = over ? null : problem instanceof Error ? problem.message : String(problem);
-        await new Promise((go) => setTimeout(go, Math.min(10_000, 1000 * 2 ** attempt)));
-      }
-    }
-    this.signedOutAt = null;
-    this.ends.push(this.session.idle.start(), onSignedIn(() => void (this.signedOutAt !== null && location.reload())));
-    this.refreshAll();
-    const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
-    this.socket = new LiveSocket(
-      { url: `${scheme}//${location.host}${this.scene.live.path}`, layers: ['devices', 'workers'], ticket: async () => (await post<{ ticket: string }>('/api/live/ticket')).ticket },
-      {
-        signedOut: () => void this.ended(),
-        rightsChanged: () => void this.rightsChanged(),
-        connection: (state, detail) => this.connected(state, detail),
-        subscribed: (answer) => {
-          this.mode = answer.mode;
-          this.board.subscribed(answer.mode, answer.resumed);
-        },
-        frame: (frame) => this.board.frame(frame),
-        ages: (ages) => {
-          this.ages = ages;
-          this.agesAt = Date.now();
-        },
-        event: (event) => this.journal(event),
-        gap: () => this.refreshEvents(),
-        tiles: (change) => this.onTiles(change),
-        error: (detail) => this.report(detail),
-      },
-    );
-    this.socket.start();
-    window.addEventListener('online', this.hurry);
-    window.addEventListener('offline', this.suspect);
-    document.addEventListener('visibilitychange', this.hurry);
-  }
-
-  stop(): void {
-    for (const timer of this.timers) clearInterval(timer);
-    for (const end of this.ends) end();
-    clearTimeout(this.noteTimer);
-    clearTimeout(this.eventTimer);
-    window.removeEventListener('online', this.hurry);
-    window.removeEventListener('offline', this.suspect);
-    document.removeEventListener('visibilitychange', this.hurry);
-    this.socket?.stop();
-  }
-
-  private readonly hurry = (): void => {
-    if (!document.hidden) this.socket?.hurry();
-  };
-
-  private readonly suspect = (): void => this.socket?.suspect();
-
-  private seconds = 0;
-
-  private tick(): void {
-    if (this.signedOutAt === null) this.now = Date.now() + this.board.clockOffsetS * 1000;
-    if (!this.scene || document.hidden) return;
-    this.seconds += 1;
-    if (this.signedOutAt !== null) {
-      if (isScreen() && this.seconds % SCREEN_ASKS_S === 0) void this.session.read().then(() => location.reload(), () => undefined);
-      return;
-    }
-    if (this.session.idle.leftS === 0) return; // over by our clock: the server is being asked
-    if (this.rightsDue && this.connection === 'live' && this.seconds % RETRY_S === 0) void this.rightsChanged();
-    for (const resource of this.resources)
-      if (resource.error && !resource.refused && this.seconds % RETRY_S === 0) void resource.refresh();
-    if (this.seconds % EVERY_S.alarms === 0) void this.alarms.refresh().then(() => this.noticeNew());
-    if (this.seconds % EVERY_S.cases === 0) void this.cases.refresh();
-    if (this.seconds % EVERY_S.stats === 0) void this.stats.refresh();
-    if (this.seconds % EVERY_S.timeline === 0) void this.timeline.refresh();
+  protected override eachSecond(seconds: number): void {
+    if (seconds % EVERY_S.alarms === 0) void this.alarms.refresh().then(() => this.arrived());
+    if (seconds % EVERY_S.cases === 0) void this.cases.refresh();
+    if (seconds % EVERY_S.stats === 0) void this.stats.refresh();
+    if (seconds % EVERY_S.timeline === 0) void this.timeline.refresh();
     // what nobody sees is not asked for
-    if (this.idle && this.seconds % EVERY_S.recent === 0) void this.recent.refresh();
-    if (this.idle && this.seconds % EVERY_S.groups === 0) void this.deviceGroups.refresh();
-    if (this.seconds % EVERY_S.detail === 0 && this.selection) void this.readDetail(false);
+    if (this.idle && seconds % EVERY_S.recent === 0) void this.recent.refresh();
+    if (this.idle && seconds % EVERY_S.groups === 0) void this.deviceGroups.refresh();
+    if (seconds % EVERY_S.detail === 0 && this.selection) void this.readDetail(false);
   }
 
-  private get resources() {
+  protected override get resources(): AnyResource[] {
     return [this.alarms, this.cases, this.stats, this.timeline, this.recent, this.deviceGroups];
   }
 
-  private refreshAll(): void {
-    for (const resource of this.resources) void resource.refresh().then(() => this.noticeNew());
-  }
-
-  // ---- who looks ------------------------------------------------------------------------------
-
-  /** People who open the wall signed out go to sign in; a wall that was on stands still behind the door, and says so. */
-  private signedOut(): void {
-    if (!this.scene && !isScreen()) toSignIn();
-    else if (this.signedOutAt === null) {
-      this.signedOutAt = Date.now();
-      this.menuOpen = this.helpOpen = this.searchOpen = false;
-      this.socket?.stop();
-    }
-  }
-
-  /** The server closed the door of the live socket: find out whether somebody is signed in yet, or again. */
-  private async ended(): Promise<void> {
-    try {
-      await this.session.read();
-      location.reload();
-    } catch (problem) {
-      if (!(problem instanceof ApiError && problem.status === 401)) setTimeout(() => void this.ended(), RETRY_S * 1000);
-    }
-  }
-
-  /** What is held was read with other rights: drop it all, then read what may be seen now. A closed account has none. */
-  private async rightsChanged(): Promise<void> {
-    this.rightsDue = true;
-    try {
-      await this.session.read();
-      this.board.clear();
-      this.select(null);
-      this.sheet = null;
-      this.searchOpen = false;
-      this.exporting = null;
-      this.knownGroups = null;
-      for (const resource of this.resources) resource.forget();
-      this.refreshAll();
-      this.layers = await get<LayerSpec>('/api/layers');
-      this.scene = await get<Scene>('/api/scene');
-      this.onRights();
-      this.rightsDue = false;
-      this.say(this.t('rightsChanged'));
-    } catch {
-      // signed out, or the server is away: the socket asks on
-    }
-  }
-
-  get mayAcknowledge(): boolean {
-    return this.signedOutAt === null && this.session.may('alarm.acknowledge');
+  protected override forget(): void {
+    this.sheet = null;
+    this.exporting = null;
+    this.knownGroups = null;
   }
 
   get mayExport(): boolean {
-    return this.signedOutAt === null && this.session.may('data.export');
+    return this.may('data.export');
   }
 
   get mayLook(): boolean {
-    return this.signedOutAt === null && this.session.may('camera.look');
+    return this.may('camera.look');
   }
 
   openExport(): void {
@@ -325,58 +104,8 @@ export class Wall {
     this.exporting = presetOf(this.sheet, shown);
   }
 
-  get mayReveal(): boolean {
-    return this.signedOutAt === null && this.session.may('person.reveal');
-  }
-
-  // ---- live -----------------------------------------------------------------------------------
-
-  private connected(state: Connection, detail: string): void {
-    this.connection = state;
-    this.connectionDetail = detail;
-    if (state === 'live') {
-      if (this.lostAt !== null) this.refreshEvents();
-      this.lostAt = null;
-    } else this.lostAt ??= Date.now();
-  }
-
-  get lostS(): number {
-    void this.now;
-    return this.lostAt === null ? 0 : (Date.now() - this.lostAt) / 1000;
-  }
-
-  /** The connection has been lost for so long, or nobody is signed in: nothing on screen may look live. */
-  get lost(): boolean {
-    return this.signedOutAt !== null || this.lostS > LOST_AFTER_S;
-  }
-
-  layer(name: string): LayerFreshness {
-    void this.now;
-    return freshness(this.ages?.layers[name], this.connection, this.agesAt ? (Date.now() - this.agesAt) / 1000 : 0, this.lostS);
-  }
-
-  look(viewport: Viewport): void {
-    this.socket?.look(viewport);
-  }
-
-  socketGaps(): number {
-    return this.socket?.gaps ?? 0;
-  }
-
-  socketPosition(): { epoch: number | null; tick: number | null; journal: number | null } {
-    return this.socket?.position ?? { epoch: null, tick: null, journal: null };
-  }
-
-  private commit(change: Commit): void {
-    this.onCommit(change);
-    if (!this.countsDue) {
-      this.countsDue = true;
-      setTimeout(() => {
-        this.countsDue = false;
-        this.counts = [...this.board.devices.counts];
-        this.readLiveValue();
-      }, 500);
-    }
+  protected override counted(): void {
+    this.readLiveValue();
   }
 
   private readLiveValue(): void {
@@ -387,28 +116,20 @@ export class Wall {
     if (this.liveValue?.value !== value[row] || this.liveValue.state !== state[row]) this.liveValue = { value: value[row], state: state[row] };
   }
 
-  private journal(event: JournalEvent): void {
-    if (event.kind.startsWith('alarm') || event.kind.startsWith('case')) this.refreshEvents();
-  }
-
   /** Nothing is opened: the right rail tells of the whole city. */
   get idle(): boolean {
     return !this.selection && !this.sheet;
   }
 
-  /** Many events make one read. */
-  private refreshEvents(): void {
-    if (this.eventTimer) return;
-    this.eventTimer = setTimeout(() => {
-      this.eventTimer = undefined;
-      void this.alarms.refresh().then(() => this.noticeNew());
-      void this.cases.refresh();
-      void this.stats.refresh();
-      if (this.idle) void this.recent.refresh();
-    }, EVENT_DEBOUNCE_MS);
+  protected override readEvents(): void {
+    void this.alarms.refresh().then(() => this.arrived());
+    void this.cases.refresh();
+    void this.stats.refresh();
+    if (this.idle) void this.recent.refresh();
   }
 
-  private noticeNew(): void {
+  /** Notice groups that have become critical since the page opened. */
+  protected override arrived(): void {
     const groups = this.alarms.value?.groups;
     if (!groups) return;
     const critical = groups.filter((g) => stateCode(g.state) === 5).map((g) => g.key);
@@ -418,18 +139,6 @@ export class Wall {
     }
     this.knownGroups = new Set(critical);
     if (this.cursor && !this.rows.includes(this.cursor)) this.cursor = null;
-  }
-
-  kind(code: number): DeviceKind | undefined {
-    return this.catalog?.device_kinds.find((k) => k.code === code);
-  }
-
-  kindByName(name: string | undefined): DeviceKind | undefined {
-    return this.catalog?.device_kinds.find((k) => k.name === name);
-  }
-
-  get legend(): LegendEntry[] {
-    return this.layers?.legend ?? [];
   }
 
   // ---- selection ------------------------------------------------------------------------------
@@ -576,10 +285,6 @@ export class Wall {
     else this.cursor = null;
   }
 
-  toggle(name: string): void {
-    this.toggles = { ...this.toggles, [name]: !this.toggles[name] };
-  }
-
   /** Key of the group that can be opened to its sensors; one of a single sensor has nothing to open. */
   get expandable(): string | null {
     const group = this.group(this.cursor) ?? this.selectedGroup;
@@ -589,12 +294,6 @@ export class Wall {
   expand(): void {
     const key = this.expandable;
     if (key) this.expanded = this.expanded === key ? null : key;
-  }
-
-  setLang(lang: Lang): void {
-    this.lang = lang;
-    localStorage.setItem('lang', lang);
-    document.documentElement.lang = lang === 'zh' ? 'zh-CN' : 'en';
   }
 
   // ---- acts -----------------------------------------------------------------------------------
@@ -652,19 +351,5 @@ export class Wall {
     } catch (problem) {
       if (this.sheet?.key === key) this.sheet = { key, title, list: null, error: problem instanceof Error ? problem.message : String(problem) };
     }
-  }
-
-  /** One line at the foot for a few seconds. */
-  say(text: string): void {
-    this.note = text;
-    clearTimeout(this.noteTimer);
-    this.noteTimer = setTimeout(() => (this.note = ''), 5000);
-  }
-
-  /** Something went wrong that people should know of, without taking the page down. */
-  report(detail: string): void {
-    if (this.problems.at(-1) === detail) return;
-    this.problems = [...this.problems, detail].slice(-3);
-    setTimeout(() => (this.problems = this.problems.filter((p) => p !== detail)), 15_000);
   }
 }
