@@ -1,0 +1,141 @@
+"""Say what a rule may ask of readings: conditions are data, checked when they are read, and never code."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Any, ClassVar, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from twin.errors import InvalidError
+from twin.rules.learned import LearnedRule, load_learned_rules
+
+LONGEST_S: Final = 7 * 86_400.0
+"""Longest time that a condition may look back or wait."""
+
+Seconds = Annotated[float, Meta(ge=0, le=LONGEST_S)]
+_Number = Annotated[float, Meta(ge=-1e12, le=1e12)]
+_Size = Annotated[float, Meta(ge=0, le=1e12)]
+
+
+class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A number that is reached ``above`` (>=) or ``below`` (<=), one of the two.
+
+    It begins when it was so for ``hold_s``, and ends when the number came back by more than ``hysteresis``.
+    """
+
+    above: _Number | None = None
+    below: _Number | None = None
+    hysteresis: _Size = 0.0
+    hold_s: Seconds = 0.0
+
+    def check(self) -> None:
+        """Refuse a threshold without a side, or with both."""
+        if (self.above is None) == (self.below is None):
+            raise InvalidError("a threshold has either “above” or “below”", where="condition")
+
+
+class Limit(Threshold, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="limit"):
+    """The value itself reaches a threshold, in the unit of the property."""
+
+    needs_property: ClassVar = True
+
+
+class Rate(Threshold, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="rate"):
+    """The value changes too fast: by so much in ``per_s`` seconds, judged over ``window_s``.
+
+    Above 5 is a rise of 5 and more, below -5 a fall of 5 and more.
+    """
+
+    needs_property: ClassVar = True
+    per_s: Annotated[float, Meta(ge=1, le=LONGEST_S)] = 60.0
+    window_s: Annotated[float, Meta(ge=1, le=86_400)]
+
+
+class Silence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="silence"):
+    """Nothing was observed for longer than ``after_s``; what never reported is not silent but unknown."""
+
+    needs_property: ClassVar = False
+    after_s: Annotated[float, Meta(ge=10, le=LONGEST_S)]
+
+    def check(self) -> None:
+        """Accept it: every field is checked by its type."""
+
+
+class Learned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="learned"):
+    """The value is unusual for its own series: a row of `data/learned_rules.toml`, see `twin.rules.learned`.
+
+    ``score`` is where it begins, that of the row when left out.
+    """
+
+    needs_property: ClassVar = True
+    parameters: Annotated[str, Meta(max_length=60)] = "usual"
+    score: Annotated[float, Meta(ge=0.1, le=100)] | None = None
+    side: Literal["both", "above", "below"] = "both"
+
+    def check(self) -> None:
+        """Refuse parameters that are no row of the table."""
+        self.row()
+
+    def row(self) -> LearnedRule:
+        """Return the parameters, beginning at the score of this condition.
+
+        Raises
+        ------
+        InvalidError
+            There is no such row.
+        """
+        rows = {rule.name: rule for rule in load_learned_rules()}
+        row = rows.get(self.parameters)
+        if row is None:
+            raise InvalidError(
+                f"there are no learned parameters “{self.parameters}”",
+                where="condition.parameters",
+                hint="one of " + ", ".join(rows),
+            )
+        begins = row.warning if self.score is None else self.score
+        return msgspec.structs.replace(row, warning=begins, alarm=None, critical=None, side=self.side)
+
+
+Condition = Limit | Rate | Silence | Learned
+"""What a rule may ask; the field ``type`` of its JSON says which."""
+
+
+def read_condition(content: Any) -> Condition:
+    """Check what somebody wrote as a condition.
+
+    Parameters
+    ----------
+    content
+        JSON as Python objects.
+
+    Raises
+    ------
+    InvalidError
+        It is none: an unknown type or field, a number that is missing, no number or out of range.
+    """
+    for number in _numbers(content):
+        if not math.isfinite(number):
+            raise InvalidError(f"a number must be finite, it is {number}", where="condition")
+    try:
+        condition: Condition = msgspec.convert(content, Condition)
+    except msgspec.ValidationError as error:
+        said, _, path = str(error).partition(" - at `$")
+        where = "condition" + path.rstrip("`")
+        raise InvalidError(said, where=where, hint="see docs/rules.md") from error
+    condition.check()
+    return condition
+
+
+def write_condition(condition: Condition) -> dict[str, Any]:
+    """Return a condition as JSON, every field named."""
+    built: dict[str, Any] = msgspec.to_builtins(condition)
+    return built
+
+
+def _numbers(content: Any) -> list[float]:
+    if isinstance(content, float):
+        return [content]
+    inner = content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
+    return [number for value in inner for number in _numbers(value)]
