@@ -27,6 +27,7 @@ from api.cameras.desk import CameraDesk
 from api.cameras.streams import Streams
 from api.cameras.watch import StreamWatch
 from api.case_clocks import tell_case_clocks
+from api.case_repeats import link_repeated_cases
 from api.disk import Disk
 from api.edge import Edge
 from api.exports.desk import ExportDesk
@@ -179,6 +180,7 @@ def create_app(settings: Settings) -> FastAPI:
                 ("cameras", watch.run()),
                 ("sessions", watch_sessions(door, hub)),
                 ("case clocks", tell_case_clocks(own)),
+                ("case repeats", link_repeated_cases(own)),
                 ("persons", expire_persons(own, settings.persons_days)),
                 ("retention", Retention(own, catalog, terms).run_daily()),
                 ("record", HeadKeeper(reading, settings.secrets_dir, sealer).run()),

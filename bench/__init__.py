@@ -27,6 +27,7 @@ BENCHES: dict[str, str] = {
     "ingest": "bench.ingest",
     "anomaly": "bench.anomaly",
     "fences": "bench.fences",
+    "repeats": "bench.repeats",
 }
 """Name of the benchmark -> module that holds it."""
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, TypeGuard
 from zoneinfo import ZoneInfo
 
+from twin.distance import distance_m
 from twin.errors import InvalidError
 
 FAR_M: Final = 200.0
@@ -23,7 +24,6 @@ AHEAD: Final = timedelta(minutes=5)
 APART: Final = timedelta(minutes=10)
 """By how much the times that file and sender tell may differ."""
 
-_EARTH_M: Final = 6_371_008.8
 _TIME_FORM: Final = "%Y:%m:%d %H:%M:%S"
 _FIRST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -99,16 +99,6 @@ def judge(
         or (len(places) == 2 and distance_m(*places) > FAR_M),
     }
     return Verdict(farthest, tuple(flag for flag, is_so in found.items() if is_so))
-
-
-def distance_m(place: tuple[float, float], other: tuple[float, float]) -> float:
-    """Return the great-circle distance of two places, lon/lat in degrees (haversine)."""
-    lon, lat, other_lon, other_lat = map(math.radians, (*place, *other))
-    half = (
-        math.sin((other_lat - lat) / 2) ** 2
-        + math.cos(lat) * math.cos(other_lat) * math.sin((other_lon - lon) / 2) ** 2
-    )
-    return 2 * _EARTH_M * math.asin(math.sqrt(min(1.0, half)))
 
 
 def _is_degrees(value: object, most: float) -> TypeGuard[float]:

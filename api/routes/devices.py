@@ -30,13 +30,12 @@ from api.rows import Row
 from api.runtime import Runtime
 from twin.access.roles import DataClass
 from twin.catalog import DeviceKind, ObservedProperty
+from twin.distance import EARTH_M
 from twin.errors import NotFoundError
 
 router = APIRouter(tags=["devices"], responses=NOT_FOUND)
 
 Reader = Annotated[Caller, needs(reads(DataClass.PLACE))]
-
-EARTH_M: Final = 6_371_008.8  # mean radius
 
 
 class DevicePropertyAnswer(BaseModel):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -16,7 +16,7 @@ from twin.access.grants import Grants
 from twin.cases.categories import load_categories
 from twin.cases.clocks import Clocks, clocks_at
 from twin.cases.deciding import Decision, decide, decide_clock, decide_end_of_repeat, decide_repeat
-from twin.cases.parties import Told, masked, party_at
+from twin.cases.parties import Party, Told, masked, party_at
 from twin.cases.states import COLUMNS, CaseState, changes_between, from_row, to_row
 from twin.errors import ConflictError, InvalidError, NotFoundError
 from twin.store.journal import Event, append_now, area_code_of
@@ -110,6 +110,20 @@ async def act(
     ForbiddenError, InvalidError
         See `twin.cases.deciding.decide`.
     """
+
+    def party(row: Row[Any]) -> Party:
+        return party_at(grants, account_id, name, scope_code=row.scope_code, worker_id=row.worker_id)
+
+    return await act_as(connection, what, party, now=now)
+
+
+async def act_as(
+    connection: AsyncConnection, what: Act, party_of: Callable[[Row[Any]], Party], *, now: datetime
+) -> Acted:
+    """Do what `act` does as a party that may have no account: the system, or whoever reported a case.
+
+    ``party_of`` is given the row of the case that is held.
+    """
     told = masked(what.told)
     held = await connection.execute(_HOLD_ALL, {"id": what.case_id, "other": told.linked_to})
     rows = {row.id: row for row in held}
@@ -120,10 +134,10 @@ async def act(
     if state.version != what.version:
         raise StaleError(state.version, what.version)
     await _require_known(connection, told, now)
-    party = party_at(grants, account_id, name, scope_code=row.scope_code, worker_id=row.worker_id)
+    party = party_of(row)
     decision = decide(state, what.move, party, told, clocks=clocks_of(row), now=now)
     decided = [(row, state, decision), *_of_others(rows, state, decision.state, what.case_id, now)]
-    await connection.run_sync(store, decided, told, name)
+    await connection.run_sync(store, decided, told, party.name)
     return Acted(row.number, decision.event, decision.state)
 
 

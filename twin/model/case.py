@@ -88,6 +88,13 @@ class Case(Base, Scoped):
         CheckConstraint("clock_events BETWEEN 0 AND 3", name="clock_events"),
         Index("ix_case_file_open", "stage", "due_at", postgresql_where=text("closed_at IS NULL")),
         Index("ix_case_file_clock_at", "clock_at", postgresql_where=text("clock_at IS NOT NULL")),
+        # Of the many that have ended, none is asked for when a report is held against what is open around it.
+        Index(
+            "ix_case_file_open_place",
+            "geom",
+            postgresql_using="gist",
+            postgresql_where=text("closed_at IS NULL AND linked_to IS NULL"),
+        ),
         spatial_index("case_file"),
     )
 

@@ -5,7 +5,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from api.photographs.claims import Claim, claim_of_file, claim_of_sender, distance_m, judge
+from api.photographs.claims import Claim, claim_of_file, claim_of_sender, judge
 from twin.errors import InvalidError
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
@@ -17,13 +17,6 @@ NOW = OPENED + timedelta(hours=3)
 def flags(of_file: Claim, of_sender: Claim | None = None) -> tuple[str, ...]:
     verdict = judge(of_file, of_sender or Claim(), place=PLACE, opened_at=OPENED, now=NOW)
     return verdict.flags
-
-
-def test_distance_is_that_of_the_sphere():
-    """One degree of latitude is 111.195 km; of longitude at 60 degrees half of it."""
-    assert distance_m((0, 0), (0, 1)) == pytest.approx(111_195, abs=1)
-    assert distance_m((10, 60), (11, 60)) == pytest.approx(55_595, abs=10)
-    assert distance_m((179.5, 0), (-179.5, 0)) == pytest.approx(111_195, abs=1)
 
 
 def test_a_photograph_at_the_place_and_time_of_its_case_has_no_flag():
