@@ -18,7 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from twin.batch import Fate, ObservationBatch, ObserveResult, Refusal
-from twin.catalog import Catalog, load_catalog
+from twin.catalog import SLOTS, Catalog, load_catalog
 from twin.errors import TwinError, UnavailableError
 from twin.judge import Judge
 from twin.live.board import Board
@@ -30,6 +30,7 @@ from twin.live.off_duty import OffDuty
 from twin.live.rooms import Rows
 from twin.rules.alarms import record
 from twin.rules.limits import LimitTable, ripe
+from twin.rules.watch import RuleWatch
 from twin.states import State
 from twin.store.durability import require_durable_commits
 from twin.store.news import follow
@@ -83,6 +84,7 @@ class Twin:
         self.totals = _Totals()
         self.stored_listener: Callable[[Observations], None] | None = None
         """Told of what was stored, after each commit; must not wait."""
+        self.rules = RuleWatch(self.board, engine)
         self._limits = LimitTable.of(catalog)
         self._duties = Duties(terms.late_days)
         self._off_duty = OffDuty(self.board, self._duties)
@@ -130,6 +132,7 @@ class Twin:
             async with engine.connect() as connection:
                 await load_states(twin.board, twin._limits, connection)
             twin._off_duty.hide_all()
+            await twin.rules.refresh()
             await twin._writer.ensure_coming_days()
         except Exception as error:
             await twin._writer.close()
@@ -143,6 +146,8 @@ class Twin:
             twin._watch_clock,
             twin._watch_devices,
             twin._watch_duties,
+            twin.rules.write_forever,
+            twin.rules.follow_changes,
         ):
             twin._tasks.append(asyncio.create_task(work(), name=f"twin.{work.__name__}"))
         return twin
@@ -256,6 +261,7 @@ class Twin:
         finally:
             self.totals.commit_begun = None
         self._count(jobs, written.stored, folded.in_order)
+        self.rules.take(seen.only(folded.in_order | (seen.slot >= SLOTS)))
         if self.stored_listener is not None and written.stored.any():
             try:
                 self.stored_listener(seen.only(written.stored))
@@ -326,6 +332,7 @@ class Twin:
                     await self._mature()
                     if day != (day := int(time.time() // 86_400)):
                         await self._writer.ensure_coming_days()
+                await self.rules.tick(_now_us())
             except Exception as error:
                 await self._writer.close()
                 day = 0

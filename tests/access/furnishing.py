@@ -217,6 +217,22 @@ def _alarm(connection: psycopg.Connection, world: World, code: str, device: int)
         device, MOMENT, MOMENT,
     )  # fmt: skip
     world.put("alarm", alarm, int(code))
+    rule = one(
+        connection,
+        "INSERT INTO alarm_rule (version, zh, en, state, area_code, area_level, kinds, property, condition, "
+        "    enabled, changed_by) "
+        "VALUES (1, %s, %s, 4, %s, 'responsibility_grid', '{water_level}', 'level', "
+        """    '{"type": "learned"}', false, 'x') RETURNING id""",
+        f"规则{code}",
+        f"Rule {code}",
+        code,
+    )
+    world.put("alarm_rule", rule, int(code))
+    connection.execute(
+        "INSERT INTO alarm_rule_series (rule_id, version, device_id, property, learned) "
+        "VALUES (%s, 1, %s, 0, '')",
+        [rule, device],
+    )
 
 
 def _case(connection: psycopg.Connection, world: World, code: str, at: str) -> None:

@@ -59,6 +59,7 @@ def data_class(table: str, kind: str) -> str:
         return kind.split(".", maxsplit=1)[0]
     return {
         "alarm": "alarm",
+        "alarm_rule": "alarm",
         "case_file": "case",
         "photograph": "case",
         "case_report": "case",

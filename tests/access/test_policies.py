@@ -57,6 +57,8 @@ GRANT {ROLE} TO {OWNER};
 
 _PLACE = "(name, description, encoding_type, geom) VALUES ('', '', '', ST_GeomFromEWKT(%(at)s))"
 INSERTS = {
+    "alarm_rule": "(version, zh, en, state, kinds, condition, enabled, changed_by) "
+    "VALUES (1, '', '', 3, '{}', '{}', false, '')",
     "dataset": "(name, kind, declared_crs) VALUES ('sensorthings', 'devices', 'EPSG:4326')",
     "datastream": "(device_id, property, name, description, unit, observation_type, sensor_id, "
     "observed_property_id) VALUES (%(device)s, 9, '', '', '{}', '', 1, 1)",

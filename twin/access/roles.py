@@ -26,6 +26,8 @@ class Act(StrEnum):
     """What a person may do; the part before the dot is the class of data that is written or revealed."""
 
     ACKNOWLEDGE_ALARM = "alarm.acknowledge"
+    MANAGE_RULES = "rule.manage"
+    """Say by which rules alarms are raised, and switch them on and off."""
     REPORT_CASE = "case.report"
     FILE_CASE = "case.file"
     """Report one oneself, decide whether it is one, say of which kind it is (受理, 立案)."""
@@ -132,7 +134,7 @@ ROLES: Final[tuple[Role, ...]] = (
         "Area manager",
         Group.BUSINESS,
         _COMMAND,
-        _COMMANDS | {Act.APPROVE_CASE, Act.EXPORT},
+        _COMMANDS | {Act.APPROVE_CASE, Act.EXPORT, Act.MANAGE_RULES},
         privileged=True,
     ),
     Role(

@@ -39,6 +39,7 @@ _COLUMNS: dict[str, tuple[Any, tuple[int, ...], Any]] = {
     "height_m": (np.float32, (), 0.0),
     "value": (np.float32, (), np.nan),
     "state": (np.uint8, (), State.UNKNOWN),
+    "rule_state": (np.uint8, (), State.NORMAL),
     "room": (np.uint64, (), 0),
     "values": (np.float64, (SLOTS,), np.nan),
     "states": (np.uint8, (SLOTS,), State.UNKNOWN),
@@ -101,8 +102,9 @@ class Board:
     """Columns of present state; rows never move, and a removed device leaves a hole (``device_id`` 0).
 
     Everything is read and written on the event loop's thread. ``values``, ``states`` and ``times_us`` have
-    one column a property slot, ``times_us`` in Unix µs with 0 for never. ``stored`` counts the observations
-    that were stored since the start.
+    one column a property slot, ``times_us`` in Unix µs with 0 for never. ``rule_state`` is the worst state
+    that rules (`twin.rules.watch`) hold a row in, and part of its ``state``. ``stored`` counts the
+    observations that were stored since the start.
     """
 
     device_id: NDArray[np.int32]
@@ -115,6 +117,7 @@ class Board:
     height_m: NDArray[np.float32]
     value: NDArray[np.float32]
     state: NDArray[np.uint8]
+    rule_state: NDArray[np.uint8]
     room: NDArray[np.uint64]
     values: NDArray[np.float64]
     states: NDArray[np.uint8]
@@ -297,6 +300,14 @@ class Board:
         self.states[row, slot] = state
         self.show(np.array([row], np.int32))
 
+    def hold_by_rules(self, states: NDArray[np.uint8]) -> None:
+        """Set the states that rules hold the first n rows in, shape (n,)."""
+        rows = np.flatnonzero(states != self.rule_state[: len(states)]).astype(np.int32)
+        rows = rows[self.device_id[rows] != 0]
+        if len(rows):
+            self.rule_state[rows] = states[rows]
+            self.show(rows)
+
     def silent(self, rows: Rows, now_us: int) -> NDArray[np.bool_]:
         """Say for n rows whether they fell silent for three of their intervals, or said goodbye."""
         heard = self.heard_us[rows]
@@ -307,9 +318,13 @@ class Board:
         )
 
     def show(self, rows: Rows) -> None:
-        """Work out the shown state of rows: the worst of their properties, offline where the link is down."""
+        """Work out the shown state of rows: the worst of their properties and of the rules that hold them.
+
+        Offline where the link is down.
+        """
         reported = self.times_us[rows] > 0
         worst = np.where(reported, self.states[rows], 0).max(axis=1)
+        worst = np.maximum(worst, self.rule_state[rows])
         worst[~reported.any(axis=1) & (self.heard_us[rows] == 0)] = State.UNKNOWN
         worst = np.where(self.link_down[rows], np.maximum(worst, State.OFFLINE), worst).astype(np.uint8)
         changed = worst != self.state[rows]

@@ -11,6 +11,7 @@ from twin.catalog import SLOTS
 from twin.live.board import Board, Newest
 from twin.live.rooms import Rows
 from twin.rules.limits import LimitTable, is_beyond, next_states
+from twin.rules.rule import RuleName
 from twin.runs import begins_of, lengths_of
 from twin.states import State
 
@@ -56,7 +57,11 @@ def joined(parts: list[Observations]) -> Observations:
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One property of one row went from a state to another by a value at a time (Unix µs)."""
+    """One property of one row went from a state to another by a value at a time (Unix µs).
+
+    By a ``rule``, None for the limits of its kind; the slot `WHOLE` is the device as a whole. ``why`` a rule
+    let go other than by readings or time, and the name of ``who`` made it.
+    """
 
     row: int
     slot: int
@@ -64,6 +69,9 @@ class Transition:
     new: int
     value: float
     time_us: int
+    rule: RuleName | None = None
+    why: str = ""
+    who: str = ""
 
 
 @dataclass(slots=True)

@@ -36,6 +36,7 @@ from twin.model.photograph import Photograph
 from twin.model.place import ServicePoint
 from twin.model.publisher import Publisher, PublisherSecret
 from twin.model.report import CaseReport, CaseSeries
+from twin.model.rule import AlarmRule, AlarmRuleSeries
 from twin.model.worker import Duty, Organisation, Worker
 
 IMPORTED_TABLES = (
@@ -77,6 +78,8 @@ __all__ = [
     "Account",
     "Address",
     "Alarm",
+    "AlarmRule",
+    "AlarmRuleSeries",
     "Area",
     "AuditEntry",
     "Base",

@@ -6,7 +6,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Computed, ForeignKey, Index, Integer, SmallInteger, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Computed,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    SmallInteger,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -100,13 +110,19 @@ class Case(Base, Scoped):
 
 
 class Alarm(Base, Scoped):
-    """A device that left its normal range, from first sign to return; one open alarm per property."""
+    """A device that left its normal range, from first sign to return.
+
+    One is open per property and rule. ``rule_id`` null is a limit of the kind of the device; ``property``
+    null is the device as a whole.
+    """
 
     __tablename__ = "alarm"
 
     id: Mapped[Key]
     device_id: Mapped[int] = mapped_column(Integer, ForeignKey("device.id"), index=True)
-    property: Mapped[int] = mapped_column(SmallInteger)
+    property: Mapped[int | None] = mapped_column(SmallInteger)
+    rule_id: Mapped[int | None] = mapped_column(BigInteger)
+    rule_version: Mapped[int | None] = mapped_column(Integer)
     state: Mapped[int] = mapped_column(SmallInteger)
     worst_state: Mapped[int] = mapped_column(SmallInteger)
     value: Mapped[float]
@@ -122,8 +138,17 @@ class Alarm(Base, Scoped):
         CheckConstraint("state BETWEEN 0 AND 5 AND worst_state BETWEEN 3 AND 5", name="state"),
         CheckConstraint("cleared_at IS NULL OR cleared_at >= raised_at", name="cleared_after_raised"),
         CheckConstraint("(acknowledged_at IS NULL) = (acknowledged_by IS NULL)", name="acknowledged"),
+        CheckConstraint("(rule_id IS NULL) = (rule_version IS NULL)", name="rule"),
+        CheckConstraint("property IS NOT NULL OR rule_id IS NOT NULL", name="property"),
+        ForeignKeyConstraint(["rule_id", "rule_version"], ["alarm_rule.id", "alarm_rule.version"]),
         Index(
-            "uq_alarm_open", "device_id", "property", unique=True, postgresql_where=text("cleared_at IS NULL")
+            "uq_alarm_open",
+            "device_id",
+            "property",
+            "rule_id",
+            unique=True,
+            postgresql_where=text("cleared_at IS NULL"),
+            postgresql_nulls_not_distinct=True,
         ),
         Index("ix_alarm_raised_at", "raised_at"),
     )

@@ -14,6 +14,7 @@ from twin.catalog import Catalog, DeviceKind, load_catalog
 from twin.errors import InvalidError
 from twin.live.board import FLAG_READINGS_SIMULATED, Board
 from twin.live.fold import Transition
+from twin.rules.rule import WHOLE
 from twin.states import State
 from twin.store.journal import Event, append, area_code_of
 
@@ -22,29 +23,33 @@ from twin.store.journal import Event, append, area_code_of
 _RAISE = text(
     """
     INSERT INTO alarm AS old
-        (device_id, property, state, worst_state, value, raised_at, changed_at, simulated)
-    SELECT t.device_id, t.property, t.state, t.state, t.value, t.at, t.at, d.simulated OR d.readings_simulated
-    FROM unnest(CAST(:devices AS int4[]), CAST(:properties AS int2[]), CAST(:states AS int2[]),
+        (device_id, property, rule_id, rule_version, state, worst_state, value, raised_at, changed_at,
+         simulated)
+    SELECT t.device_id, t.property, t.rule_id, t.rule_version, t.state, t.state, t.value, t.at, t.at,
+           d.simulated OR d.readings_simulated
+    FROM unnest(CAST(:devices AS int4[]), CAST(:properties AS int2[]), CAST(:rules AS int8[]),
+                CAST(:versions AS int4[]), CAST(:states AS int2[]),
                 CAST(:values AS float8[]), CAST(:times AS timestamptz[]))
-         AS t (device_id, property, state, value, at)
+         AS t (device_id, property, rule_id, rule_version, state, value, at)
     JOIN device d ON d.id = t.device_id
-    ORDER BY t.device_id, t.property
-    ON CONFLICT (device_id, property) WHERE cleared_at IS NULL DO UPDATE
+    ORDER BY t.device_id, t.property, t.rule_id
+    ON CONFLICT (device_id, property, rule_id) WHERE cleared_at IS NULL DO UPDATE
     SET state = excluded.state, worst_state = greatest(old.worst_state, excluded.worst_state),
         value = excluded.value, changed_at = greatest(old.changed_at, excluded.changed_at)
     WHERE old.state <> excluded.state
-    RETURNING id, device_id, property, scope_code, (xmax = 0) AS is_new
+    RETURNING id, device_id, property, rule_id, scope_code, (xmax = 0) AS is_new
     """
 )
 _CLEAR = text(
     """
     UPDATE alarm SET state = t.state, value = t.value,
         changed_at = greatest(alarm.changed_at, t.at), cleared_at = greatest(alarm.raised_at, t.at)
-    FROM unnest(CAST(:devices AS int4[]), CAST(:properties AS int2[]), CAST(:states AS int2[]),
-                CAST(:values AS float8[]), CAST(:times AS timestamptz[]))
-         AS t (device_id, property, state, value, at)
-    WHERE alarm.device_id = t.device_id AND alarm.property = t.property AND alarm.cleared_at IS NULL
-    RETURNING alarm.id, alarm.device_id, alarm.property, alarm.scope_code, false AS is_new
+    FROM unnest(CAST(:devices AS int4[]), CAST(:properties AS int2[]), CAST(:rules AS int8[]),
+                CAST(:states AS int2[]), CAST(:values AS float8[]), CAST(:times AS timestamptz[]))
+         AS t (device_id, property, rule_id, state, value, at)
+    WHERE alarm.device_id = t.device_id AND alarm.property IS NOT DISTINCT FROM t.property
+        AND alarm.rule_id IS NOT DISTINCT FROM t.rule_id AND alarm.cleared_at IS NULL
+    RETURNING alarm.id, alarm.device_id, alarm.property, alarm.rule_id, alarm.scope_code, false AS is_new
     """
 )
 # Locking rows asks the policy of updates: an alarm that the caller may not acknowledge is not found. In
@@ -90,7 +95,7 @@ async def record(conn: AsyncConnection, board: Board, rounds: Sequence[Sequence[
     board
         Where the rows of the transitions are.
     rounds
-        Transitions in order; within a round each property appears once.
+        Transitions in order; within a round each property appears once by the limits and once by each rule.
 
     Returns
     -------
@@ -103,9 +108,9 @@ async def record(conn: AsyncConnection, board: Board, rounds: Sequence[Sequence[
         for statement, group in ((_RAISE, begun), (_CLEAR, ended)):
             if not group:
                 continue
-            by_key = {(int(board.device_id[t.row]), t.slot): t for t in group}
+            by_key = {_key(board, t): t for t in group}
             for row in await conn.execute(statement, _arrays(board, group)):
-                t = by_key[row.device_id, row.property]
+                t = by_key[row.device_id, row.property, row.rule_id]
                 kind = (
                     "alarm.cleared"
                     if statement is _CLEAR
@@ -160,10 +165,16 @@ async def acknowledge(
     )
 
 
+def _key(board: Board, t: Transition) -> tuple[int, int | None, int | None]:
+    return int(board.device_id[t.row]), None if t.slot == WHOLE else t.slot, t.rule.id if t.rule else None
+
+
 def _arrays(board: Board, transitions: Sequence[Transition]) -> dict[str, list[Any]]:
     return {
         "devices": [int(board.device_id[t.row]) for t in transitions],
-        "properties": [t.slot for t in transitions],
+        "properties": [None if t.slot == WHOLE else t.slot for t in transitions],
+        "rules": [t.rule.id if t.rule else None for t in transitions],
+        "versions": [t.rule.version if t.rule else None for t in transitions],
         "states": [t.new for t in transitions],
         "values": [t.value for t in transitions],
         "times": [datetime.fromtimestamp(t.time_us / 1e6, UTC) for t in transitions],
@@ -178,7 +189,8 @@ def _event(board: Board, kind: str, row: Any, t: Transition) -> Event:
         "device_id": device_id,
         "uid": board.uid[t.row],
         "kind": device_kind.name,
-        "property": device_kind.properties[t.slot].name,
+        "property": None if t.slot == WHOLE else device_kind.properties[t.slot].name,
+        "rule": t.rule and {"id": t.rule.id, "version": t.rule.version, "zh": t.rule.zh, "en": t.rule.en},
         "state": State(t.new).name.lower(),
         "state_code": t.new,
         "value": t.value,
@@ -186,7 +198,10 @@ def _event(board: Board, kind: str, row: Any, t: Transition) -> Event:
         "lat": round(float(board.lat[t.row]), 7),
         "simulated": bool(board.flags[t.row] & FLAG_READINGS_SIMULATED),
     }
-    return Event(kind, f"device/{device_id}", data, area_code=area_code_of(row.scope_code))
+    if t.why:
+        data["why"] = t.why
+    code = area_code_of(row.scope_code)
+    return Event(kind, f"device/{device_id}", data, area_code=code, actor=t.who or "system")
 
 
 def _acknowledged(row: Any, device: Any, kinds: Mapping[str, DeviceKind], by: str) -> Event:
@@ -195,7 +210,7 @@ def _acknowledged(row: Any, device: Any, kinds: Mapping[str, DeviceKind], by: st
         "device_id": row.device_id,
         "uid": device.uid,
         "kind": device.kind,
-        "property": kinds[device.kind].properties[row.property].name,
+        "property": None if row.property is None else kinds[device.kind].properties[row.property].name,
         "state": State(row.state).name.lower(),
         "state_code": row.state,
         "value": row.value,

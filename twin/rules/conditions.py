@@ -50,7 +50,7 @@ class Rate(Threshold, frozen=True, forbid_unknown_fields=True, kw_only=True, tag
 
     needs_property: ClassVar = True
     per_s: Annotated[float, Meta(ge=1, le=LONGEST_S)] = 60.0
-    window_s: Annotated[float, Meta(ge=1, le=86_400)]
+    window_s: Annotated[float, Meta(ge=1, le=21_600)]
 
 
 class Silence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="silence"):

@@ -6,12 +6,13 @@ devices. It is the same object live and in a dry run on history: neither knows w
 - `Evaluator.watch` tells it which rules there are and what there is to watch. It may come again at any time,
   with other rules and more devices: what is known of a (rule, version, row, slot) that stays is kept.
 - `Evaluator.take` gives it readings: newer than all before of their (row, slot), sorted by row, slot and
-  time, any number of each. What their own times make due before them (a hold time that ran out, a silence that
-  was long enough) is told first and at the time it was due: whether a tick came between makes no difference.
+  time, any number of each. What their own times make due before them (a hold time that ran out, a silence
+  that was long enough) is told first and at the time it was due: whether a tick came between makes no
+  difference.
 - `Evaluator.tick` tells it what time it is: what begins or ends without a message. It begins where it was
   due *before* that time, so that a reading of that very time still counts.
-- `Evaluator.prime` comes after `watch`, live only: what is new learns of the newest reading of each series, or
-  of as many as it looks back to. That is how a rule goes on after a restart.
+- `Evaluator.prime` comes after `watch`, live only: what is new waits for it, and learns of the newest reading
+  of each series, or of as many as it looks back to. That is how a rule goes on after a restart.
 - What it returns are `Changes`: a rule begins to hold, or ends, for a row and slot at a time; those of one
   series in order.
 
@@ -22,7 +23,7 @@ watches. An evaluator of another shape (places, cells) implements `Evaluator` it
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Final, Protocol
 
 import numpy as np
@@ -83,7 +84,16 @@ class Changes:
 
     def only(self, which: Mask | Index) -> Changes:
         """Return those of a mask, or at these indices."""
-        return Changes(*(getattr(self, field.name)[which] for field in fields(self)))
+        return Changes(*(getattr(self, one.name)[which] for one in fields(self)))
+
+
+@dataclass(frozen=True, slots=True)
+class LookBack:
+    """Readings that are needed: those of the last ``us`` µs of rows and slots, shape (n,); 0 for none."""
+
+    us: int = 0
+    row: Rows = field(default_factory=lambda: np.zeros(0, np.int32))
+    slot: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 class Evaluator(Protocol):
@@ -91,11 +101,16 @@ class Evaluator(Protocol):
 
     rules: Sequence[Rule]
 
-    def watch(self, rules: Sequence[Rule], watched: Watched, opened: Collection[Open] = ()) -> None:
-        """Take other rules or devices; of what is new, those in ``opened`` begin as holding."""
+    def watch(
+        self, rules: Sequence[Rule], watched: Watched, opened: Collection[Open] = (), *, waits: bool = False
+    ) -> None:
+        """Take other rules or devices; of what is new, those in ``opened`` begin as holding.
 
-    def looks_back_us(self) -> int:
-        """Return how far before now the readings lie that `prime` needs, 0 for only the newest of each."""
+        What is new judges at once, or ``waits`` for `prime`.
+        """
+
+    def looks_back(self) -> LookBack:
+        """Return which readings before now `prime` needs beside the newest ones."""
 
     def prime(self, readings: Readings, now_us: int) -> Changes:
         """Let what is new since the last time know of readings that came before; sorted as those of `take`.
@@ -131,7 +146,7 @@ def joined_changes(parts: Sequence[Changes]) -> Changes:
         return NO_CHANGES
     if len(parts) == 1:
         return parts[0]
-    return Changes(*(np.concatenate([getattr(p, field.name) for p in parts]) for field in fields(Changes)))
+    return Changes(*(np.concatenate([getattr(p, one.name) for p in parts]) for one in fields(Changes)))
 
 
 def in_turns(keys: NDArray[np.integer[Any]]) -> Iterator[Index]:
@@ -170,7 +185,7 @@ class Flat:
         self._keys: NDArray[np.int64] = np.zeros(0, np.int64)
         self._order: Index = np.zeros(0, np.intp)
         self._new: Mask = np.zeros(0, np.bool_)
-        self._priming = False
+        self._waiting = self._priming = False
 
     def fresh(self, count: int) -> NDArray[np.void]:
         """Return the state of watches of which nothing is known, shape (count,)."""
@@ -180,13 +195,15 @@ class Flat:
         """Lay the numbers of the conditions out as arrays, one entry a rule."""
         raise NotImplementedError
 
-    def watch(self, rules: Sequence[Rule], watched: Watched, opened: Collection[Open] = ()) -> None:
-        """Take other rules or devices; what is known of those that stay is kept."""
+    def watch(
+        self, rules: Sequence[Rule], watched: Watched, opened: Collection[Open] = (), *, waits: bool = False
+    ) -> None:
+        """Take other rules or devices, see `Evaluator.watch`."""
         ends = np.searchsorted(self.rule, np.arange(len(self.rules) + 1))
         before = {rule.key: slice(ends[i], ends[i + 1]) for i, rule in enumerate(self.rules)}
         found = [matching(rule, watched) for rule in rules]
         state = self.fresh(sum(len(rows) for rows, _ in found))
-        was_new, is_new = self._new, np.ones(len(state), np.bool_)
+        was_new, is_new = self._new, np.full(len(state), waits)
         begin = 0
         for rule, (rows, slots) in zip(rules, found, strict=True):
             mine = state[begin : begin + len(rows)]
@@ -201,7 +218,8 @@ class Flat:
                 new = ~same
             mine["on"] |= new & np.isin(_keys(rows, slots), _opened(rule, opened))
             begin += len(rows)
-        self.rules, self.state, self._new = tuple(rules), state, is_new
+        self.rules, self.state = tuple(rules), state
+        self._new, self._waiting = is_new, bool(is_new.any())
         self.rule = np.repeat(np.arange(len(rules)), [len(rows) for rows, _ in found])
         self.row = np.concatenate([np.zeros(0, np.int32), *(rows for rows, _ in found)])
         self.slot = np.concatenate([np.zeros(0, np.int64), *(slots for _, slots in found)])
@@ -218,9 +236,9 @@ class Flat:
         reading = np.repeat(np.arange(len(row)), counts)
         within = np.arange(len(reading)) - np.repeat(np.cumsum(counts) - counts, counts)
         watch = self._order[np.repeat(low, counts) + within]
-        if self._priming:
-            new = self._new[watch]
-            return watch[new], reading[new]
+        if self._priming or self._waiting:
+            mine = self._new[watch] == self._priming
+            return watch[mine], reading[mine]
         return watch, reading
 
     def sorted_watches(self, readings: Readings) -> tuple[Index, Index]:
@@ -233,9 +251,9 @@ class Flat:
         order = np.argsort(watch, kind="stable")
         return watch[order], mine[at[order]]
 
-    def looks_back_us(self) -> int:
-        """Return how far back the readings lie that new watches need, see `Evaluator.looks_back_us`."""
-        return 0
+    def looks_back(self) -> LookBack:
+        """Return which readings new watches need, see `Evaluator.looks_back`."""
+        return LookBack()
 
     def take(self, readings: Readings) -> Changes:
         """Judge readings."""
@@ -253,7 +271,7 @@ class Flat:
             told = joined_changes([self.take(readings), self.tick(now_us)])
         finally:
             self._priming = False
-        self._new[:] = False
+        self._new[:] = self._waiting = False
         other = np.flatnonzero(self.state["on"] != before)
         last = {
             watch: at

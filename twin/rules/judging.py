@@ -11,7 +11,7 @@ import numpy as np
 from twin.live.fold import Observations
 from twin.live.rooms import Rows
 from twin.rules.conditions import Condition, Learned, Limit, Rate, Silence
-from twin.rules.evaluating import Changes, Evaluator, Floats, Open, Readings, Times
+from twin.rules.evaluating import Changes, Evaluator, Floats, LookBack, Open, Readings, Times
 from twin.rules.rule import Rule, Watched
 from twin.rules.silence import Silences
 from twin.rules.thresholds import Limits, Rates
@@ -44,7 +44,9 @@ class Judges:
         self._evaluators: dict[type, Evaluator] = {}
         self._watched: Watched | None = None
 
-    def watch(self, rules: Sequence[Rule], watched: Watched, opened: Collection[Open] = ()) -> None:
+    def watch(
+        self, rules: Sequence[Rule], watched: Watched, opened: Collection[Open] = (), *, waits: bool = False
+    ) -> None:
         """Take other rules or devices; see `Evaluator.watch`."""
         self.rules, self._watched = tuple(rules), watched
         for kind, make in EVALUATORS.items():
@@ -55,19 +57,24 @@ class Judges:
             evaluator = self._evaluators.get(kind) or make()
             self._evaluators[kind] = evaluator
             try:
-                evaluator.watch(mine, watched, opened)
+                evaluator.watch(mine, watched, opened, waits=waits)
             except Exception:
                 self._set_aside(kind, _nothing)
 
-    def looks_back_us(self) -> int:
-        """Return how far back the readings lie that `prime` wants beside the newest ones."""
-        return max((evaluator.looks_back_us() for evaluator in self._evaluators.values()), default=0)
+    def looks_back(self) -> LookBack:
+        """Return which readings `prime` wants beside the newest ones."""
+        wanted = [evaluator.looks_back() for evaluator in self._evaluators.values()]
+        wanted = [one for one in wanted if one.us]
+        if not wanted:
+            return LookBack()
+        row, slot = (np.concatenate([getattr(one, name) for one in wanted]) for name in ("row", "slot"))
+        return LookBack(max(one.us for one in wanted), row, slot)
 
     def prime(self, newest: Readings, before: Readings, now_us: int) -> Told:
         """Let what is new know of the newest reading of each series, or of all that it looks back to."""
 
         def tell(evaluator: Evaluator) -> Changes:
-            return evaluator.prime(before if evaluator.looks_back_us() else newest, now_us)
+            return evaluator.prime(before if evaluator.looks_back().us else newest, now_us)
 
         return self._ask(tell)
 
@@ -113,7 +120,7 @@ class Judges:
         """Find the rules that raise an error when evaluated alone, all where none does, and go on without."""
         log.exception("rules of the type %s could not be evaluated", kind.__name__)
         assert self._watched is not None
-        rules = self._evaluators[kind].rules or [r for r in self.rules if type(r.condition) is kind]
+        rules = [rule for rule in self.rules if type(rule.condition) is kind]
         broken: list[tuple[Rule, str]] = []
         for rule in rules:
             alone = EVALUATORS[kind]()

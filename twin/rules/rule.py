@@ -34,6 +34,16 @@ class Area:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleName:
+    """Which rule in which version, and what it is called."""
+
+    id: int
+    version: int
+    zh: str
+    en: str
+
+
+@dataclass(frozen=True, slots=True)
 class Rule:
     """One version of a rule, checked. ``kinds`` empty means every kind but trackers of workers.
 
@@ -55,6 +65,11 @@ class Rule:
     def key(self) -> tuple[int, int]:
         """Which rule in which version."""
         return self.id, self.version
+
+    @property
+    def name(self) -> RuleName:
+        """What others call it."""
+        return RuleName(self.id, self.version, self.zh, self.en)
 
 
 @dataclass(frozen=True, slots=True)

@@ -62,7 +62,7 @@ class Silences(Flat):
         # Silent until this reading, whether a tick has told so already or not.
         told = np.zeros(len(watch), np.bool_)
         told[begins] = self.state["on"][watch[begins]]
-        ended = np.flatnonzero((gap > self.after_us[self.rule[watch]]) | told)
+        ended = np.flatnonzero((gap > self.after_us[self.rule[watch]]) | (told & (gap >= 0)))
         self.state["heard_us"][watch] = np.maximum(time_us, self.state["heard_us"][watch])
         parts: list[Changes] = []
         for turn in in_turns(watch[ended]):

@@ -14,6 +14,7 @@ from twin.rules.evaluating import (
     Flat,
     Floats,
     Index,
+    LookBack,
     Mask,
     Readings,
     Times,
@@ -142,10 +143,10 @@ class Rates(Thresholds):
         self.window_us = np.array([round(c.window_s * 1e6) for c in found], np.int64)
         self.per_us = np.array([c.per_s * 1e6 for c in found])
 
-    def looks_back_us(self) -> int:
-        """Return the longest window of new watches."""
-        windows = self.window_us[self.rule[self._new]]
-        return int(windows.max(initial=0))
+    def looks_back(self) -> LookBack:
+        """Return the readings of the windows of new watches."""
+        new = self._new
+        return LookBack(int(self.window_us[self.rule[new]].max(initial=0)), self.row[new], self.slot[new])
 
     def take(self, readings: Readings) -> Changes:
         """Judge readings; see `twin.rules.evaluating`."""

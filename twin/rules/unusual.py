@@ -51,7 +51,9 @@ class Unusual(Flat):
         state["series"] = new_series(count)
         return state
 
-    def watch(self, rules: Sequence[Rule], watched: Watched, opened: Collection[Open] = ()) -> None:
+    def watch(
+        self, rules: Sequence[Rule], watched: Watched, opened: Collection[Open] = (), *, waits: bool = False
+    ) -> None:
         """Take other rules or devices; the hours are those of the place where the devices are."""
         self._catalog = watched.catalog
         there = np.flatnonzero((watched.device_id != 0) & np.isfinite(watched.lon))
@@ -59,7 +61,7 @@ class Unusual(Flat):
             zone = timezone_of(float(watched.lon[there].mean()), float(watched.lat[there].mean()))
             if self._calendar is None or self._calendar.zone.key != zone:
                 self._calendar, self._hours = calendar_for(zone), {}
-        super().watch(rules, watched, opened)
+        super().watch(rules, watched, opened, waits=waits)
 
     def lay_out(self, rules: Sequence[Rule]) -> None:
         """Lay the parameters out, with the physical range of each property."""

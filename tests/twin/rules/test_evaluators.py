@@ -217,12 +217,12 @@ def _columns(part: Changes):
 
 def test_primed_rule_goes_on_where_it_was_and_tells_only_what_is_other() -> None:
     evaluator = EVALUATORS[Limit]()
-    evaluator.watch([rule(Limit(above=10.0, hysteresis=2.0))], watched(3), {(1, 0, 0), (1, 1, 0)})
+    evaluator.watch([rule(Limit(above=10.0, hysteresis=2.0))], watched(3), {(1, 0, 0), (1, 1, 0)}, waits=True)
     newest = readings([(0, 0, 5, 9.0), (1, 0, 5, 7.0), (2, 0, 5, 11.0)])
     found = told([evaluator.prime(newest, BASE + 60 * plain.US)])
     assert found == {(0, 1, 0): [(False, 5.0)], (0, 2, 0): [(True, 5.0)]}
     silences = EVALUATORS[Silence]()
-    silences.watch([rule(Silence(after_s=30))], watched(3), {(1, 0, 0), (1, 1, 0)})
+    silences.watch([rule(Silence(after_s=30))], watched(3), {(1, 0, 0), (1, 1, 0)}, waits=True)
     newest = readings([(0, 0, 5, 9.0), (1, 0, 50, 7.0), (2, 0, 5, 11.0)])
     found = told([silences.prime(newest, BASE + 60 * plain.US)])
     assert found == {(0, 1, 0): [(False, 50.0)], (0, 2, 0): [(True, 35.0)]}

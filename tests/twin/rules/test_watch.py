@@ -1,0 +1,215 @@
+"""Rules of the database, live on a real PostGIS: alarms, restart, changes, and what must never fail."""
+
+from __future__ import annotations
+
+import time
+
+import psycopg
+import pytest
+
+from tests.twin import test_twin
+from tests.twin.test_twin import batch
+from tests.waiting import until
+from twin.rules.thresholds import Limits
+from twin.states import State
+from twin.store.engine import create_async_engine
+from twin.store.rules import RuleText, add_rule, add_version, get_rule
+from twin.twin import Twin
+
+pytestmark = pytest.mark.postgis
+
+DEVICES = {"level-1": "water_level", "level-2": "water_level", "door-1": "door"}
+HIGH = {"type": "limit", "above": 5.0, "hysteresis": 1.0}
+
+
+@pytest.fixture(autouse=True)
+def _now(monkeypatch) -> None:
+    """Let the readings of each test be of now."""
+    monkeypatch.setattr(test_twin, "NOW_US", time.time_ns() // 1000)
+
+
+@pytest.fixture(scope="module")
+def installed(database, install_devices):
+    fresh = database.fresh()
+    install_devices(fresh, DEVICES)
+    return fresh
+
+
+@pytest.fixture
+async def city(installed):
+    """A database with three devices, an engine, and a twin open on it."""
+    fresh = installed.copy()
+    engine = create_async_engine(fresh.async_url)
+    twin = await Twin.open(engine)
+    yield twin, fresh, engine
+    await twin.close()
+    await engine.dispose()
+
+
+def rows(database, query: str, *parameters) -> list[tuple]:
+    with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
+        return connection.execute(query, parameters).fetchall()
+
+
+def said(
+    condition=None, *, state=State.ALARM, kinds=("water_level",), observed="level", area=None
+) -> RuleText:
+    level = "district" if area else None
+    return RuleText("夜间偏高", "High", state, area, level, list(kinds), observed, condition or HIGH)
+
+
+async def switch_on(engine, text: RuleText, twin: Twin) -> int:
+    async with engine.begin() as connection:
+        rule = await add_rule(connection, text, "张三", None)
+        await add_version(connection, rule.id, 1, text, "张三", enabled=True)
+    await until(lambda: any(one.id == rule.id for one in twin.rules.rules))
+    return rule.id
+
+
+def open_alarms(database) -> list[tuple]:
+    return rows(
+        database,
+        "SELECT d.uid, a.property, a.state, a.rule_version FROM alarm AS a "
+        "JOIN device AS d ON d.id = a.device_id "
+        "WHERE a.cleared_at IS NULL AND a.rule_id IS NOT NULL ORDER BY 1",
+    )
+
+
+async def test_rule_raises_and_clears_beside_the_limits_and_is_shown(city) -> None:
+    twin, database, engine = city
+    rule = await switch_on(engine, said(), twin)
+    await twin.observe(batch(twin, ("level-1", "level", -9, 6.0), ("level-2", "level", -9, 16.0)))
+    await until(lambda: len(open_alarms(database)) == 2)
+    assert open_alarms(database) == [("level-1", 0, 4, 2), ("level-2", 0, 4, 2)]
+    one, two = (twin.board.row_of_uid[uid] for uid in ("level-1", "level-2"))
+    await until(lambda: twin.board.state[one] == State.ALARM)
+    assert twin.board.state[two] == State.ALARM  # the limit says warning, the rule alarm: the worst is shown
+    limits = rows(database, "SELECT count(*) FROM alarm WHERE rule_id IS NULL AND cleared_at IS NULL")
+    assert limits == [(1,)]
+    await twin.observe(batch(twin, ("level-1", "level", -8, 4.5)))
+    await twin.observe(batch(twin, ("level-1", "level", -7, 3.9)))
+    await until(lambda: len(open_alarms(database)) == 1)
+    await until(lambda: twin.board.state[one] == State.NORMAL)
+    told = rows(
+        database, "SELECT kind, data -> 'rule' ->> 'id', data ->> 'property' FROM journal ORDER BY seq"
+    )
+    assert ("alarm.raised", str(rule), "level") in told
+    assert ("alarm.raised", None, "level") in told
+    assert ("alarm.cleared", str(rule), "level") in told
+
+
+async def test_changed_rule_lets_its_alarms_go_and_says_why(city) -> None:
+    twin, database, engine = city
+    rule = await switch_on(engine, said(), twin)
+    await twin.observe(batch(twin, ("level-1", "level", -9, 6.0), ("level-2", "level", -9, 7.0)))
+    await until(lambda: len(open_alarms(database)) == 2)
+    async with engine.begin() as connection:
+        other = said({"type": "limit", "above": 6.5})
+        await add_version(connection, rule, 2, other, "李四", enabled=True)
+    await until(lambda: open_alarms(database) == [("level-2", 0, 4, 3)])
+    async with engine.begin() as connection:
+        await add_version(connection, rule, 3, other, "王五", enabled=False, reason="误报")
+    await until(lambda: open_alarms(database) == [])
+    await until(lambda: not twin.board.rule_state.any())
+    why = rows(
+        database,
+        "SELECT data ->> 'why', actor FROM journal WHERE kind = 'alarm.cleared' ORDER BY seq",
+    )
+    assert why == [("rule_changed", "李四")] * 2 + [("rule_switched_off", "王五")]
+
+
+async def test_rules_go_on_after_a_restart(city) -> None:
+    twin, database, engine = city
+    await switch_on(engine, said(), twin)
+    rise = {"type": "rate", "above": 1.0, "per_s": 1, "window_s": 60}
+    await switch_on(engine, said(rise, state=State.WARNING), twin)
+    silent = {"type": "silence", "after_s": 100}
+    await switch_on(engine, said(silent, kinds=("door",), observed=None), twin)
+    await twin.observe(
+        batch(
+            twin,
+            ("level-1", "level", -50, 0.0),
+            ("level-1", "level", -2, 4.5),
+            ("level-2", "level", -9, 6.0),
+            ("door-1", "open", -150, 0.0),
+        )
+    )
+    await until(lambda: len(open_alarms(database)) == 2, 5)
+    assert open_alarms(database) == [("door-1", None, 4, 2), ("level-2", 0, 4, 2)]
+    before = rows(database, "SELECT id, raised_at FROM alarm ORDER BY id")
+    await twin.close()
+    again = await Twin.open(engine)
+    try:
+        assert again.board.state[again.board.row_of_uid["level-2"]] == State.ALARM
+        # Within the hysteresis: begun it would not, it only goes on. The window of the rate is known too.
+        await again.observe(batch(again, ("level-2", "level", -1, 4.5), ("level-1", "level", -1, 60.0)))
+        await until(lambda: ("level-1", 0, 3, 2) in open_alarms(database), 5)
+        assert ("level-2", 0, 4, 2) in open_alarms(database)
+        kept = rows(database, "SELECT id, raised_at FROM alarm WHERE cleared_at IS NULL ORDER BY id")
+        assert set(before) <= set(kept)
+        assert not rows(database, "SELECT FROM journal WHERE kind = 'alarm.cleared'")
+        await again.observe(batch(again, ("door-1", "open", 0, 0.0)))
+        await until(lambda: ("door-1", None, 4, 2) not in open_alarms(database), 5)
+    finally:
+        await again.close()
+
+
+async def test_rule_holds_only_in_its_area_and_follows_new_devices(city, install_devices) -> None:
+    twin, database, engine = city
+    install_devices(database, {"level-9": "water_level"}, lon=104.2)
+    code = rows(database, "UPDATE device SET scope_code = 510104021001001 WHERE uid = 'level-1' RETURNING id")
+    assert code
+    await twin.refresh_devices()
+    await switch_on(engine, said(area="510104000000000"), twin)
+    await twin.observe(batch(twin, ("level-1", "level", -9, 6.0), ("level-2", "level", -9, 7.0)))
+    await until(lambda: open_alarms(database) == [("level-1", 0, 4, 2)])
+    rows(database, "UPDATE device SET scope_code = 510104021001001 WHERE uid = 'level-2' RETURNING id")
+    rows(database, "UPDATE device SET scope_code = 510105021001001 WHERE uid = 'level-1' RETURNING id")
+    await twin.refresh_devices()
+    await until(lambda: open_alarms(database) == [("level-2", 0, 4, 2)], 5)
+    assert rows(database, "SELECT data ->> 'why' FROM journal WHERE kind = 'alarm.cleared'") == [
+        ("not_watched",)
+    ]
+
+
+async def test_rule_that_cannot_be_evaluated_stops_no_observation(city, monkeypatch) -> None:
+    twin, database, engine = city
+    good = await switch_on(engine, said(), twin)
+    bad = await switch_on(engine, said({"type": "limit", "above": 7.0}), twin)
+    whole = Limits.take
+
+    def take(self, found):
+        if any(one.id == bad for one in self.rules):
+            raise ZeroDivisionError("broken")
+        return whole(self, found)
+
+    monkeypatch.setattr(Limits, "take", take)
+    result = await twin.observe(batch(twin, ("level-1", "level", -9, 6.0)))
+    assert result.stored == 1
+    await until(lambda: [one.id for one in twin.rules.rules] == [good])
+    await twin.observe(batch(twin, ("level-1", "level", -8, 6.5)))
+    await until(lambda: open_alarms(database) == [("level-1", 0, 4, 2)], 5)
+    async with engine.connect() as connection:
+        kept = await get_rule(connection, bad)
+    assert (kept.enabled, kept.failed, kept.changed_by) == (False, "ZeroDivisionError: broken", "system")
+    assert twin.rules.totals.failed == 1
+    assert rows(database, "SELECT subject FROM journal WHERE kind = 'rule.failed'") == [(f"rule/{bad}",)]
+
+
+async def test_alarm_that_could_not_be_written_is_written_later(city, monkeypatch) -> None:
+    twin, database, engine = city
+    await switch_on(engine, said(), twin)
+    broken = time.monotonic() + 0.3
+    whole = engine.begin
+
+    def begin():
+        if time.monotonic() < broken:
+            raise OSError("away")
+        return whole()
+
+    monkeypatch.setattr(
+        twin.rules, "_engine", type("E", (), {"begin": staticmethod(begin), "connect": engine.connect})
+    )
+    result = await twin.observe(batch(twin, ("level-1", "level", -9, 6.0)))
+    assert result.stored == 1
+    await until(lambda: open_alarms(database) == [("level-1", 0, 4, 2)], 5)
