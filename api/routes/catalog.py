@@ -97,7 +97,7 @@ class CatalogAnswer(BaseModel):
 
 @router.get("/api/catalog", tags=["scene"], dependencies=[needs(SIGNED_IN)])
 async def get_catalog(running: Running) -> CatalogAnswer:
-    """Return the states, the kinds of devices with their properties and limits, the sources and kinds of cases."""
+    """Return states, kinds of devices with properties and limits, sources and kinds of cases."""
     catalog = running.twin.catalog
     return CatalogAnswer(
         states=[
@@ -116,9 +116,7 @@ async def get_catalog(running: Running) -> CatalogAnswer:
             SourceAnswer(name=name, zh=SOURCE_NAMES[name][0], en=SOURCE_NAMES[name][1]) for name in SOURCES
         ],
         case_categories=[
-            CategoryAnswer(
-                code=row.code, zh=row.zh, en=row.en, major=Names(zh=row.major.zh, en=row.major.en)
-            )
+            CategoryAnswer(code=row.code, zh=row.zh, en=row.en, major=Names(zh=row.major.zh, en=row.major.en))
             for row in load_categories().open_at(datetime.now(UTC).date())
         ],
     )

@@ -66,7 +66,7 @@ export function deskMarks(c: DeskComposition): Mark[] {
     text: unmarked(nameOf(c.lang, stand.title)),
     note: [c.sensors > 1 ? c.t('sensors', c.sensors) : '', stand.number].filter(Boolean).join('·'),
     callout: true,
-    rings: { radiusM: RING_M, fresh: false },
+    rings: state === 'critical' ? { radiusM: RING_M, fresh: false } : undefined,
     title: nameOf(c.lang, stand.title),
   });
   if (stand.outcome === null)
