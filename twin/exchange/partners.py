@@ -74,8 +74,7 @@ _AGAIN: Final = text(
 )
 _UNPARK: Final = text("DELETE FROM partner_parked WHERE partner_id = :id AND seq >= :seq")
 _SECRETS: Final = text(
-    "UPDATE partner SET secret_sealed = coalesce(CAST(:secret AS bytea), secret_sealed), "
-    "receiving_sealed = CAST(:receiving AS bytea), version = version + 1, changed_by = :by, "
+    "UPDATE partner SET secret_sealed = :secret, receiving_sealed = CAST(:receiving AS bytea), version = version + 1, changed_by = :by, "
     "changed_at = now() WHERE id = :id"
 )
 
@@ -330,11 +329,11 @@ async def set_secrets(
     sealer: Sealer,
     partner_id: UUID,
     *,
-    secret: str | None,
+    secret: str,
     receiving: str | None,
     by: str,
 ) -> None:
-    """Give a partner other secrets; None leaves the first, and takes the second away.
+    """Give a partner other secrets, see `add_partner`.
 
     Raises
     ------
@@ -343,7 +342,7 @@ async def set_secrets(
     """
     values = {
         "id": partner_id,
-        "secret": None if secret is None else sealer.seal(secret, _place(partner_id, "secret")),
+        "secret": sealer.seal(secret, _place(partner_id, "secret")),
         "receiving": _sealed(sealer, partner_id, receiving),
         "by": by,
     }

@@ -69,7 +69,7 @@ class Ground:
                 "VALUES (%s, %s, '', '', %s::jsonb, '')",
                 name, version, json.dumps(MAPPING["mapping"]),
             )  # fmt: skip
-        partners = str(uuid4()), str(uuid4())
+        partners = str(uuid4()), str(uuid4()), str(uuid4())
         for partner in partners:
             sealed = self.served.runtime.sealer.seal(new_secret(), f"partner.secret/{partner}")
             await self.served.run_sql(

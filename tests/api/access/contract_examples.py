@@ -54,7 +54,7 @@ def examples(
     now_ms: int,
     spare: str,
     mappings: tuple[str, str, str],
-    partners: tuple[str, str],
+    partners: tuple[str, str, str],
 ) -> dict[str, dict[str, Any]]:
     """Return by method and path what `APIOperation.Case` takes; ``hex`` is a body that is no JSON.
 
@@ -73,7 +73,7 @@ def examples(
     mappings
         Names of three mappings of feeds, of one version, of two, and of one.
     partners
-        Ids of two partners, of which the second is paused.
+        Ids of three partners, of which the second is paused.
     """
     camera, water, tracker = (
         key_of(world, "device", kind=kind) for kind in ("camera", "water_level", "worker")
@@ -107,11 +107,11 @@ def examples(
         "POST /api/sources/{source}/resume": _at(source="owntracks-events"),
         "POST /api/partners": _json(_PARTNER | {"name": f"made-{now_ms}", "kind": "webhook"}),
         "PUT /api/partners/{id}": _json(_PARTNER | {"name": f"put-{now_ms}", "version": 1}, id=partners[0]),
-        "POST /api/partners/{id}/secrets": _json({}, id=partners[0]),
-        "POST /api/partners/{id}/pause": _json(because, id=partners[0]),
+        "POST /api/partners/{id}/secrets": _json({}, id=partners[2]),
+        "POST /api/partners/{id}/pause": _json(because, id=partners[2]),
         "POST /api/partners/{id}/resume": _at(id=partners[1]),
-        "POST /api/partners/{id}/again": _json({"from_sequence": 1}, id=partners[0]),
-        "POST /api/partners/{id}/test": _at(id=partners[0]),
+        "POST /api/partners/{id}/again": _json({"from_sequence": 1}, id=partners[2]),
+        "POST /api/partners/{id}/test": _at(id=partners[2]),
         "GET /api/sources/devices/{id}/messages": _at(id=water),
         "GET /api/devices": _at() | {"query": {"state": "normal"}},
         "GET /api/devices/{id}": _at(id=water),
