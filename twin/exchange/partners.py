@@ -74,7 +74,8 @@ _AGAIN: Final = text(
 )
 _UNPARK: Final = text("DELETE FROM partner_parked WHERE partner_id = :id AND seq >= :seq")
 _SECRETS: Final = text(
-    "UPDATE partner SET secret_sealed = :secret, receiving_sealed = CAST(:receiving AS bytea), version = version + 1, changed_by = :by, "
+    "UPDATE partner SET secret_sealed = :secret, receiving_sealed = CAST(:receiving AS bytea), "
+    "version = version + 1, changed_by = :by, "
     "changed_at = now() WHERE id = :id"
 )
 

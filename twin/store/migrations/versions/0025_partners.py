@@ -1,6 +1,6 @@
 """Keep the partners that are told of cases, what they were not told, and what they sent.
 
-Revision 0024, after 0023.
+Revision 0025, after 0024.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ from sqlalchemy.dialects import postgresql
 
 from twin.store.roles import APP, TWIN
 
-revision = "0024"
-down_revision = "0023"
+revision = "0025"
+down_revision = "0024"
 branch_labels = None
 depends_on = None
 
