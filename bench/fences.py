@@ -24,7 +24,6 @@ __all__ = ["Options", "run", "tables"]
 _HALF_M: Final = 10_000.0
 _LON, _LAT, _M_LON, _M_LAT = 104.0, 30.6, 95_900.0, 110_850.0
 _RESOLUTION: Final = 9
-_KIND: Final = 1
 
 Polygons = np.ndarray[Any, np.dtype[np.object_]]
 Points = np.ndarray[Any, np.dtype[np.float64]]
@@ -154,13 +153,14 @@ _INDEXES: Final[dict[str, Callable[[Polygons], tuple[Callable[[Points], Pairs], 
 
 def _follow(fences: Polygons, xy: Points, chance: np.random.Generator, rounds: int) -> dict[str, Any]:
     """Time one fix of each point through all fences, a third of each kind of alarm, ten seconds apart."""
+    all_of_them = np.ones(len(xy), np.bool_)
     table = FenceTable(
         [
             Fence(
                 fence=n,
                 polygon=polygon,
                 when=list(When)[n % 3],
-                kinds=frozenset({_KIND}),
+                movers=all_of_them,
                 dwell_s=300,
                 radius_m=None if n % 2 else 30.0,
             )
@@ -171,7 +171,7 @@ def _follow(fences: Polygons, xy: Points, chance: np.random.Generator, rounds: i
     took, at_us = [], 1_700_000_000_000_000
     for _ in range(rounds + 3):
         xy, at_us = xy + chance.normal(0, 15, xy.shape), at_us + 10_000_000
-        columns = np.full(len(xy), _KIND), np.full(len(xy), at_us), xy[:, 0].copy(), xy[:, 1].copy()
+        columns = np.full(len(xy), at_us), xy[:, 0].copy(), xy[:, 1].copy()
         fixes = Fixes(mover, *columns, np.full(len(xy), 5.0))
         begun = time.perf_counter()
         watch.follow(fixes)

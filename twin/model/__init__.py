@@ -31,7 +31,6 @@ from twin.model.observation import (
     Quarantine,
     RetiredDay,
 )
-from twin.model.partner import ParkedDelivery, Partner, PartnerCase, ReceivedMessage
 from twin.model.person import Person
 from twin.model.photograph import Photograph
 from twin.model.place import ServicePoint
@@ -117,16 +116,12 @@ __all__ = [
     "ObservationDetail",
     "ObservationHour",
     "Organisation",
-    "ParkedDelivery",
-    "Partner",
-    "PartnerCase",
     "PasswordHistory",
     "Person",
     "Photograph",
     "Publisher",
     "PublisherSecret",
     "Quarantine",
-    "ReceivedMessage",
     "RetiredDay",
     "Road",
     "Sensor",

@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from twin.errors import InvalidError
 from twin.rules.learned import LearnedRule, load_learned_rules
+from twin.rules.places import Polygons, read_polygons
 
 LONGEST_S: Final = 7 * 86_400.0
 """Longest time that a condition may look back or wait."""
@@ -98,7 +99,38 @@ class Learned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return msgspec.structs.replace(row, warning=begins, alarm=None, critical=None, side=self.side)
 
 
-Condition = Limit | Rate | Silence | Learned
+class Geofence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="fence"):
+    """Something that moves enters a fence, leaves it, or stays in it; see `twin.rules.fences.Fence`.
+
+    ``polygons`` are coordinates of a GeoJSON MultiPolygon, degrees WGS 84. ``dwell_s``, for dwell alone, is
+    how long it stays, and ``radius_m`` how far it may move meanwhile.
+    """
+
+    needs_property: ClassVar = False
+    when: Literal["enter", "leave", "dwell"]
+    polygons: Polygons
+    dwell_s: Annotated[float, Meta(ge=10, le=86_400)] | None = None
+    radius_m: Annotated[float, Meta(ge=5, le=10_000)] | None = None
+    margin_m: Annotated[float, Meta(ge=0, le=1_000)] = 10.0
+    worst_accuracy_m: Annotated[float, Meta(ge=1, le=1_000)] = 50.0
+    fixes: Annotated[int, Meta(ge=1, le=20)] = 2
+    seconds: Annotated[float, Meta(ge=0, le=3_600)] = 0.0
+    gap_s: Annotated[float, Meta(ge=10, le=86_400)] = 900.0
+
+    def check(self) -> None:
+        """Refuse polygons that are none, and a time to stay where nothing stays."""
+        read_polygons(self.polygons)
+        if (self.when == "dwell") != (self.dwell_s is not None):
+            raise InvalidError(
+                "how long it stays belongs to “dwell”, and “dwell” needs it",
+                where="condition.dwell_s",
+                hint="seconds for dwell, nothing for enter and leave",
+            )
+        if self.radius_m is not None and self.when != "dwell":
+            raise InvalidError("the radius belongs to “dwell”", where="condition.radius_m")
+
+
+Condition = Limit | Rate | Silence | Learned | Geofence
 """What a rule may ask; the field ``type`` of its JSON says which."""
 
 

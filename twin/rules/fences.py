@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Final
 
@@ -19,6 +19,7 @@ PAIR: Final = np.dtype(
         ("key", "<i8"),
         ("inside", "?"),
         ("firing", "?"),
+        ("on_us", "<i8"),
         ("against", "<i4"),
         ("against_us", "<i8"),
         ("since_us", "<i8"),
@@ -30,7 +31,7 @@ PAIR: Final = np.dtype(
         ("away_us", "<i8"),
     ]
 )
-"""What is known of a mover and a fence it is, or was, in.
+"""What is known of a mover and a fence it is, or was, in; ``firing`` is the alarm, since ``on_us``.
 
 ``against`` counts the fixes in a row that contradict ``inside``, the first at ``against_us``; ``since_us`` is
 when it came in or went out, 0 before it ever was inside. ``stay_``: since when, and around where, it hardly
@@ -62,8 +63,9 @@ class Fence:
         Its number, from 0 below 2³².
     polygon
         Polygon or multipolygon in the metres of the local frame of the fixes.
-    kinds
-        Codes of the kinds of movers it looks at.
+    movers
+        Which movers it looks at, shape (movers,). Fences that look at the same movers should share the
+        array.
     margin_m
         How far outside a mover must be found to have left.
     worst_accuracy_m
@@ -82,7 +84,7 @@ class Fence:
     fence: int
     polygon: shapely.Geometry
     when: When
-    kinds: frozenset[int]
+    movers: Bools
     margin_m: float = 10.0
     worst_accuracy_m: float = 50.0
     fixes: int = 2
@@ -96,8 +98,8 @@ class Fence:
 class Crossings:
     """Where alarms of fences begin and end, shape (n,) each, in order of time a pair of mover and fence.
 
-    ``firing`` is what holds from ``time_us`` on; ``since_us`` is when the mover came in, went out, or began
-    to stay. ``x_m``, ``y_m`` is where it was then, NaN where the clock alone decided.
+    ``firing`` is what holds from ``time_us`` on. ``since_us`` is when the mover came in, went out, or began
+    to stay; at an end, of what ends. ``x_m``, ``y_m`` is where it was then, NaN where the clock decided.
     """
 
     mover: Integers
@@ -111,15 +113,27 @@ class Crossings:
     def __len__(self) -> int:
         return len(self.mover)
 
+    def only(self, which: Bools) -> Crossings:
+        """Return those of a mask."""
+        return Crossings(*(getattr(self, field.name)[which] for field in fields(self)))
+
 
 class FenceTable:
     """Fences as arrays, found by a tree of their boxes.
 
     The tree is made anew when a fence comes or goes: for 1,000 fences that is quicker than asking a tree that
     can change (docs/dependencies.md has the figures).
+
+    Parameters
+    ----------
+    fences
+        All of them.
+    fleeting
+        Movers that nobody may follow for longer than they are heard of, shape (movers,); none when left out.
     """
 
-    def __init__(self, fences: Sequence[Fence]) -> None:
+    def __init__(self, fences: Sequence[Fence], fleeting: Bools | None = None) -> None:
+        self.fleeting = fleeting
         fences = sorted(fences, key=lambda fence: fence.fence)
         self.fence = np.array([f.fence for f in fences], np.int64)
         self.polygon = np.array([f.polygon for f in fences], object)
@@ -131,23 +145,23 @@ class FenceTable:
         self.worst_m = np.array([f.worst_accuracy_m for f in fences])
         self.fixes = np.array([f.fixes for f in fences], np.int64)
         self.run_us = np.array([f.seconds * 1e6 for f in fences])
-        self.dwell_us = np.array([f.dwell_s * 1e6 for f in fences])
+        dwell_us = np.array([f.dwell_s * 1e6 for f in fences]).astype(np.int64)
+        self.dwell_us = np.where(self.dwells, dwell_us, 0)
         self.radius_m = np.array([np.inf if f.radius_m is None else f.radius_m for f in fences])
         self.gap_us = np.array([f.gap_s * 1e6 for f in fences])
-        kinds = max((max(f.kinds, default=0) for f in fences), default=0)
-        self._looks_at = np.zeros((len(fences), kinds + 1), np.bool_)
-        for row, fence in enumerate(fences):
-            self._looks_at[row, list(fence.kinds)] = True
+        masks = {id(f.movers): f.movers for f in fences}
+        order = {key: n for n, key in enumerate(masks)}
+        self._mask = np.array([order[id(f.movers)] for f in fences], np.intp)
+        self._masks = np.array(list(masks.values()), np.bool_)
 
-    def looks_at(self, row: Integers, kind: Integers) -> Bools:
-        """Say of n fences and kinds whether the fence looks at movers of the kind."""
-        known = kind < self._looks_at.shape[1]
-        return np.asarray(known & self._looks_at[row, np.where(known, kind, 0)])
+    def looks_at(self, row: Integers, mover: Integers) -> Bools:
+        """Say of n fences (rows) and movers whether the fence looks at the mover."""
+        return np.asarray(self._masks[self._mask[row], mover]) if len(row) else np.zeros(0, np.bool_)
 
     def around(self, fixes: Fixes) -> tuple[Integers, Integers]:
         """Return the pairs (fix, row of a fence) where a fix lies in, or on the edge of, a fence for it."""
         i, row = self.tree.query(shapely.points(fixes.x_m, fixes.y_m))
-        lies = self.looks_at(row, fixes.kind[i])
+        lies = self.looks_at(row, fixes.mover[i])
         lies[lies] = shapely.intersects_xy(self.polygon[row[lies]], fixes.x_m[i[lies]], fixes.y_m[i[lies]])
         return i[lies], row[lies]
 
@@ -169,14 +183,18 @@ class FenceWatch:
         self._jumps = Jumps()
 
     def replace(self, table: FenceTable) -> None:
-        """Go on with other fences; what is known of fences that are gone is forgotten."""
+        """Go on with other fences, and forget those that are gone and movers they look at no more."""
         self.table = table
         self.pairs = self.pairs[np.isin(self.pairs["key"] & _OF_FENCE, table.fence)]
+        key = self.pairs["key"]
+        self.pairs = self.pairs[table.looks_at(self._rows(key), key >> _SHIFT)]
 
-    def forget(self, movers: Integers) -> None:
-        """Forget movers that are gone, or may not be followed any longer."""
-        self.pairs = self.pairs[~np.isin(self.pairs["key"] >> _SHIFT, movers)]
-        self._jumps.forget(movers)
+    def take_over(self, other: FenceWatch) -> None:
+        """Take over what another one found out of other fences; its fixes are not newer than those here."""
+        mine = ~np.isin(self.pairs["key"] & _OF_FENCE, other.table.fence)
+        pairs = np.concatenate([self.pairs[mine], other.pairs])
+        self.pairs = pairs[np.argsort(pairs["key"])]
+        self._jumps.add(other._jumps)
 
     def follow(self, fixes: Fixes) -> Crossings:
         """Take fixes of any number of movers, and say where alarms begin and end."""
@@ -203,14 +221,44 @@ class FenceWatch:
         return _joined(found)
 
     def ripe(self, now_us: int) -> Crossings:
-        """Say who has stayed for long enough although no new fix came, and was heard of late."""
-        pairs, row = self.pairs, self._rows(self.pairs["key"])
+        """Say who had stayed for long enough, or was lost, before a time in Unix µs, without a new fix."""
+        at, now = np.arange(len(self.pairs)), np.full(len(self.pairs), now_us)
+        return _joined([self._ripen(at, now), self._lose(at, now)])
+
+    def _ripen(self, at: NDArray[np.intp], now_us: Integers) -> Crossings:
+        """Begin alarms that were due before a time, but not of who had been silent for too long by then."""
+        pairs = self.pairs[at]
+        row = self._rows(pairs["key"])
         due_us = pairs["stay_us"] + self.table.dwell_us[row]
         due = self.table.dwells[row] & pairs["inside"] & ~pairs["firing"] & (pairs["away"] == 0)
-        due &= (due_us <= now_us) & (now_us - pairs["last_us"] <= self.table.gap_us[row])
-        pairs["firing"][due] = True
-        nowhere = np.full(int(due.sum()), np.nan)
-        return _crossings(pairs[due], due_us[due].astype(np.int64), nowhere, nowhere)
+        due &= (due_us < now_us) & (due_us - pairs["last_us"] <= self.table.gap_us[row])
+        self.pairs["firing"][at[due]], self.pairs["on_us"][at[due]] = True, due_us[due]
+        return self._crossings(self.pairs[at[due]], due_us[due])
+
+    def _lose(self, at: NDArray[np.intp], now_us: Integers) -> Crossings:
+        """Forget where fleeting movers were of whom nothing was heard for too long before a time."""
+        if self.table.fleeting is None:
+            return NONE
+        pairs = self.pairs[at]
+        lost_us = pairs["last_us"] + self.table.gap_us[self._rows(pairs["key"])].astype(np.int64)
+        lost = self.table.fleeting[pairs["key"] >> _SHIFT] & (lost_us < now_us)
+        ended = lost & pairs["firing"]
+        pairs["firing"][ended] = False
+        told = self._crossings(pairs[ended], lost_us[ended])
+        blank = np.zeros(int(lost.sum()), PAIR)
+        blank["key"] = pairs["key"][lost]
+        self.pairs[at[lost]] = blank
+        return told
+
+    def _crossings(
+        self, pairs: NDArray[np.void], time_us: Integers, x: Floats | None = None, y: Floats | None = None
+    ) -> Crossings:
+        key, nowhere = pairs["key"], np.full(len(pairs), np.nan)
+        x, y = (nowhere, nowhere) if x is None or y is None else (x, y)
+        since = np.where(pairs["inside"], pairs["stay_us"], pairs["since_us"])
+        ended = pairs["on_us"] - self.table.dwell_us[self._rows(key)]
+        since = np.where(pairs["firing"], since, ended)
+        return Crossings(key >> _SHIFT, key & _OF_FENCE, pairs["firing"].copy(), time_us, since, x, y)
 
     def _rows(self, key: Integers) -> NDArray[np.intp]:
         return np.searchsorted(self.table.fence, key & _OF_FENCE)
@@ -219,6 +267,7 @@ class FenceWatch:
         """Take one fix of each of some movers, and the fences around them (fix, row)."""
         hit = (fixes.mover[i] << _SHIFT) | self.table.fence[row]
         at, fix = self._of_interest(fixes, now, hit)
+        ripened, lost = self._ripen(at, fixes.time_us[fix]), self._lose(at, fixes.time_us[fix])
         pairs = self.pairs[at]
         row = self._rows(pairs["key"])
         time_us, x, y = fixes.time_us[fix], fixes.x_m[fix], fixes.y_m[fix]
@@ -240,13 +289,14 @@ class FenceWatch:
         firing &= ~self.table.dwells[row] | stayed
         changed = said & (firing != pairs["firing"])
         pairs["firing"] = np.where(said, firing, pairs["firing"])
-        crossings = _crossings(pairs[changed], time_us[changed], x[changed], y[changed])
+        pairs["on_us"] = np.where(changed & firing, time_us, pairs["on_us"])
+        crossings = self._crossings(pairs[changed], time_us[changed], x[changed], y[changed])
         self.pairs[at] = pairs
         # Outside, with nothing to remember: most of the city, most of the time.
         idle = ~pairs["inside"] & (pairs["against"] == 0) & ~pairs["firing"]
         if idle.any():
             self.pairs = np.delete(self.pairs, at[idle])
-        return crossings
+        return _joined([ripened, lost, crossings])
 
     def _of_interest(self, fixes: Fixes, now: Integers, hit: Integers) -> tuple[NDArray[np.intp], Integers]:
         """Find the pairs that these fixes say something about, new ones added; each with its fix."""
@@ -315,14 +365,16 @@ class FenceWatch:
         pairs["away"] = np.where(moves, 0, pairs["away"])
 
 
-def _crossings(pairs: NDArray[np.void], time_us: Integers, x: Floats, y: Floats) -> Crossings:
-    key = pairs["key"]
-    since = np.where(pairs["inside"] & (pairs["stay_us"] > 0), pairs["stay_us"], pairs["since_us"])
-    return Crossings(key >> _SHIFT, key & _OF_FENCE, pairs["firing"].copy(), time_us, since, x, y)
+_NO_INTEGERS: Final[Integers] = np.zeros(0, np.int64)
+_NO_FLOATS: Final[Floats] = np.zeros(0)
+NONE: Final = Crossings(
+    _NO_INTEGERS, _NO_INTEGERS, np.zeros(0, np.bool_), _NO_INTEGERS, _NO_INTEGERS, _NO_FLOATS, _NO_FLOATS
+)
 
 
 def _joined(parts: Sequence[Crossings]) -> Crossings:
-    none: Integers = np.zeros(0, np.int64)
-    empty = Crossings(none, none, none.astype(np.bool_), none, none, none.astype(float), none.astype(float))
-    names = ("mover", "fence", "firing", "time_us", "since_us", "x_m", "y_m")
-    return Crossings(*(np.concatenate([getattr(part, name) for part in (*parts, empty)]) for name in names))
+    parts = [part for part in parts if len(part)]
+    if len(parts) < 2:
+        return parts[0] if parts else NONE
+    names = (field.name for field in fields(Crossings))
+    return Crossings(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))

@@ -32,13 +32,11 @@ Integers = NDArray[np.int64]
 class Fixes:
     """Where movers were, shape (n,) each, in order of mover and then of time, once a mover and time.
 
-    ``mover`` is the id of a device, ``kind`` the code of its kind, ``time_us`` Unix µs, ``x_m`` and ``y_m``
-    metres in one local frame, ``accuracy_m`` how far off the receiver thinks it may be, NaN where it does
-    not say.
+    ``mover`` is the number of what moves, ``time_us`` Unix µs, ``x_m`` and ``y_m`` metres in one local frame,
+    ``accuracy_m`` how far off the receiver thinks it may be, NaN where it does not say.
     """
 
     mover: Integers
-    kind: Integers
     time_us: Integers
     x_m: Floats
     y_m: Floats
@@ -85,9 +83,10 @@ class Jumps:
         known["us"][at[believed], _DOUBTED] = _NEVER
         return np.asarray(believed)
 
-    def forget(self, movers: Integers) -> None:
-        """Forget where these were."""
-        self._known = self._known[~np.isin(self._known["mover"], movers)]
+    def add(self, other: Jumps) -> None:
+        """Learn where movers were of which nothing is known here."""
+        new = other._known[~np.isin(other._known["mover"], self._known["mover"])]
+        self._known = np.sort(np.concatenate([self._known, new]), order="mover")
 
     def _reaches(self, at: NDArray[np.intp], fixes: Fixes, off_m: Floats, which: int) -> Bools:
         known = self._known[at]

@@ -10,8 +10,9 @@ import numpy as np
 
 from twin.live.fold import Observations
 from twin.live.rooms import Rows
-from twin.rules.conditions import Condition, Learned, Limit, Rate, Silence
+from twin.rules.conditions import Condition, Geofence, Learned, Limit, Rate, Silence
 from twin.rules.evaluating import Changes, Evaluator, Floats, LookBack, Open, Readings, Times
+from twin.rules.geofences import Geofences
 from twin.rules.rule import Rule, Watched
 from twin.rules.silence import Silences
 from twin.rules.thresholds import Limits, Rates
@@ -24,6 +25,7 @@ EVALUATORS: Final[dict[type[Condition], Callable[[], Evaluator]]] = {
     Rate: Rates,
     Silence: Silences,
     Learned: Unusual,
+    Geofence: Geofences,
 }
 """What judges by each type of condition."""
 

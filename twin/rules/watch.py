@@ -46,7 +46,8 @@ _OPEN: Final = text(
     "WHERE cleared_at IS NULL AND rule_id IS NOT NULL ORDER BY id"
 )
 _BEFORE: Final = """
-    SELECT o.device_id, o.property, (extract(epoch FROM o.phenomenon_time) * 1000000)::int8, o.value
+    SELECT o.device_id, o.property, (extract(epoch FROM o.phenomenon_time) * 1000000)::int8, o.value,
+           coalesce(o.lon, 'NaN'), coalesce(o.lat, 'NaN')
     FROM unnest($1::int4[], $2::int2[]) AS wanted (device_id, property)
     JOIN observation AS o USING (device_id, property) WHERE o.phenomenon_time > $3
 """
@@ -262,17 +263,15 @@ class RuleWatch:
             output=keep,
             format="binary",
         )
-        columns: list[Any] = pgcopy.read(out.getvalue(), (">i4", ">i2", ">i8", ">f8"))
-        device, slot, time_us, value = columns
+        columns: list[Any] = pgcopy.read(out.getvalue(), (">i4", ">i2", ">i8", *[">f8"] * 3))
+        device, slot, time_us, value, lon, lat = columns
         row = np.array([board.row_of_id.get(one, -1) for one in device.tolist()], np.int32)
         # What is committed while this is read is judged when it comes.
         known = (row >= 0) & (time_us <= board.times_us[row, slot])
         order = np.lexsort((time_us, slot, row))
         order = order[known[order]]
-        nowhere = np.full(len(order), np.nan)
-        return Readings(
-            row[order], slot[order].astype(np.int64), time_us[order], value[order], nowhere, nowhere
-        )
+        slot = slot.astype(np.int64)
+        return Readings(*(column[order] for column in (row, slot, time_us, value, lon, lat)))
 
 
 def read_kept(catalog: Catalog, kept: KeptRule) -> Rule:

@@ -5,12 +5,11 @@ import ipaddress
 
 import pytest
 
-from ingest.cameras.address import DEFAULT_RANGES, connected, read_address
+from ingest.cameras.address import DEFAULT_RANGES, connected, is_allowed, read_address, read_ranges
 from ingest.cameras.errors import Reason, StreamError
-from twin.address_ranges import read_ranges
 from twin.errors import InvalidError
 
-DEFAULT = read_ranges(DEFAULT_RANGES, "camera_ranges")
+DEFAULT = read_ranges(DEFAULT_RANGES)
 
 
 @pytest.mark.parametrize(
@@ -24,7 +23,7 @@ DEFAULT = read_ranges(DEFAULT_RANGES, "camera_ranges")
     ],
 )  # fmt: skip
 def test_only_private_networks_are_allowed_unless_others_are_declared(host, allowed):
-    assert DEFAULT.allows(ipaddress.ip_address(host)) is allowed
+    assert is_allowed(ipaddress.ip_address(host), DEFAULT) is allowed
 
 
 def test_an_address_keeps_its_secrets_and_shows_none():

@@ -18,7 +18,7 @@ from twin.twin import Twin
 
 pytestmark = pytest.mark.postgis
 
-DEVICES = {"level-1": "water_level", "level-2": "water_level", "door-1": "door"}
+DEVICES = {"level-1": "water_level", "level-2": "water_level", "door-1": "door", "car-1": "vehicle"}
 HIGH = {"type": "limit", "above": 5.0, "hysteresis": 1.0}
 
 
@@ -213,3 +213,25 @@ async def test_alarm_that_could_not_be_written_is_written_later(city, monkeypatc
     result = await twin.observe(batch(twin, ("level-1", "level", -9, 6.0)))
     assert result.stored == 1
     await until(lambda: open_alarms(database) == [("level-1", 0, 4, 2)], 5)
+
+
+async def test_parked_car_is_told_also_after_a_restart(city) -> None:
+    twin, database, engine = city
+    lane = [[[104.06, 30.66], [104.062, 30.66], [104.062, 30.6602], [104.06, 30.6602], [104.06, 30.66]]]
+    parked = {"type": "fence", "when": "dwell", "polygons": [lane], "dwell_s": 60, "radius_m": 30}
+    stands = [("car-1", "speed", -70 + 10 * n, 0.0, 104.061, 30.6601) for n in range(6)]
+    await twin.observe(batch(twin, *stands))
+    # A new rule learns of the stay that began before it, and after a restart it goes on.
+    await switch_on(engine, said(parked, kinds=("vehicle",), observed=None), twin)
+    await until(lambda: open_alarms(database) == [("car-1", None, 4, 2)], 5)
+    before = rows(database, "SELECT id FROM alarm WHERE rule_id IS NOT NULL")
+    await twin.close()
+    again = await Twin.open(engine)
+    try:
+        assert again.board.state[again.board.row_of_uid["car-1"]] == State.ALARM
+        away = [("car-1", "speed", n, 9.0, 104.07, 30.6601) for n in (-2, -1)]
+        await again.observe(batch(again, *away))
+        await until(lambda: open_alarms(database) == [], 5)
+        assert rows(database, "SELECT id FROM alarm WHERE rule_id IS NOT NULL") == before
+    finally:
+        await again.close()

@@ -2,17 +2,15 @@
 import type { Names } from '../api/schema.ts';
 import { accessEn } from './access_en.ts';
 import { accessZh, type AccessWords } from './access_zh.ts';
-import { deskEn } from './desk_en.ts';
-import { deskZh, type DeskWords } from './desk_zh.ts';
 import { en } from './en.ts';
 import { sourcesEn } from './sources_en.ts';
 import { sourcesZh, type SourcesWords } from './sources_zh.ts';
 import { zh, type Words } from './zh.ts';
 
 export type Lang = 'zh' | 'en';
-export type Key = keyof (Words & AccessWords & SourcesWords & DeskWords);
+export type Key = keyof (Words & AccessWords & SourcesWords);
 
-const TABLES: Record<Lang, Record<Key, string>> = { zh: { ...zh, ...accessZh, ...sourcesZh, ...deskZh }, en: { ...en, ...accessEn, ...sourcesEn, ...deskEn } };
+const TABLES: Record<Lang, Record<Key, string>> = { zh: { ...zh, ...accessZh, ...sourcesZh }, en: { ...en, ...accessEn, ...sourcesEn } };
 
 /** Thin space that does not break: 3 118. */
 const THIN = '\u202f';
