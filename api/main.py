@@ -30,6 +30,7 @@ from api.case_clocks import tell_case_clocks
 from api.case_repeats import link_repeated_cases
 from api.disk import Disk
 from api.edge import Edge
+from api.exchange.sender import Exchange
 from api.exports.desk import ExportDesk
 from api.health import HealthReport
 from api.ingest import Ingest
@@ -51,12 +52,12 @@ from api.settings import Settings
 from api.tiles import TileStore
 from api.turned_away import TurnedAway
 from api.version import version
-from ingest.cameras.address import read_ranges
 from ingest.transports.accounts import CHANNEL as PUBLISHERS_CHANNEL
 from ingest.trials import Trials
 from twin.access.passwords import Passwords
 from twin.access.sealing import Sealer, open_sealer
 from twin.access.sign_in import SignIn
+from twin.address_ranges import read_ranges
 from twin.catalog import load_catalog
 from twin.store.engine import asyncpg_dsn, create_async_engine
 from twin.store.news import follow
@@ -107,7 +108,8 @@ def create_app(settings: Settings) -> FastAPI:
     )
     door = Door(accounts, timedelta(minutes=settings.session_idle_min))
     publishers = PublisherDoor(accounts)
-    camera_ranges = read_ranges(settings.camera_ranges)
+    camera_ranges = read_ranges(settings.camera_ranges, "camera_ranges")
+    partner_ranges = read_ranges(settings.partner_ranges, "partner_ranges")
     sealer = open_sealer(settings.secrets_dir)
 
     @contextlib.asynccontextmanager
@@ -145,6 +147,8 @@ def create_app(settings: Settings) -> FastAPI:
             listener = NoticeListener(own_dsn, own, hub, tiles, door)
             await listener.start_journal()
             followers = Followers(reading, door, twin)
+            exchange = Exchange(own_dsn, own, sealer, partner_ranges)
+            parts.callback(exchange.close)
             app.state.runtime = Runtime(
                 settings=settings,
                 engine=reading,
@@ -168,6 +172,7 @@ def create_app(settings: Settings) -> FastAPI:
                 trials=Trials(twin),
                 publishers=publishers,
                 followers=followers,
+                exchange=exchange,
                 started_at=datetime.now(UTC),
             )
             for name, work in (
@@ -181,6 +186,7 @@ def create_app(settings: Settings) -> FastAPI:
                 ("sessions", watch_sessions(door, hub)),
                 ("case clocks", tell_case_clocks(own)),
                 ("case repeats", link_repeated_cases(own)),
+                ("exchange", exchange.run()),
                 ("persons", expire_persons(own, settings.persons_days)),
                 ("retention", Retention(own, catalog, terms).run_daily()),
                 ("record", HeadKeeper(reading, settings.secrets_dir, sealer).run()),

@@ -19,6 +19,7 @@ _FOREVER: Final = "public, max-age=31536000, immutable"
 _PAGES: Final = {
     "/": "index.html",
     "/wall": "wall.html",
+    "/desk": "desk.html",
     "/sign-in": "sign_in.html",
     "/kiosk": "kiosk.html",
     "/admin/accounts": "accounts.html",

@@ -14,6 +14,7 @@ from api.access.oidc import Provider
 from api.access.publishers import PublisherDoor
 from api.access.reading import RecentReads
 from api.cameras.desk import CameraDesk
+from api.exchange.sender import Exchange
 from api.exports.desk import ExportDesk
 from api.health import HealthReport
 from api.ingest import Ingest
@@ -60,6 +61,7 @@ class Runtime:
     trials: Trials
     publishers: PublisherDoor
     followers: Followers
+    exchange: Exchange
     started_at: datetime
 
 

@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from ingest.cameras.address import DEFAULT_RANGES
 from ingest.flood import PUBLISHER_RATE
 from ingest.transports.broker import BrokerAddress, read_address
+from twin.address_ranges import PUBLIC
 from twin.errors import InvalidError
 from twin.store.cluster import PrivateCluster
 
@@ -65,6 +66,10 @@ class Settings(BaseSettings):
     """Readings a second that one gateway may send for long; what is beyond is refused."""
     camera_ranges: str = DEFAULT_RANGES
     """Ranges of addresses, parted by commas, in which cameras are asked for pictures; no others ever are."""
+    partner_ranges: str = PUBLIC
+    """Ranges of addresses, parted by commas, at which partners are told of cases; ``public`` is the internet.
+
+    Plain http is spoken only to ranges that are written down."""
     camera_probe_s: float = Field(default=60.0, ge=0, le=86_400, allow_inf_nan=False)
     """Seconds in which each camera is asked once whether it has a picture; 0: only those that are watched."""
     allowed_hosts: str = ""

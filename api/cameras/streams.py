@@ -12,11 +12,12 @@ import time
 from typing import Final
 
 from api.cameras.terms import FRESH_S, MOST_WARM, OPENED_S, WARM_S
-from ingest.cameras.address import CameraAddress, Ranges
+from ingest.cameras.address import CameraAddress
 from ingest.cameras.errors import Reason, StreamError
 from ingest.cameras.footage import Footage
 from ingest.cameras.http import fetch_picture
 from ingest.cameras.rtsp import RtspStream, playing
+from twin.address_ranges import Ranges
 
 _MOMENT_S: Final = 0.05
 

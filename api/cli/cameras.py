@@ -93,13 +93,13 @@ def set_source(
 
 
 def _check(address: CameraAddress, ranges: str, streams: bool) -> None:
-    from ingest.cameras.address import is_allowed, literal, read_ranges  # noqa: PLC0415
+    from twin.address_ranges import literal, read_ranges  # noqa: PLC0415
     from twin.errors import InvalidError  # noqa: PLC0415
 
     if address.scheme.startswith("rtsp") != streams:
         raise InvalidError(f"this is an address of {address.scheme}", where="--rtsp" if streams else "--http")
     written = literal(address.host)
-    if written is not None and not is_allowed(written, read_ranges(ranges)):
+    if written is not None and not read_ranges(ranges, "camera_ranges").allows(written):
         raise InvalidError(
             f"{address.host} lies outside the ranges in which cameras are asked",
             where="address",

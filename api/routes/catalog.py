@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 from fastapi import APIRouter
 from pydantic import BaseModel
 
 from api.access.permissions import SIGNED_IN, needs
-from api.routes.answers import LimitAnswer, limits_of
+from api.routes.answers import LimitAnswer, Names, limits_of
 from api.runtime import Running
+from twin.cases.categories import load_categories
 from twin.catalog import DeviceKind
 from twin.model import SOURCES
 from twin.states import STATE_NAMES_ZH, STATE_SHAPES, State
@@ -73,6 +76,15 @@ class SourceAnswer(BaseModel):
     en: str
 
 
+class CategoryAnswer(BaseModel):
+    """A kind of case that can be reported today."""
+
+    code: str
+    zh: str
+    en: str
+    major: Names
+
+
 class CatalogAnswer(BaseModel):
     """The words of the live protocol and of all details."""
 
@@ -80,11 +92,12 @@ class CatalogAnswer(BaseModel):
     groups: list[SourceAnswer]
     device_kinds: list[KindAnswer]
     case_sources: list[SourceAnswer]
+    case_categories: list[CategoryAnswer]
 
 
 @router.get("/api/catalog", tags=["scene"], dependencies=[needs(SIGNED_IN)])
 async def get_catalog(running: Running) -> CatalogAnswer:
-    """Return the states, the kinds of devices with their properties and limits, the sources of cases."""
+    """Return states, kinds of devices with properties and limits, sources and kinds of cases."""
     catalog = running.twin.catalog
     return CatalogAnswer(
         states=[
@@ -101,6 +114,10 @@ async def get_catalog(running: Running) -> CatalogAnswer:
         device_kinds=[_kind(kind) for kind in catalog.by_code.values()],
         case_sources=[
             SourceAnswer(name=name, zh=SOURCE_NAMES[name][0], en=SOURCE_NAMES[name][1]) for name in SOURCES
+        ],
+        case_categories=[
+            CategoryAnswer(code=row.code, zh=row.zh, en=row.en, major=Names(zh=row.major.zh, en=row.major.en))
+            for row in load_categories().open_at(datetime.now(UTC).date())
         ],
     )
 

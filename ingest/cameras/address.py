@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ipaddress
 import re
 import socket
 import ssl
@@ -18,6 +17,7 @@ from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
 from ingest.cameras.errors import Reason, StreamError
+from twin.address_ranges import Host, Ranges, literal
 from twin.errors import InvalidError
 
 PORTS: Final = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
@@ -30,8 +30,6 @@ READ_LIMIT: Final = 64 << 10
 _LONGEST: Final = 2_000
 _VISIBLE: Final = re.compile(r"[!-~]*")
 
-Ranges = tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...]
-Host = ipaddress.IPv4Address | ipaddress.IPv6Address
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -115,42 +113,6 @@ def _wrong(why: str) -> InvalidError:
     )
 
 
-def read_ranges(text: str) -> Ranges:
-    """Read ranges of addresses, parted by commas.
-
-    Raises
-    ------
-    InvalidError
-        One is none.
-    """
-    ranges = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        try:
-            ranges.append(ipaddress.ip_network(part, strict=False))
-        except ValueError as error:
-            raise InvalidError(
-                f"“{part[:60]}” is no range of addresses",
-                where="camera_ranges",
-                hint="for example 10.1.0.0/16",
-            ) from error
-    return tuple(ranges)
-
-
-def is_allowed(host: Host, ranges: Ranges) -> bool:
-    """Say whether an address lies in one of the ranges; an IPv4 address in IPv6 form counts as itself."""
-    if isinstance(host, ipaddress.IPv6Address) and host.ipv4_mapped is not None:
-        host = host.ipv4_mapped
-    return not host.is_unspecified and any(host in one for one in ranges)
-
-
-def literal(host: str) -> Host | None:
-    """Return the address that a host is written as, None where it is a name."""
-    try:
-        return ipaddress.ip_address(host)
-    except ValueError:
-        return None
-
-
 async def _resolve(address: CameraAddress) -> list[Host]:
     written = literal(address.host)
     if written is not None:
@@ -173,7 +135,7 @@ async def connected(address: CameraAddress, ranges: Ranges) -> AsyncIterator[Str
     StreamError
         It lies outside the ranges, its name is not known, or it refuses.
     """
-    hosts = [host for host in await _resolve(address) if is_allowed(host, ranges)]
+    hosts = [host for host in await _resolve(address) if ranges.allows(host)]
     if not hosts:
         raise StreamError(Reason.NOT_ALLOWED)
     secure = address.scheme in {"rtsps", "https"}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from ingest.cameras.address import CameraAddress, Ranges
+from ingest.cameras.address import CameraAddress
 from ingest.cameras.errors import Reason, StreamError
 from ingest.cameras.footage import Footage
 from ingest.cameras.http import fetch_picture
 from ingest.cameras.rtsp import playing
+from twin.address_ranges import Ranges
 
 
 async def glance(address: CameraAddress, ranges: Ranges, patience_s: float) -> Footage:

@@ -6,11 +6,12 @@ import asyncio
 import re
 from typing import Final
 
-from ingest.cameras.address import CameraAddress, Ranges, connected
+from ingest.cameras.address import CameraAddress, connected
 from ingest.cameras.challenge import answer_to
 from ingest.cameras.errors import Reason, StreamError
 from ingest.cameras.footage import MOST_UNIT_BYTES, Footage
 from ingest.cameras.heads import Head, read_head, require_success
+from twin.address_ranges import Ranges
 
 _BOUNDARY: Final = re.compile(r'boundary="?([^";,\s]{1,200})', re.IGNORECASE)
 _JPEG: Final = b"\xff\xd8\xff"

@@ -12,7 +12,7 @@ import time
 from collections.abc import AsyncIterator
 from typing import Final
 
-from ingest.cameras.address import CameraAddress, Ranges, Streams, connected
+from ingest.cameras.address import CameraAddress, Streams, connected
 from ingest.cameras.challenge import answer_to
 from ingest.cameras.errors import Reason, StreamError
 from ingest.cameras.footage import Film
@@ -20,6 +20,7 @@ from ingest.cameras.heads import Head, read_head, require_success
 from ingest.cameras.pace import Pace
 from ingest.cameras.rtp import Depacketizer
 from ingest.cameras.sdp import find_video
+from twin.address_ranges import Ranges
 
 _MOST_DESCRIPTION: Final = 64 << 10
 _CHANNELS: Final = re.compile(r"interleaved=([0-9]{1,3})(?:-([0-9]{1,3}))?")

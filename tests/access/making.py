@@ -123,6 +123,11 @@ def _outside(connection: psycopg.Connection, world: World) -> None:
         "VALUES ('owntracks-mqtt', 'x', 'x') RETURNING length(feed)",
         "import_run": "INSERT INTO import_run (dataset_id, file_name, file_sha256) "
         "VALUES (%s, 'f', '') RETURNING id",
+        "partner": "INSERT INTO partner (id, name, kind, address, area_code, low, high, secret_sealed, "
+        "changed_by, sent_seq, active) VALUES (gen_random_uuid(), 'waterworks', 'webhook', "
+        "'https://water.example/told', '', 0, 1, '', '', 0, false) RETURNING length(name)",
+        "partner_parked": "INSERT INTO partner_parked (partner_id, seq, error) "
+        "SELECT id, 1, 'status' FROM partner RETURNING seq",
         "feed_mapping": "INSERT INTO feed_mapping (name, version, zh, en, content, changed_by) "
         "VALUES ('waterworks', 1, '水务', 'Water', "
         """'{"device": "d", "time": "t", "values": [{"property": "level", "path": "v"}]}', 'x') """

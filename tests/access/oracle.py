@@ -22,7 +22,15 @@ READS = {
 OPEN = {"road", "ground_cover", "dataset", "organisation", "counted_day"}
 MAY_REPORT = {"resident_channel", "hotline_channel"}
 MAY_END_DUTY = {"dispatcher", "manager"}
-SYSTEM = {"quarantine", "import_run", "import_reject", "feed_mapping", "feed_pause"}
+SYSTEM = {
+    "quarantine",
+    "import_run",
+    "import_reject",
+    "feed_mapping",
+    "feed_pause",
+    "partner",
+    "partner_parked",
+}
 WHOLE = "0" * 15, "whole"
 DUTIES = {"auditor", "system_admin", "security_admin"}
 """Roles that are held for the whole installation only."""

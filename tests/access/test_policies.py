@@ -49,6 +49,10 @@ INSERT INTO observation (device_id, property, phenomenon_time, received_at, valu
     SELECT id, 4, '{MOMENT}', now(), 1 FROM device WHERE uid = 'declared';
 INSERT INTO observation_detail (device_id, property, phenomenon_time)
     SELECT id, 4, '{MOMENT}' FROM device WHERE uid = 'declared';
+INSERT INTO partner_case (partner_id, case_id, request_id)
+    SELECT partner.id, case_file.id, '1' FROM partner, case_file;
+INSERT INTO partner_message (partner_id, message_id, body_sha256, answer)
+    SELECT id, 'm', '', '{{}}' FROM partner;
 CREATE ROLE {OWNER};
 GRANT {ROLE} TO {OWNER};
 {RECORD}
@@ -74,6 +78,8 @@ INSERTS = {
     "SELECT journal_newest() + 1, 'case.noted', 'case/1', %(code)s, '', '{}'",
     "observation_detail": "(device_id, property, phenomenon_time) VALUES (%(declared)s, 5, now())",
     "observed_property": "(name, description, definition) VALUES ('', '', '')",
+    "partner": "(id, name, kind, address, area_code, low, high, secret_sealed, changed_by, sent_seq) "
+    "VALUES (gen_random_uuid(), 'new', 'webhook', '', '', 0, 1, '', '', 0)",
     "person": "(id) VALUES (gen_random_uuid())",
     "photograph": "(case_id, client_id, moment, sent_type, sent_sha256, picture, thumbnail, width_px, "
     "height_px, flags) SELECT min(id), gen_random_uuid(), 'before', 'image/jpeg', sha256('y'), '', '', 1, 1, "

@@ -31,6 +31,7 @@ from twin.model.observation import (
     Quarantine,
     RetiredDay,
 )
+from twin.model.partner import ParkedDelivery, Partner, PartnerCase, ReceivedMessage
 from twin.model.person import Person
 from twin.model.photograph import Photograph
 from twin.model.place import ServicePoint
@@ -116,12 +117,16 @@ __all__ = [
     "ObservationDetail",
     "ObservationHour",
     "Organisation",
+    "ParkedDelivery",
+    "Partner",
+    "PartnerCase",
     "PasswordHistory",
     "Person",
     "Photograph",
     "Publisher",
     "PublisherSecret",
     "Quarantine",
+    "ReceivedMessage",
     "RetiredDay",
     "Road",
     "Sensor",

@@ -6,6 +6,7 @@ import hashlib
 import json
 import secrets
 import time
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -17,6 +18,7 @@ from tests.api.conftest import serving
 from twin.access.credentials import CredentialKind
 from twin.access.scope import WHOLE_CODE
 from twin.access.sealing import KEY_FILE
+from twin.exchange.signing import new_secret
 
 GATEWAY = "contract-gateway"
 """Stands for the device or gateway that brings observations, in place of a role."""
@@ -67,7 +69,19 @@ class Ground:
                 "VALUES (%s, %s, '', '', %s::jsonb, '')",
                 name, version, json.dumps(MAPPING["mapping"]),
             )  # fmt: skip
-        return examples(self.world, str(duty[0][0]), GATEWAY, now_ms, next(self._spare), mappings)
+        partners = str(uuid4()), str(uuid4()), str(uuid4())
+        for partner in partners:
+            sealed = self.served.runtime.sealer.seal(new_secret(), f"partner.secret/{partner}")
+            await self.served.run_sql(
+                "INSERT INTO partner (id, name, kind, address, area_code, low, high, secret_sealed, "
+                "changed_by, sent_seq, active) "
+                "VALUES (%s, %s, 'webhook', 'https://partner.invalid/', '', 0, 1, %s, '', 0, false)",
+                partner, partner, sealed,
+            )  # fmt: skip
+        await self.served.run_sql(
+            "UPDATE partner SET paused_at = now(), paused_by = 'x' WHERE id = %s", partners[1]
+        )
+        return examples(self.world, str(duty[0][0]), GATEWAY, now_ms, next(self._spare), mappings, partners)
 
     async def gateway(self) -> str:
         """Make a gateway for the whole city; return its secret."""

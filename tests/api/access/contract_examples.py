@@ -19,6 +19,7 @@ PHOTOGRAPH = "5f0c2f0e-7a55-4d5e-9e9c-1a3f7d1b2c3d"
 _X, _Y = tile_of(LON + STEP / 2, LAT + STEP / 2, 14)
 _FORM = "application/x-www-form-urlencoded"
 _SENSOR = {"name": "s", "description": "", "encodingType": "text/plain", "metadata": "m"}
+_PARTNER = {"address": "https://partner.invalid/told", "active": False}
 MAPPING = {
     "zh": "水务平台",
     "en": "Waterworks",
@@ -47,7 +48,13 @@ def white_png(side_px: int = 64) -> bytes:
 
 
 def examples(
-    world: World, duty: str, gateway: str, now_ms: int, spare: str, mappings: tuple[str, str, str]
+    world: World,
+    duty: str,
+    gateway: str,
+    now_ms: int,
+    spare: str,
+    mappings: tuple[str, str, str],
+    partners: tuple[str, str, str],
 ) -> dict[str, dict[str, Any]]:
     """Return by method and path what `APIOperation.Case` takes; ``hex`` is a body that is no JSON.
 
@@ -65,6 +72,8 @@ def examples(
         Code of a grid whose declared datastream may go.
     mappings
         Names of three mappings of feeds, of one version, of two, and of one.
+    partners
+        Ids of three partners, of which the second is paused.
     """
     camera, water, tracker = (
         key_of(world, "device", kind=kind) for kind in ("camera", "water_level", "worker")
@@ -96,6 +105,13 @@ def examples(
         "POST /api/sources/mappings/fields": _json({"payload": reading}),
         "POST /api/sources/{source}/pause": _json(because, source="owntracks-events"),
         "POST /api/sources/{source}/resume": _at(source="owntracks-events"),
+        "POST /api/partners": _json(_PARTNER | {"name": f"made-{now_ms}", "kind": "webhook"}),
+        "PUT /api/partners/{id}": _json(_PARTNER | {"name": f"put-{now_ms}", "version": 1}, id=partners[0]),
+        "POST /api/partners/{id}/secrets": _json({}, id=partners[2]),
+        "POST /api/partners/{id}/pause": _json(because, id=partners[2]),
+        "POST /api/partners/{id}/resume": _at(id=partners[1]),
+        "POST /api/partners/{id}/again": _json({"from_sequence": 1}, id=partners[2]),
+        "POST /api/partners/{id}/test": _at(id=partners[2]),
         "GET /api/sources/devices/{id}/messages": _at(id=water),
         "GET /api/devices": _at() | {"query": {"state": "normal"}},
         "GET /api/devices/{id}": _at(id=water),

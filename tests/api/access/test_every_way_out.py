@@ -103,6 +103,7 @@ LISTS = {
     "/api/timeline": BUSINESS,
     "/api/trails": ("worker",),
 }
+PARTNER = "/api/partners/{id}"
 MAPPING = "/api/sources/mappings/{mapping:mapping}"
 DUTIES = {
     "/api/health/detail": ("system",),
@@ -113,6 +114,7 @@ DUTIES = {
     "/api/sources/mappings": ("system",),
     MAPPING: ("system",),
     "/api/sources": ("system",),
+    "/api/partners": ("system",),
 }
 REPORTS = "/open311/v2/requests.{form}"
 REPORT = "/open311/v2/requests/{number}.{form}"
@@ -148,6 +150,7 @@ POSTED = {
     "/api/sources/mappings", "/api/sources/mappings/try", "/api/sources/mappings/fields",
     MAPPING + "/restore", MAPPING + "/retire",
     "/api/sources/{source}/pause", "/api/sources/{source}/resume",
+    "/api/partners", *(f"{PARTNER}/{act}" for act in ("secrets", "pause", "resume", "again", "test")),
 }  # fmt: skip
 BROUGHT = {
     "/ingest/v1/devices/{uid}/observations",
@@ -220,7 +223,7 @@ def test_every_route_is_in_this_test_and_declares_what_it_asks():
     )
     expected = {("GET", path) for path in asked} | STA_ROUTES
     expected |= {("POST", path) for path in POSTED | BROUGHT} | {("GET", "/ingest/v1/osmand")}
-    expected |= {("PUT", MAPPING)}
+    expected |= {("PUT", MAPPING), ("PUT", PARTNER)}
     assert {f for f in found if f[0] != "HEAD"} == expected
     for router in ROUTERS:
         for route in router.routes:

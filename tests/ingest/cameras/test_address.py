@@ -5,11 +5,12 @@ import ipaddress
 
 import pytest
 
-from ingest.cameras.address import DEFAULT_RANGES, connected, is_allowed, read_address, read_ranges
+from ingest.cameras.address import DEFAULT_RANGES, connected, read_address
 from ingest.cameras.errors import Reason, StreamError
+from twin.address_ranges import read_ranges
 from twin.errors import InvalidError
 
-DEFAULT = read_ranges(DEFAULT_RANGES)
+DEFAULT = read_ranges(DEFAULT_RANGES, "camera_ranges")
 
 
 @pytest.mark.parametrize(
@@ -23,7 +24,7 @@ DEFAULT = read_ranges(DEFAULT_RANGES)
     ],
 )  # fmt: skip
 def test_only_private_networks_are_allowed_unless_others_are_declared(host, allowed):
-    assert is_allowed(ipaddress.ip_address(host), DEFAULT) is allowed
+    assert DEFAULT.allows(ipaddress.ip_address(host)) is allowed
 
 
 def test_an_address_keeps_its_secrets_and_shows_none():

@@ -5,13 +5,14 @@ from itertools import count
 
 import pytest
 
-from ingest.cameras.address import read_address, read_ranges
+from ingest.cameras.address import read_address
 from ingest.cameras.errors import StreamError
 from ingest.cameras.glance import glance
 from ingest.cameras.rtp import Depacketizer
 from tests.ingest.cameras.camera import Camera, film, packets, read_number
+from twin.address_ranges import read_ranges
 
-HERE = read_ranges("127.0.0.0/8")
+HERE = read_ranges("127.0.0.0/8", "camera_ranges")
 
 
 @pytest.mark.parametrize("scheme", ["basic", "digest", "sha"])

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import time
 
-from ingest.cameras.address import read_address, read_ranges
+from ingest.cameras.address import read_address
 from ingest.cameras.pace import Pace
 from ingest.cameras.rtsp import playing
 from tests.ingest.cameras.camera import Camera
+from twin.address_ranges import read_ranges
 
-HERE = read_ranges("127.0.0.0/8")
+HERE = read_ranges("127.0.0.0/8", "camera_ranges")
 SMALL = {"width": 160, "height": 96, "gop": 100, "groups": 2}
 
 

@@ -6,6 +6,8 @@ export class ApiError extends Error {
   readonly detail: string;
   readonly where: string;
   readonly hint: string;
+  /** What the server said besides, as it came. */
+  readonly problem: Readonly<Record<string, unknown>>;
 
   constructor(problem: Problem) {
     super([problem.title, problem.detail].filter(Boolean).join(': '));
@@ -14,6 +16,7 @@ export class ApiError extends Error {
     this.detail = problem.detail ?? '';
     this.where = problem.where ?? '';
     this.hint = problem.hint ?? '';
+    this.problem = { ...problem };
   }
 }
 

@@ -65,10 +65,19 @@ export interface DeviceKind {
   properties: KindProperty[];
 }
 
+/** A kind of case that can be reported today. */
+export interface Category {
+  code: string;
+  zh: string;
+  en: string;
+  major: Names;
+}
+
 export interface Catalog {
   states: { code: number; name: string; zh: string; en: string; shape: string }[];
   device_kinds: DeviceKind[];
   case_sources?: { name: string; zh: string; en: string }[];
+  case_categories?: Category[];
 }
 
 export interface LegendEntry {

@@ -2,15 +2,17 @@
 import type { Names } from '../api/schema.ts';
 import { accessEn } from './access_en.ts';
 import { accessZh, type AccessWords } from './access_zh.ts';
+import { deskEn } from './desk_en.ts';
+import { deskZh, type DeskWords } from './desk_zh.ts';
 import { en } from './en.ts';
 import { sourcesEn } from './sources_en.ts';
 import { sourcesZh, type SourcesWords } from './sources_zh.ts';
 import { zh, type Words } from './zh.ts';
 
 export type Lang = 'zh' | 'en';
-export type Key = keyof (Words & AccessWords & SourcesWords);
+export type Key = keyof (Words & AccessWords & SourcesWords & DeskWords);
 
-const TABLES: Record<Lang, Record<Key, string>> = { zh: { ...zh, ...accessZh, ...sourcesZh }, en: { ...en, ...accessEn, ...sourcesEn } };
+const TABLES: Record<Lang, Record<Key, string>> = { zh: { ...zh, ...accessZh, ...sourcesZh, ...deskZh }, en: { ...en, ...accessEn, ...sourcesEn, ...deskEn } };
 
 /** Thin space that does not break: 3 118. */
 const THIN = '\u202f';

@@ -40,6 +40,8 @@ const dark = {
   wallLit: '#3a4550',
   edge: '#6a7886',
   halo: '#0d1116',
+  /** Strength of the light on walls, 0 to 1. */
+  shading: 0.42,
 };
 
 export type Tokens = Readonly<typeof dark>;
@@ -75,6 +77,7 @@ const light: Tokens = {
   wallLit: '#dfe3e6',
   edge: '#b9c0c6',
   halo: '#ffffff',
+  shading: 0.2,
 };
 
 export const PALETTES: Record<Theme, Tokens> = { dark, light };

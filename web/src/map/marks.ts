@@ -29,6 +29,8 @@ export interface Mark {
   /** Rings round the foot, radius m; spread three times when new. */
   rings?: { radiusM: number; fresh: boolean };
   title?: string;
+  /** A number in a circle in place of the shape. */
+  badge?: string;
 }
 
 export interface Projector {
@@ -178,7 +180,8 @@ export class Marks {
       part('foot');
       part('stem').style.height = `${mark.stem ?? 2}rem`;
     }
-    if (active) part('shape', shapeSvg(mark.shape ?? 'unknown')).style.bottom = mark.kind === 'mark' ? `${mark.stem ?? 2}rem` : '0';
+    const sign = mark.badge === undefined ? shapeSvg(mark.shape ?? 'unknown') : `<em>${mark.badge.replace(/\D/g, '')}</em>`;
+    if (active) part('shape', sign).style.bottom = mark.kind === 'mark' ? `${mark.stem ?? 2}rem` : '0';
     if (mark.text) {
       const words = part('words');
       if (active) words.setAttribute('aria-hidden', 'true'); // its name says more

@@ -174,7 +174,8 @@ export function baseStyle(scene: Scene, tokens: Tokens): StyleSpecification {
   return {
     version: 8,
     'font-faces': { [MAP_FONT]: fontFaces() },
-    light: { anchor: 'map', position: [1.3, 315, 38], color: '#ffffff', intensity: 0.42 },
+    // pale walls need less of it: their shade is what the light takes away
+    light: { anchor: 'map', position: [1.3, 315, 38], color: '#ffffff', intensity: tokens.shading },
     sources: offered,
     layers: layers.filter((layer) => layer.type === 'background' || (layer as { source: string }).source in offered),
   } as StyleSpecification;

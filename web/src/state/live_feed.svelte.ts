@@ -106,6 +106,11 @@ export class LiveFeed {
     return freshness(this.ages?.layers[name], this.connection, this.agesAt ? (Date.now() - this.agesAt) / 1000 : 0, this.lostS);
   }
 
+  /** A time of this machine by the server's clock, ms since 1970. */
+  serverMs(localMs: number): number {
+    return localMs + this.board.clockOffsetS * 1000;
+  }
+
   look(viewport: Viewport): void {
     this.socket?.look(viewport);
   }

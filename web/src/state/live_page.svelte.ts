@@ -80,6 +80,9 @@ export abstract class LivePage extends LiveFeed {
   /** An event of an alarm or a case. */
   protected heard(_event: JournalEvent): void {}
 
+  /** Events may not have been heard. */
+  protected missed(): void {}
+
   t = (key: Key, ...args: (string | number)[]): string => say(this.lang, key, ...args);
 
   failed = (problem: unknown): string => failure(this.lang, problem instanceof Error ? problem.message : String(problem));
@@ -124,7 +127,10 @@ export abstract class LivePage extends LiveFeed {
         this.heard(event);
         this.refreshEvents();
       },
-      missed: () => this.refreshEvents(),
+      missed: () => {
+        this.missed();
+        this.refreshEvents();
+      },
       error: (detail) => this.report(detail),
     });
   }
@@ -219,6 +225,10 @@ export abstract class LivePage extends LiveFeed {
 
   get mayAcknowledge(): boolean {
     return this.may('alarm.acknowledge');
+  }
+
+  get mayLook(): boolean {
+    return this.may('camera.look');
   }
 
   get mayReveal(): boolean {

@@ -7,10 +7,14 @@ export interface Offered {
   title: Key;
 }
 
+const DESK_ACTS = ['case.file', 'case.dispatch', 'case.check', 'case.approve'];
+
 export function offered(account: Account | null): Offered[] {
   if (!account) return [];
   const pages: Offered[] = [];
   if (account.reads.includes('place')) pages.push({ path: '/wall', title: 'wall' });
+  // whoever decides what becomes of cases; workers have their own part of them
+  if (account.reads.includes('case') && DESK_ACTS.some((act) => account.acts.includes(act))) pages.push({ path: '/desk', title: 'desk' });
   if (account.acts.includes('account.manage')) pages.push({ path: '/admin/accounts', title: 'accounts' });
   if (account.reads.includes('system') || account.acts.includes('device.manage')) pages.push({ path: '/admin/sources', title: 'sources' });
   if (account.reads.includes('audit')) pages.push({ path: '/admin/record', title: 'record' });

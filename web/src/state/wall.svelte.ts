@@ -94,10 +94,6 @@ export class Wall extends LivePage {
     return this.may('data.export');
   }
 
-  get mayLook(): boolean {
-    return this.may('camera.look');
-  }
-
   openExport(): void {
     const { device } = this.detail;
     const shown = this.selection?.type === 'device' && device ? { id: device.id, name: device.name ?? device.uid } : null;

@@ -28,7 +28,7 @@ function tokens(theme: 'dark' | 'light'): Record<string, string> {
 }
 
 /** Paint of the map that no element has. */
-const PAINT_ONLY = ['roadCase', 'shade', 'low', 'middle', 'high', 'chosen', 'affected'];
+const PAINT_ONLY = ['roadCase', 'shade', 'low', 'middle', 'high', 'chosen', 'affected', 'shading'];
 
 /** What the map is painted with beneath marks and names. */
 const GROUNDS = ['ground', 'block', 'green', 'water', 'plaza', 'road', 'road2', 'path', 'roof', 'wallLit'] as const;

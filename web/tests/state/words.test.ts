@@ -2,6 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { clock, failure, langOf, monthDay, number, say, span, type Key } from '../../src/i18n/index.ts';
 import { accessEn } from '../../src/i18n/access_en.ts';
 import { accessZh } from '../../src/i18n/access_zh.ts';
+import { deskEn } from '../../src/i18n/desk_en.ts';
+import { deskZh } from '../../src/i18n/desk_zh.ts';
 import { en } from '../../src/i18n/en.ts';
 import { zh } from '../../src/i18n/zh.ts';
 import { byStage, focusProperty, groupWhat, leftWords, limitWords, reading, storm, unmarked, urgency } from '../../src/state/groups.ts';
@@ -15,12 +17,15 @@ describe('words', () => {
     expect(Object.keys(en).sort()).toEqual(Object.keys(zh).sort());
     const places = (text: string) => [...new Set(text.match(/\{\d\}/g) ?? [])].sort();
     for (const key of Object.keys(zh) as (keyof typeof zh)[]) expect(places(en[key]), key).toEqual(places(zh[key]));
+    expect(Object.keys(deskEn).sort()).toEqual(Object.keys(deskZh).sort());
+    for (const key of Object.keys(deskZh) as (keyof typeof deskZh)[]) expect(places(deskEn[key]), key).toEqual(places(deskZh[key]));
     expect(Object.keys(accessEn).sort()).toEqual(Object.keys(accessZh).sort());
     for (const key of Object.keys(accessZh) as (keyof typeof accessZh)[]) expect(places(accessEn[key]), key).toEqual(places(accessZh[key]));
   });
 
   it('keeps each word in one table', () => {
     expect(Object.keys(accessZh).filter((key) => key in zh)).toEqual([]);
+    expect(Object.keys(deskZh).filter((key) => key in zh || key in accessZh)).toEqual([]);
   });
 
   it('groups thousands by thin spaces and uses a true minus sign', () => {

@@ -1,0 +1,215 @@
+/** Types of what the HTTP API answers about queues and single cases (docs/cases.md). */
+import type { AreaRef, CaseRow, Cases, Names } from './schema.ts';
+
+export type QueueName = 'collect' | 'dispatch' | 'supervise' | 'check';
+
+export interface Queue {
+  name: QueueName;
+  zh: string;
+  en: string;
+  open: number;
+  waiting: number;
+  overdue: number;
+}
+
+export interface Queues {
+  queues: Queue[];
+}
+
+export type ClockUnit = 'working_hours' | 'working_days' | 'hours';
+
+/** `left_s` is counted in what the clock counts; while it `runs` it goes down by one each second, until `changes_at`. */
+export interface CaseClock {
+  amount: number;
+  unit: ClockUnit;
+  due_at: string;
+  certain: boolean;
+  left_s: number;
+  runs: boolean;
+  changes_at: string | null;
+  /** Little of it is left. */
+  soon?: boolean;
+}
+
+/** Who has a case, or may be given it. */
+export interface Handler {
+  worker_id: number | null;
+  worker: Names | null;
+  organisation_id: number | null;
+  organisation: Names | null;
+}
+
+export interface Asked {
+  ask: string;
+  zh: string;
+  en: string;
+  reason: string;
+  until: string | null;
+  granted_by: string | null;
+}
+
+/** A case as it lies in a queue. */
+export interface QueueRow extends CaseRow {
+  version: number;
+  priority: number;
+  outcome: string | null;
+  handler: Handler | null;
+  asked: Asked | null;
+  supervised_by: string | null;
+  called_up: number;
+  linked_to: number | null;
+  repeats: number;
+  /** Sensors of its alarm group; 0 where none raised it. */
+  alarms: number;
+  /** Worst state of its open alarms. */
+  state: string | null;
+  clock: CaseClock | null;
+}
+
+export interface QueueList extends Cases {
+  cases: QueueRow[];
+  /** How many of each source lie in the queue. */
+  sources: Record<string, number>;
+}
+
+export interface Move {
+  name: string;
+  zh: string;
+  en: string;
+  /** What must be told: reason, note, handler, until, rating, correction, linked_to. */
+  needs: string[];
+  /** Whether somebody else must grant it. */
+  asks: boolean;
+}
+
+export interface CaseEvent {
+  at: string;
+  event: string;
+  zh: string;
+  en: string;
+  actor: string;
+  /** Null for what changes nothing of where the case stands. */
+  version: number | null;
+  told: Record<string, unknown>;
+  changes: Record<string, unknown>;
+}
+
+export interface Stage {
+  name: string;
+  zh: string;
+  en: string;
+  entered_at: string | null;
+  left_at: string | null;
+  times: number;
+  took_s: number | null;
+  limit: { amount: number; unit: ClockUnit } | null;
+}
+
+/** Where a case stands, what may be done with it, and what happened, the newest first. */
+export interface CaseStand {
+  id: number;
+  number: string;
+  title: string | Names;
+  source: string;
+  description: string | null;
+  lon: number;
+  lat: number;
+  address?: string | null;
+  area?: AreaRef | null;
+  simulated: boolean;
+  version: number;
+  stage: string;
+  outcome: string | null;
+  category: string;
+  category_name: Names | null;
+  priority: number;
+  handler: Handler;
+  asked: Asked | null;
+  parked_at: string | null;
+  supervised_by: string | null;
+  called_up: number;
+  linked_to: number | null;
+  repeats: number;
+  extensions: number;
+  reworks: number;
+  rating: number | null;
+  filed_at: string | null;
+  stage_since: string | null;
+  closed_at: string | null;
+  stage_clock: CaseClock | null;
+  case_clock: CaseClock | null;
+  stages: Stage[];
+  moves: Move[];
+  events: CaseEvent[];
+}
+
+export interface EvidenceOfKind {
+  kind: string;
+  names: Names;
+  property: Names;
+  unit: string;
+  state: string;
+  count: number;
+  first_at: string;
+  last_at: string;
+  offline: number;
+  low: number | null;
+  high: number | null;
+  series: [string | number, number | null][];
+}
+
+export interface Evidence {
+  alarms: EvidenceOfKind[];
+  members: { device_id: number; uid: string; lon: number; lat: number; state: string; value: number | null; raised_at: string }[];
+  repeats: { id: number; number: string; source: string; title: string | Names; opened_at: string }[];
+  photographs: number;
+}
+
+/** Somebody who could be sent, the best first; distances are straight lines. */
+export interface Candidate {
+  worker_id?: number | null;
+  organisation_id?: number | null;
+  name: Names;
+  role: Names | null;
+  straight_m: number | null;
+  own_grid: boolean;
+  area: AreaRef | null;
+  open_cases: number;
+  on_duty: boolean;
+  skills: (string | Names)[];
+  responsible: boolean;
+  rule: string | Names | null;
+}
+
+export interface Surroundings {
+  handlers: Candidate[];
+  similar: { id: number; number: string; title: string | Names; opened_at: string; closed_at: string | null; took_s: number | null; note: string | null }[];
+  cameras: { id: number; uid: string; name: string | Names; distance_m: number; sees: boolean; hidden_by: string | null }[];
+  impact: { radius_m: number; buildings: number; households: number | null; key_places: number; entrances: number | null } | null;
+}
+
+/** What is told with an act; empty fields are left out. */
+export interface Told {
+  reason?: string;
+  note?: string;
+  worker_id?: number;
+  organisation_id?: number;
+  until?: string;
+  rating?: number;
+  category_code?: string;
+  priority?: number;
+  linked_to?: number;
+}
+
+export interface NewCase {
+  category_code: string;
+  title?: string;
+  description: string;
+  lon: number;
+  lat: number;
+  address?: string;
+  source: string;
+  priority?: number;
+  client_key: string;
+  reporter?: { name?: string; phone?: string };
+}

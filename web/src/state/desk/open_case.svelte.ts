@@ -1,0 +1,43 @@
+/** Hold the case that is open at the desk: where it stands, what is known, who could go, and what is typed. */
+import type { CaseStand, Evidence, Surroundings } from '../../api/case_schema.ts';
+import { Resource, type AnyResource } from '../resource.svelte.ts';
+import { conflictOf, type Draft } from './moves.ts';
+
+export class OpenCase {
+  readonly id: number;
+  readonly stand: Resource<CaseStand>;
+  readonly evidence: Resource<Evidence>;
+  readonly surroundings: Resource<Surroundings>;
+  /** What is typed of an act; null while none is begun. */
+  draft = $state.raw<Draft | null>(null);
+  /** A note that is not recorded yet. */
+  note = $state('');
+  /** Number of the candidate that is chosen. */
+  candidate = $state(0);
+  expanded = $state(false);
+  /** The differences to what others did are listed. */
+  differences = $state(false);
+  busy = $state(false);
+  /** Why the last act was refused. */
+  refusal = $state('');
+
+  constructor(id: number) {
+    this.id = id;
+    this.stand = new Resource<CaseStand>(`/api/cases/${id}`);
+    this.evidence = new Resource<Evidence>(`/api/cases/${id}/evidence`);
+    this.surroundings = new Resource<Surroundings>(`/api/cases/${id}/surroundings`);
+  }
+
+  get resources(): AnyResource[] {
+    return [this.stand, this.evidence, this.surroundings];
+  }
+
+  readonly conflict = $derived.by(() => (this.stand.value && this.draft ? conflictOf(this.stand.value, this.draft) : null));
+
+  readonly handlers = $derived.by(() => this.surroundings.value?.handlers ?? []);
+
+  /** Something is typed that would be lost. */
+  get typed(): boolean {
+    return !!this.note.trim() || !!this.draft;
+  }
+}
