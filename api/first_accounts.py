@@ -36,6 +36,7 @@ _PLACES: Final = text(
     ORDER BY array_position(ARRAY['street', 'district', 'community'], above.level), above.code
     """
 )
+_DEPARTMENT: Final = text("SELECT id FROM organisation WHERE simulated AND code = 'SIM-D-city_management'")
 _OPEN_DEMO: Final = text("SELECT name FROM account WHERE demo AND disabled_at IS NULL ORDER BY name")
 
 
@@ -57,6 +58,7 @@ class _Demo:
     role: str
     area_code: str = WHOLE_CODE
     worker_id: int | None = None
+    organisation_id: int | None = None
 
 
 def ensure_accounts(url: str, password: str | None, *, demo: bool, simulated: bool) -> list[Made]:
@@ -120,6 +122,9 @@ async def _plan(connection: AsyncConnection) -> list[_Demo]:
         _Demo("demo-system", "system_admin"),
         _Demo("demo-security", "security_admin"),
     ]
+    department = (await connection.execute(_DEPARTMENT)).scalar_one_or_none()
+    if department is not None:
+        plan.insert(3, _Demo("demo-department", "department", organisation_id=department))
     if rows:
         plan.insert(3, _Demo("demo-worker", "worker", rows[0].grid, rows[0].id))
     return plan
@@ -128,7 +133,13 @@ async def _plan(connection: AsyncConnection) -> list[_Demo]:
 async def _demo(connection: AsyncConnection, passwords: Passwords, one: _Demo) -> Made:
     title = f"演示 {ROLE_BY_NAME[one.role].zh}"
     account_id = await accounts.create(
-        connection, COMMAND_LINE, one.name, title, demo=True, worker_id=one.worker_id
+        connection,
+        COMMAND_LINE,
+        one.name,
+        title,
+        demo=True,
+        worker_id=one.worker_id,
+        organisation_id=one.organisation_id,
     )
     await accounts.grant(connection, COMMAND_LINE, account_id, one.role, one.area_code)
     password = make_password()

@@ -25,11 +25,19 @@ async def add(
     roles: Sequence[str],
     areas: Sequence[str],
     worker: str | None = None,
+    organisation: str | None = None,
 ) -> dict[str, Any]:
-    """Make an account that holds roles, of a worker where a code is given; return what it signs in with."""
+    """Make an account that holds roles, of whom a code is given for; return what it signs in with."""
     held = pairs(roles, areas)
-    worker_id = None if worker is None else await worker_of(connection, worker)
-    made = await accounts.create(connection, COMMAND_LINE, name, display_name, kind=kind, worker_id=worker_id)
+    made = await accounts.create(
+        connection,
+        COMMAND_LINE,
+        name,
+        display_name,
+        kind=kind,
+        worker_id=None if worker is None else await worker_of(connection, worker),
+        organisation_id=None if organisation is None else await organisation_of(connection, organisation),
+    )
     for role, area_code in held:
         await accounts.grant(connection, COMMAND_LINE, made, role, area_code)
     return await give_secret(connection, name)
@@ -48,6 +56,21 @@ async def worker_of(connection: AsyncConnection, code: str) -> int:
     if worker_id is None:
         raise NotFoundError(f"there is no worker “{code[:64]}”", where="worker")
     return worker_id
+
+
+async def organisation_of(connection: AsyncConnection, code: str) -> int:
+    """Return the id of the organisation with a code.
+
+    Raises
+    ------
+    NotFoundError
+        There is none.
+    """
+    found = await connection.execute(text("SELECT id FROM organisation WHERE code = :code"), {"code": code})
+    organisation_id: int | None = found.scalar_one_or_none()
+    if organisation_id is None:
+        raise NotFoundError(f"there is no organisation “{code[:64]}”", where="organisation")
+    return organisation_id
 
 
 def pairs(roles: Sequence[str], areas: Sequence[str]) -> list[tuple[str, str]]:

@@ -91,6 +91,15 @@ Worker = Annotated[
         show_default=False,
     ),
 ]
+OfOrganisation = Annotated[
+    str | None,
+    typer.Option(
+        "--organisation",
+        metavar="CODE",
+        help="Make it an account of this organisation's staff, who see and handle the cases given to it.",
+        show_default=False,
+    ),
+]
 Reason = Annotated[str, typer.Option("--reason", help="Why; kept on the record.", show_default=False)]
 
 
@@ -120,12 +129,13 @@ def add(
     role: Roles = None,
     area: Areas = None,
     worker: Worker = None,
+    organisation: OfOrganisation = None,
     data_dir: DataDir = None,
     database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
     """Make an account and print, this once, what it signs in with."""
-    given = name, display_name, kind.value, role or [], area or [], worker
+    given = name, display_name, kind.value, role or [], area or [], worker, organisation
     _answer_secret(_do("add", data_dir, database_url, *given), as_json)
 
 

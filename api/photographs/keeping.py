@@ -30,7 +30,8 @@ _CASE: Final = text(
     """
     SELECT id, ST_X(geom) AS lon, ST_Y(geom) AS lat, opened_at,
            scope_code <@ (SELECT gt_scope('may_case_note'))
-               OR coalesce(worker_id = (SELECT gt_self_worker()), false) AS may_add,
+               OR coalesce(worker_id = (SELECT gt_self_worker()), false)
+                   OR coalesce(organisation_id = (SELECT gt_self_organisation()), false) AS may_add,
            (SELECT count(*) FROM photograph WHERE case_id = case_file.id) AS photographs
     FROM case_file WHERE id = :id
     """

@@ -244,6 +244,7 @@ async def _stand(caller: Caller, case_id: int) -> CaseStandAnswer:
         caller.identity.name,
         scope_code=row.scope_code,
         worker_id=row.worker_id,
+        organisation_id=row.organisation_id,
     )
     return CaseStandAnswer(
         **{field: getattr(state, field) for field in _PLAIN},

@@ -10,7 +10,7 @@ from api.routes.answers import Names
 from api.rows import Row
 from twin.access.masking import mask_name
 from twin.calendar import Unit
-from twin.cases.categories import name_of
+from twin.cases.categories import load_categories, name_of
 from twin.cases.clocks import Clocks
 from twin.cases.moves import MOVE_BY_NAME
 from twin.cases.readings import read_clock
@@ -116,3 +116,13 @@ def category_names(code: str) -> Names | None:
     """Return what a kind of case is called; null where no table has its code."""
     kind = name_of(code)
     return None if kind is None else Names(zh=kind.zh, en=kind.en)
+
+
+def about_names(about: str) -> Names:
+    """Return what a rule of responsibility is about: a category, a major, or a kind of body."""
+    categories = load_categories()
+    kind = categories.by_code.get(about)
+    named = kind or categories.responsible.get(about)
+    if named is None:
+        named = next((row.major for row in categories.by_code.values() if row.code[:2] == about), None)
+    return Names(zh=named.zh if named else about, en=named.en if named else about)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from ingest.simulate.cases import site_cases
 from ingest.simulate.city import City, read_city
 from ingest.simulate.compounds import site_compounds
+from ingest.simulate.departments import site_departments
 from ingest.simulate.networks import site_networks
 from ingest.simulate.parameters import Parameters, load_parameters
 from ingest.simulate.placements import PLACEMENTS
@@ -119,6 +120,7 @@ def site_devices(
         counts.closed,
     )
     summary.outside_every_grid = counts.outside_every_grid
+    site_departments(connection, wanted=wanted > 0)
     summary.cases = site_cases(connection, sealer, parameters, seed, chinese=city.chinese)
     shown = city if wanted > 0 else None
     summary.network_lines = site_networks(connection, dataset_id, shown)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 
 from ingest.simulate.city import City
 from ingest.simulate.footpaths import build_footpaths
+from ingest.simulate.organisations import ORGANISATION
 from ingest.simulate.parameters import Parameters, WorkerRule
 from ingest.simulate.persons import phone_of, store_person
 from ingest.simulate.register import DeviceRow
@@ -27,15 +28,6 @@ _GRIDS = text(
            (SELECT s.name FROM area s WHERE s.level = 'street' AND s.valid_to IS NULL
             AND ST_Covers(s.geom, a.label_point) ORDER BY s.code LIMIT 1) AS street
     FROM area a WHERE valid_to IS NULL AND level = 'responsibility_grid' ORDER BY code
-    """
-)
-_ORGANISATION = text(
-    """
-    INSERT INTO organisation (code, name, name_en, kind, parent_id, simulated)
-    VALUES (:code, :name, :name_en, :kind, :parent, true)
-    ON CONFLICT (code) DO UPDATE SET name = excluded.name, name_en = excluded.name_en,
-        parent_id = excluded.parent_id, simulated = true
-    RETURNING id
     """
 )
 _WORKER = text(
@@ -167,7 +159,7 @@ def _organisations(connection: Connection, street: str, number: int) -> tuple[in
     """Store the office and the patrol of a street ("" where the map has none) and return their ids."""
     base, street_en = street.removesuffix("街道") or "本辖区", street or "District"
     office = connection.execute(
-        _ORGANISATION,
+        ORGANISATION,
         {
             "code": f"SIM-O-{number:02d}",
             "name": f"{base}街道办事处（模拟）",
@@ -177,7 +169,7 @@ def _organisations(connection: Connection, street: str, number: int) -> tuple[in
         },
     ).scalar_one()
     patrol = connection.execute(
-        _ORGANISATION,
+        ORGANISATION,
         {
             "code": f"SIM-O-{number:02d}-P",
             "name": f"{base}网格巡查队（模拟）",

@@ -8,6 +8,7 @@ import psycopg
 
 from tests.access.furnishing import dataset_of, furnish, one
 from tests.access.world import LEVELS, MOMENT, World, box, centre, grids
+from twin.access.scope import Scope
 
 
 def make(url: str) -> World:
@@ -83,6 +84,21 @@ def _area(connection: psycopg.Connection, dataset: int, level: str, code: str, g
     )
 
 
+def _rules(connection: psycopg.Connection, world: World, organisation: int) -> None:
+    """Say for every area, and for the whole, who answers for one kind of case."""
+    areas = [("0" * 15, "whole"), *((code, level) for level in LEVELS for code in world.areas[level])]
+    for code, level in areas:
+        scope = Scope.of_area(code, level)
+        rule = one(
+            connection,
+            "INSERT INTO responsibility (about, area_code, area_level, low, high, organisation_id, set_by) "
+            "VALUES (%s, %s, %s, %s, %s, %s, '') RETURNING id",
+            f"{10 + (LEVELS.index(level) if level in LEVELS else 9)}001", code, level, *scope.ranges[0],
+            organisation,
+        )  # fmt: skip
+        world.put("responsibility", rule, int(code), level)
+
+
 def _outside(connection: psycopg.Connection, world: World) -> None:
     """Put a building and a device where no area is, and one road, which is everybody's."""
     dataset = dataset_of(connection)
@@ -108,14 +124,12 @@ def _outside(connection: psycopg.Connection, world: World) -> None:
     )
     world.put("road", road, 0, "road")
     world.put("dataset", dataset, 0)
-    world.put(
-        "organisation",
-        one(
-            connection,
-            "INSERT INTO organisation (code, name, kind) VALUES ('d', '部门', 'department') RETURNING id",
-        ),
-        0,
+    organisation = one(
+        connection,
+        "INSERT INTO organisation (code, name, kind) VALUES ('d', '部门', 'department') RETURNING id",
     )
+    world.put("organisation", organisation, 0)
+    _rules(connection, world, organisation)
     for table, statement in {
         "quarantine": "INSERT INTO quarantine (source, reason, detail, payload) "
         "VALUES ('t', 'malformed', '', '') RETURNING id",

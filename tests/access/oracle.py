@@ -86,6 +86,11 @@ def visible(world: World, table: str, role: str, area: str, level: str) -> set[o
         elif table in SYSTEM:
             if "system" in reads:
                 seen.add(key)
+        elif table == "responsibility":
+            # What holds above holds in the area too.
+            around = kind == "whole" or above(code, kind, area, level)
+            if "case" in reads and (around or inside(code, area, level)):
+                seen.add(key)
         elif table == "duty":
             if role in MAY_END_DUTY and inside(code, area, level):
                 seen.add(key)

@@ -84,6 +84,8 @@ INSERTS = {
     "photograph": "(case_id, client_id, moment, sent_type, sent_sha256, picture, thumbnail, width_px, "
     "height_px, flags) SELECT min(id), gen_random_uuid(), 'before', 'image/jpeg', sha256('y'), '', '', 1, 1, "
     "'[]' FROM case_file",
+    "responsibility": "(about, area_code, area_level, low, high, organisation_id, set_by) "
+    "SELECT '06010', '000000000000000', 'whole', 0, 999999999999999, min(id), '' FROM organisation",
     "sensor": "(name, description, encoding_type, metadata) VALUES ('', '', '', '1')",
 }
 """What is added to each table that requests add to."""

@@ -131,6 +131,7 @@ class Served:
         *held: tuple[str, str],
         kind: CredentialKind = CredentialKind.SESSION,
         worker_id: int | None = None,
+        organisation_id: int | None = None,
     ) -> str:
         """Make an account that holds roles, each at the code of an area, and return its secret."""
         owner = create_async_engine(self.database.url)
@@ -139,7 +140,13 @@ class Served:
             async with owner.begin() as connection:
                 name = f"test-{next(_accounts)}"
                 made = await accounts.create(
-                    connection, COMMAND_LINE, name, name, kind=account, worker_id=worker_id
+                    connection,
+                    COMMAND_LINE,
+                    name,
+                    name,
+                    kind=account,
+                    worker_id=worker_id,
+                    organisation_id=organisation_id,
                 )
                 for role, code in held:
                     await accounts.grant(connection, COMMAND_LINE, made, role, code)
@@ -149,10 +156,14 @@ class Served:
         return secret
 
     async def signed_in(
-        self, role: str, area_code: str = WHOLE_CODE, worker_id: int | None = None
+        self,
+        role: str,
+        area_code: str = WHOLE_CODE,
+        worker_id: int | None = None,
+        organisation_id: int | None = None,
     ) -> httpx.AsyncClient:
         """Return a client with the session of a role at an area; the caller closes it."""
-        secret = await self.secret((role, area_code), worker_id=worker_id)
+        secret = await self.secret((role, area_code), worker_id=worker_id, organisation_id=organisation_id)
         # There is no TLS here, and loading the authorities takes 18 ms of the processor for each client.
         return httpx.AsyncClient(base_url=self.url, timeout=20.0, cookies={COOKIE: secret}, verify=False)
 
@@ -247,9 +258,12 @@ async def signed_in(served: Served) -> AsyncIterator[SignedIn]:
     async with contextlib.AsyncExitStack() as clients:
 
         async def sign_in(
-            role: str, area_code: str | None = None, worker_id: int | None = None
+            role: str,
+            area_code: str | None = None,
+            worker_id: int | None = None,
+            organisation_id: int | None = None,
         ) -> httpx.AsyncClient:
-            made = await served.signed_in(role, area_code or WHOLE_CODE, worker_id)
+            made = await served.signed_in(role, area_code or WHOLE_CODE, worker_id, organisation_id)
             return await clients.enter_async_context(made)
 
         yield sign_in

@@ -47,6 +47,7 @@ async def create(
     kind: str = "person",
     demo: bool = False,
     worker_id: int | None = None,
+    organisation_id: int | None = None,
 ) -> UUID:
     """Make an account that cannot sign in yet: it has no password and no role.
 
@@ -61,8 +62,8 @@ async def create(
     try:
         row = await connection.execute(
             text(
-                "INSERT INTO account (name, display_name, kind, demo, worker_id) "
-                "VALUES (:name, :display_name, :kind, :demo, :worker_id) RETURNING id"
+                "INSERT INTO account (name, display_name, kind, demo, worker_id, organisation_id) "
+                "VALUES (:name, :display_name, :kind, :demo, :worker_id, :organisation_id) RETURNING id"
             ),
             {
                 "name": name,
@@ -70,6 +71,7 @@ async def create(
                 "kind": kind,
                 "demo": demo,
                 "worker_id": worker_id,
+                "organisation_id": organisation_id,
             },
         )
     except IntegrityError as error:
@@ -77,11 +79,8 @@ async def create(
             raise
         raise ConflictError(f"there is an account “{name}” already", where="name") from error
     account_id: UUID = row.scalar_one()
-    await write(
-        connection,
-        by,
-        Entry("account.created", f"account/{name}", detail={"kind": kind, "demo": demo, "worker": worker_id}),
-    )
+    detail = {"kind": kind, "demo": demo, "worker": worker_id, "organisation": organisation_id}
+    await write(connection, by, Entry("account.created", f"account/{name}", detail=detail))
     return account_id
 
 

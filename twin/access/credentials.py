@@ -64,14 +64,15 @@ _HELD: Final = """
               WHERE m.account_id = a.id AND m.valid_from <= now()
                 AND (m.valid_to IS NULL OR m.valid_to > now())), '[]') AS held
 """
-_GRANTS = text(f"SELECT a.worker_id, {_HELD} FROM account AS a WHERE a.id = :id")
+_GRANTS = text(f"SELECT a.worker_id, a.organisation_id, {_HELD} FROM account AS a WHERE a.id = :id")
 _GRANTS_BY_NAME = text(
-    f"SELECT a.worker_id, {_HELD} FROM account AS a WHERE a.name = :name AND a.disabled_at IS NULL"
+    f"SELECT a.worker_id, a.organisation_id, {_HELD} FROM account AS a "
+    "WHERE a.name = :name AND a.disabled_at IS NULL"
 )
 _FIND = text(
     f"""
     SELECT c.id, c.kind, c.expires_at, c.seen_at, c.parent_id, a.id AS account_id, a.name, a.display_name,
-           a.kind AS account_kind, a.must_change_password, a.worker_id, a.demo, {_HELD}
+           a.kind AS account_kind, a.must_change_password, a.worker_id, a.organisation_id, a.demo, {_HELD}
     FROM credential AS c JOIN account AS a ON a.id = c.account_id
     LEFT JOIN credential AS parent ON parent.id = c.parent_id
     WHERE c.secret_hash = :hash AND c.kind = ANY(:kinds) AND c.revoked_at IS NULL AND c.expires_at > now()
@@ -252,7 +253,7 @@ async def grants_of_name(connection: AsyncConnection, name: str) -> Grants | Non
 
 def _grants(row: Row[tuple[Any, ...]]) -> Grants:
     held = ((role, Scope.of([(low, high)])) for role, low, high in row.held)
-    return grants_of(held, row.worker_id, row.tracker_id)
+    return grants_of(held, row.worker_id, row.tracker_id, row.organisation_id)
 
 
 async def consume(

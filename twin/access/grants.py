@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from twin.access.roles import ROLE_BY_NAME, Act, DataClass
+from twin.access.roles import DEPARTMENT, ROLE_BY_NAME, Act, DataClass
 from twin.access.scope import NOTHING, Scope
+
+_OF_OTHERS: Final = frozenset({DataClass.CASE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class Grants:
     worker_id, tracker_id
         The worker this account is, and the device they carry: the own row, tracker and tasks are seen
         wherever they are.
+    organisation_id
+        The organisation whose staff this account is: its cases are seen and handled wherever they are.
     roles
         Names of the roles, for the record.
     """
@@ -32,6 +36,7 @@ class Grants:
     counts: dict[DataClass, Scope] = field(default_factory=dict)
     worker_id: int | None = None
     tracker_id: int | None = None
+    organisation_id: int | None = None
     roles: tuple[str, ...] = ()
 
     def scope(self, data: DataClass) -> Scope:
@@ -50,7 +55,8 @@ class Grants:
     @property
     def key(self) -> tuple[object, ...]:
         """Equal for callers that may read the same: they share what is made for them."""
-        return (*(self.scope(data).ranges for data in DataClass), self.worker_id, self.tracker_id)
+        own = self.worker_id, self.tracker_id, self.organisation_id
+        return (*(self.scope(data).ranges for data in DataClass), *own)
 
     @property
     def privileged(self) -> bool:
@@ -63,12 +69,16 @@ class Grants:
         for act in Act:
             values["may_" + act.value.replace(".", "_")] = self.where(act).multirange
         values["self_worker"] = "" if self.worker_id is None else str(self.worker_id)
+        values["self_organisation"] = "" if self.organisation_id is None else str(self.organisation_id)
         values["signed_in"] = "yes" if self.roles else ""
         return values
 
 
 def grants_of(
-    held: Iterable[tuple[str, Scope]], worker_id: int | None = None, tracker_id: int | None = None
+    held: Iterable[tuple[str, Scope]],
+    worker_id: int | None = None,
+    tracker_id: int | None = None,
+    organisation_id: int | None = None,
 ) -> Grants:
     """Join the roles an account holds, each at the scope of its area.
 
@@ -76,8 +86,9 @@ def grants_of(
     ----------
     held
         Name of the role and where it is held. A role this build does not know gives nothing.
-    worker_id, tracker_id
-        See `Grants`.
+    worker_id, tracker_id, organisation_id
+        See `Grants`. Who is on the staff of an organisation reads as `DEPARTMENT` its cases only, not all of
+        the area.
     """
     grants = Grants()
     names: set[str] = set()
@@ -86,13 +97,15 @@ def grants_of(
         if role is None:
             continue
         names.add(name)
-        for data in role.reads:
+        for data in role.reads - (_OF_OTHERS if organisation_id and name == DEPARTMENT else frozenset()):
             grants.reads[data] = grants.reads.get(data, NOTHING) | scope
         for data in role.reads_counts:
             grants.counts[data] = grants.counts.get(data, NOTHING) | scope
         for act in role.acts:
             grants.acts[act] = grants.acts.get(act, NOTHING) | scope
-    return Grants(grants.reads, grants.acts, grants.counts, worker_id, tracker_id, tuple(sorted(names)))
+    return Grants(
+        grants.reads, grants.acts, grants.counts, worker_id, tracker_id, organisation_id, tuple(sorted(names))
+    )
 
 
 NO_GRANTS: Final = Grants()

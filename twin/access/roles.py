@@ -80,6 +80,9 @@ SMALLEST_COUNT: Final = 5
 HOTLINE_CHANNEL: Final = "hotline_channel"
 """Role of an account whose reports came by telephone (12345)."""
 
+DEPARTMENT: Final = "department"
+"""Role of the staff of departments and companies."""
+
 _FIELD: Final = frozenset({DataClass.PLACE, DataClass.ALARM, DataClass.CASE})
 _COMMAND: Final = _FIELD | {DataClass.WORKER}
 
@@ -121,7 +124,7 @@ ROLES: Final[tuple[Role, ...]] = (
         frozenset({Act.HANDLE_CASE, Act.CHECK_CASE, Act.CALL_UP, Act.NOTE_CASE}),
     ),
     Role(
-        "department",
+        DEPARTMENT,
         "部门人员",
         "Department staff",
         Group.BUSINESS,

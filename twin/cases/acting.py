@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from twin.cases.categories import load_categories
 from twin.cases.clocks import Clocks, clocks_at
 from twin.cases.deciding import Decision, decide, decide_clock, decide_end_of_repeat, decide_repeat
 from twin.cases.parties import Party, Told, masked, party_at
+from twin.cases.responsible import find_responsible
 from twin.cases.states import COLUMNS, CaseState, changes_between, from_row, to_row
 from twin.errors import ConflictError, InvalidError, NotFoundError
 from twin.store.journal import Event, append_now, area_code_of
@@ -112,7 +114,14 @@ async def act(
     """
 
     def party(row: Row[Any]) -> Party:
-        return party_at(grants, account_id, name, scope_code=row.scope_code, worker_id=row.worker_id)
+        return party_at(
+            grants,
+            account_id,
+            name,
+            scope_code=row.scope_code,
+            worker_id=row.worker_id,
+            organisation_id=row.organisation_id,
+        )
 
     return await act_as(connection, what, party, now=now)
 
@@ -135,6 +144,8 @@ async def act_as(
         raise StaleError(state.version, what.version)
     await _require_known(connection, told, now)
     party = party_of(row)
+    if what.move == "dispatch" and told.worker_id is None and told.organisation_id is None:
+        told = await _to_responsible(connection, told, row)
     decision = decide(state, what.move, party, told, clocks=clocks_of(row), now=now)
     decided = [(row, state, decision), *_of_others(rows, state, decision.state, what.case_id, now)]
     await connection.run_sync(store, decided, told, party.name)
@@ -151,6 +162,12 @@ async def _require_known(connection: AsyncConnection, told: Told, now: datetime)
     for table, key in (("worker", told.worker_id), ("organisation", told.organisation_id)):
         if key is not None and not (await connection.execute(_IS_KNOWN[table], {"id": key})).scalar():
             raise InvalidError(f"there is no {table} {key} here", where=f"{table}_id")
+
+
+async def _to_responsible(connection: AsyncConnection, told: Told, row: Row[Any]) -> Told:
+    """Name who answers for a case by the rules, where they say."""
+    found = await find_responsible(connection, row.scope_code, row.category_code)
+    return told if found is None else dataclasses.replace(told, organisation_id=found.organisation_id)
 
 
 async def tell_clocks(connection: AsyncConnection, *, now: datetime, most: int = 200) -> int:

@@ -27,17 +27,24 @@ class Party:
 
 
 OWN_ACTS: Final = frozenset({Act.HANDLE_CASE, Act.CALL_UP, Act.NOTE_CASE})
-"""What the worker to whom a case was given may do with it, wherever it lies."""
+"""What the worker, or the staff of the organisation, to whom a case was given may do with it anywhere."""
 
 
 def party_at(
-    grants: Grants, account_id: UUID | None, name: str, *, scope_code: int, worker_id: int | None
+    grants: Grants,
+    account_id: UUID | None,
+    name: str,
+    *,
+    scope_code: int,
+    worker_id: int | None,
+    organisation_id: int | None,
 ) -> Party:
-    """Return somebody as they may act on a case of an area that was given to a worker, or to none."""
+    """Return somebody as they may act on a case of an area that was given to somebody, or to nobody."""
     acts = {act for act in grants.acts if scope_code in grants.where(act)}
-    if worker_id is not None and worker_id == grants.worker_id:
+    given = (worker_id, grants.worker_id), (organisation_id, grants.organisation_id)
+    if any(to is not None and to == own for to, own in given):
         acts |= OWN_ACTS
-    return Party(account_id, name, frozenset(acts), grants.worker_id)
+    return Party(account_id, name, frozenset(acts), grants.worker_id, grants.organisation_id)
 
 
 @dataclass(frozen=True, slots=True)

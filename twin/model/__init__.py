@@ -37,6 +37,7 @@ from twin.model.photograph import Photograph
 from twin.model.place import ServicePoint
 from twin.model.publisher import Publisher, PublisherSecret
 from twin.model.report import CaseReport, CaseSeries
+from twin.model.responsibility import Responsibility
 from twin.model.rule import AlarmRule, AlarmRuleSeries
 from twin.model.worker import Duty, Organisation, Worker
 
@@ -127,6 +128,7 @@ __all__ = [
     "PublisherSecret",
     "Quarantine",
     "ReceivedMessage",
+    "Responsibility",
     "RetiredDay",
     "Road",
     "Sensor",

@@ -16,7 +16,8 @@ class Account(Base):
     """A person, a wall screen (``kiosk``) or a program that may sign in.
 
     ``totp_secret`` is sealed with the key outside the database; ``totp_step`` is the newest step that was
-    used, so that no code counts twice. ``worker_id`` makes it the account of a grid worker.
+    used, so that no code counts twice. ``worker_id`` makes it the account of a grid worker,
+    ``organisation_id`` that of somebody on the staff of a department or company, whose cases it handles.
     """
 
     __tablename__ = "account"
@@ -33,6 +34,9 @@ class Account(Base):
     oidc_issuer: Mapped[str | None]
     oidc_subject: Mapped[str | None]
     worker_id: Mapped[int | None] = mapped_column(ForeignKey("worker.id", ondelete="SET NULL"), index=True)
+    organisation_id: Mapped[int | None] = mapped_column(
+        ForeignKey("organisation.id", ondelete="SET NULL"), index=True
+    )
     demo: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[Now]
     used_at: Mapped[datetime | None]

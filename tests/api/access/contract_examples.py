@@ -134,6 +134,14 @@ def examples(
         "POST /api/reporters/cases": _json({"phone": phone_of(OWN, "case")}),
         "POST /api/cases/{id}/reveal": _json(because, id=case),
         "GET /api/cases/{id}": _at(id=case),
+        "POST /api/responsibilities": _json(
+            {
+                "about": "sanitation",
+                "area_code": OWN,
+                "organisation_id": key_of(world, "organisation", "0"),
+            }
+        ),
+        "POST /api/responsibilities/{id}/withdraw": _at(id=key_of(world, "responsibility")),
         "POST /api/cases/{id}/acts": _json({"version": 1, "move": "note", "note": "seen"}, id=case),
         "GET /api/cases/{id}/report": _at(id=case),
         "GET /api/cases/{id}/photographs": _at(id=case),
