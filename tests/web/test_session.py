@@ -37,7 +37,8 @@ def test_without_a_session_nothing_is_asked_for_and_nothing_goes_wrong(
     city: RunningCity, browser: Browser, size: tuple[int, int]
 ) -> None:
     page = city.open_page(browser, *size, role=None)
-    for path in ("/sign-in", "/kiosk", "/", "/wall", "/admin/accounts", "/admin/record", "/admin/sources"):
+    admin = ("/admin/accounts", "/admin/record", "/admin/sources")
+    for path in ("/sign-in", "/kiosk", "/", "/wall", "/desk", *admin):
         page.goto(city.url + path)
         page.wait_for_selector("form")
         page.wait_for_load_state("networkidle")
