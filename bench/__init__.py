@@ -28,6 +28,7 @@ BENCHES: dict[str, str] = {
     "anomaly": "bench.anomaly",
     "fences": "bench.fences",
     "repeats": "bench.repeats",
+    "gatherings": "bench.gatherings",
 }
 """Name of the benchmark -> module that holds it."""
 

@@ -29,6 +29,7 @@ from twin.live.installed import Installed, load_states
 from twin.live.off_duty import OffDuty
 from twin.live.rooms import Rows
 from twin.rules.alarms import record
+from twin.rules.crowds import GatheringWatch
 from twin.rules.limits import LimitTable, ripe
 from twin.rules.watch import RuleWatch
 from twin.states import State
@@ -85,6 +86,9 @@ class Twin:
         self.stored_listener: Callable[[Observations], None] | None = None
         """Told of what was stored, after each commit; must not wait."""
         self.rules = RuleWatch(self.board, engine)
+        self.gatherings = GatheringWatch(
+            self.board, engine, lambda: self.rules.rules, self.observe, self.refresh_devices
+        )
         self._limits = LimitTable.of(catalog)
         self._duties = Duties(terms.late_days)
         self._off_duty = OffDuty(self.board, self._duties)
@@ -148,6 +152,7 @@ class Twin:
             twin._watch_duties,
             twin.rules.write_forever,
             twin.rules.follow_changes,
+            twin.gatherings.watch_forever,
         ):
             twin._tasks.append(asyncio.create_task(work(), name=f"twin.{work.__name__}"))
         return twin

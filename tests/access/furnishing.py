@@ -233,6 +233,10 @@ def _alarm(connection: psycopg.Connection, world: World, code: str, device: int)
         "VALUES (%s, 1, %s, 0, '')",
         [rule, device],
     )
+    connection.execute(
+        "INSERT INTO gathering_usual (rule_id, version, counted, learned) VALUES (%s, 1, 'worker 10 0', '')",
+        [rule],
+    )
 
 
 def _case(connection: psycopg.Connection, world: World, code: str, at: str) -> None:

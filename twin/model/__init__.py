@@ -38,7 +38,7 @@ from twin.model.place import ServicePoint
 from twin.model.publisher import Publisher, PublisherSecret
 from twin.model.report import CaseReport, CaseSeries
 from twin.model.responsibility import Responsibility
-from twin.model.rule import AlarmRule, AlarmRuleSeries
+from twin.model.rule import AlarmRule, AlarmRuleSeries, GatheringUsual
 from twin.model.worker import Duty, Organisation, Worker
 
 IMPORTED_TABLES = (
@@ -106,6 +106,7 @@ __all__ = [
     "FeatureHistory",
     "FeedMapping",
     "FeedPause",
+    "GatheringUsual",
     "GroundCover",
     "ImportReject",
     "ImportRun",

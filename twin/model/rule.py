@@ -86,3 +86,20 @@ class AlarmRuleSeries(Base):
     learned: Mapped[bytes]
 
     __table_args__ = (ForeignKeyConstraint(["rule_id", "version"], ["alarm_rule.id", "alarm_rule.version"]),)
+
+
+class GatheringUsual(Base):
+    """What a rule of density knows of every cell: the bytes of `twin.rules.density.USUAL`, only counts.
+
+    ``counted`` names what is counted and in which cells: other counts do not go on from these.
+    """
+
+    __tablename__ = "gathering_usual"
+
+    rule_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    version: Mapped[int] = mapped_column(Integer)
+    counted: Mapped[str]
+    learned: Mapped[bytes]
+    learned_at: Mapped[Now]
+
+    __table_args__ = (ForeignKeyConstraint(["rule_id", "version"], ["alarm_rule.id", "alarm_rule.version"]),)

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from twin.errors import InvalidError
+from twin.rules.density import DensityTerms
 from twin.rules.learned import LearnedRule, load_learned_rules
 from twin.rules.places import Polygons, read_polygons
 
@@ -130,7 +131,42 @@ class Geofence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
             raise InvalidError("the radius belongs to “dwell”", where="condition.radius_m")
 
 
-Condition = Limit | Rate | Silence | Learned | Geofence
+class Crowd(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="density"):
+    """More of what moves is in a cell than is usual there at this hour; see `twin.rules.density`.
+
+    The rule is about the kind `GATHERING` and its property `EXCESS`: the server counts what is of the kinds
+    ``of`` and was heard within ``fresh_s``, and makes a gathering of each cell where there are too many.
+    """
+
+    needs_property: ClassVar = True
+    of: Annotated[tuple[Annotated[str, Meta(max_length=60)], ...], Meta(min_length=1, max_length=20)]
+    at_least: Annotated[int, Meta(ge=1, le=1_000_000)] = 10
+    surprise: Annotated[float, Meta(ge=1, le=50)] = 6.0
+    hold_s: Annotated[float, Meta(ge=0, le=3_600)] = 120.0
+    quiet_s: Annotated[float, Meta(ge=60, le=86_400)] = 300.0
+    resolution: Annotated[int, Meta(ge=7, le=11)] = 10
+    ring: Literal[0, 1] = 0
+    learn_days: Annotated[float, Meta(ge=1, le=30)] = 3.0
+    fresh_s: Annotated[float, Meta(ge=30, le=3_600)] = 300.0
+
+    def check(self) -> None:
+        """Refuse terms that could single out somebody."""
+        self.terms()
+
+    def terms(self) -> DensityTerms:
+        """Return what a gathering is."""
+        return DensityTerms(
+            at_least=self.at_least,
+            surprise=self.surprise,
+            hold_s=self.hold_s,
+            quiet_s=self.quiet_s,
+            resolution=self.resolution,
+            ring=self.ring,
+            learn_days=self.learn_days,
+        )
+
+
+Condition = Limit | Rate | Silence | Learned | Geofence | Crowd
 """What a rule may ask; the field ``type`` of its JSON says which."""
 
 

@@ -10,7 +10,8 @@ import numpy as np
 
 from twin.live.fold import Observations
 from twin.live.rooms import Rows
-from twin.rules.conditions import Condition, Geofence, Learned, Limit, Rate, Silence
+from twin.rules.conditions import Condition, Crowd, Geofence, Learned, Limit, Rate, Silence
+from twin.rules.crowds import Crowds
 from twin.rules.evaluating import Changes, Evaluator, Floats, LookBack, Open, Readings, Times
 from twin.rules.geofences import Geofences
 from twin.rules.rule import Rule, Watched
@@ -26,6 +27,7 @@ EVALUATORS: Final[dict[type[Condition], Callable[[], Evaluator]]] = {
     Silence: Silences,
     Learned: Unusual,
     Geofence: Geofences,
+    Crowd: Crowds,
 }
 """What judges by each type of condition."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,14 @@ from twin.catalog import Catalog, DeviceKind, ObservedProperty
 from twin.errors import InvalidError, NotFoundError
 from twin.live.rooms import Rows
 from twin.live.sight import WORKERS
-from twin.rules.conditions import Condition, Limit, read_condition
+from twin.rules.conditions import Condition, Crowd, Limit, read_condition
 from twin.states import State
+
+GATHERING: Final = "gathering"
+"""Kind of the devices that the server makes of cells where too many are."""
+
+EXCESS: Final = "excess"
+"""Their property that says how many more than usual are there, 0 where it is no gathering."""
 
 WHOLE = -1
 """Slot of what is about a device as a whole, and of no one property."""
@@ -82,6 +88,8 @@ class Watched:
     scope_code: NDArray[np.int64]
     lon: NDArray[np.float64]
     lat: NDArray[np.float64]
+    made_by: NDArray[np.int64] | None = None
+    """Id of the rule that made a gathering, 0 for all else."""
 
 
 def read_rule(
@@ -136,6 +144,8 @@ def read_rule(
             where="kinds",
             hint="make one rule for each unit",
         )
+    if isinstance(read, Crowd):
+        _check_crowd(rule, read, catalog)
     if isinstance(read, Limit):
         at = read.above if read.below is None else read.below
         low, high = min(one.minimum for _, one in found), max(one.maximum for _, one in found)
@@ -144,6 +154,22 @@ def read_rule(
                 f"the limit {at:g} is never met: the range is {low:g} to {high:g}", where="condition"
             )
     return rule
+
+
+def _check_crowd(rule: Rule, crowd: Crowd, catalog: Catalog) -> None:
+    """Refuse to count what does not move, and a rule that is not about what is counted."""
+    moving = [kind.name for kind in catalog.by_name.values() if kind.moves]
+    for name in crowd.of:
+        if name not in moving:
+            raise InvalidError(
+                f"“{name}” is no kind that moves", where="condition.of", hint="one of " + ", ".join(moving)
+            )
+    if (rule.kinds, rule.observed) != ((GATHERING,), EXCESS):
+        raise InvalidError(
+            "a rule of density is about gatherings",
+            where="kinds",
+            hint=f"kinds [“{GATHERING}”], property “{EXCESS}”; what is counted is named in the condition",
+        )
 
 
 def properties_of(rule: Rule, catalog: Catalog) -> list[tuple[DeviceKind, ObservedProperty]]:
@@ -177,5 +203,7 @@ def matching(rule: Rule, watched: Watched) -> tuple[Rows, NDArray[np.int64]]:
     slot = slots[watched.kind]
     scope = EVERYWHERE if rule.area is None else rule.area.scope
     there = (watched.device_id != 0) & (slot > -2) & scope.contains(watched.scope_code)
+    if isinstance(rule.condition, Crowd) and watched.made_by is not None:
+        there &= watched.made_by == rule.id
     rows = np.flatnonzero(there)
     return rows.astype(np.int32), slot[rows]

@@ -29,6 +29,7 @@ from twin.errors import InvalidError
 from twin.live.board import Board
 from twin.live.fold import Observations, Transition
 from twin.rules.alarms import record
+from twin.rules.crowds import made_by
 from twin.rules.evaluating import LookBack, Open, Readings
 from twin.rules.judging import Judges, Told, readings_of
 from twin.rules.rule import WHOLE, Area, Rule, RuleName, Watched, matching, read_rule
@@ -305,6 +306,7 @@ def watched_on(board: Board) -> Watched:
         board.scope_code[:n],
         board.lon[:n],
         board.lat[:n],
+        made_by(board),
     )
 
 

@@ -1,0 +1,169 @@
+"""Gatherings on a real PostGIS: found, told as alarms of a cell, marked as simulated, and never of a few."""
+
+from __future__ import annotations
+
+import time
+
+import h3.api.basic_int as h3
+import numpy as np
+import psycopg
+import pytest
+
+from tests.twin import test_twin
+from tests.twin.rules.test_watch import open_alarms, rows, said, switch_on
+from tests.twin.test_twin import batch
+from tests.waiting import until
+from twin.catalog import load_catalog
+from twin.errors import InvalidError
+from twin.rules.density import HOURS, USUAL
+from twin.rules.rule import read_rule
+from twin.states import State
+from twin.store.engine import create_async_engine
+from twin.twin import Twin
+
+pytestmark = pytest.mark.postgis
+
+CARS = {f"car-{n:02}": "vehicle" for n in range(14)} | {f"walker-{n}": "worker" for n in range(4)}
+HERE = 104.061, 30.6601
+CELL = h3.latlng_to_cell(HERE[1], HERE[0], 10)
+CROWD = {"type": "density", "of": ["vehicle"], "at_least": 10, "hold_s": 60, "quiet_s": 60}
+MIN = 60_000_000
+
+
+@pytest.fixture(autouse=True)
+def _now(monkeypatch) -> None:
+    monkeypatch.setattr(test_twin, "NOW_US", time.time_ns() // 1000)
+
+
+@pytest.fixture(scope="module")
+def installed(database, install_devices):
+    fresh = database.fresh()
+    install_devices(fresh, CARS)
+    return fresh
+
+
+@pytest.fixture
+async def city(installed):
+    fresh = installed.copy()
+    engine = create_async_engine(fresh.async_url)
+    twin = await Twin.open(engine)
+    yield twin, fresh, engine
+    await twin.close()
+    await engine.dispose()
+
+
+async def crowded(city, condition=CROWD, cars=12, names="car") -> tuple[int, int]:
+    """Switch a rule on that knows ten empty days, and park some at one place; return the rule and now."""
+    twin, database, engine = city
+    text = said(condition, kinds=("gathering",), observed="excess", state=State.WARNING)
+    rule = await switch_on(engine, text, twin)
+    empty = np.zeros(1, USUAL)
+    empty["cell"], empty["days"] = h3.latlng_to_cell(30.7, 104.1, 10), np.full(HOURS, 10)
+    counted = f"{','.join(sorted(condition['of']))} 10 0"
+    with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
+        connection.execute(
+            "INSERT INTO gathering_usual (rule_id, version, counted, learned) VALUES (%s, 2, %s, %s)",
+            [rule, counted, empty.tobytes()],
+        )
+    there = [(uid, "speed", -5, 0.0, *HERE) for uid in sorted(CARS) if uid.startswith(names)][:cars]
+    await twin.observe(batch(twin, *there))
+    return rule, test_twin.NOW_US
+
+
+def gatherings(database) -> list[tuple]:
+    return rows(
+        database,
+        "SELECT uid, name, simulated, round(ST_X(geom)::numeric, 3)::float FROM device "
+        "WHERE kind = 'gathering' AND valid_to IS NULL",
+    )
+
+
+async def test_gathering_is_an_alarm_of_its_cell_and_ends(city) -> None:
+    twin, database, _ = city
+    rule, now = await crowded(city)
+    await twin.gatherings.look(now)
+    assert gatherings(database) == []
+    await twin.gatherings.look(now + MIN)
+    uid = f"gathering-{rule}-{CELL:x}"
+    assert gatherings(database) == [(uid, "夜间偏高", True, round(h3.cell_to_latlng(CELL)[1], 3))]
+    await until(lambda: open_alarms(database) == [(uid, 1, 3, 2)])
+    row = twin.board.row_of_uid[uid]
+    assert twin.board.values[row, :2].tolist() == [12, 12]
+    assert rows(database, "SELECT simulated FROM alarm WHERE rule_id IS NOT NULL") == [(True,)]
+    away = [(u, "speed", -1, 9.0, 104.07 + 0.004 * n, 30.68) for n, u in enumerate(sorted(CARS)[:12])]
+    await twin.observe(batch(twin, *away))
+    await twin.gatherings.look(now + 2 * MIN)
+    await twin.gatherings.look(now + 3 * MIN)
+    await until(lambda: open_alarms(database) == [])
+    assert twin.board.values[row, :2].tolist() == [0, 0]
+
+
+async def test_few_are_never_told_and_what_is_not_counted_does_not_count(city) -> None:
+    twin, database, _ = city
+    _, now = await crowded(city, cars=9)
+    for n in range(3):
+        await twin.gatherings.look(now + n * MIN)
+    assert gatherings(database) == []
+    # Old places count no more: five minutes later nobody is known to be there.
+    await twin.gatherings.look(now + 10 * MIN)
+    assert gatherings(database) == []
+
+
+@pytest.mark.parametrize("on_duty", [True, False])
+async def test_who_is_off_duty_is_not_counted(city, on_duty) -> None:
+    twin, database, _ = city
+    crowd = CROWD | {"of": ["vehicle", "worker"], "at_least": 12}
+    _, now = await crowded(city, crowd, cars=10)
+    walkers = [(f"walker-{n}", "speed", -5, 0.0, *HERE) for n in range(4)]
+    await twin.observe(batch(twin, *walkers))
+    if not on_duty:
+        rows(database, "UPDATE duty SET ends_at = now() RETURNING id")
+        hidden = [twin.board.row_of_uid[f"walker-{n}"] for n in range(4)]
+        await until(lambda: not twin.board.room[hidden].any())
+    for n in range(3):
+        await twin.gatherings.look(now + n * MIN)
+    assert len(gatherings(database)) == on_duty
+
+
+async def test_what_is_usual_is_stored_each_hour_and_goes_on_after_a_restart(city) -> None:
+    twin, database, engine = city
+    _, now = await crowded(city, CROWD | {"fresh_s": 3600})
+    hour = now - now % (60 * MIN)
+    for minute in range(0, 62, 2):
+        await twin.gatherings.look(hour + minute * MIN - 60 * MIN)
+    ((stored,),) = rows(database, "SELECT learned FROM gathering_usual")
+    usual = np.frombuffer(stored, USUAL)
+    assert CELL in usual["cell"].tolist()
+    # Twelve where nobody ever was is odd, and taught nothing.
+    assert usual["mean"].max() == 0
+    again = await Twin.open(engine)
+    try:
+        await again.gatherings.look(now)
+        (known,) = again.gatherings._known.values()
+        assert known.density.usual["cell"].tolist() == usual["cell"].tolist()
+    finally:
+        await again.close()
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        ({"condition": CROWD | {"of": ["bin"]}}, "no kind that moves"),
+        ({"condition": CROWD | {"at_least": 4}}, "fewer than 5"),
+        ({"condition": CROWD | {"of": []}}, "length >= 1"),
+        ({"kinds": ("vehicle",), "observed": "speed"}, "about gatherings"),
+    ],
+)
+def test_a_wrong_rule_is_refused(change, what):
+    given = {
+        "zh": "聚集",
+        "en": "Gathering",
+        "state": State.WARNING,
+        "area": None,
+        "kinds": ("gathering",),
+        "observed": "excess",
+        "condition": CROWD,
+    }
+    assert read_rule(load_catalog(), **given).condition.of == ("vehicle",)
+    with pytest.raises(InvalidError, match=what):
+        read_rule(load_catalog(), **(given | change))
