@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from api.access.door import COOKIE
-from api.access.permissions import BY_SENDER, Permission, permission_of
+from api.access.permissions import BY_PARTNER, BY_SENDER, Permission, permission_of
 from api.connections import TOO_LARGE_HEAD, TOO_LONG_ADDRESS
 from api.errors import MEDIA_TYPE, PROBLEM_CONTENT, Problem
 from api.open311.refusals import ErrorAnswer
@@ -23,8 +23,17 @@ _SECURITY: Final[dict[str, dict[str, str]]] = {
     "session": {"type": "apiKey", "in": "cookie", "name": COOKIE},
     "token": {"type": "http", "scheme": "bearer"},
     "sender": {"type": "http", "scheme": "basic"},
+    "signature": {"type": "apiKey", "in": "header", "name": "webhook-signature"},
 }
-"""A session is a browser's, a token a program's; devices and gateways send theirs with or without a name."""
+"""A session is a browser's, a token a program's; devices and gateways send theirs with or without a name.
+
+A partner signs what it sends.
+"""
+
+_WAYS: Final[dict[Permission, tuple[str, ...]]] = {
+    BY_SENDER: ("sender", "token"),
+    BY_PARTNER: ("signature",),
+}
 
 _RETRY: Final[dict[str, Any]] = {
     "Retry-After": {
@@ -127,7 +136,7 @@ def _made(app: FastAPI, routes: Sequence[BaseRoute]) -> dict[str, Any]:
 
 def _complete(operation: dict[str, Any], permission: Permission) -> None:
     """Write into an operation who may ask and how it may refuse; what the route says itself stays."""
-    ways = ("sender", "token") if permission == BY_SENDER else ("session", "token")
+    ways = _WAYS.get(permission, ("session", "token"))
     operation["security"] = [] if permission.public else [{way: []} for way in ways]
     responses = operation["responses"]
     responses.pop("422", None)  # FastAPI's, in a form that is not ours

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Annotated, Any, Final
+from uuid import UUID
 
-from fastapi import Depends
+from fastapi import Depends, Path
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.requests import HTTPConnection, Request
@@ -20,6 +22,8 @@ from ingest.intake import Sender
 from twin.access.credentials import Identity
 from twin.access.roles import Act, DataClass
 from twin.errors import ForbiddenError, SignInNeededError
+from twin.exchange.partners import Partner, find_with_secrets
+from twin.exchange.signing import verify
 
 IDENTITY_KEY: Final = "gridtwin.identity"
 """Where the edge leaves who asks in the scope of a request."""
@@ -67,6 +71,7 @@ SIGNED_IN: Final = Permission("signed in")
 OWN_ACCOUNT: Final = Permission("own account", before_password_change=True)
 """What somebody who must set a new password first may still do."""
 BY_SENDER: Final = Permission("by a device or gateway")
+BY_PARTNER: Final = Permission("by a partner, signed")
 OWN_WORKER: Final = Permission("own worker", as_worker=True)
 """What the account of a worker may do for that worker, wherever they are."""
 
@@ -147,6 +152,40 @@ class _KeyCheck(_Check):
             found = await request.app.state.runtime.door.find(key) if key else None
             request.scope[IDENTITY_KEY] = found
         return await super().__call__(request)
+
+
+PartnerId = Annotated[UUID, Path(alias="id", description="of the partner")]
+
+
+@dataclass(frozen=True, slots=True)
+class SignedMessage:
+    """A message of a partner whose signature is good, and where it came from."""
+
+    partner: Partner
+    message_id: str
+    body: bytes
+    address: str
+
+
+class _SignatureCheck(_Check):
+    """The dependency of a route for systems of partners, whose id is in the path."""
+
+    async def __call__(  # type: ignore[override]  # no person calls
+        self, request: Request, partner_id: PartnerId
+    ) -> SignedMessage:
+        running, body = request.app.state.runtime, await request.body()
+        async with running.own.connect() as connection:
+            partner = await find_with_secrets(connection, partner_id)
+        secret = None if partner is None else partner.receiving_secret(running.sealer)
+        if partner is None or secret is None:
+            raise SignInNeededError("there is no partner here whose messages are taken", where="id")
+        message_id = verify(secret, request.headers, body, time.time())
+        return SignedMessage(partner, message_id, body, address_of(request.scope))
+
+
+def needs_signature() -> Any:
+    """Return the dependency that lets only partners through, and gives the `SignedMessage`."""
+    return Depends(_SignatureCheck(BY_PARTNER))
 
 
 def needs_key(permission: Permission) -> Any:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -13,13 +14,14 @@ import asyncpg
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from api.exchange.georeport import GeoReport
 from api.exchange.posting import Line, Posting
 from api.exchange.telling import Telling
 from api.exchange.ways import Way, Webhook
 from twin.access.sealing import Sealer
 from twin.address_ranges import Ranges
 from twin.errors import SetupError
-from twin.exchange import partners
+from twin.exchange import partners, receiving
 from twin.exchange.partners import Partner
 from twin.store import journal
 from twin.store.outage import is_outage
@@ -136,6 +138,7 @@ class Exchange:
         self._changed.clear()
         async with self._database() as connection:
             known = {p.id: p.version for p in await partners.list_partners(connection) if p.is_sending}
+            await receiving.forget_old(connection, datetime.now(UTC))
         for partner_id, (version, task) in list(self._told.items()):
             if known.get(partner_id) != version or task.done():
                 task.cancel()
@@ -163,6 +166,8 @@ class Exchange:
         await _for_ever(tell)
 
     def _way(self, partner: Partner, line: Line) -> Way:
+        if partner.kind == "open311":
+            return GeoReport(partner, line, self._sealer, self._database)
         return Webhook(partner, line, self._sealer)
 
     @contextlib.asynccontextmanager

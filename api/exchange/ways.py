@@ -26,8 +26,9 @@ JSON: Final = {"content-type": "application/json"}
 class Way(Protocol):
     """How one partner is told, and asked."""
 
-    look_s: float
-    """How often to look whether there is something to ask."""
+    @property
+    def look_s(self) -> float:
+        """How often to look whether there is something to ask."""
 
     async def tell(self, owed: Owed) -> Failed | None:
         """Tell the partner of an event; None where it took it, or it is not for it."""

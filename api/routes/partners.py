@@ -6,12 +6,12 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, Self
 from uuid import UUID
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.access.caller import Caller
-from api.access.permissions import does, needs, reads
+from api.access.permissions import PartnerId, does, needs, reads
 from api.errors import CONFLICT, NOT_FOUND
 from api.exchange.posting import read_address
 from api.routes.answers import Names
@@ -28,8 +28,7 @@ router = APIRouter(tags=["operation"])
 
 Reader = Annotated[Caller, needs(reads(DataClass.SYSTEM))]
 Manager = Annotated[Caller, needs(does(Act.MANAGE_SYSTEM))]
-PartnerId = Annotated[UUID, Path(alias="id", description="of the partner")]
-Kind = Literal["webhook"]
+Kind = Literal["webhook", "open311"]
 State = Literal["off", "paused", "failing", "behind", "current"]
 
 _TEXT: Final = "^[^\\x00-\\x1f]*$"
@@ -290,6 +289,8 @@ async def try_partner(caller: Manager, partner_id: PartnerId) -> TriedAnswer:
 async def _wanted(caller: Caller, asked: _Settings, kind: str) -> Wanted:
     if kind == "open311" and not asked.service_codes:
         raise InvalidError("a partner that speaks Open311 has services", where="service_codes")
+    if kind == "open311" and "?" in asked.address:
+        raise InvalidError("the address of an interface has no ?", where="address")
     if kind != "open311" and (asked.service_codes is not None or asked.jurisdiction is not None):
         raise InvalidError("only a partner that speaks Open311 has this", where="service_codes, jurisdiction")
     # Who manages the system sees no areas: the server's own hand looks.

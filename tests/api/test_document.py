@@ -7,7 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from api.access.permissions import BY_SENDER, OWN_ACCOUNT, OWN_WORKER, PUBLIC, SIGNED_IN, permission_of
+from api.access.permissions import (
+    BY_PARTNER,
+    BY_SENDER,
+    OWN_ACCOUNT,
+    OWN_WORKER,
+    PUBLIC,
+    SIGNED_IN,
+    permission_of,
+)
 from api.document import REFUSALS
 from api.main import create_app
 from api.open311.terms import PREFIX as OPEN311
@@ -30,6 +38,7 @@ NOBODY_ELSE = {
     OWN_ACCOUNT: "own account",
     OWN_WORKER: "own worker",
     BY_SENDER: "a device or gateway",
+    BY_PARTNER: "a partner, signed",
 }
 IN_DOCUMENT = [name for name, route in ROUTES.items() if route.include_in_schema]
 

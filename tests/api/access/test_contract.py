@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from api.access.permissions import BY_SENDER, Permission, permission_of
+from api.access.permissions import BY_PARTNER, BY_SENDER, Permission, permission_of
 from api.routes import ROUTERS
 from tests.access.world import LAT, LON, STEP, grids, token_of
 from tests.api.access.conftest import GATEWAY, Ground
@@ -72,6 +72,8 @@ ROLES_IN_SHORT = (
 
 def lets_in(permission: Permission, role: str) -> bool:
     """Say whether somebody with a role opens a route."""
+    if permission == BY_PARTNER:
+        return False
     if role == GATEWAY or permission == BY_SENDER:
         return permission.public or (role == GATEWAY and permission == BY_SENDER)
     grants = grants_of([(role, EVERYWHERE)], worker_id=1 if role == "worker" else None)

@@ -153,7 +153,8 @@ POSTED = {
     "/api/sources/mappings", "/api/sources/mappings/try", "/api/sources/mappings/fields",
     MAPPING + "/restore", MAPPING + "/retire",
     "/api/sources/{source}/pause", "/api/sources/{source}/resume",
-    "/api/partners", *(f"{PARTNER}/{act}" for act in ("secrets", "pause", "resume", "again", "test")),
+    "/api/partners",
+    *(f"{PARTNER}/{act}" for act in ("secrets", "pause", "resume", "again", "test", "events")),
 }  # fmt: skip
 BROUGHT = {
     "/ingest/v1/devices/{uid}/observations",

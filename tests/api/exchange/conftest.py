@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 
+import httpx
 import pytest
 import pytest_asyncio
 
@@ -47,6 +48,10 @@ class Exchanging:
     async def get(self, partner: dict) -> dict:
         listed = (await self.admin.get("/api/partners")).json()
         return next(one for one in listed if one["id"] == partner["id"])
+
+    def nobody(self) -> httpx.AsyncClient:
+        """Return a client that is not signed in."""
+        return httpx.AsyncClient(verify=False)
 
     async def until_told(self) -> None:
         """Wait until every partner is told of everything."""
