@@ -36,7 +36,7 @@ async def test_a_case_becomes_a_request_at_another_platform_and_is_checked_here(
     await exchange.act(case, 2, "dispatch", organisation_id=1)
     await until(lambda: exchange.sql("SELECT count(*) FROM partner_case") == [(1,)])
     ((number, other, category),) = exchange.sql(
-        "SELECT request_id, c.id, c.category_code FROM partner_case JOIN case_file AS c ON number = request_id"
+        "SELECT number, id, category_code FROM partner_case JOIN case_file ON number = request_id"
     )
     assert category == "06011", "the longest code that fits"
     words = exchange.sql("SELECT description FROM case_report WHERE case_id = %s", other)[0][0]
