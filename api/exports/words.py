@@ -30,6 +30,13 @@ WORKER_ROLES: Final[Words] = {
     "security": ("安保", "Security"),
     "volunteer": ("志愿者", "Volunteer"),
 }
+ORGANISATION_KINDS: Final[Words] = {
+    "department": ("部门", "Department"),
+    "street_office": ("街道办事处", "Street office"),
+    "property": ("物业公司", "Property company"),
+    "patrol": ("巡查队", "Patrol"),
+    "volunteer": ("志愿者组织", "Volunteers"),
+}
 HEIGHT_SOURCES: Final[Words] = {
     "measured": ("实测", "Measured"),
     "levels": ("按层数推算", "From levels"),

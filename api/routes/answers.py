@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 from fastapi import Path
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
@@ -12,6 +12,8 @@ from api.rows import Row
 from twin.access.masking import mask_address, mask_name, mask_text
 from twin.catalog import Catalog, DeviceKind, ObservedProperty
 from twin.live.sight import WORKERS
+from twin.partition.households import LEVEL_HEIGHT_M, RESIDENTIAL_KINDS
+from twin.partition.options import DivisionOptions
 from twin.states import State
 
 DeviceId = Annotated[
@@ -137,6 +139,18 @@ AREA_JOINS_BY_POINT = """
     LEFT JOIN LATERAL (SELECT * FROM area WHERE valid_to IS NULL AND level = 'community'
         AND area.geom && {point} AND ST_Intersects(area.geom, {point}) LIMIT 1) AS cm ON true"""
 """Joins of the areas at a point."""
+
+
+HOUSEHOLDS: Final = """CASE WHEN b.kind = ANY(:dwellings) THEN round(b.footprint_m2
+               * coalesce(b.levels, greatest(round((b.height_m / :level_m)::numeric), 1))
+               / :household_m2)::int ELSE 0 END"""
+"""Estimates the households of a building ``b`` by its floor area; asked with `HOUSEHOLDS_BY`."""
+
+HOUSEHOLDS_BY: Final[dict[str, object]] = {
+    "dwellings": list(RESIDENTIAL_KINDS),
+    "level_m": LEVEL_HEIGHT_M,
+    "household_m2": DivisionOptions().floor_area_per_household_m2,
+}
 
 
 def areas_of(row: Row) -> AreasOfThing:

@@ -310,7 +310,7 @@ async def list_neighbours(
     board = running.twin.board
     row = find_row(caller, device_id)
     n = board.count
-    distance = _distance_m(float(board.lon[row]), float(board.lat[row]), board.lon[:n], board.lat[:n])
+    distance = distances_m(float(board.lon[row]), float(board.lat[row]), board.lon[:n], board.lat[:n])
     # A worker who is not on duty stands nowhere: in no room.
     near = np.flatnonzero((distance <= radius_m) & (board.device_id[:n] != 0) & (board.room[:n] != 0))
     near = near[(near != row) & caller.sees(near)]
@@ -345,7 +345,7 @@ async def list_neighbours(
     return answers
 
 
-def _distance_m(lon: float, lat: float, lons: Any, lats: Any) -> Any:
+def distances_m(lon: float, lat: float, lons: Any, lats: Any) -> Any:
     """Return great-circle distances in metres (haversine)."""
     phi, phis = np.radians(lat), np.radians(lats)
     a = np.sin((phis - phi) / 2) ** 2 + np.cos(phi) * np.cos(phis) * np.sin(np.radians(lons - lon) / 2) ** 2

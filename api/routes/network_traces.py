@@ -13,7 +13,7 @@ from sqlalchemy import text
 from api.access.caller import Caller
 from api.errors import NOT_FOUND
 from api.exports.words import NODE_KINDS
-from api.routes.answers import Names, device_names, shown_address
+from api.routes.answers import HOUSEHOLDS, HOUSEHOLDS_BY, Names, device_names, shown_address
 from api.routes.networks import Reader, names_of, with_names
 from api.rows import Row
 from twin.errors import InvalidError, NotFoundError
@@ -21,8 +21,6 @@ from twin.model.network import CLOSABLE
 from twin.networks.key_places import KEY_CATEGORIES
 from twin.networks.topology import LINES, NODES, Flags, Topology
 from twin.networks.tracing import Sources, Trace, downstream, isolate
-from twin.partition.households import LEVEL_HEIGHT_M, RESIDENTIAL_KINDS
-from twin.partition.options import DivisionOptions
 
 router = APIRouter(tags=["networks"])
 
@@ -156,11 +154,9 @@ _SHOWN_LINES: Final = """
                  row_number() OVER (ORDER BY id <> ALL(:section), id) AS n
           FROM network_line WHERE id = ANY(:ids)) AS shown"""
 
-_SHOWN_BUILDINGS: Final = """
+_SHOWN_BUILDINGS: Final = f"""
     SELECT b.id, b.name, b.address, ST_X(p.geom) AS lon, ST_Y(p.geom) AS lat,
-           CASE WHEN b.kind = ANY(:dwellings) THEN round(b.footprint_m2
-               * coalesce(b.levels, greatest(round((b.height_m / :level_m)::numeric), 1))
-               / :household_m2)::int ELSE 0 END AS households
+           {HOUSEHOLDS} AS households
     FROM building AS b, LATERAL (SELECT ST_PointOnSurface(b.geom) AS geom) AS p
     WHERE b.id = ANY(:ids) ORDER BY households DESC, b.id"""
 
@@ -232,9 +228,7 @@ async def _answer(caller: Caller, utility: str, mode: str, topology: Topology, r
     buildings = await caller.fetch(
         _SHOWN_BUILDINGS,
         ids=connected,
-        dwellings=list(RESIDENTIAL_KINDS),
-        level_m=LEVEL_HEIGHT_M,
-        household_m2=DivisionOptions().floor_area_per_household_m2,
+        **HOUSEHOLDS_BY,
     )
     seen = [row["id"] for row in buildings]
     places = await caller.fetch(_SHOWN_PLACES, ids=seen, key=list(KEY_CATEGORIES), most=MOST_LISTED)

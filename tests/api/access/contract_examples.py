@@ -134,6 +134,7 @@ def examples(
         "POST /api/reporters/cases": _json({"phone": phone_of(OWN, "case")}),
         "POST /api/cases/{id}/reveal": _json(because, id=case),
         "GET /api/cases/{id}": _at(id=case),
+        "GET /api/cases/{id}/surroundings": _at(id=case),
         "POST /api/responsibilities": _json(
             {
                 "about": "sanitation",

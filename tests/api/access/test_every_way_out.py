@@ -64,6 +64,7 @@ ITEMS = {
     "/api/areas/{id}": ("area", ""),
     "/api/workers/{id}": ("device", "worker"),
     "/api/cases/{id}": ("case_file", ""),
+    "/api/cases/{id}/surroundings": ("case_file", ""),
     "/api/cases/{id}/report": ("case_report", ""),
     "/api/cases/{id}/repeats": ("case_file", ""),
     "/api/cameras/{id}": ("device", "camera"),
@@ -74,6 +75,7 @@ ITEMS = {
 ITEM_CLASSES = {
     EVENTS: {"alarm", "case"},
     "/api/cases/{id}": {"case"},
+    "/api/cases/{id}/surroundings": {"case"},
     "/api/cases/{id}/report": {"case"},
     "/api/cases/{id}/repeats": {"case"},
     "/api/cases/{id}/photographs": {"case"},

@@ -1,0 +1,327 @@
+"""Tell what lies around a case: who could go, what happened there before, what sees it, who is hit."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Annotated, Any, Final
+
+import numpy as np
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from api.access.caller import Caller
+from api.access.permissions import needs, reads
+from api.errors import NOT_FOUND
+from api.exports.words import ORGANISATION_KINDS, WORKER_ROLES
+from api.routes.answers import (
+    HOUSEHOLDS,
+    HOUSEHOLDS_BY,
+    AreaRef,
+    Names,
+    RowId,
+    area_columns,
+    area_ref,
+    case_title,
+    device_names,
+)
+from api.routes.case_answers import about_names
+from api.routes.devices import distances_m
+from api.rows import Row
+from twin.access.masking import mask_name
+from twin.access.roles import DataClass
+from twin.cases.responsible import WHOLE, Responsible, find_responsible
+from twin.errors import NotFoundError
+from twin.live.sight import WORKERS
+from twin.networks.key_places import KEY_CATEGORIES
+
+router = APIRouter(tags=["cases"])
+
+Reader = Annotated[Caller, needs(reads(DataClass.CASE))]
+
+MOST_HANDLERS: Final = 8
+NEAR_WORKERS: Final = 24
+"""Nearest workers on duty who are looked at more closely."""
+AS_NEAR_M: Final = 250.0
+"""Workers within the same multiple of this are equally near: own grid and open cases decide."""
+SIMILAR_M: Final = 300.0
+MOST_SIMILAR: Final = 10
+CAMERAS_M: Final = 200.0
+MOST_CAMERAS: Final = 3
+IMPACT_M: Final = 100.0
+ENTRANCES_KNOWN_M: Final = 1_000.0
+"""Where no entrance is known within this, none is counted rather than nought."""
+
+
+class HandlerChoice(BaseModel):
+    """A worker or an organisation to whom the case could be given; names of workers are masked.
+
+    ``straight_m`` is as the crow flies, null where nobody knows where they are: places are known of workers
+    on duty only. ``rule`` says which rule makes an organisation responsible: about what, in which area.
+    """
+
+    worker_id: int | None
+    organisation_id: int | None
+    name: Names
+    role: Names
+    straight_m: float | None
+    own_grid: bool
+    area: AreaRef | None
+    open_cases: int
+    on_duty: bool
+    skills: list[str]
+    responsible: bool
+    rule: Names | None
+
+
+class SimilarCase(BaseModel):
+    """A case of the same kind nearby, within a year; ``note`` is what was said when it was done."""
+
+    id: int
+    number: str
+    title: Names
+    opened_at: datetime
+    closed_at: datetime | None
+    took_s: float | None
+    note: str | None
+
+
+class NearCamera(BaseModel):
+    """A camera nearby; ``hidden_by`` says what is between where it looks that way and does not see it."""
+
+    id: int
+    uid: str
+    name: Names
+    distance_m: float
+    sees: bool
+    hidden_by: str | None
+
+
+class ImpactAnswer(BaseModel):
+    """What lies within a radius; numbers that nobody can know there are null.
+
+    ``households`` are estimated from the floor area of dwellings.
+    """
+
+    radius_m: float
+    buildings: int
+    households: int | None
+    key_places: int
+    entrances: int | None
+
+
+class SurroundingsAnswer(BaseModel):
+    """What lies around a case, as far as the caller sees it."""
+
+    handlers: list[HandlerChoice]
+    similar: list[SimilarCase]
+    cameras: list[NearCamera]
+    impact: ImpactAnswer
+
+
+_CASE: Final = """
+    SELECT id, category_code, scope_code, responsibility_grid_id AS grid, ST_X(geom) AS lon, ST_Y(geom) AS lat
+    FROM case_file WHERE id = :id"""
+
+_WORKERS: Final = f"""
+    SELECT w.id, w.name, w.name_en, w.role, w.device_id, w.skills, w.on_duty,
+           coalesce(w.responsibility_grid_id = CAST(:grid AS bigint), false) AS own_grid,
+           (SELECT count(*) FROM case_file AS c
+            WHERE c.worker_id = w.id AND c.closed_at IS NULL) AS open_cases,
+           {area_columns("a", "area")}
+    FROM worker AS w LEFT JOIN area AS a ON a.id = w.responsibility_grid_id
+    WHERE w.device_id = ANY(:near) OR w.responsibility_grid_id = CAST(:grid AS bigint)
+    ORDER BY w.id LIMIT 200"""
+
+_ORGANISATION: Final = """
+    SELECT kind, (SELECT count(*) FROM case_file AS c
+                  WHERE c.organisation_id = :id AND c.closed_at IS NULL) AS open_cases
+    FROM organisation WHERE id = :id"""
+
+# `&&` first: it is what lets the policies leave the spatial index in use.
+_POINT: Final = "ST_SetSRID(ST_MakePoint(CAST(:lon AS float8), CAST(:lat AS float8)), 4326)"
+_BOX: Final = "ST_MakeEnvelope(:west, :south, :east, :north, 4326)"
+
+_SIMILAR: Final = f"""
+    SELECT c.id, c.number, c.title, c.title_en, c.opened_at, c.closed_at,
+           extract(epoch FROM c.closed_at - c.opened_at)::float8 AS took_s,
+           (SELECT j.data -> 'told' ->> 'note' FROM journal AS j
+            WHERE j.subject = 'case/' || c.id AND j.kind = 'case.reported_done'
+            ORDER BY j.seq DESC LIMIT 1) AS note
+    FROM case_file AS c
+    WHERE c.geom && {_BOX} AND c.category_code = :category AND c.id <> :id
+      AND c.opened_at > now() - interval '12 months' AND c.linked_to IS NULL
+      AND ST_DWithin(c.geom::geography, {_POINT}::geography, :radius)
+    ORDER BY c.opened_at DESC, c.id DESC LIMIT {MOST_SIMILAR}"""
+
+_CAMERAS: Final = f"""
+    SELECT d.id, d.uid, d.name, d.name_en, d.bearing_deg, d.field_of_view_deg, d.range_m,
+           ST_Distance(d.geom::geography, {_POINT}::geography) AS distance_m,
+           degrees(ST_Azimuth(d.geom::geography, {_POINT}::geography)) AS towards_deg,
+           coalesce(d.sight && {_POINT} AND ST_Intersects(d.sight, {_POINT}), false) AS sees
+    FROM device AS d
+    WHERE d.geom && {_BOX} AND d.kind = 'camera' AND d.valid_to IS NULL
+      AND ST_DWithin(d.geom::geography, {_POINT}::geography, :radius)
+    ORDER BY sees DESC, distance_m, d.id LIMIT 50"""
+
+_BUILDINGS: Final = f"""
+    SELECT count(*) AS buildings, sum(b.households) FILTER (WHERE b.dwelling) AS households
+    FROM (SELECT {HOUSEHOLDS} AS households, b.kind = ANY(:dwellings) AS dwelling FROM building AS b
+          WHERE b.geom && {_BOX} AND b.valid_to IS NULL AND b.body <> 'part'
+            AND ST_DWithin(b.geom::geography, {_POINT}::geography, :radius)) AS b"""
+
+_KEY_PLACES: Final = f"""
+    SELECT count(*) AS n FROM service_point AS s
+    WHERE s.geom && {_BOX} AND s.valid_to IS NULL AND s.category = ANY(:key)
+      AND ST_DWithin(s.geom::geography, {_POINT}::geography, :radius)"""
+
+_ENTRANCES: Final = f"""
+    SELECT count(*) AS known,
+           count(*) FILTER (WHERE ST_DWithin(a.geom::geography, {_POINT}::geography, :near)) AS n
+    FROM address AS a WHERE a.geom && {_BOX} AND a.valid_to IS NULL AND a.entrance"""
+
+
+@router.get("/api/cases/{id}/surroundings", responses=NOT_FOUND)
+async def get_case_surroundings(caller: Reader, case_id: RowId) -> SurroundingsAnswer:
+    """Return who could go to a case, best first, similar cases, cameras around it, and whom it may hit."""
+    case = await caller.fetch_one(_CASE, id=case_id)
+    if case is None:
+        raise NotFoundError(f"there is no case {case_id} that you may see", where="id")
+    return SurroundingsAnswer(
+        handlers=await _handlers(caller, case),
+        similar=[
+            SimilarCase(
+                **{key: row[key] for key in ("id", "number", "opened_at", "closed_at", "took_s", "note")},
+                title=case_title(row["title"], row["title_en"]),
+            )
+            for row in await caller.fetch(
+                _SIMILAR, id=case_id, category=case["category_code"], **_around(case, SIMILAR_M)
+            )
+        ],
+        cameras=await _cameras(caller, case),
+        impact=await _impact(caller, case),
+    )
+
+
+def _around(case: Row, radius_m: float) -> dict[str, float]:
+    """Return the place of a case, a radius, and a box that surely holds the circle, in degrees."""
+    lon, lat = case["lon"], case["lat"]
+    # A degree is never shorter than 110.5 km north and that times the cosine of the latitude east.
+    high = radius_m / 110_500.0
+    wide = high / max(0.01, math.cos(math.radians(lat) + math.radians(high)))
+    box = {"west": lon - wide, "south": lat - high, "east": lon + wide, "north": lat + high}
+    return {"lon": lon, "lat": lat, "radius": radius_m, **box}
+
+
+async def _handlers(caller: Caller, case: Row) -> list[HandlerChoice]:
+    async with caller.transaction() as connection:
+        found = await find_responsible(connection, case["scope_code"], case["category_code"])
+    away = _workers_near(caller, case)
+    rows = await caller.fetch(_WORKERS, grid=case["grid"], near=list(away))
+    workers = [_worker(row, away.get(row["device_id"]) if row["on_duty"] else None) for row in rows]
+    workers.sort(key=_worth)
+    if found is None:
+        return workers[:MOST_HANDLERS]
+    return [await _organisation(caller, found), *workers[: MOST_HANDLERS - 1]]
+
+
+def _workers_near(caller: Caller, case: Row) -> dict[int, float]:
+    """Return how far away, in metres, the nearest workers are whose place is known, by tracker."""
+    board = caller.running.twin.board
+    n = board.count
+    # A worker who is not on duty stands nowhere: in no room.
+    placed = np.flatnonzero((board.layer[:n] == WORKERS) & (board.device_id[:n] != 0) & (board.room[:n] != 0))
+    placed = placed[caller.sees(placed)]
+    distance = distances_m(case["lon"], case["lat"], board.lon[placed], board.lat[placed])
+    nearest = np.argsort(distance, kind="stable")[:NEAR_WORKERS]
+    return {int(board.device_id[placed[i]]): float(distance[i]) for i in nearest}
+
+
+def _worker(row: Row, straight_m: float | None) -> HandlerChoice:
+    zh, en = WORKER_ROLES.get(row["role"], (row["role"], row["role"]))
+    return HandlerChoice(
+        worker_id=row["id"],
+        organisation_id=None,
+        name=Names(zh=mask_name(row["name"]), en=mask_name(row["name_en"])),
+        role=Names(zh=zh, en=en),
+        straight_m=None if straight_m is None else round(straight_m),
+        own_grid=row["own_grid"],
+        area=area_ref(row, "area"),
+        open_cases=row["open_cases"],
+        on_duty=row["on_duty"],
+        skills=row["skills"] or [],
+        responsible=False,
+        rule=None,
+    )
+
+
+def _worth(one: HandlerChoice) -> tuple[Any, ...]:
+    """Order workers: on duty, near, of the own grid, with little to do; what is smaller goes first."""
+    near = math.inf if one.straight_m is None else one.straight_m // AS_NEAR_M
+    return not one.on_duty, near, not one.own_grid, one.open_cases, one.straight_m or 0.0, one.worker_id
+
+
+async def _organisation(caller: Caller, found: Responsible) -> HandlerChoice:
+    row = await caller.fetch_one(_ORGANISATION, id=found.organisation_id) or {}
+    zh, en = ORGANISATION_KINDS[row["kind"]]
+    about = about_names(found.about)
+    place = ("全辖区", "everywhere") if found.area_level == WHOLE else (found.area, found.area_en)
+    return HandlerChoice(
+        worker_id=None,
+        organisation_id=found.organisation_id,
+        name=Names(zh=found.name, en=found.name_en),
+        role=Names(zh=zh, en=en),
+        straight_m=None,
+        own_grid=False,
+        area=None,
+        open_cases=row["open_cases"],
+        on_duty=True,
+        skills=[],
+        responsible=True,
+        rule=Names(
+            zh="·".join(filter(None, (about.zh, place[0]))),
+            en=" · ".join(filter(None, (about.en, place[1] or place[0]))),
+        ),
+    )
+
+
+async def _cameras(caller: Caller, case: Row) -> list[NearCamera]:
+    catalog = caller.running.twin.catalog
+    cameras = [
+        NearCamera(
+            id=row["id"],
+            uid=row["uid"],
+            name=device_names(catalog, "camera", row["uid"], row["name"], row["name_en"]),
+            distance_m=round(row["distance_m"], 1),
+            sees=row["sees"],
+            hidden_by="building" if not row["sees"] and _looks_there(row) else None,
+        )
+        for row in await caller.fetch(_CAMERAS, **_around(case, CAMERAS_M))
+    ]
+    cameras.sort(key=lambda one: (not one.sees, one.hidden_by is None, one.distance_m))
+    return cameras[:MOST_CAMERAS]
+
+
+def _looks_there(row: Row) -> bool:
+    """Say whether a place lies in what a camera would see if nothing stood in between."""
+    bearing, field, reach = row["bearing_deg"], row["field_of_view_deg"], row["range_m"]
+    if bearing is None or field is None or reach is None or row["towards_deg"] is None:
+        return False
+    off = abs((row["towards_deg"] - bearing + 180.0) % 360.0 - 180.0)
+    return bool(row["distance_m"] <= reach and off <= field / 2.0)
+
+
+async def _impact(caller: Caller, case: Row) -> ImpactAnswer:
+    around = _around(case, IMPACT_M)
+    buildings = await caller.fetch_one(_BUILDINGS, **around, **HOUSEHOLDS_BY) or {}
+    places = await caller.fetch_one(_KEY_PLACES, **around, key=list(KEY_CATEGORIES)) or {}
+    wider = _around(case, ENTRANCES_KNOWN_M)
+    wider.pop("radius")
+    entrances = await caller.fetch_one(_ENTRANCES, **wider, near=IMPACT_M) or {}
+    return ImpactAnswer(
+        radius_m=IMPACT_M,
+        buildings=buildings["buildings"],
+        households=buildings["households"],
+        key_places=places["n"],
+        entrances=entrances["n"] if entrances["known"] else None,
+    )

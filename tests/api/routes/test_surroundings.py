@@ -1,0 +1,82 @@
+"""What lies around a case: who could go and why, what was there before, what sees it, whom it may hit."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.api.routes.conftest import BESIDE, HERE, observe
+
+pytestmark = [pytest.mark.postgis, pytest.mark.usefixtures("two_grids")]
+
+PATH = "/api/cases/1/surroundings"
+_CAMERAS = """
+INSERT INTO device (dataset_id, source_ref, content_hash, uid, kind, geom, height_m, bearing_deg, bearing_source,
+                    field_of_view_deg, range_m, sight, simulated, position_source)
+    SELECT 1, uid, '\\x00', uid, 'camera', ST_SetSRID(ST_MakePoint(lon, 30.6600), 4326), 3, bearing, 'estimated', 90, 90,
+           ST_Buffer(ST_SetSRID(ST_MakePoint(seen, 30.6600), 4326), 0.0001), true, 'measured'
+    FROM (VALUES ('west-seeing', 104.0592, 90, 104.0600), ('west-hidden', 104.0594, 90, 104.0594),
+                 ('east-away', 104.0601, 90, 104.0604), ('far-0001', 104.0660, 90, 104.0660))
+        AS d (uid, lon, bearing, seen)
+"""  # noqa: E501
+_BEFORE = """
+INSERT INTO case_file (number, title, category_code, source, stage, outcome, geom, opened_at, closed_at)
+    SELECT number, number, code, 'sensor', 'rated', 'closed', ST_SetSRID(ST_MakePoint(lon, 30.6600), 4326),
+           now() - days * interval '1 day', now() - days * interval '1 day' + interval '2 hours'
+    FROM (VALUES ('near', '01001', 104.0610, 30), ('old', '01001', 104.0600, 400),
+                 ('other', '06010', 104.0600, 30), ('far', '01001', 104.0640, 30))
+        AS c (number, code, lon, days);
+UPDATE case_file SET responsibility_grid_id = 4 WHERE id = 1;
+INSERT INTO journal (seq, kind, subject, area_code, actor, data)
+    SELECT 100, 'case.reported_done', 'case/' || id, '510105001001001', 'x',
+           '{"told": {"note": "泵车 2 台"}, "version": 1}' FROM case_file WHERE number = 'near';
+"""
+
+
+async def test_what_lies_around_is_told_best_first(served, signed_in) -> None:
+    served.sql(_CAMERAS)
+    served.sql(_BEFORE)
+    served.sql("INSERT INTO organisation (code, name, kind) VALUES ('water', '水务局', 'department')")
+    served.sql("UPDATE worker SET skills = '[\"first_aid\"]' WHERE id = 1")
+    served.sql(
+        "INSERT INTO address (dataset_id, source_ref, content_hash, geom, text, entrance) "
+        "VALUES (1, 'd/1', '\\x00', 'SRID=4326;POINT(104.0601 30.6600)', '入口', true)"
+    )
+    manager = await signed_in("manager")
+    await observe(served, "worker-0001", [1.0], track=True)
+    about = {"about": "01001", "area_code": HERE, "organisation_id": 2}
+    assert (await manager.post("/api/responsibilities", json=about)).status_code == 201
+    told = (await (await signed_in("operator", HERE)).get(PATH)).json()
+    organisation, zhou, li = told["handlers"]
+    assert (organisation["organisation_id"], organisation["responsible"]) == (2, True)
+    assert organisation["rule"]["zh"] == "供水井盖异常·第一网格"
+    assert zhou["name"]["zh"] == "周*"
+    assert (zhou["on_duty"], zhou["own_grid"], zhou["skills"]) == (True, True, ["first_aid"])
+    assert zhou["straight_m"] == pytest.approx(29, abs=4)
+    assert (li["on_duty"], li["straight_m"], li["worker_id"]) == (False, None, 2)
+    (similar,) = told["similar"]
+    assert (similar["number"], similar["took_s"], similar["note"]) == ("near", 7200.0, "泵车 2 台")
+    cameras = [(one["uid"], one["sees"], one["hidden_by"]) for one in told["cameras"]]
+    assert cameras == [
+        ("west-seeing", True, None),
+        ("west-hidden", False, "building"),
+        ("east-away", False, None),
+    ]
+    # A building of 10 levels and some 38 by 44 m around the place; no other within 100 m.
+    impact = told["impact"]
+    assert (impact["buildings"], impact["key_places"], impact["entrances"]) == (1, 0, 1)
+    assert impact["households"] == pytest.approx(188, abs=3)
+
+
+async def test_it_tells_nothing_of_what_the_caller_does_not_see(served, signed_in) -> None:
+    department = await signed_in("department", HERE)
+    told = (await department.get(PATH)).json()
+    assert told["handlers"] == []
+    assert told["impact"]["buildings"] == 1
+    assert (await (await signed_in("operator", BESIDE)).get(PATH)).status_code == 404
+    assert (await (await signed_in("planner", HERE)).get(PATH)).status_code == 403
+    # The worker of the grid beside is on duty and near: who sees only this grid is not told of them.
+    told_of = {}
+    for area in (HERE, None):
+        answer = (await (await signed_in("operator", area)).get(PATH)).json()
+        told_of[area] = {one["worker_id"] for one in answer["handlers"]}
+    assert told_of[None] - told_of[HERE] == {3}
