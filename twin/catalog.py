@@ -47,6 +47,7 @@ class ObservedProperty(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     """What one slot of a kind observes: its unit (UCUM), physical range and limits.
 
     ``words`` are (zh, en) for the values 0, 1, ... of a property that counts states rather than measures.
+    ``family`` is given where its alarms have other causes than those of its kind.
     """
 
     slot: Annotated[int, Meta(ge=0, lt=SLOTS)]
@@ -59,12 +60,14 @@ class ObservedProperty(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     decimals: Annotated[int, Meta(ge=0, le=9)]
     limits: tuple[Limit, ...] = ()
     words: tuple[tuple[Text, Text], ...] = ()
+    family: Text | None = None
 
 
 class DeviceKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A kind of device. ``code`` is on the wire, ``name`` in the column ``device.kind``.
 
-    ``layer`` is 0 for devices and 1 for workers; ``moves`` says that its observations carry positions.
+    ``layer`` is 0 for devices and 1 for workers; ``moves`` says that its observations carry positions. Alarms
+    of one ``family`` that are near one another have one cause; without one the kind is its own.
     """
 
     code: Annotated[int, Meta(ge=1, le=65535)]
@@ -77,6 +80,7 @@ class DeviceKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     moves: bool = False
     expected_interval_s: Annotated[float, Meta(ge=0.1)]
     mounting_height_m: Annotated[float, Meta(ge=0)]
+    family: Text | None = None
     properties: Annotated[tuple[ObservedProperty, ...], Meta(min_length=1)] = msgspec.field(name="property")
 
     def property(self, name: str) -> ObservedProperty:
@@ -96,10 +100,15 @@ class DeviceKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
             hint="it has " + ", ".join(p.name for p in self.properties),
         )
 
+    def family_of(self, slot: int) -> str:
+        """Return the family of the alarms of a slot, which may lie beyond the properties of the kind."""
+        own = self.properties[slot].family if slot < len(self.properties) else None
+        return own or self.family or self.name
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """A family of kinds, for legends and filters."""
+    """What several kinds are called together: for legends and filters, or as alarms of one cause."""
 
     name: str
     zh: str
@@ -113,6 +122,8 @@ class Catalog:
     by_name: Mapping[str, DeviceKind]
     by_code: Mapping[int, DeviceKind]
     groups: Mapping[str, Group]
+    families: Mapping[str, Group]
+    """What alarms with one cause are called; a kind that is its own family is not among them."""
 
 
 def load_catalog(file: Path = DEFAULT_FILE) -> Catalog:
@@ -126,7 +137,8 @@ def load_catalog(file: Path = DEFAULT_FILE) -> Catalog:
         A row is wrong; ``where`` names the kind, property and field.
     """
     content = read_table(file, "the device kinds", _File)
-    groups = {name: Group(name, words.zh, words.en) for name, words in content.groups.items()}
+    groups = _named(content.groups)
+    families = _named(content.families)
     by_name: dict[str, DeviceKind] = {}
     by_code: dict[int, DeviceKind] = {}
     for kind in content.kind:
@@ -140,9 +152,29 @@ def load_catalog(file: Path = DEFAULT_FILE) -> Catalog:
             raise InvalidError(
                 f"there is no group “{kind.group}”", where=where, hint="one of " + ", ".join(groups)
             )
+        for family in (kind.family, *(observed.family for observed in kind.properties)):
+            if family is not None and family not in families:
+                raise InvalidError(
+                    f"there is no family “{family}”", where=where, hint="one of " + ", ".join(families)
+                )
         _check_properties(kind, where)
         by_name[kind.name] = by_code[kind.code] = kind
-    return Catalog(MappingProxyType(by_name), MappingProxyType(by_code), MappingProxyType(groups))
+    for name in families.keys() & by_name.keys():
+        raise InvalidError(
+            f"the family “{name}” bears the name of a kind",
+            where=f"{file} families",
+            hint="name it otherwise",
+        )
+    return Catalog(
+        MappingProxyType(by_name),
+        MappingProxyType(by_code),
+        MappingProxyType(groups),
+        MappingProxyType(families),
+    )
+
+
+def _named(words: dict[str, _Words]) -> dict[str, Group]:
+    return {name: Group(name, both.zh, both.en) for name, both in words.items()}
 
 
 class _Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -153,6 +185,7 @@ class _Words(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Annotated[tuple[DeviceKind, ...], Meta(min_length=1)]
     groups: dict[str, _Words]
+    families: dict[str, _Words] = {}
 
 
 def _check_properties(kind: DeviceKind, where: str) -> None:

@@ -76,7 +76,8 @@ ALARMS: Final = Table(
                {AREA_SQL}, {{shape}} AS shape
         FROM alarm AS a
         JOIN device AS d ON d.id = a.device_id
-        LEFT JOIN case_file AS c ON c.id = a.case_id
+        LEFT JOIN alarm_group ON alarm_group.id = a.group_id
+        LEFT JOIN case_file AS c ON c.id = alarm_group.case_id
         {AREA_JOINS.format(thing="a")}
         WHERE d.kind <> 'worker'
           AND (CAST(:kinds AS text[]) IS NULL OR d.kind = ANY(CAST(:kinds AS text[])))

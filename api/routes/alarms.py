@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from datetime import datetime
 from typing import Annotated, Final, Literal
@@ -25,12 +24,10 @@ from api.rows import Row
 from api.runtime import Runtime
 from twin.access.record import Entry, write
 from twin.access.roles import Act, DataClass
+from twin.catalog import Catalog
 from twin.rules.alarms import acknowledge
 
 router = APIRouter(tags=["alarms"])
-
-GROUP_RADIUS_M: Final = 150.0
-"""Open alarms of one kind that are this near to one another, directly or through others, are one group."""
 
 MOST_ALARMS: Final = 5_000
 _MOST_MEMBERS: Final = 1_000
@@ -42,7 +39,8 @@ class AlarmMember(BaseModel):
     alarm_id: int
     device_id: int
     uid: str
-    property: str
+    property: str | None
+    """None: a rule says it of the device as a whole."""
     state: str
     value: float | None
     raised_at: datetime
@@ -57,9 +55,11 @@ class CaseRef(BaseModel):
 
 
 class AlarmGroup(BaseModel):
-    """Alarms of one kind that are near one another and open together."""
+    """Open alarms of one family that came near one another; ``kind`` is that of the worst."""
 
     key: str
+    group_id: int
+    family: str
     kind: str
     state: str
     title: Names
@@ -84,7 +84,6 @@ class AlarmsAnswer(BaseModel):
     load_per_10_min: float
 
 
-# The scale of web mercator differs by latitude, so the radius is stretched by the mean latitude's scale.
 _OPEN: Final = f"""
     WITH open_alarm AS (
         SELECT a.*, d.uid, d.kind, d.address, d.address_en, d.geom, d.building_id,
@@ -97,12 +96,12 @@ _OPEN: Final = f"""
            coalesce(o.address, b.name, b.address) AS place,
            CASE WHEN o.address IS NULL THEN b.name_en ELSE o.address_en END AS place_en,
            {area_columns("area", "area")},
-           c.id AS case_id, c.number AS case_number,
-           ST_ClusterDBSCAN(ST_Transform(o.geom, 3857), :eps, 1) OVER (PARTITION BY o.kind) AS cluster
+           g.id AS group_id, g.family, c.id AS case_id, c.number AS case_number
     FROM open_alarm AS o
+    JOIN alarm_group AS g ON g.id = o.group_id
     LEFT JOIN building AS b ON b.id = o.building_id
     LEFT JOIN area ON area.id = o.area_id
-    LEFT JOIN case_file AS c ON c.id = o.case_id"""
+    LEFT JOIN case_file AS c ON c.id = g.case_id"""
 
 _COUNTS: Final = """
     SELECT count(*) FILTER (WHERE cleared_at IS NULL) AS open,
@@ -119,17 +118,11 @@ async def list_alarms(
     limit: Annotated[int, Query(ge=1, le=500, description="most groups")] = 200,
 ) -> AlarmsAnswer:
     """Return the open alarms in groups; `load_per_10_min` is the mean of the last hour."""
-    latitude = await caller.fetch_one(
-        """SELECT avg(ST_Y(d.geom)) AS lat FROM alarm JOIN device AS d ON d.id = alarm.device_id
-           WHERE alarm.cleared_at IS NULL""",
-    )
-    lat = float((latitude or {}).get("lat") or 0.0)
-    eps = GROUP_RADIUS_M / max(0.05, math.cos(math.radians(lat)))
-    rows = await caller.fetch(_OPEN, most=MOST_ALARMS, eps=eps)
+    rows = await caller.fetch(_OPEN, most=MOST_ALARMS)
     counts = await caller.fetch_one(_COUNTS) or {}
-    grouped: dict[tuple[str, int], list[Row]] = defaultdict(list)
+    grouped: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
-        grouped[row["kind"], row["cluster"]].append(row)
+        grouped[row["group_id"]].append(row)
     groups = [_group(caller.running, members) for members in grouped.values()]
     groups.sort(key=lambda group: (-_severity(group.members), -group.since.timestamp()))
     return AlarmsAnswer(
@@ -150,21 +143,15 @@ def _severity(members: list[AlarmMember]) -> int:
 def _group(running: Runtime, rows: list[Row]) -> AlarmGroup:
     rows.sort(key=lambda row: (-row["state"], row["raised_at"], row["id"]))
     worst = rows[0]
-    kind = running.twin.catalog.by_name.get(worst["kind"])
-    slots = {row["property"] for row in rows}
-    what = Names(zh=worst["kind"], en=worst["kind"])
-    if kind is not None:
-        what = Names(zh=kind.zh, en=kind.en)
-        if len(slots) == 1 and next(iter(slots)) < len(kind.properties):
-            observed = kind.properties[next(iter(slots))]
-            what = property_names(kind, observed)
+    catalog = running.twin.catalog
     case = next((row for row in rows if row["case_id"] is not None), None)
     return AlarmGroup(
-        # The oldest alarm names the group: it stays the same while others come and go.
-        key=f"{worst['kind']}-{min(row['id'] for row in rows)}",
+        key=f"group-{worst['group_id']}",
+        group_id=worst["group_id"],
+        family=worst["family"],
         kind=worst["kind"],
         state=state_name(worst["state"]),
-        title=what,
+        title=_title(catalog, rows),
         place=next((Names(zh=row["place"], en=row["place_en"]) for row in rows if row["place"]), None),
         count=len(rows),
         lon=sum(row["lon"] for row in rows) / len(rows),
@@ -179,9 +166,7 @@ def _group(running: Runtime, rows: list[Row]) -> AlarmGroup:
                 alarm_id=row["id"],
                 device_id=row["device_id"],
                 uid=row["uid"],
-                property=kind.properties[row["property"]].name
-                if kind is not None and row["property"] < len(kind.properties)
-                else str(row["property"]),
+                property=_property(catalog, row),
                 state=state_name(row["state"]),
                 value=finite(row["value"]),
                 raised_at=row["raised_at"],
@@ -190,6 +175,29 @@ def _group(running: Runtime, rows: list[Row]) -> AlarmGroup:
             for row in rows[:_MOST_MEMBERS]
         ],
     )
+
+
+def _title(catalog: Catalog, rows: list[Row]) -> Names:
+    """Return what the alarms are about: a property, else a kind, else what their families are called."""
+    if len({row["kind"] for row in rows}) > 1 and rows[0]["family"] in catalog.families:
+        family = catalog.families[rows[0]["family"]]
+        return Names(zh=family.zh, en=family.en)
+    kind = catalog.by_name.get(rows[0]["kind"])
+    if kind is None:
+        return Names(zh=rows[0]["kind"], en=rows[0]["kind"])
+    slots = {row["property"] for row in rows}
+    if len(slots) == 1 and None not in slots and rows[0]["property"] < len(kind.properties):
+        return property_names(kind, kind.properties[rows[0]["property"]])
+    return Names(zh=kind.zh, en=kind.en)
+
+
+def _property(catalog: Catalog, row: Row) -> str | None:
+    kind = catalog.by_name.get(row["kind"])
+    if row["property"] is None:
+        return None
+    if kind is None or row["property"] >= len(kind.properties):
+        return str(row["property"])
+    return kind.properties[row["property"]].name
 
 
 class AcknowledgeRequest(BaseModel):

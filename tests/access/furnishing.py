@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import psycopg
 
 from tests.access.world import KEY, MOMENT, ROOM, World, centre, identity_number_of, phone_of, token_of
+from tests.alarming import raise_sql
 from twin.access.persons import COLUMNS, Person, sealed_row
 from twin.access.sealing import Sealer
 
@@ -210,12 +211,10 @@ def _worker(connection: psycopg.Connection, world: World, code: str, tracker: in
 
 
 def _alarm(connection: psycopg.Connection, world: World, code: str, device: int) -> None:
-    alarm = one(
-        connection,
-        "INSERT INTO alarm (device_id, property, state, worst_state, value, raised_at, changed_at) "
-        "VALUES (%s, 0, 4, 4, 1, %s, %s) RETURNING id",
-        device, MOMENT, MOMENT,
-    )  # fmt: skip
+    alarm, group = connection.execute(raise_sql("id = %s", value="1"), [device]).fetchone() or (0, 0)
+    connection.execute(
+        "UPDATE alarm SET raised_at = %s, changed_at = %s WHERE id = %s", [MOMENT, MOMENT, alarm]
+    )
     world.put("alarm", alarm, int(code))
     rule = one(
         connection,
@@ -237,6 +236,7 @@ def _alarm(connection: psycopg.Connection, world: World, code: str, device: int)
         "INSERT INTO gathering_usual (rule_id, version, counted, learned) VALUES (%s, 1, 'worker 10 0', '')",
         [rule],
     )
+    world.put("alarm_group", group, int(code))
 
 
 def _case(connection: psycopg.Connection, world: World, code: str, at: str) -> None:

@@ -68,6 +68,7 @@ def data_class(table: str, kind: str) -> str:
     return {
         "alarm": "alarm",
         "alarm_rule": "alarm",
+        "alarm_group": "alarm",
         "case_file": "case",
         "photograph": "case",
         "case_report": "case",

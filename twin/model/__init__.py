@@ -2,11 +2,12 @@
 
 from twin.model.access import Account, AuditEntry, Credential, Membership, PasswordHistory
 from twin.model.address import Address, DoorPlate
+from twin.model.alarm import Alarm, AlarmGroup
 from twin.model.area import LEVELS, Area
 from twin.model.base import Base, Imported
 from twin.model.building import Building
 from twin.model.camera_source import CameraSource
-from twin.model.case import SOURCES, STAGES, Alarm, Case, Journal
+from twin.model.case import SOURCES, STAGES, Case, Journal
 from twin.model.component import Component
 from twin.model.compound import Compound
 from twin.model.dataset import Dataset, FeatureHistory, ImportReject, ImportRun
@@ -80,6 +81,7 @@ __all__ = [
     "Account",
     "Address",
     "Alarm",
+    "AlarmGroup",
     "AlarmRule",
     "AlarmRuleSeries",
     "Area",

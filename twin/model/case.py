@@ -1,4 +1,4 @@
-"""Hold cases and alarms, and the journal of everything that was decided or raised."""
+"""Hold cases, and the journal of everything that was decided or raised."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from sqlalchemy import (
     CheckConstraint,
     Computed,
     ForeignKey,
-    ForeignKeyConstraint,
     Index,
     Integer,
     SmallInteger,
@@ -106,51 +105,6 @@ class Case(Base, Scoped):
             postgresql_where=text("closed_at IS NULL AND linked_to IS NULL"),
         ),
         spatial_index("case_file"),
-    )
-
-
-class Alarm(Base, Scoped):
-    """A device that left its normal range, from first sign to return.
-
-    One is open per property and rule. ``rule_id`` null is a limit of the kind of the device; ``property``
-    null is the device as a whole.
-    """
-
-    __tablename__ = "alarm"
-
-    id: Mapped[Key]
-    device_id: Mapped[int] = mapped_column(Integer, ForeignKey("device.id"), index=True)
-    property: Mapped[int | None] = mapped_column(SmallInteger)
-    rule_id: Mapped[int | None] = mapped_column(BigInteger)
-    rule_version: Mapped[int | None] = mapped_column(Integer)
-    state: Mapped[int] = mapped_column(SmallInteger)
-    worst_state: Mapped[int] = mapped_column(SmallInteger)
-    value: Mapped[float]
-    raised_at: Mapped[datetime]
-    changed_at: Mapped[datetime]
-    cleared_at: Mapped[datetime | None]
-    acknowledged_at: Mapped[datetime | None]
-    acknowledged_by: Mapped[str | None]
-    case_id: Mapped[int | None] = mapped_column(ForeignKey("case_file.id"), index=True)
-    simulated: Mapped[bool] = mapped_column(server_default=text("false"))
-
-    __table_args__ = (
-        CheckConstraint("state BETWEEN 0 AND 5 AND worst_state BETWEEN 3 AND 5", name="state"),
-        CheckConstraint("cleared_at IS NULL OR cleared_at >= raised_at", name="cleared_after_raised"),
-        CheckConstraint("(acknowledged_at IS NULL) = (acknowledged_by IS NULL)", name="acknowledged"),
-        CheckConstraint("(rule_id IS NULL) = (rule_version IS NULL)", name="rule"),
-        CheckConstraint("property IS NOT NULL OR rule_id IS NOT NULL", name="property"),
-        ForeignKeyConstraint(["rule_id", "rule_version"], ["alarm_rule.id", "alarm_rule.version"]),
-        Index(
-            "uq_alarm_open",
-            "device_id",
-            "property",
-            "rule_id",
-            unique=True,
-            postgresql_where=text("cleared_at IS NULL"),
-            postgresql_nulls_not_distinct=True,
-        ),
-        Index("ix_alarm_raised_at", "raised_at"),
     )
 
 

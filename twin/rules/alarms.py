@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -14,30 +14,27 @@ from twin.catalog import Catalog, DeviceKind, load_catalog
 from twin.errors import InvalidError
 from twin.live.board import FLAG_READINGS_SIMULATED, Board
 from twin.live.fold import Transition
+from twin.rules.grouping import ASKED, GATHER, NEAREST, Tally, asked_at, open_groups, take_turn
 from twin.rules.rule import WHOLE
 from twin.states import State
 from twin.store.journal import Event, append, area_code_of
 
 # Both statements change nothing when they are run a second time, so that a commit whose answer was lost can
-# be tried again without raising an alarm twice.
+# be tried again without raising an alarm twice. An alarm that is open already stays in its group.
 _RAISE = text(
-    """
+    f"""
     INSERT INTO alarm AS old
         (device_id, property, rule_id, rule_version, state, worst_state, value, raised_at, changed_at,
-         simulated)
+         simulated, group_id)
     SELECT t.device_id, t.property, t.rule_id, t.rule_version, t.state, t.state, t.value, t.at, t.at,
-           d.simulated OR d.readings_simulated
-    FROM unnest(CAST(:devices AS int4[]), CAST(:properties AS int2[]), CAST(:rules AS int8[]),
-                CAST(:versions AS int4[]), CAST(:states AS int2[]),
-                CAST(:values AS float8[]), CAST(:times AS timestamptz[]))
-         AS t (device_id, property, rule_id, rule_version, state, value, at)
-    JOIN device d ON d.id = t.device_id
+           d.simulated OR d.readings_simulated, coalesce(o.group_id, ({NEAREST}))
+    FROM {ASKED}
     ORDER BY t.device_id, t.property, t.rule_id
     ON CONFLICT (device_id, property, rule_id) WHERE cleared_at IS NULL DO UPDATE
     SET state = excluded.state, worst_state = greatest(old.worst_state, excluded.worst_state),
         value = excluded.value, changed_at = greatest(old.changed_at, excluded.changed_at)
     WHERE old.state <> excluded.state
-    RETURNING id, device_id, property, rule_id, scope_code, (xmax = 0) AS is_new
+    RETURNING id, device_id, property, rule_id, scope_code, group_id, (xmax = 0) AS is_new
     """
 )
 _CLEAR = text(
@@ -49,7 +46,8 @@ _CLEAR = text(
          AS t (device_id, property, rule_id, state, value, at)
     WHERE alarm.device_id = t.device_id AND alarm.property IS NOT DISTINCT FROM t.property
         AND alarm.rule_id IS NOT DISTINCT FROM t.rule_id AND alarm.cleared_at IS NULL
-    RETURNING alarm.id, alarm.device_id, alarm.property, alarm.rule_id, alarm.scope_code, false AS is_new
+    RETURNING alarm.id, alarm.device_id, alarm.property, alarm.rule_id, alarm.scope_code, alarm.group_id,
+        false AS is_new
     """
 )
 # Locking rows asks the policy of updates: an alarm that the caller may not acknowledge is not found. In
@@ -64,7 +62,7 @@ _ACKNOWLEDGE = text(
     """
     UPDATE alarm SET acknowledged_at = now(), acknowledged_by = :by
     WHERE id = ANY(:ids) AND acknowledged_at IS NULL
-    RETURNING id, device_id, property, state, value, simulated, scope_code
+    RETURNING id, device_id, property, state, value, simulated, scope_code, group_id
     """
 )
 _DESCRIBE = text(
@@ -101,28 +99,37 @@ async def record(conn: AsyncConnection, board: Board, rounds: Sequence[Sequence[
     -------
     Number of events written.
     """
+    if not any(t.new >= State.WARNING or t.old >= State.WARNING for round_ in rounds for t in round_):
+        return 0
     events: list[Event] = []
+    tally = Tally()
+    now = await take_turn(conn)
     for transitions in rounds:
         begun = [t for t in transitions if t.new >= State.WARNING]
+        if begun:
+            asked = _asked(board, begun)
+            await open_groups(conn, asked, now)
+            rows = await conn.execute(_RAISE, asked | {"now": now, "until": now + GATHER})
+            _note(board, rows, begun, events, tally)
         ended = [t for t in transitions if t.new < State.WARNING <= t.old]
-        for statement, group in ((_RAISE, begun), (_CLEAR, ended)):
-            if not group:
-                continue
-            by_key = {_key(board, t): t for t in group}
-            for row in await conn.execute(statement, _arrays(board, group)):
-                t = by_key[row.device_id, row.property, row.rule_id]
-                kind = (
-                    "alarm.cleared"
-                    if statement is _CLEAR
-                    else "alarm.raised"
-                    if row.is_new
-                    else "alarm.changed"
-                )
-                events.append(_event(board, kind, row, t))
-    if not events:
-        return 0
-    await append(conn, events)
+        if ended:
+            _note(board, await conn.execute(_CLEAR, _arrays(board, ended)), ended, events, tally)
+    await tally.write(conn, now)
+    if events:
+        await append(conn, events)
     return len(events)
+
+
+def _note(
+    board: Board, rows: Iterable[Any], transitions: Sequence[Transition], events: list[Event], tally: Tally
+) -> None:
+    by_key = {_key(board, t): t for t in transitions}
+    for row in rows:
+        t = by_key[row.device_id, row.property, row.rule_id]
+        cleared = t.new < State.WARNING
+        tally.note(row.group_id, t.new, raised=row.is_new, cleared=cleared)
+        kind = "alarm.cleared" if cleared else "alarm.raised" if row.is_new else "alarm.changed"
+        events.append(_event(board, kind, row, t))
 
 
 async def acknowledge(
@@ -181,11 +188,26 @@ def _arrays(board: Board, transitions: Sequence[Transition]) -> dict[str, list[A
     }
 
 
+def _asked(board: Board, transitions: Sequence[Transition]) -> dict[str, Any]:
+    rows = [t.row for t in transitions]
+    return _arrays(board, transitions) | asked_at(
+        [_family(board, t) for t in transitions], board.lon[rows].tolist(), board.lat[rows].tolist()
+    )
+
+
+def _family(board: Board, t: Transition) -> str:
+    """Return what else has the same cause; what a rule says of whole devices, only what it says of others."""
+    if t.slot == WHOLE and t.rule:
+        return f"rule-{t.rule.id}"
+    return board.catalog.by_code[int(board.kind[t.row])].family_of(t.slot)
+
+
 def _event(board: Board, kind: str, row: Any, t: Transition) -> Event:
     device_kind = board.catalog.by_code[int(board.kind[t.row])]
     device_id = int(board.device_id[t.row])
     data = {
         "alarm_id": row.id,
+        "group_id": row.group_id,
         "device_id": device_id,
         "uid": board.uid[t.row],
         "kind": device_kind.name,
@@ -207,6 +229,7 @@ def _event(board: Board, kind: str, row: Any, t: Transition) -> Event:
 def _acknowledged(row: Any, device: Any, kinds: Mapping[str, DeviceKind], by: str) -> Event:
     data = {
         "alarm_id": row.id,
+        "group_id": row.group_id,
         "device_id": row.device_id,
         "uid": device.uid,
         "kind": device.kind,

@@ -8,6 +8,7 @@ import numpy as np
 import psycopg
 import pytest
 
+from tests.alarming import raise_sql
 from twin.batch import ObservationBatch
 
 HERE, BESIDE = "510105001001001", "510105001001002"
@@ -32,9 +33,7 @@ INSERT INTO device (dataset_id, source_ref, content_hash, uid, kind, name, geom,
         AS d (n, uid, kind, name, lon) ORDER BY n;
 INSERT INTO worker (code, name, responsibility_grid_id, device_id, on_duty, simulated)
     VALUES ('w-9', '赵四方', 5, 7, true, true);
-INSERT INTO alarm (device_id, property, state, worst_state, value, raised_at, changed_at, simulated)
-    SELECT id, 0, 4, 4, 31.4, now() - interval '5 minutes', now(), true FROM device
-    WHERE uid IN ('water-0001', 'water-0009', 'worker-0009') ORDER BY id;
+{raised};
 INSERT INTO case_file (number, title, category_code, source, geom, opened_at, due_at)
     SELECT number, title, '01001', 'sensor', ST_SetSRID(ST_MakePoint(lon, 30.6600), 4326), now() - interval '1 day',
            now() + interval '1 hour'
@@ -54,7 +53,8 @@ INSERT INTO duty (worker_id, starts_at, consent_at, simulated)
 def two_grids(fresh_city: object) -> object:
     """Ask for it before the server: `served` then runs on both grids."""
     with psycopg.connect(fresh_city.url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(_BESIDE)
+        raised = raise_sql("uid IN ('water-0001', 'water-0009', 'worker-0009')")
+        connection.execute(_BESIDE.replace("{raised}", raised))
     return fresh_city
 
 

@@ -1,19 +1,25 @@
+import time
+
 import httpx
 import pytest
 
 from api.live.client import LiveClient
 from api.routes.answers import property_names
 from twin.catalog import load_catalog
+from twin.live.fold import Transition
+from twin.rules.alarms import record
 
 pytestmark = pytest.mark.postgis
 
-_RAISE = """
-INSERT INTO alarm (device_id, property, state, worst_state, value, raised_at, changed_at, simulated)
-SELECT id, 0, %s, %s, 31.4, now() - %s * interval '1 minute', now(), true FROM device WHERE uid = %s"""
-
 
 async def raise_alarm(served, uid: str, state: int, minutes: int = 5) -> None:
-    await served.run_sql(_RAISE, state, state, minutes, uid)
+    """As the twin does."""
+    twin = served.runtime.twin
+    at_us = int((time.time() - minutes * 60) * 1e6)
+    async with twin.engine.begin() as connection:
+        await record(
+            connection, twin.board, [[Transition(twin.board.row_of_uid[uid], 0, 0, state, 31.4, at_us)]]
+        )
 
 
 async def test_near_alarms_of_one_kind_are_one_group_and_far_ones_another(served, client) -> None:
@@ -36,19 +42,16 @@ async def test_near_alarms_of_one_kind_are_one_group_and_far_ones_another(served
     assert first["area"]["name"] == {"zh": "第一网格", "en": None}
     assert [m["state"] for m in first["members"]] == ["critical", "warning"]
     assert first["since"] < groups[1]["since"]
+    assert [(g["family"], g["case"]) for g in groups] == [("water", None), ("water", None), ("camera", None)]
 
 
-async def test_149_m_is_one_group_and_151_m_is_two(served, client) -> None:
+async def test_alarms_of_several_kinds_with_one_cause_are_called_by_it(served, client) -> None:
+    await served.run_sql("UPDATE device SET kind = 'flood' WHERE uid = 'water-0002'")
+    await served.runtime.twin.refresh_devices()
     await raise_alarm(served, "water-0001", 3)
-    await raise_alarm(served, "water-0002", 3)
-    for metres, groups in ((149, 1), (151, 2)):
-        await served.run_sql(
-            """UPDATE device SET geom = ST_Project(
-                   (SELECT geom FROM device WHERE uid = 'water-0001')::geography, %s, 0.8)::geometry
-               WHERE uid = 'water-0002'""",
-            metres,
-        )
-        assert len((await client.get("/api/alarms")).json()["groups"]) == groups
+    await raise_alarm(served, "water-0002", 5)
+    (group,) = (await client.get("/api/alarms")).json()["groups"]
+    assert (group["kind"], group["count"], group["title"]["zh"]) == ("flood", 2, "积水漏水")
 
 
 async def test_an_acknowledgement_is_kept_counted_once_and_told_to_every_socket(served, client) -> None:
@@ -71,7 +74,7 @@ async def test_an_acknowledgement_is_kept_counted_once_and_told_to_every_socket(
     after = (await client.get("/api/alarms")).json()
     assert (after["open"], after["unacknowledged"], after["groups"][0]["acknowledged"]) == (1, 0, 1)
     events = (await client.get("/api/devices/1/events")).json()
-    assert [event["kind"] for event in events] == ["alarm.acknowledged"]
+    assert [event["kind"] for event in events] == ["alarm.acknowledged", "alarm.raised"]
     await live.close()
 
 

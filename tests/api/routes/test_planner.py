@@ -6,6 +6,7 @@ import pytest
 
 from api.access.caller import Caller
 from api.counting import Counting, counting
+from tests.alarming import raise_sql
 from tests.api.routes.conftest import HERE
 from twin.access.credentials import CredentialKind, find_identity
 from twin.access.roles import SMALLEST_COUNT, DataClass
@@ -13,9 +14,7 @@ from twin.access.scope import WHOLE_CODE
 
 pytestmark = pytest.mark.postgis
 
-_ALARMS = """
-INSERT INTO alarm (device_id, property, state, worst_state, value, raised_at, changed_at, simulated)
-SELECT 1, n, 4, 4, 1, now(), now(), true FROM generate_series(%s::int4, %s::int4) AS n"""
+_ALARMS = raise_sql("id = 1", properties="generate_series(%s::int4, %s::int4)", value="1", ago="0 minutes")
 _CASES = """
 INSERT INTO case_file (number, title, category_code, source, geom, opened_at)
 SELECT 'A-' || n, '积水', '01001', CASE WHEN n <= %s THEN 'sensor' ELSE 'patrol' END,

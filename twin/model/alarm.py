@@ -1,0 +1,111 @@
+"""Hold alarms, and the groups of those that belong together."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    SmallInteger,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ExcludeConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from twin.model.base import Base, Key, Scoped, geometry
+
+
+class AlarmGroup(Base, Scoped):
+    """Alarms that are near in place, time and kind: what a person is asked to look at once.
+
+    ``family`` is what makes properties belong together (``data/device_kinds.toml``). The group lies around
+    its first alarm, ``geom``, and gathers alarms whose own square meets ``seed_box`` from ``opened_at`` until
+    ``gathers_until``; no two groups of a family gather in the same place at the same time, but one of what is
+    made up beside one of what is not. Times are of the database's clock when alarms were stored: a device
+    whose clock is wrong, or hours that come late after an outage, tear nothing apart. ``alarms`` counts those
+    it ever had, ``open_alarms`` those that are not cleared; ``ended_at`` is since when there is none.
+    ``scope_code`` is that of the first alarm.
+    """
+
+    __tablename__ = "alarm_group"
+
+    id: Mapped[Key]
+    family: Mapped[str]
+    geom: Mapped[Any] = geometry("POINT")
+    seed_box: Mapped[Any] = geometry("POLYGON")
+    opened_at: Mapped[datetime]
+    gathers_until: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
+    worst_state: Mapped[int] = mapped_column(SmallInteger)
+    alarms: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    open_alarms: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    case_id: Mapped[int | None] = mapped_column(ForeignKey("case_file.id"), unique=True)
+    simulated: Mapped[bool] = mapped_column(server_default=text("false"))
+
+    __table_args__ = (
+        CheckConstraint("worst_state BETWEEN 3 AND 5", name="worst_state"),
+        CheckConstraint("gathers_until >= opened_at", name="gathers"),
+        CheckConstraint("open_alarms BETWEEN 0 AND alarms", name="alarms"),
+        CheckConstraint("ended_at IS NULL OR open_alarms = 0", name="ended"),
+        ExcludeConstraint(
+            ("family", "="),
+            (text("CAST(simulated AS integer)"), "="),
+            ("seed_box", "&&"),
+            (text("tstzrange(opened_at, gathers_until)"), "&&"),
+            name="ex_alarm_group_gathers_alone",
+            using="gist",
+        ),
+        Index("ix_alarm_group_opened_at", "opened_at"),
+        Index("ix_alarm_group_gathers_until", "gathers_until"),
+    )
+
+
+class Alarm(Base, Scoped):
+    """A device that left its normal range, from first sign to return.
+
+    One is open per property and rule. ``rule_id`` null is a limit of the kind of the device; ``property``
+    null is the device as a whole.
+    """
+
+    __tablename__ = "alarm"
+
+    id: Mapped[Key]
+    device_id: Mapped[int] = mapped_column(Integer, ForeignKey("device.id"), index=True)
+    property: Mapped[int | None] = mapped_column(SmallInteger)
+    rule_id: Mapped[int | None] = mapped_column(BigInteger)
+    rule_version: Mapped[int | None] = mapped_column(Integer)
+    state: Mapped[int] = mapped_column(SmallInteger)
+    worst_state: Mapped[int] = mapped_column(SmallInteger)
+    value: Mapped[float]
+    raised_at: Mapped[datetime]
+    changed_at: Mapped[datetime]
+    cleared_at: Mapped[datetime | None]
+    acknowledged_at: Mapped[datetime | None]
+    acknowledged_by: Mapped[str | None]
+    group_id: Mapped[int] = mapped_column(BigInteger, ForeignKey("alarm_group.id"), index=True)
+    simulated: Mapped[bool] = mapped_column(server_default=text("false"))
+
+    __table_args__ = (
+        CheckConstraint("state BETWEEN 0 AND 5 AND worst_state BETWEEN 3 AND 5", name="state"),
+        CheckConstraint("cleared_at IS NULL OR cleared_at >= raised_at", name="cleared_after_raised"),
+        CheckConstraint("(acknowledged_at IS NULL) = (acknowledged_by IS NULL)", name="acknowledged"),
+        CheckConstraint("(rule_id IS NULL) = (rule_version IS NULL)", name="rule"),
+        CheckConstraint("property IS NOT NULL OR rule_id IS NOT NULL", name="property"),
+        ForeignKeyConstraint(["rule_id", "rule_version"], ["alarm_rule.id", "alarm_rule.version"]),
+        Index(
+            "uq_alarm_open",
+            "device_id",
+            "property",
+            "rule_id",
+            unique=True,
+            postgresql_where=text("cleared_at IS NULL"),
+            postgresql_nulls_not_distinct=True,
+        ),
+        Index("ix_alarm_raised_at", "raised_at"),
+    )
