@@ -20,6 +20,7 @@ from api.errors import database_away, is_unreachable, problem
 from api.open311.terms import PREFIX as OPEN311
 from api.photographs import terms as photographs
 from api.policy import POLICY
+from api.residents.link import PREFIX as RESIDENTS
 from api.sensorthings.mqtt.terms import PATH as MQTT_PATH
 from api.tiles import PREFIX, Tile, TileStore
 from twin.access.credentials import Identity
@@ -101,6 +102,12 @@ class Edge:
             await self._app(scope, receive, send)
             return
         path: str = scope["path"]
+        if path.startswith(RESIDENTS):
+            # The link is the key: no cookie opens it, so that the page of another origin can do no harm.
+            wait_s = self._limits.resident_wait_s(scope)
+            if wait_s is not None:
+                await self._answered(_too_many(scope, wait_s), scope, receive, send)
+                return
         if not path.startswith(_GUARDED):
             await self._checked(scope, receive, send)
             return
@@ -150,13 +157,7 @@ class Edge:
         wait_s = self._limits.wait_s(scope, identity, sender)
         if wait_s is None:
             return None
-        return problem(
-            429,
-            "too many requests",
-            where=scope["path"][:200],
-            hint=f"wait {wait_s} s",
-            headers={"Retry-After": str(wait_s)},
-        )
+        return _too_many(scope, wait_s)
 
     async def _answered(self, answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
@@ -194,7 +195,7 @@ class Edge:
         async def send_with_headers(message: Message) -> None:
             if answered:
                 return
-            _harden(message, stored=not scope["path"].startswith(("/api/", OPEN311, SENSORTHINGS)))
+            _harden(message, stored=not scope["path"].startswith(("/api/", OPEN311, SENSORTHINGS, RESIDENTS)))
             await send(message)
 
         most_bytes, most_s = self._body_bounds(scope)
@@ -274,6 +275,16 @@ def _harden(message: Message, *, stored: bool) -> None:
         brought = {name for name, _ in headers}
         ours = _RAW_HEADERS if stored else _RAW_NOT_STORED
         message["headers"] = [*headers, *(pair for pair in ours if pair[0] not in brought)]
+
+
+def _too_many(scope: Scope, wait_s: int) -> Response:
+    return problem(
+        429,
+        "too many requests · 请求过于频繁",
+        where=scope["path"][:200],
+        hint=f"wait {wait_s} s · 请 {wait_s} 秒后再试",
+        headers={"Retry-After": str(wait_s)},
+    )
 
 
 def _no_tile_now(error: UnavailableError) -> Response:

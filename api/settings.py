@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     """Days after the last case of a person was closed, after which who they are is erased.
 
     The handling of a case may go to court for six months (行政诉讼法 46)."""
+    resident_link_days: float = Field(default=90.0, gt=0, le=3650, allow_inf_nan=False)
+    """Days after the end of a case for which the link of whoever reported it still shows it."""
     export_rows: int = Field(default=50_000, ge=1, le=1_000_000)
     """Most rows of one export; a larger one is refused, never cut."""
     session_idle_min: float = Field(default=30.0, gt=0, le=720, allow_inf_nan=False)

@@ -26,6 +26,7 @@ ONLY_IN = {
     "starlette": "api/",
     "typer": "api/cli/",
     "pydeck": "layers/",
+    "jinja2": "api/residents/",
     "PIL": ("api/photographs/developing.py", "api/cameras/decoding.py", "api/cameras/lettering.py"),
     "av": "api/cameras/decoding.py",
 }

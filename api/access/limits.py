@@ -27,6 +27,9 @@ INGEST: Final = "/ingest/"
 EXPORTS_PER_MINUTE: Final = 30
 """Of one account; each is a file that leaves the system."""
 
+RESIDENTS_PER_MINUTE: Final = 120
+"""Pages of residents that one address asks for; a mobile network stands behind one."""
+
 _UNKNOWN_PER_MINUTE: Final = 600
 _EXPORT_PATH: Final = "/api/exports/"
 _SIGN_IN_PATHS: Final = ("/api/sign-in", "/api/kiosk/enrol", "/api/account/password")
@@ -96,6 +99,10 @@ class Limits:
         if path.startswith(INGEST):  # many phones come from one address of a mobile network
             return take("ingest", REQUESTS_PER_MINUTE, address_of(scope))
         return take("address", _UNKNOWN_PER_MINUTE, address_of(scope))
+
+    def resident_wait_s(self, scope: Scope) -> int | None:
+        """Count a request for the page of a resident, where nobody is signed in."""
+        return self._windows.take("resident", RESIDENTS_PER_MINUTE, address_of(scope))
 
     def socket_wait_s(self, scope: Scope) -> int | None:
         """Count a socket that says who it is only once it is open."""

@@ -82,6 +82,7 @@ class FiledAnswer(BaseModel):
     service_notice: str | None
     account_id: str | None
     token: str
+    link: str = Field(description="a page for whoever reported it; ours, not of the specification")
 
 
 class TokenAnswer(BaseModel):

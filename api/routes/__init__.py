@@ -40,6 +40,7 @@ from api.routes import (
     quarantine,
     record,
     reporters,
+    residents,
     responsibilities,
     scene,
     search,
@@ -102,6 +103,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     exports.router,
     tiles.router,
     manual.router,
+    residents.router,
     open311.router,
     sensorthings.router,
 )

@@ -15,6 +15,7 @@ from api.open311 import answers, reports, terms
 from api.open311.form import Form as ReportForm
 from api.open311.formats import written
 from api.open311.terms import BASE, FORM_TYPE, LONGEST_KEY, MOST_LISTED, SPAN, Form
+from api.residents.link import link_of
 from api.routes.answers import GivenMoment, shown_address
 from api.rows import Row
 from api.runtime import Running
@@ -178,6 +179,7 @@ async def file_report(
         "service_notice": _NOTICE[lang],
         "account_id": None,
         "token": filed.token,
+        "link": link_of(request, filed.token),
     }
     return written(form, "service_requests", [told], 200 if filed.again else 201)
 
@@ -240,13 +242,18 @@ async def get_request(
     responses=_told(list[answers.TokenAnswer], "The report of the token, in a list."),
 )
 async def get_token(
-    running: Running, form: Form, token: Annotated[str, Path(max_length=100)], lang: Lang = "zh"
+    request: Request,
+    running: Running,
+    form: Form,
+    token: Annotated[str, Path(max_length=100)],
+    lang: Lang = "zh",
 ) -> Response:
     """Return how the report of a token is doing; whoever has the token may know it."""
     row = await reports.get_of_token(running.engine, token)
     told = {
         "service_request_id": row["number"],
         "token": token,
+        "link": link_of(request, token),
         **answers.state_of(row, lang),
         "service_name": answers.service_name(load_categories(), row["category_code"], lang),
         "service_code": row["category_code"],

@@ -48,6 +48,7 @@ OPEN = {
     "/open311/v2/services.{form}",
     "/open311/v2/services/{code}.{form}",
     "/open311/v2/tokens/{token}.{form}",
+    "/r/{token}",
 }
 ANYBODY = {"/api/account", "/api/catalog", "/api/layers"}
 EVENTS = "/api/devices/{id}/events"
@@ -149,7 +150,7 @@ POSTED = {
     "/api/duty/begin", "/api/duty/end", "/api/workers/{id}/duty/end",
     "/api/cases/{id}/reveal", "/api/reporters/cases", "/api/cases/{id}/acts",
     "/api/cases/{id}/photographs", "/api/replays", REPORTS,
-    "/api/networks/trace",
+    "/api/networks/trace", "/r/{token}",
     "/api/responsibilities", "/api/responsibilities/{id}/withdraw",
     "/api/cameras/{id}/pictures",
     "/api/sources/mappings", "/api/sources/mappings/try", "/api/sources/mappings/fields",
