@@ -7,8 +7,12 @@ from datetime import timedelta
 import psycopg
 
 from tests.access.furnishing import dataset_of, furnish, one
-from tests.access.world import LEVELS, MOMENT, World, box, centre, grids
+from tests.access.world import KEY, LEVELS, MOMENT, World, box, centre, grids
 from twin.access.scope import Scope
+from twin.access.sealing import Sealer
+from twin.exchange.signing import new_secret
+
+_PARTNER = "7f1e5c7a-8d1b-4a55-9d3e-1c1d3f9a0b11"
 
 
 def make(url: str) -> World:
@@ -130,6 +134,7 @@ def _outside(connection: psycopg.Connection, world: World) -> None:
     )
     world.put("organisation", organisation, 0)
     _rules(connection, world, organisation)
+    sealed = Sealer(KEY).seal(new_secret(), f"partner.secret/{_PARTNER}")
     for table, statement in {
         "quarantine": "INSERT INTO quarantine (source, reason, detail, payload) "
         "VALUES ('t', 'malformed', '', '') RETURNING id",
@@ -138,8 +143,8 @@ def _outside(connection: psycopg.Connection, world: World) -> None:
         "import_run": "INSERT INTO import_run (dataset_id, file_name, file_sha256) "
         "VALUES (%s, 'f', '') RETURNING id",
         "partner": "INSERT INTO partner (id, name, kind, address, area_code, low, high, secret_sealed, "
-        "changed_by, sent_seq, active) VALUES (gen_random_uuid(), 'waterworks', 'webhook', "
-        "'https://water.example/told', '', 0, 1, '', '', 0, false) RETURNING length(name)",
+        f"changed_by, sent_seq, active) VALUES ('{_PARTNER}', 'waterworks', 'webhook', "
+        "'https://water.invalid/told', '', 0, 1, %s, '', 0, false) RETURNING length(name)",
         "partner_parked": "INSERT INTO partner_parked (partner_id, seq, error) "
         "SELECT id, 1, 'status' FROM partner RETURNING seq",
         "feed_mapping": "INSERT INTO feed_mapping (name, version, zh, en, content, changed_by) "
@@ -147,5 +152,6 @@ def _outside(connection: psycopg.Connection, world: World) -> None:
         """'{"device": "d", "time": "t", "values": [{"property": "level", "path": "v"}]}', 'x') """
         "RETURNING version",
     }.items():
-        values = (dataset,) if "%s" in statement else ()
+        needed = sealed if table == "partner" else dataset
+        values = (needed,) if "%s" in statement else ()
         world.put(table, one(connection, statement, *values), 0)
