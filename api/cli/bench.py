@@ -12,7 +12,8 @@ from api.cli.options import DataDir, Json
 Name = Annotated[
     str,
     typer.Argument(
-        help="What to measure: live, tiles, front, import, partition, access, ingest, anomaly, fences."
+        help="What to measure: live, tiles, front, import, partition, access, ingest, anomaly, repeats, "
+        "fences, gatherings."
     ),
 ]
 
