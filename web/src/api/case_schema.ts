@@ -116,6 +116,8 @@ export interface CaseStand {
   lat: number;
   address?: string | null;
   area?: AreaRef | null;
+  alarms?: number;
+  state?: string | null;
   simulated: boolean;
   version: number;
   stage: string;
@@ -186,6 +188,15 @@ export interface Surroundings {
   similar: { id: number; number: string; title: string | Names; opened_at: string; closed_at: string | null; took_s: number | null; note: string | null }[];
   cameras: { id: number; uid: string; name: string | Names; distance_m: number; sees: boolean; hidden_by: string | null }[];
   impact: { radius_m: number; buildings: number; households: number | null; key_places: number; entrances: number | null } | null;
+}
+
+/** A case that this one may repeat, the likeliest first. */
+export interface MayRepeat {
+  id: number;
+  number: string;
+  title: Names;
+  sure: boolean;
+  reasons: Names;
 }
 
 /** What is told with an act; empty fields are left out. */

@@ -78,6 +78,8 @@ export class CityMap {
   private affected: number[] = [];
   private readonly tileVersions = new Map<string, number>();
   private followed: number | null = null;
+  /** Where the camera is on its way to, until when by the clock of the page, ms. */
+  private flight: { to: { center: [number, number]; zoom: number }; endsAt: number } | null = null;
   private removed = false;
   private contextLost = false;
 
@@ -161,6 +163,8 @@ export class CityMap {
       this.hover(event.point.x, event.point.y);
     });
     map.on('mouseout', () => handlers.hovered(null));
+    // whoever takes the map in hand ends a flight
+    map.on('dragstart', () => (this.flight = null));
     map.on('error', (event) => {
       // a tile that failed is asked for again when it is next in view; nothing else is fatal
       const status = (event.error as { status?: number } | undefined)?.status;
@@ -231,16 +235,21 @@ export class CityMap {
     return { center: [lng, lat], zoom: this.map.getZoom(), pitch: this.map.getPitch(), bearing: this.map.getBearing() };
   }
 
-  /** Panels have come, gone or grown. */
+  /** Panels have come, gone or grown: a flight that is under way ends where it was to end, in what is left now. */
   setRoom({ padding, taken, free }: Room): void {
     const held = this.map.getPadding();
-    // a flight that is under way is not ended by a padding that stays
-    if ((['top', 'bottom', 'left', 'right'] as const).some((side) => Math.abs((held[side] ?? 0) - padding[side]) > 0.5)) this.map.easeTo({ padding, duration: 0 });
+    if ((['top', 'bottom', 'left', 'right'] as const).some((side) => Math.abs((held[side] ?? 0) - padding[side]) > 0.5)) {
+      const leftMs = this.flight ? this.flight.endsAt - performance.now() : 0;
+      this.map.easeTo(leftMs > 0 ? { ...this.flight!.to, padding, duration: leftMs } : { padding, duration: 0 });
+    }
     this.marks.avoid(taken, free);
   }
 
   flyTo(lon: number, lat: number, zoom = 17): void {
-    this.map.easeTo({ center: [lon, lat], zoom: Math.max(this.map.getZoom(), zoom), duration: reducedMotion() ? 0 : FLIGHT_MS });
+    const duration = reducedMotion() ? 0 : FLIGHT_MS;
+    const to = { center: [lon, lat] as [number, number], zoom: Math.max(this.map.getZoom(), zoom) };
+    this.flight = { to, endsAt: performance.now() + duration };
+    this.map.easeTo({ ...to, duration });
   }
 
   /** Zoom at which the scene fills the part of the map that no panel covers, seen at an angle. */

@@ -7,6 +7,7 @@ import { LivePage, type Selection } from './live_page.svelte.ts';
 import { dropReport, emptyReport, keepReport, keptReport, missingOf, toSend, type ReportDraft } from './desk/report.ts';
 import { CameraLook } from './camera_look.svelte.ts';
 import { fieldsOf, handlerOf, missing, type Draft } from './desk/moves.ts';
+import { iconOf } from './desk/rows.ts';
 import { OpenCase } from './desk/open_case.svelte.ts';
 import { Resource, type AnyResource } from './resource.svelte.ts';
 
@@ -190,6 +191,12 @@ export class Desk extends LivePage {
     return this.rows.find((row) => row.id === this.open?.id);
   }
 
+  /** The mark of the open case: of its worst alarm, else of its source. */
+  get icon(): string {
+    const { stand, openRow } = this;
+    return stand ? iconOf({ state: stand.state ?? openRow?.state ?? null, source: stand.source }) : 'case';
+  }
+
   get place(): [number, number] | null {
     const { stand } = this;
     return stand ? [stand.lon, stand.lat] : null;
@@ -247,13 +254,14 @@ export class Desk extends LivePage {
 
   // ---- acts -----------------------------------------------------------------------------------
 
-  /** Begin an act: nothing is done before it is confirmed. */
-  begin(move: Move): void {
+  /** Begin an act, with what is known of it: nothing is done before it is confirmed. */
+  begin(move: Move, known: Told = {}): void {
     const { open, stand } = this;
     if (!open || !stand || open.busy) return;
     this.menu = false;
     open.refusal = '';
-    if (open.draft?.move !== move.name) open.draft = { move: move.name, version: stand.version, told: fieldsOf(move).includes('handler') ? this.chosen() : {} };
+    if (open.draft?.move !== move.name) open.draft = { move: move.name, version: stand.version, told: { ...(fieldsOf(move).includes('handler') ? this.chosen() : {}), ...known } };
+    else open.draft = { ...open.draft, told: { ...open.draft.told, ...known } };
     open.differences = false;
     this.tab = 'case';
     this.onFocus('form');

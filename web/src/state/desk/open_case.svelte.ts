@@ -1,5 +1,5 @@
 /** Hold the case that is open at the desk: where it stands, what is known, who could go, and what is typed. */
-import type { CaseStand, Evidence, Surroundings } from '../../api/case_schema.ts';
+import type { CaseStand, Evidence, MayRepeat, Surroundings } from '../../api/case_schema.ts';
 import { Resource, type AnyResource } from '../resource.svelte.ts';
 import { conflictOf, type Draft } from './moves.ts';
 
@@ -8,6 +8,8 @@ export class OpenCase {
   readonly stand: Resource<CaseStand>;
   readonly evidence: Resource<Evidence>;
   readonly surroundings: Resource<Surroundings>;
+  /** Cases that this one may repeat. */
+  readonly repeats: Resource<{ candidates: MayRepeat[] }>;
   /** What is typed of an act; null while none is begun. */
   draft = $state.raw<Draft | null>(null);
   /** A note that is not recorded yet. */
@@ -26,10 +28,11 @@ export class OpenCase {
     this.stand = new Resource<CaseStand>(`/api/cases/${id}`);
     this.evidence = new Resource<Evidence>(`/api/cases/${id}/evidence`);
     this.surroundings = new Resource<Surroundings>(`/api/cases/${id}/surroundings`);
+    this.repeats = new Resource(`/api/cases/${id}/repeats`);
   }
 
   get resources(): AnyResource[] {
-    return [this.stand, this.evidence, this.surroundings];
+    return [this.stand, this.evidence, this.surroundings, this.repeats];
   }
 
   readonly conflict = $derived.by(() => (this.stand.value && this.draft ? conflictOf(this.stand.value, this.draft) : null));
