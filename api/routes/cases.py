@@ -123,7 +123,8 @@ def cases_found(which: str, order: str, most: str) -> str:
     LEFT JOIN person AS p ON p.id = c.reporter_id {HANDLER_JOINS}
     CROSS JOIN LATERAL (
         SELECT count(DISTINCT device_id) AS alarms, max(state) FILTER (WHERE cleared_at IS NULL) AS state
-        FROM alarm WHERE case_id = c.id) AS raised
+        FROM alarm JOIN alarm_group ON alarm_group.id = alarm.group_id
+        WHERE alarm_group.case_id = c.id) AS raised
     ORDER BY {order}"""
 
 

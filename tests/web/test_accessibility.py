@@ -112,6 +112,43 @@ def test_the_pages_of_administrators(
     assert looks.seen == 13
 
 
+@pytest.mark.parametrize(("size", "lang"), [(DESK, "zh"), (PHONE, "en")], ids=["desk-zh", "phone-en"])
+def test_the_desk_of_operators(city: RunningCity, browser: Browser, size: tuple[int, int], lang: str) -> None:
+    looks = Looks()
+    name = city.make_person("manager")
+    page = city.open_page(browser, *size, role=None, **STILL, **(ON_PHONE if size is PHONE else {}))
+    city.sign_in(page.context, name)
+    case = next(row for row in city.get("/api/cases")["cases"] if row["stage"] == "filed")
+    page.goto(f"{city.url}/desk?lang={lang}")
+    page.wait_for_selector(f"[data-row='{case['id']}']")
+    looks.in_both_themes(page, "queue")
+    page.locator(f"[data-row='{case['id']}']").click()
+    page.wait_for_selector("[data-testid=stages] .now")
+    page.wait_for_selector("[data-candidate]")
+    looks.in_both_themes(page, "case")
+    page.locator("[data-move=supervise]").click()
+    page.keyboard.press("Enter")
+    page.get_by_test_id("refusal").wait_for()
+    looks.at(page, "act that lacks its reason")
+    page.keyboard.press("Escape")
+    page.keyboard.press("o")
+    page.locator("[data-move=correct]").click()
+    looks.at(page, "correction")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    looks.at(page, "keys")
+    page.keyboard.press("Escape")
+    page.keyboard.press("c")
+    page.get_by_test_id("report").wait_for()
+    looks.at(page, "new case")
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    looks.at(page, "search")
+    page.context.close()
+    assert looks.faults == []
+    assert looks.seen == 9
+
+
 @pytest.mark.parametrize("lang", ["zh", "en"])
 def test_the_wall(city: RunningCity, browser: Browser, lang: str) -> None:
     looks = Looks()
