@@ -154,7 +154,7 @@ _SINCE: Final = """
 @router.get("/api/cases/{id}", responses=NOT_FOUND)
 async def get_case(caller: Reader, case_id: RowId) -> CaseStandAnswer:
     """Return where a case stands, what the caller may do with it, and what happened to it."""
-    return await _stand(caller, case_id)
+    return await case_stand(caller, case_id)
 
 
 class CaseActRequest(BaseModel):
@@ -221,10 +221,17 @@ async def act_on_case(caller: Actor, case_id: RowId, body: CaseActRequest) -> Ca
             "events": [_event(row).model_dump(mode="json") for row in rows],
         }
         return problem(409, stale.what, kind="conflict", where=stale.where, hint=stale.hint, members=members)
-    return await _stand(caller, case_id)
+    return await case_stand(caller, case_id)
 
 
-async def _stand(caller: Caller, case_id: int) -> CaseStandAnswer:
+async def case_stand(caller: Caller, case_id: int) -> CaseStandAnswer:
+    """Return where a case stands, what the caller may do with it, and what happened to it.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such case that the caller sees.
+    """
     subject = f"case/{case_id}"
     async with caller.transaction() as connection:
         row = (await connection.execute(text(_CASE), {"id": case_id})).first()

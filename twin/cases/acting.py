@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twin.access.grants import Grants
-from twin.cases.categories import load_categories
+from twin.cases.categories import open_category
 from twin.cases.clocks import Clocks, clocks_at
 from twin.cases.deciding import Decision, decide, decide_clock, decide_end_of_repeat, decide_repeat
 from twin.cases.parties import Party, Told, masked, party_at
@@ -154,11 +154,8 @@ async def act_as(
 
 async def _require_known(connection: AsyncConnection, told: Told, now: datetime) -> None:
     """Raise where somebody names a worker, an organisation or a kind of case that is not there."""
-    code = told.category_code
-    if code is not None and code not in {kind.code for kind in load_categories().open_at(now.date())}:
-        raise InvalidError(
-            f"there is no kind of case {code} now", where="category_code", hint="it may have been withdrawn"
-        )
+    if told.category_code is not None:
+        open_category(told.category_code, now.date())
     for table, key in (("worker", told.worker_id), ("organisation", told.organisation_id)):
         if key is not None and not (await connection.execute(_IS_KNOWN[table], {"id": key})).scalar():
             raise InvalidError(f"there is no {table} {key} here", where=f"{table}_id")

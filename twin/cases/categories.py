@@ -166,6 +166,26 @@ def _require_known(read: _File, responsible: str, where: str) -> None:
         raise InvalidError(f"“{responsible}” is not in the table “responsible”", where=where)
 
 
+def open_category(code: str, day: date) -> Category:
+    """Return the kind of case of a code that can be reported on a day.
+
+    Raises
+    ------
+    InvalidError
+        No table has it, or it was withdrawn.
+    """
+    found = load_categories().by_code.get(code)
+    if found is None:
+        raise InvalidError(f"there is no kind of case {code}", where="category_code")
+    if found.valid_to is not None and found.valid_to <= day:
+        raise InvalidError(
+            f"the category {code} {found.zh} was withdrawn on {found.valid_to}",
+            where="category_code",
+            hint="report it under the category that took its place",
+        )
+    return found
+
+
 def name_of(code: str) -> Named | None:
     """Return what a kind of case is called; None where the table does not have it."""
     found = load_categories().by_code.get(code)

@@ -16,8 +16,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twin.access import persons
+from twin.access.grants import Grants
 from twin.access.masking import mask_text
 from twin.access.persons import Person
+from twin.access.roles import Act
 from twin.access.sealing import Sealer
 from twin.cases.clocks import clocks_at
 from twin.cases.states import CaseState
@@ -49,6 +51,17 @@ _REPORT: Final = text(
     ":description, :media_url, CAST(:attributes AS jsonb), CAST(:at AS timestamptz), "
     "CAST(:stage_due_at AS timestamptz), CAST(:clock_at AS timestamptz))"
 )
+
+
+BY_HAND: Final = ("patrol", "camera", "hotline", "superior", "department", "resident")
+"""Sources of what somebody writes down, in order; sensors report by themselves."""
+
+
+def sources_of(grants: Grants) -> tuple[str, ...]:
+    """Return of which sources somebody may report by hand: who takes cases in of all, a worker the patrol."""
+    if grants.where(Act.FILE_CASE):
+        return BY_HAND
+    return ("patrol",) if grants.worker_id is not None and grants.where(Act.HANDLE_CASE) else ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import struct
 import zlib
 from typing import Any
+from uuid import NAMESPACE_URL, uuid5
 
 from tests.access.world import LAT, LON, STEP, World, grids, phone_of, token_of
 from tests.api.access.test_every_way_out import tile_of
@@ -134,6 +135,16 @@ def examples(
         "POST /api/reporters/cases": _json({"phone": phone_of(OWN, "case")}),
         "POST /api/cases/{id}/reveal": _json(because, id=case),
         "GET /api/cases/{id}": _at(id=case),
+        "POST /api/cases": _json(
+            {
+                "category_code": "06010",
+                "description": "垃圾",
+                "lon": LON + STEP / 2,
+                "lat": LAT + STEP / 2,
+                "source": "patrol",
+                "client_key": str(uuid5(NAMESPACE_URL, str(now_ms))),
+            }
+        ),
         "GET /api/cases/{id}/surroundings": _at(id=case),
         "POST /api/responsibilities": _json(
             {

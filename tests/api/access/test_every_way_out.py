@@ -152,6 +152,8 @@ POSTED = {
     "/api/cases/{id}/photographs", "/api/replays", REPORTS,
     "/api/networks/trace", "/r/{token}",
     "/api/responsibilities", "/api/responsibilities/{id}/withdraw",
+    "/api/networks/trace",
+    "/api/responsibilities", "/api/responsibilities/{id}/withdraw", "/api/cases",
     "/api/cameras/{id}/pictures",
     "/api/sources/mappings", "/api/sources/mappings/try", "/api/sources/mappings/fields",
     MAPPING + "/restore", MAPPING + "/retire",

@@ -44,7 +44,8 @@ async def report(engine, role: str, **changes: object) -> str:
         ("resident_channel", "resident", True),
         ("resident_channel", "patrol", False),
         ("operator", "patrol", True),
-        ("worker", "patrol", False),
+        ("worker", "patrol", True),
+        ("worker", "hotline", False),
         ("planner", "resident", False),
     ],
 )
