@@ -151,8 +151,6 @@ POSTED = {
     "/api/cases/{id}/reveal", "/api/reporters/cases", "/api/cases/{id}/acts",
     "/api/cases/{id}/photographs", "/api/replays", REPORTS,
     "/api/networks/trace", "/r/{token}",
-    "/api/responsibilities", "/api/responsibilities/{id}/withdraw",
-    "/api/networks/trace",
     "/api/responsibilities", "/api/responsibilities/{id}/withdraw", "/api/cases",
     "/api/cameras/{id}/pictures",
     "/api/sources/mappings", "/api/sources/mappings/try", "/api/sources/mappings/fields",
