@@ -103,13 +103,16 @@ class Learned(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 class Geofence(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag="fence"):
     """Something that moves enters a fence, leaves it, or stays in it; see `twin.rules.fences.Fence`.
 
-    ``polygons`` are coordinates of a GeoJSON MultiPolygon, degrees WGS 84. ``dwell_s``, for dwell alone, is
-    how long it stays, and ``radius_m`` how far it may move meanwhile.
+    ``polygons`` are coordinates of a GeoJSON MultiPolygon, degrees WGS 84; ``area`` (its code) or
+    ``compound`` (its number) says whose border that was. ``dwell_s``, for dwell alone, is how long it stays,
+    and ``radius_m`` how far it may move meanwhile.
     """
 
     needs_property: ClassVar = False
     when: Literal["enter", "leave", "dwell"]
-    polygons: Polygons
+    polygons: Polygons = ()
+    area: Annotated[str, Meta(pattern="^[0-9]{15}$")] | None = None
+    compound: Annotated[int, Meta(ge=1, le=2**62)] | None = None
     dwell_s: Annotated[float, Meta(ge=10, le=86_400)] | None = None
     radius_m: Annotated[float, Meta(ge=5, le=10_000)] | None = None
     margin_m: Annotated[float, Meta(ge=0, le=1_000)] = 10.0

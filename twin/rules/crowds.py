@@ -43,6 +43,7 @@ _WRITE: Final = text(
     SET version = excluded.version, counted = excluded.counted, learned = excluded.learned, learned_at = now()
     """
 )
+_SCOPE: Final = text("SELECT gt_scope_of(ST_SetSRID(ST_MakePoint(:lon, :lat), 4326))")
 _PLACE: Final = text("SELECT place_gathering(:uid, :zh, :en, :lon, :lat, :simulated)")
 
 
@@ -126,19 +127,27 @@ class GatheringWatch:
         for gone in self._known.keys() - {rule.id for rule in rules}:
             del self._known[gone]
         for rule in rules:
-            assert isinstance(rule.condition, Crowd)
-            rows = self._there(rule.condition, now_us)
-            if not len(rows):
-                continue  # a feed that is down does not say that nobody is there
-            lon, lat = self._board.lon[rows], self._board.lat[rows]
-            counted = await self._counted(rule, rule.condition)
-            hour = hour_of(calendar_for(timezone_of(float(lon[0]), float(lat[0]))), now_us)
-            found = counted.density.tick(*count_cells(lon, lat, rule.condition.terms()), hour, now_us)
-            if counted.hour not in (None, hour):
-                await self._keep(rule, counted)
-            counted.hour = hour
-            made_up = bool((self._board.flags[rows] & FLAG_READINGS_SIMULATED).any())
-            await self._tell(rule, found, now_us, simulated=made_up)
+            try:
+                await self._look_by(rule, now_us)
+            except Exception as error:  # what one rule makes of it stops no other
+                if isinstance(error, UnavailableError) or is_outage(error):
+                    raise
+                log.exception("rule %d could not look for gatherings", rule.id)
+
+    async def _look_by(self, rule: Rule, now_us: int) -> None:
+        assert isinstance(rule.condition, Crowd)
+        rows = self._there(rule.condition, now_us)
+        if not len(rows):
+            return  # a feed that is down does not say that nobody is there
+        lon, lat = self._board.lon[rows], self._board.lat[rows]
+        counted = await self._counted(rule, rule.condition)
+        hour = hour_of(calendar_for(timezone_of(float(lon[0]), float(lat[0]))), now_us)
+        found = counted.density.tick(*count_cells(lon, lat, rule.condition.terms()), hour, now_us)
+        if counted.hour not in (None, hour):
+            await self._keep(rule, counted)
+        counted.hour = hour
+        made_up = bool((self._board.flags[rows] & FLAG_READINGS_SIMULATED).any())
+        await self._tell(rule, found, now_us, simulated=made_up)
 
     def _there(self, crowd: Crowd, now_us: int) -> NDArray[np.intp]:
         """Return the rows of what is counted: of its kinds, on the map, and heard of late."""
@@ -178,10 +187,7 @@ class GatheringWatch:
         begins = np.flatnonzero(found.gathered & found.changed)
         new = [n for n in begins.tolist() if uids[n] not in board.row_of_uid]
         for n in begins.tolist():
-            lat, lon = h3.cell_to_latlng(int(found.cell[n]))
-            place = {"uid": uids[n], "zh": rule.zh, "en": rule.en, "lon": lon, "lat": lat}
-            async with self._engine.begin() as connection:
-                await connection.execute(_PLACE, {**place, "simulated": simulated})
+            await self._place(rule, uids[n], int(found.cell[n]), simulated=simulated)
         if new:
             await self._refresh()
         told = [n for n, uid in enumerate(uids) if uid in board.row_of_uid]
@@ -206,3 +212,14 @@ class GatheringWatch:
                 source="gatherings",
             )
         )
+
+    async def _place(self, rule: Rule, uid: str, cell: int, *, simulated: bool) -> None:
+        """Make the gathering of a cell, or say anew whether it is simulated, where the rule holds."""
+        lat, lon = h3.cell_to_latlng(cell)
+        async with self._engine.begin() as connection:
+            if rule.area is not None:
+                code = await connection.scalar(_SCOPE, {"lon": lon, "lat": lat})
+                if not rule.area.scope.contains(np.array([code])).all():
+                    return
+            place = {"uid": uid, "zh": rule.zh, "en": rule.en, "lon": lon, "lat": lat}
+            await connection.execute(_PLACE, {**place, "simulated": simulated})

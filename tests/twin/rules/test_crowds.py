@@ -52,10 +52,10 @@ async def city(installed):
     await engine.dispose()
 
 
-async def crowded(city, condition=CROWD, cars=12, names="car") -> tuple[int, int]:
+async def crowded(city, condition=CROWD, cars=12, area=None) -> tuple[int, int]:
     """Switch a rule on that knows ten empty days, and park some at one place; return the rule and now."""
     twin, database, engine = city
-    text = said(condition, kinds=("gathering",), observed="excess", state=State.WARNING)
+    text = said(condition, kinds=("gathering",), observed="excess", state=State.WARNING, area=area)
     rule = await switch_on(engine, text, twin)
     empty = np.zeros(1, USUAL)
     empty["cell"], empty["days"] = h3.latlng_to_cell(30.7, 104.1, 10), np.full(HOURS, 10)
@@ -65,7 +65,7 @@ async def crowded(city, condition=CROWD, cars=12, names="car") -> tuple[int, int
             "INSERT INTO gathering_usual (rule_id, version, counted, learned) VALUES (%s, 2, %s, %s)",
             [rule, counted, empty.tobytes()],
         )
-    there = [(uid, "speed", -5, 0.0, *HERE) for uid in sorted(CARS) if uid.startswith(names)][:cars]
+    there = [(uid, "speed", -5, 0.0, *HERE) for uid in sorted(CARS)[:cars]]
     await twin.observe(batch(twin, *there))
     return rule, test_twin.NOW_US
 
@@ -123,6 +123,42 @@ async def test_who_is_off_duty_is_not_counted(city, on_duty) -> None:
     for n in range(3):
         await twin.gatherings.look(now + n * MIN)
     assert len(gatherings(database)) == on_duty
+
+
+@pytest.mark.parametrize("inside", [True, False])
+async def test_a_rule_makes_gatherings_in_its_own_area_alone(city, inside) -> None:
+    twin, database, _ = city
+    if inside:
+        rows(
+            database,
+            "INSERT INTO area (dataset_id, source_ref, content_hash, code, level, name, geom, label_point, "
+            "    made_by, area_m2) "
+            "SELECT id, 'a', '', '510104021001001', 'responsibility_grid', 'a', "
+            "    ST_Multi(ST_MakeEnvelope(104.05, 30.65, 104.07, 30.67, 4326)), "
+            "    ST_SetSRID(ST_MakePoint(104.06, 30.66), 4326), 'drawn', 1000 FROM dataset RETURNING id",
+        )
+    _, now = await crowded(city, area="510104000000000")
+    for n in range(3):
+        await twin.gatherings.look(now + n * MIN)
+    assert len(gatherings(database)) == inside
+    await until(lambda: len(open_alarms(database)) == inside)
+
+
+async def test_a_rule_that_fails_stops_no_other(city, monkeypatch) -> None:
+    twin, database, engine = city
+    bad = await switch_on(engine, said(CROWD, kinds=("gathering",), observed="excess"), twin)
+    good, now = await crowded(city)
+    whole = twin.gatherings._counted
+
+    async def counted(rule, crowd):
+        if rule.id == bad:
+            raise ZeroDivisionError("broken")
+        return await whole(rule, crowd)
+
+    monkeypatch.setattr(twin.gatherings, "_counted", counted)
+    for n in range(2):
+        await twin.gatherings.look(now + n * MIN)
+    assert [uid for uid, *_ in gatherings(database)] == [f"gathering-{good}-{CELL:x}"]
 
 
 async def test_what_is_usual_is_stored_each_hour_and_goes_on_after_a_restart(city) -> None:
