@@ -23,12 +23,15 @@ from twin.model.photograph import Moment
 
 FACTS: Final = """
     p.id, p.case_id, p.moment, p.added_at, coalesce(p.file_at, p.sender_at) AS taken_at, p.distance_m,
-    p.flags, p.width_px, p.height_px, octet_length(p.picture) AS bytes, p.simulated"""
+    p.flags, p.width_px, p.height_px, octet_length(p.picture) AS bytes, p.simulated,
+    p.released_at"""
 """Columns of a photograph without its pictures; their length is read without them."""
 
 _CASE: Final = text(
     """
-    SELECT id, ST_X(geom) AS lon, ST_Y(geom) AS lat, opened_at,
+    SELECT id, ST_X(geom) AS lon, ST_Y(geom) AS lat, opened_at, closed_at,
+           (SELECT max(at) FROM journal WHERE subject = 'case/' || case_file.id
+                AND kind IN ('case.dispatched', 'case.transferred')) AS dispatched_at,
            scope_code <@ (SELECT gt_scope('may_case_note'))
                OR coalesce(worker_id = (SELECT gt_self_worker()), false)
                    OR coalesce(organisation_id = (SELECT gt_self_organisation()), false) AS may_add,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
@@ -46,6 +47,7 @@ def write_page(
     message: Said | None = None,
     given: int | None = None,
     said: str = "",
+    photographs: Sequence[tuple[str, str]] = (),
 ) -> str:
     """Return the page of a report, or that there is none.
 
@@ -53,10 +55,17 @@ def write_page(
     ----------
     message
         What is wrong with what was just sent, with ``given`` and ``said``, which are not lost.
+    photographs
+        Moment and address of those that were released.
     """
     values: dict[str, Any] = {"case": case, "title": _TITLE, "unknown": words.UNKNOWN}
     if case is not None:
-        values |= _of_case(case, now) | {"message": message, "given": given, "words": said}
+        values |= _of_case(case, now) | {
+            "message": message,
+            "given": given,
+            "words": said,
+            "photographs": [(words.MOMENTS[moment], address) for moment, address in photographs],
+        }
     return _PAGE.render(values)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -22,6 +22,12 @@ from twin.store.scoped import scoped
 
 _RESIDENT: Final = Party(None, "resident", frozenset({Allowed.RATE_CASE}))
 _OF_RESIDENT: Final = text("SELECT * FROM case_of_resident(CAST(:digest AS bytea), CAST(:kept AS interval))")
+
+
+_RELEASED: Final = text(
+    "SELECT * FROM photographs_of_resident(CAST(:digest AS bytea), CAST(:kept AS interval), :most)"
+)
+MOST_PHOTOGRAPHS: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,17 @@ def entered_at(opened_at: datetime, told: Iterable[tuple[Stage, datetime]]) -> d
         entered = {known: when for known, when in entered.items() if known in before}
         entered[stage] = at
     return entered
+
+
+async def list_released(
+    engine: AsyncEngine, token: str, *, kept: timedelta
+) -> Sequence[tuple[int, str, bytes]]:
+    """Return the photographs released for whoever has a token: number, moment, JPEG; before first."""
+    async with scoped(engine, NO_GRANTS) as connection:
+        rows = await connection.execute(
+            _RELEASED, {"digest": token_digest(token), "kept": kept, "most": MOST_PHOTOGRAPHS}
+        )
+        return [(row.id, row.moment, row.picture) for row in rows]
 
 
 async def rate(

@@ -72,6 +72,7 @@ RATINGS: Final = {
     2: Said("不满意", "Poor"),
     1: Said("未解决", "Not solved"),
 }
+MOMENTS: Final = {"before": Said("处理前", "Before the work"), "after": Said("处理后", "After the work")}
 UNKNOWN: Final = Said("链接无效或已过期。", "This link is not valid, or has expired.")
 REPEAT: Final = Said(
     "其他居民也反映了同一问题，已合并办理，进度如下。",

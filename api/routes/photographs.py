@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, computed_field
 from sqlalchemy import text
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -19,21 +19,31 @@ from starlette.responses import Response
 from api.access.caller import Caller
 from api.access.permissions import does, needs, reads
 from api.access.reading import REMEMBERED_S
-from api.errors import NO_ROOM, NOT_FOUND, PROBLEM_CONTENT
+from api.errors import CONFLICT, NO_ROOM, NOT_FOUND, PROBLEM_CONTENT
 from api.photographs import keeping
-from api.photographs.claims import Flag, claim_of_file, claim_of_sender, judge
+from api.photographs.claims import (
+    CaseFacts,
+    Flag,
+    PlaceCheck,
+    TimeCheck,
+    check_of,
+    claim_of_file,
+    claim_of_sender,
+    judge,
+)
 from api.photographs.receiving import declared_kind
 from api.photographs.terms import KINDS, require_kind
 from api.routes.answers import GivenMoment, RowId
 from twin.access.record import Entry, write
 from twin.access.roles import Act, DataClass
-from twin.errors import FileFormatError, NotFoundError
+from twin.errors import ConflictError, FileFormatError, ForbiddenError, NotFoundError
 from twin.model.photograph import Moment
 from twin.zones import timezone_of
 
 router = APIRouter(tags=["photographs"], responses=NOT_FOUND)
 
 Reader = Annotated[Caller, needs(reads(DataClass.CASE))]
+Releaser = Annotated[Caller, needs(does(Act.FILE_CASE))]
 Writer = Annotated[Caller, needs(does(Act.NOTE_CASE, or_own=True))]
 
 
@@ -58,6 +68,20 @@ class PhotographAnswer(BaseModel):
     height_px: int
     bytes: int
     simulated: bool
+    released_at: datetime | None
+    """Since when whoever reported the case is shown it by their link; null: they are not."""
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def place_check(self) -> PlaceCheck:
+        """Whether the claimed place is that of the case; `far` by ``distance_m``."""
+        return check_of(self.flags)[0]
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def time_check(self) -> TimeCheck:
+        """Whether the claimed time fits the case."""
+        return check_of(self.flags)[1]
 
 
 class PhotographsAnswer(BaseModel):
@@ -127,9 +151,8 @@ async def add_photograph(
             developed = await caller.running.darkroom.develop(sent.body, kind)
             place = case["lon"], case["lat"]
             of_file = claim_of_file(developed.facts, ZoneInfo(timezone_of(*place)))
-            verdict = judge(
-                of_file, of_sender, place=place, opened_at=case["opened_at"], now=datetime.now(UTC)
-            )
+            facts = CaseFacts(place, case["opened_at"], case["dispatched_at"], case["closed_at"])
+            verdict = judge(of_file, of_sender, facts, moment=moment, now=datetime.now(UTC))
             async with caller.transaction() as connection:
                 kept = await keeping.add(
                     connection, sent, developed, of_file, of_sender, verdict, by=caller.identity
@@ -154,6 +177,47 @@ async def _body(request: Request) -> bytes:
         raise FileFormatError(
             "the body ended before it was whole", where="body", hint="send it again"
         ) from None
+
+
+class ReleaseRequest(BaseModel):
+    """Whether whoever reported the case is to be shown a photograph by their link."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    released: bool
+
+
+_FIND: Final = text(f"SELECT {keeping.FACTS} FROM photograph AS p WHERE p.id = :id")
+_RELEASE: Final = text(
+    "UPDATE photograph SET released_at = CASE WHEN :released THEN coalesce(released_at, now()) END "
+    "WHERE id = :id RETURNING id"
+)
+
+
+@router.post("/api/photographs/{id}/release", responses=CONFLICT)
+async def release_photograph(
+    caller: Releaser, photograph_id: RowId, body: ReleaseRequest
+) -> PhotographAnswer:
+    """Show a photograph of before or after the work to whoever reported the case, or show it no more.
+
+    Look whether it shows persons, plates or doors first. Where the caller may file cases; on the record.
+    """
+    async with caller.transaction() as connection:
+        found = (await connection.execute(_FIND, {"id": photograph_id})).mappings().first()
+        if found is None:
+            raise NotFoundError(f"there is no photograph {photograph_id}", where="id")
+        if found["moment"] not in ("before", "after"):
+            raise ConflictError(
+                "only photographs of before and after the work are shown to residents", where="moment"
+            )
+        values = {"id": photograph_id, "released": body.released}
+        if (await connection.execute(_RELEASE, values)).first() is None:
+            raise ForbiddenError("this account may not release photographs of this case", where="id")
+        row = (await connection.execute(_FIND, {"id": photograph_id})).mappings().one()
+        action = "photograph.released" if body.released else "photograph.withdrawn"
+        entry = Entry(action, f"case/{row['case_id']}", detail={"photograph": row["id"]})
+        await write(connection, caller.actor, entry)
+    return PhotographAnswer(**row)
 
 
 _SHOWN: Final = """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, quote
 
 from fastapi import APIRouter, Path, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -13,7 +13,7 @@ from api.access.permissions import PUBLIC, needs
 from api.residents import words
 from api.residents.link import PREFIX
 from api.residents.page import HEADERS, write_page
-from api.residents.standing import Standing, find_standing, rate
+from api.residents.standing import Standing, find_standing, list_released, rate
 from api.residents.words import Said
 from api.runtime import Running, Runtime
 from twin.cases.states import Outcome
@@ -31,7 +31,21 @@ _TRIES: Final = 3
 async def show_report(running: Running, token: Token) -> Response:
     """Return the page of a report; whoever has the link may know how it is doing."""
     case = await _find(running, token)
-    return _page(case, 404 if case is None else 200)
+    if case is None:
+        return _page(None, 404)
+    released = await list_released(running.engine, token, kept=_kept(running))
+    shown = [(moment, f"{PREFIX}{quote(token)}/photographs/{key}") for key, moment, _ in released]
+    return _page(case, 200, photographs=shown)
+
+
+@router.get("/{token}/photographs/{key}", dependencies=[needs(PUBLIC)], response_class=Response)
+async def show_photograph(running: Running, token: Token, key: Annotated[int, Path(ge=1)]) -> Response:
+    """Return a photograph that was released for whoever has the link."""
+    for found, _, picture in await list_released(running.engine, token, kept=_kept(running)):
+        if found == key:
+            headers = {**HEADERS, "content-security-policy": "default-src 'none'; sandbox"}
+            return Response(picture, media_type="image/jpeg", headers=headers)
+    return _page(None, 404)
 
 
 @router.post("/{token}", dependencies=[needs(PUBLIC)], response_class=HTMLResponse)
@@ -62,8 +76,11 @@ async def rate_report(request: Request, running: Running, token: Token) -> Respo
 
 
 async def _find(running: Runtime, token: str) -> Standing | None:
-    kept = timedelta(days=running.settings.resident_link_days)
-    return await find_standing(running.engine, token, kept=kept)
+    return await find_standing(running.engine, token, kept=_kept(running))
+
+
+def _kept(running: Runtime) -> timedelta:
+    return timedelta(days=running.settings.resident_link_days)
 
 
 def _read(body: bytes) -> tuple[int | None, str]:

@@ -17,6 +17,7 @@ from twin.access.grants import Grants
 from twin.cases.categories import open_category
 from twin.cases.clocks import Clocks, clocks_at
 from twin.cases.deciding import Decision, decide, decide_clock, decide_end_of_repeat, decide_repeat
+from twin.cases.evidence import require_after_photograph
 from twin.cases.parties import Party, Told, masked, party_at
 from twin.cases.responsible import find_responsible
 from twin.cases.states import COLUMNS, CaseState, changes_between, from_row, to_row
@@ -147,6 +148,8 @@ async def act_as(
     if what.move == "dispatch" and told.worker_id is None and told.organisation_id is None:
         told = await _to_responsible(connection, told, row)
     decision = decide(state, what.move, party, told, clocks=clocks_of(row), now=now)
+    if what.move == "report_done" and clocks_of(row).wants_after_photograph(state.category_code):
+        await require_after_photograph(connection, what.case_id, state, told)
     decided = [(row, state, decision), *_of_others(rows, state, decision.state, what.case_id, now)]
     await connection.run_sync(store, decided, told, party.name)
     return Acted(row.number, decision.event, decision.state)

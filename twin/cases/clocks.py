@@ -47,6 +47,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     warn_after: Annotated[float, msgspec.Meta(gt=0, lt=1)]
     raise_after_repeats: tuple[Annotated[int, msgspec.Meta(ge=1)], ...]
     limit: tuple[_Row, ...]
+    after_photograph: tuple[Annotated[str, msgspec.Meta(pattern="^[0-9]{2}([0-9]{3})?$")], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,11 @@ class Clocks:
     warn_after: float
     raise_after_repeats: tuple[int, ...]
     _rows: tuple[_Row, ...]
+    _after_photograph: tuple[str, ...] = ()
+
+    def wants_after_photograph(self, category_code: str) -> bool:
+        """Say whether work on a kind of case is reported as done with a photograph of after it."""
+        return category_code.startswith(self._after_photograph)
 
     def limit(self, category_code: str, priority: int, stage: Stage | None) -> Limit | None:
         """Return how long a stage may take, or with None the whole case; None for the last stage."""
@@ -174,4 +180,4 @@ def clocks_for(calendar: WorkingCalendar, file: Path = DEFAULT_FILE) -> Clocks:
                     where=f"{file} limit[{number}] {name}",
                     hint="whole days",
                 )
-    return Clocks(calendar, table.warn_after, table.raise_after_repeats, table.limit)
+    return Clocks(calendar, table.warn_after, table.raise_after_repeats, table.limit, table.after_photograph)

@@ -21,7 +21,8 @@ class Photograph(Base):
     Whoever sees the case sees it: it has no scope of its own (see its policy in the migration that made it).
     ``client_id`` is chosen by the sender, once for each photograph, so that sending it again adds nothing;
     ``sent_sha256`` is of the bytes as they came. Claims of the file and of the sender are kept apart, and
-    ``flags`` says what of them does not fit the case (`api.photographs.claims`).
+    ``flags`` says what of them does not fit the case (`api.photographs.claims`). ``released_at`` is since
+    when whoever reported the case is shown it; None: they are not.
     """
 
     __tablename__ = "photograph"
@@ -46,6 +47,7 @@ class Photograph(Base):
     distance_m: Mapped[float | None]
     flags: Mapped[list[str]]
     simulated: Mapped[bool] = mapped_column(server_default=text("false"))
+    released_at: Mapped[datetime | None]
 
     __table_args__ = (
         # Of one case, so that nobody learns of a photograph elsewhere by trying its number.
@@ -54,4 +56,5 @@ class Photograph(Base):
         CheckConstraint("octet_length(sent_sha256) = 32", name="sent_sha256"),
         CheckConstraint("width_px > 0 AND height_px > 0", name="size"),
         CheckConstraint("distance_m >= 0", name="distance_m"),
+        CheckConstraint("released_at IS NULL OR moment IN ('before', 'after')", name="released"),
     )

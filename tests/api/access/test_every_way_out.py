@@ -49,6 +49,7 @@ OPEN = {
     "/open311/v2/services/{code}.{form}",
     "/open311/v2/tokens/{token}.{form}",
     "/r/{token}",
+    "/r/{token}/photographs/{key}",
 }
 ANYBODY = {"/api/account", "/api/catalog", "/api/layers"}
 EVENTS = "/api/devices/{id}/events"
@@ -150,7 +151,7 @@ POSTED = {
     "/api/duty/begin", "/api/duty/end", "/api/workers/{id}/duty/end",
     "/api/cases/{id}/reveal", "/api/reporters/cases", "/api/cases/{id}/acts",
     "/api/cases/{id}/photographs", "/api/replays", REPORTS,
-    "/api/networks/trace", "/r/{token}",
+    "/api/networks/trace", "/r/{token}", "/api/photographs/{id}/release",
     "/api/responsibilities", "/api/responsibilities/{id}/withdraw", "/api/cases",
     "/api/cameras/{id}/pictures",
     "/api/sources/mappings", "/api/sources/mappings/try", "/api/sources/mappings/fields",

@@ -3,10 +3,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
-from api.photographs.claims import Claim, claim_of_file, claim_of_sender, judge
+from api.photographs.claims import CaseFacts, Claim, check_of, claim_of_file, claim_of_sender, judge
+from twin.crs import wgs84_to_gcj02
 from twin.errors import InvalidError
+from twin.model.photograph import Moment
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 PLACE = 104.06, 30.66
@@ -14,9 +17,13 @@ OPENED = datetime(2026, 11, 20, 1, 0, tzinfo=UTC)
 NOW = OPENED + timedelta(hours=3)
 
 
-def flags(of_file: Claim, of_sender: Claim | None = None) -> tuple[str, ...]:
-    verdict = judge(of_file, of_sender or Claim(), place=PLACE, opened_at=OPENED, now=NOW)
-    return verdict.flags
+CASE = CaseFacts(PLACE, OPENED)
+
+
+def flags(
+    of_file: Claim, of_sender: Claim | None = None, case: CaseFacts = CASE, moment: Moment = "before"
+) -> tuple[str, ...]:
+    return judge(of_file, of_sender or Claim(), case, moment=moment, now=NOW).flags
 
 
 def test_a_photograph_at_the_place_and_time_of_its_case_has_no_flag():
@@ -40,8 +47,52 @@ def test_what_does_not_fit_is_flagged(of_file, of_sender, wanted):
     assert flags(of_file, of_sender) == wanted
 
 
+def test_a_place_in_the_shifted_frame_is_told_as_such():
+    shifted = tuple(float(x[0]) for x in wgs84_to_gcj02(*(np.array([x]) for x in PLACE)))
+    found = judge(Claim(NOW, shifted), Claim(), CASE, moment="before", now=NOW)
+    assert 300 < found.distance_m < 700
+    assert found.flags == ("far_away", "perhaps_gcj02")
+    assert check_of(found.flags) == ("perhaps_gcj02", "match")
+
+
+SENT = CaseFacts(PLACE, OPENED, OPENED + timedelta(hours=1))
+ENDED = CaseFacts(PLACE, OPENED, OPENED + timedelta(hours=1), OPENED + timedelta(hours=2))
+
+
+@pytest.mark.parametrize(
+    ("moment", "hours", "case", "wanted"),
+    [
+        ("after", 0.5, SENT, ("before_dispatch",)),
+        ("after", 1.5, SENT, ()),
+        ("after", 0.95, SENT, ()),  # the clock of the phone may be behind
+        ("after", 0.5, CASE, ("before_dispatch",)),
+        ("before", 0.5, SENT, ()),
+        ("after", 2.5, ENDED, ("after_closing",)),
+        ("evidence", 2.05, ENDED, ()),
+    ],
+)
+def test_a_time_that_does_not_fit_the_work_is_flagged(moment, hours, case, wanted):
+    at = OPENED + timedelta(hours=hours)
+    assert flags(Claim(at, PLACE), case=case, moment=moment) == wanted
+    assert check_of(wanted)[1] == ("wrong" if wanted else "match")
+
+
+@pytest.mark.parametrize(
+    ("told", "wanted"),
+    [
+        ((), ("match", "match")),
+        (("no_place", "no_time"), ("unknown", "unknown")),
+        (("far_away", "in_the_future"), ("far", "wrong")),
+        (("no_place", "long_before_case"), ("unknown", "wrong")),
+        (("claims_differ",), ("match", "match")),
+    ],
+)
+def test_flags_are_said_in_a_word(told, wanted):
+    assert check_of(told) == wanted
+
+
 def test_distance_is_of_whoever_claims_to_be_farthest():
-    verdict = judge(Claim(None, PLACE), Claim(None, (104.06, 30.661)), place=PLACE, opened_at=OPENED, now=NOW)
+    verdict = judge(Claim(None, PLACE), Claim(None, (104.06, 30.661)), CASE, moment="before", now=NOW)
     assert verdict.distance_m == pytest.approx(111.2, abs=0.1)
 
 

@@ -52,10 +52,12 @@ async def test_a_photograph_is_added_listed_and_shown_without_metadata(served, s
     now = datetime.now(UTC)
     at = (now + timedelta(hours=8)).strftime("%Y:%m:%d %H:%M:%S")
     body = picture(size=(3_000, 2_000), exif=exif(at=at))
-    answer = await send(dispatcher, body, moment="after", taken_at=now.isoformat(), lon=104.0601, lat=30.66)
+    answer = await send(dispatcher, body, moment="during", taken_at=now.isoformat(), lon=104.0601, lat=30.66)
     assert answer.status_code == 201, answer.text
     made = answer.json()
-    assert (made["width_px"], made["height_px"], made["moment"], made["flags"]) == (2_560, 1_707, "after", [])
+    assert (made["width_px"], made["height_px"]) == (2_560, 1_707)
+    assert (made["moment"], made["flags"]) == ("during", [])
+    assert (made["place_check"], made["time_check"], made["released_at"]) == ("match", "match", None)
     assert made["distance_m"] == pytest.approx(9.6, abs=0.3), "the sender claims to be farthest"
     assert abs(datetime.fromisoformat(made["taken_at"]) - now) < timedelta(seconds=2)
     listed = (await dispatcher.get("/api/cases/1/photographs")).json()
@@ -72,7 +74,7 @@ async def test_a_photograph_is_added_listed_and_shown_without_metadata(served, s
         assert headers["cache-control"] == "private, no-cache"
         assert headers["x-content-type-options"] == "nosniff"
         assert "sandbox" in headers["content-security-policy"]
-        assert headers["content-disposition"] == f'inline; filename="HERE-1-after-{made["id"]}.jpg"'
+        assert headers["content-disposition"] == f'inline; filename="HERE-1-during-{made["id"]}.jpg"'
         again = await dispatcher.get(
             f"/api/photographs/{made['id']}/{size}", headers={"if-none-match": headers["etag"]}
         )
@@ -83,7 +85,7 @@ async def test_a_photograph_is_added_listed_and_shown_without_metadata(served, s
         "case.photographed", made["id"], "案件照片",
     )  # fmt: skip
     [(about, detail)] = record(served, "photograph.added")
-    assert (about, detail["photograph"], detail["moment"]) == ("case/1", made["id"], "after")
+    assert (about, detail["photograph"], detail["moment"]) == ("case/1", made["id"], "during")
 
 
 async def test_sending_the_same_photograph_again_adds_nothing(served, signed_in) -> None:

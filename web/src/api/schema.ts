@@ -292,7 +292,14 @@ export interface Photograph {
   added_at: string;
   taken_at: string | null;
   distance_m: number | null;
-  flags: ('no_place' | 'far_away' | 'no_time' | 'in_the_future' | 'long_before_case' | 'claims_differ')[];
+  flags: (
+    | 'no_place' | 'far_away' | 'perhaps_gcj02' | 'no_time' | 'in_the_future' | 'long_before_case' | 'before_dispatch'
+    | 'after_closing' | 'claims_differ'
+  )[];
+  place_check: 'match' | 'far' | 'perhaps_gcj02' | 'unknown';
+  time_check: 'match' | 'wrong' | 'unknown';
+  /** Since when whoever reported the case is shown it; null: they are not. */
+  released_at: string | null;
   width_px: number;
   height_px: number;
   bytes: number;

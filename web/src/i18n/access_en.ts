@@ -210,6 +210,8 @@ export const accessEn: AccessWords = {
   act_track_read: 'trails read',
   act_photograph_added: 'photograph added',
   act_photograph_read: 'photographs of a case looked at',
+  act_photograph_released: 'photograph shown to who reported the case',
+  act_photograph_withdrawn: 'photograph shown to who reported the case no more',
   act_camera_looked: 'camera looked at',
   act_camera_source_set: 'stream of a camera set',
   act_camera_source_cleared: 'stream of a camera cleared',

@@ -208,6 +208,8 @@ export const accessZh = {
   act_track_read: '查看人员轨迹',
   act_photograph_added: '添加案件照片',
   act_photograph_read: '查看案件照片',
+  act_photograph_released: '向反映人公开照片',
+  act_photograph_withdrawn: '取消公开照片',
   act_camera_looked: '查看摄像机画面',
   act_camera_source_set: '登记取流地址',
   act_camera_source_cleared: '删除取流地址',

@@ -332,8 +332,11 @@ export const en: Words = {
   moment_evidence: 'evidence',
   flag_no_place: 'no place',
   flag_far_away: 'taken elsewhere',
+  flag_perhaps_gcj02: 'perhaps GCJ-02 coordinates',
   flag_no_time: 'no time',
   flag_in_the_future: 'time is ahead',
   flag_long_before_case: 'older than the case by over a day',
+  flag_before_dispatch: 'taken before anybody was sent',
+  flag_after_closing: 'taken after the case was closed',
   flag_claims_differ: 'file and sender differ',
 };

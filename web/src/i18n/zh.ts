@@ -330,9 +330,12 @@ export const zh = {
   moment_evidence: '取证',
   flag_no_place: '无位置',
   flag_far_away: '位置偏远',
+  flag_perhaps_gcj02: '可能是 GCJ-02 坐标',
   flag_no_time: '无拍摄时间',
   flag_in_the_future: '时间超前',
   flag_long_before_case: '早于立案一天以上',
+  flag_before_dispatch: '早于派遣',
+  flag_after_closing: '晚于结案',
   flag_claims_differ: '照片与上报不一致',
 };
 

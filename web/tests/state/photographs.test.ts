@@ -5,7 +5,7 @@ import { claimWords, neighbour } from '../../src/state/photographs.ts';
 
 const photograph = (id: number, over: Partial<Photograph> = {}): Photograph => ({
   id, case_id: 1, moment: 'before', added_at: '2026-11-20T01:00:00Z', taken_at: null, distance_m: null,
-  flags: [], width_px: 4, height_px: 3, bytes: 9, simulated: false, ...over,
+  flags: [], width_px: 4, height_px: 3, bytes: 9, simulated: false, place_check: 'match', time_check: 'match', released_at: null, ...over,
 });
 const t = (lang: Lang) => (key: Key, ...args: (string | number)[]) => say(lang, key, ...args);
 
@@ -14,7 +14,7 @@ describe('claims of a photograph', () => {
     expect(claimWords(t('zh'), photograph(1, { distance_m: 12.4 }))).toEqual(['时间地点相符', '距案件 12 m']);
   });
   it('names every flag of the server in both languages', () => {
-    for (const flag of ['no_place', 'far_away', 'no_time', 'in_the_future', 'long_before_case', 'claims_differ'] as const) {
+    for (const flag of ['no_place', 'far_away', 'perhaps_gcj02', 'no_time', 'in_the_future', 'long_before_case', 'before_dispatch', 'after_closing', 'claims_differ'] as const) {
       expect(isKey(`flag_${flag}`)).toBe(true);
       expect(claimWords(t('en'), photograph(1, { flags: [flag] }))).toHaveLength(1);
     }
