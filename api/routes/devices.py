@@ -231,7 +231,7 @@ class HistoryAnswer(BaseModel):
     gaps: list[tuple[float, float]]
 
 
-_HISTORY: Final = """
+HISTORY: Final = """
     SELECT width_bucket(extract(epoch FROM phenomenon_time)::float8, :begin, :end, :points) AS step,
            min(value) AS low, max(value) AS high,
            (array_agg(value ORDER BY phenomenon_time DESC))[1] AS last,
@@ -259,7 +259,7 @@ async def get_device_history(
     end = datetime.now(UTC)
     begin = end - timedelta(hours=hours)
     found = await caller.fetch(
-        _HISTORY,
+        HISTORY,
         id=device_id,
         slot=observed.slot,
         begin=begin.timestamp(),

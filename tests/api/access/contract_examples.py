@@ -146,6 +146,7 @@ def examples(
             }
         ),
         "GET /api/cases/{id}/surroundings": _at(id=case),
+        "GET /api/cases/{id}/evidence": _at(id=case),
         "POST /api/responsibilities": _json(
             {
                 "about": "sanitation",

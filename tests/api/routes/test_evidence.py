@@ -1,0 +1,53 @@
+"""What speaks for a case: sensors by kind with the curve of the worst, repeats, photographs."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.alarming import raise_sql
+from tests.api.routes.conftest import BESIDE, HERE, observe
+
+pytestmark = [pytest.mark.postgis, pytest.mark.usefixtures("two_grids")]
+
+PATH = "/api/cases/1/evidence"
+
+
+async def test_forty_sensors_are_a_row_for_each_kind(served, signed_in) -> None:
+    await observe(served, "water-0001", [float(n) for n in range(100)])
+    made = [
+        served.sql(raise_sql(f"uid = '{uid}'", state=str(state), value=str(value), ago=ago))[0]
+        for uid, state, value, ago in (
+            ("water-0002", 4, 18.5, "4 minutes"),
+            ("camera-0001", 3, 1.0, "3 minutes"),
+        )
+    ]
+    served.sql("UPDATE alarm_group SET case_id = NULL")
+    (group,) = served.sql("SELECT min(group_id) FROM alarm")[0]
+    served.sql("UPDATE alarm SET group_id = %s WHERE id = ANY(%s)", group, [row[0] for row in made])
+    served.sql("UPDATE alarm_group SET case_id = 1 WHERE id = %s", group)
+    served.sql("UPDATE alarm SET cleared_at = now() WHERE id = %s", made[1][0])
+    served.past_triggers("UPDATE case_file SET linked_to = 1 WHERE id = 2")
+    operator = await signed_in("operator")
+    told = (await operator.get(PATH)).json()
+    water, camera = told["alarms"]
+    # What was observed made the first alarm critical; its value is the one that did.
+    assert (water["kind"], water["count"], water["state"]) == ("water_level", 2, "critical")
+    assert (water["low"], water["unit"], water["high"]) == (18.5, "cm", 25.0)
+    assert water["names"]["zh"] == "液位计"
+    assert water["first_at"] < water["last_at"]
+    assert 0 < len(water["series"]) <= 60
+    assert water["series"][-1][1] == 99.0
+    assert (camera["kind"], camera["state"], camera["count"]) == ("camera", "warning", 1)
+    assert [member["state"] for member in told["members"]] == ["critical", "alarm", "normal"]
+    assert [repeat["number"] for repeat in told["repeats"]] == ["BESIDE-1"]
+    assert told["photographs"] == 0
+    here = (await (await signed_in("operator", HERE)).get(PATH)).json()
+    assert here["repeats"] == []
+    department = (await (await signed_in("department", HERE)).get(PATH)).json()
+    assert (department["alarms"], department["members"]) == ([], [])
+    assert (await (await signed_in("operator", BESIDE)).get(PATH)).status_code == 404
+
+
+async def test_a_case_without_sensors_has_an_empty_list(signed_in) -> None:
+    told = (await (await signed_in("operator")).get("/api/cases/2/evidence")).json()
+    assert told == {"alarms": [], "members": [], "repeats": [], "photographs": 0}
