@@ -29,6 +29,7 @@ BENCHES: dict[str, str] = {
     "fences": "bench.fences",
     "repeats": "bench.repeats",
     "gatherings": "bench.gatherings",
+    "exchange": "bench.exchange",
 }
 """Name of the benchmark -> module that holds it."""
 

@@ -20,9 +20,9 @@ _ROLES: Final = {
 _numbers = itertools.count(1)
 
 
-def make_tokens(url: str, count: int) -> list[str]:
-    """Make so many programs that see the whole installation; return their tokens."""
-    return asyncio.run(_make(url, CredentialKind.TOKEN, count))
+def make_tokens(url: str, count: int, role: str = "") -> list[str]:
+    """Make so many programs that see the whole installation, or hold a role there; return their tokens."""
+    return asyncio.run(_make(url, CredentialKind.TOKEN, count, role))
 
 
 def make_cookie(url: str, page_url: str, kind: CredentialKind = CredentialKind.KIOSK) -> dict[str, str]:
@@ -31,7 +31,7 @@ def make_cookie(url: str, page_url: str, kind: CredentialKind = CredentialKind.K
     return {"name": COOKIE, "value": secret, "url": page_url}
 
 
-async def _make(url: str, kind: CredentialKind, count: int) -> list[str]:
+async def _make(url: str, kind: CredentialKind, count: int, other_role: str = "") -> list[str]:
     account_kind, role = _ROLES[kind]
     engine = create_async_engine(url, application_name="gridtwin bench", pool_size=1)
     secrets = []
@@ -42,7 +42,7 @@ async def _make(url: str, kind: CredentialKind, count: int) -> list[str]:
             for name in itertools.islice(free, count):
                 shown = "演示" if account_kind == "person" else name
                 made = await accounts.create(connection, COMMAND_LINE, name, shown, kind=account_kind)
-                await accounts.grant(connection, COMMAND_LINE, made, role)
+                await accounts.grant(connection, COMMAND_LINE, made, other_role or role)
                 secret, _ = await credentials.issue(connection, made, kind)
                 secrets.append(secret)
     finally:

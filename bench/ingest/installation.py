@@ -50,14 +50,19 @@ class Installation:
         An empty folder that the accounts of PostgreSQL and mosquitto can enter.
     module
         What is run as the server; the product's command line unless a test wants a careless one.
+    settings
+        Of the server, as variables of its environment.
     """
 
-    def __init__(self, folder: Path, module: str = "api.cli") -> None:
+    def __init__(
+        self, folder: Path, module: str = "api.cli", settings: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
         self.cluster = PrivateCluster(folder, attach=False)
         self.broker = Broker(folder, 0)
         self.port = free_tcp_port()
         self._module = module
+        self._settings = dict(settings or {})
         self._server: Child | None = None
         self._stack = contextlib.ExitStack()
 
@@ -132,6 +137,7 @@ class Installation:
             "GRIDTWIN_PORT": str(self.port),
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
+            **self._settings,
         }
         log = self.folder / "log" / "server.log"
         command = [sys.executable, "-P", "-m", self._module, "serve", "--attach"]
