@@ -114,9 +114,9 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
                 ),
                 [tuple(str(killed[name]) for name in names)],
                 (
-                    f"All had come {killed['drained_s']:.1f} s after the last act. Owed: events times partners "
-                    "that are well. Came twice: by the id they came with before; changed: by another id, or "
-                    "with another body. Out of order: partners to whom an event first came after a later one.",
+                    f"All had come {killed['drained_s']:.1f} s after the last act. Owed: events times "
+                    "partners that are well. Came twice: by the id of before; changed: by another id, or with another "
+                    "body. Out of order: partners to whom an event first came after a later one.",
                 ),
             )
         )
@@ -169,8 +169,8 @@ def _insert_cases(url: str, count: int) -> None:
     with connect(url) as connection:
         connection.execute(
             "INSERT INTO case_file (number, title, category_code, source, geom, stage_since, simulated) "
-            "SELECT 'B-' || n, '积水', '06010', 'sensor', ST_SetSRID(ST_MakePoint(104.06, 30.66), 4326), "
-            "now(), true FROM generate_series(1, %s) AS n",
+            "SELECT 'B-' || n, '积水', '06010', 'sensor', "
+            "ST_SetSRID(ST_MakePoint(104.06, 30.66), 4326), now(), true FROM generate_series(1, %s) AS n",
             [count],
         )
 
@@ -228,7 +228,7 @@ def _measure(
 
 
 def _read(came: Path) -> list[list[Any]]:
-    """Return what came at partners that are well: name, id, number in the journal, case, digest of the body."""
+    """Return what came at partners that are well: name, id, number in the journal, case, digest."""
     lines = came.read_text(encoding="utf-8").split("\n")
     return [json.loads(line) for line in lines[:-1]]
 

@@ -59,6 +59,7 @@ async def test_a_partner_that_asks_to_wait_is_waited_for(exchange) -> None:
         await until(lambda: exchange.sql("SELECT tries FROM partner") == [(1,)])
         shown = await exchange.get(partner)
         assert (shown["state"], shown["last_failure"]["status"], shown["waiting"]) == ("failing", 429, 1)
+        assert shown["last_success_at"] is None
         assert "429" in shown["last_failure"]["zh"]
         await receiver.wait(2)
         assert time.monotonic() - begun > 1.0
