@@ -115,7 +115,7 @@ def tables(result: Mapping[str, Any]) -> list[Table]:
                 [tuple(str(killed[name]) for name in names)],
                 (
                     f"All had come {killed['drained_s']:.1f} s after the last act. Owed: events times "
-                    "partners that are well. Came twice: by the id of before; changed: by another id, or with another "
+                    "partners that are well. Came twice: by the id of before; changed: by another id or "
                     "body. Out of order: partners to whom an event first came after a later one.",
                 ),
             )

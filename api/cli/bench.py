@@ -13,7 +13,7 @@ Name = Annotated[
     str,
     typer.Argument(
         help="What to measure: live, tiles, front, import, partition, access, ingest, anomaly, repeats, "
-        "fences, gatherings."
+        "fences, gatherings, exchange."
     ),
 ]
 

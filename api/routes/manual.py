@@ -24,6 +24,7 @@ _PAPERS: Final = (
     "device-schema.md",
     "photographs.md",
     "open311.md",
+    "exchange.md",
     "conformance.md",
     "sensorthings.md",
 )

@@ -228,3 +228,17 @@ def test_import_and_partition(folder: Path) -> None:
     divided = _run("partition", file=str(CHENGDU), rounds=1, data_dir=str(folder))
     assert divided["cover"]["unit_grids"] > 100
     assert divided["cover"]["overlap_m2"] < 1
+
+
+@pytest.mark.slow
+@pytest.mark.postgis
+@pytest.mark.broker
+def test_partners_lose_nothing_by_a_kill(folder: Path) -> None:
+    result = _run("exchange", cases=20, rounds=1, acts=10, kills=1, data_dir=str(folder))
+    assert [found["count"] for found in result["acts"].values()] == [10] * 4
+    assert result["acts"]["three that are well"]["delivered"] > 0
+    killed = result["killed"]
+    assert killed["events"] > 0
+    assert (killed["lost"], killed["changed"], killed["out_of_order"]) == (0, 0, 0)
+    assert killed["came"] == killed["owed"] + killed["came_twice"]
+    _check_nothing_runs(folder)
