@@ -14,6 +14,11 @@ Words = dict[str, tuple[str, str]]
 
 STATES: Final[Words] = {s.name.lower(): (STATE_NAMES_ZH[s], s.name.capitalize()) for s in State}
 STAGES: Final[Words] = {stage.value: words for stage, words in STAGE_WORDS.items()}
+OUTCOMES: Final[Words] = {
+    "closed": ("已结案", "Closed"),
+    "rejected": ("不予立案", "Rejected"),
+    "void": ("作废", "Void"),
+}
 SOURCES: Final[Words] = SOURCE_NAMES
 LEVELS: Final[Words] = {
     "city": ("城市", "City"),

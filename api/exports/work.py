@@ -17,8 +17,9 @@ from api.exports.table import (
     Table,
     View,
 )
-from api.exports.words import SOURCES, STAGES, STATES, WORKER_ROLES, name, word
+from api.exports.words import OUTCOMES, SOURCES, STAGES, STATES, WORKER_ROLES, name, word
 from api.routes.answers import case_title, finite, shown_address, state_name
+from api.routes.case_answers import HANDLER_COLUMNS, HANDLER_JOINS
 from twin.access.masking import mask_name
 from twin.access.roles import DataClass
 
@@ -98,11 +99,21 @@ def _case(row: Found, view: View) -> tuple[Cell, ...]:
         row["category_code"],
         word(SOURCES, row["source"], view.lang),
         word(STAGES, row["stage"], view.lang),
+        word(OUTCOMES, row["outcome"], view.lang) if row["outcome"] else None,
         row["priority"],
+        name(row["organisation"], row["organisation_en"], view.lang),
+        mask_name(name(row["worker"], row["worker_en"], view.lang)),
         shown_address(row["address"]),
         row["opened_at"],
+        row["filed_at"],
+        row["stage_due_at"],
+        row["parked_at"],
         row["due_at"],
         row["closed_at"],
+        row["rating"],
+        row["linked_to"],
+        row["repeats"],
+        row["alarms"],
         *area_cells(row, view),
         row["lon"],
         row["lat"],
@@ -121,22 +132,37 @@ CASES: Final = Table(
         Column("category_code", "小类代码", "Category code"),
         Column("source", "来源", "Source"),
         Column("stage", "阶段", "Stage"),
+        Column("outcome", "结果", "Outcome"),
         Column("priority", "优先级", "Priority"),
+        Column("organisation", "处理单位", "Handled by (organisation)"),
+        Column("worker", "处理人员（已隐去）", "Handled by (masked)"),
         Column("address", "地点", "Place"),
-        Column("opened_at", "立案时间（UTC）", "Opened at (UTC)"),
+        Column("opened_at", "上报时间（UTC）", "Reported at (UTC)"),
+        Column("filed_at", "立案时间（UTC）", "Filed at (UTC)"),
+        Column("stage_due_at", "阶段期限（UTC）", "Stage due at (UTC)"),
+        Column("parked_at", "挂账时间（UTC）", "Parked at (UTC)"),
         Column("due_at", "期限（UTC）", "Due at (UTC)"),
         Column("closed_at", "结案时间（UTC）", "Closed at (UTC)"),
+        Column("rating", "评价（1–5）", "Rating (1–5)"),
+        Column("linked_to", "并入案件编号", "Number of the case it repeats"),
+        Column("repeats", "重复次数", "Repeats"),
+        Column("alarms", "传感器数", "Sensors"),
         *AREA_COLUMNS,
         Column("lon", "经度", "Longitude"),
         Column("lat", "纬度", "Latitude"),
         SIMULATED,
     ),
     query=f"""
-        SELECT c.number, c.title, c.title_en, c.category_code, c.source, c.stage, c.priority, c.address,
-               c.opened_at, c.due_at, c.closed_at, c.simulated,
+        SELECT c.number, c.title, c.title_en, c.category_code, c.source, c.stage, c.outcome, c.priority,
+               c.address, c.opened_at, c.filed_at, c.stage_due_at, c.parked_at, c.due_at, c.closed_at,
+               c.rating, c.repeats, c.simulated,
+               (SELECT other.number FROM case_file AS other WHERE other.id = c.linked_to) AS linked_to,
+               (SELECT count(DISTINCT m.device_id) FROM alarm_group AS raised
+                JOIN alarm AS m ON m.group_id = raised.id WHERE raised.case_id = c.id) AS alarms,
+               {HANDLER_COLUMNS},
                {POINT_SQL.format("c.geom")},
                {AREA_SQL}, {{shape}} AS shape
-        FROM case_file AS c
+        FROM case_file AS c {HANDLER_JOINS}
         {AREA_JOINS.format(thing="c")}
         WHERE (CAST(:open AS boolean) IS NULL OR (c.closed_at IS NULL) = CAST(:open AS boolean))
           AND (CAST(:begin AS timestamptz) IS NULL OR c.opened_at >= CAST(:begin AS timestamptz))

@@ -166,6 +166,25 @@ async def test_cases_come_without_who_reported_them(served, client) -> None:
     assert (case["标题"], case["地点"]) == ("积水，电话 138****5678", "人民南路 1 号 3 栋")
 
 
+async def test_cases_say_where_they_stand_who_has_them_and_how_they_ended(served, client) -> None:
+    served.past_triggers(
+        "UPDATE case_file SET stage = 'rated', outcome = 'closed', closed_at = now(), rating = 4, "
+        "repeats = 1, worker_id = 1, organisation_id = 1 WHERE number = 'HERE-1'"
+    )
+    served.past_triggers("UPDATE case_file SET linked_to = 1 WHERE number = 'BESIDE-1'")
+    served.sql(
+        "UPDATE alarm_group SET case_id = 1 WHERE id = (SELECT group_id FROM alarm ORDER BY id LIMIT 1)"
+    )
+    rows = {r["案件编号"]: r for r in read(await client.get("/api/exports/cases.csv"))}
+    here, beside = rows["HERE-1"], rows["BESIDE-1"]
+    assert (here["阶段"], here["结果"], here["评价（1–5）"]) == ("综合评价", "已结案", "4")
+    assert (here["处理单位"], here["处理人员（已隐去）"]) == ("西御河街道办", "周*")
+    assert (here["传感器数"], here["重复次数"], here["并入案件编号"]) == ("1", "1", "")
+    assert (beside["结果"], beside["并入案件编号"], beside["传感器数"]) == ("", "HERE-1", "0")
+    features = (await client.get("/api/exports/cases.geojson")).json()["features"]
+    assert {f["properties"]["outcome"] for f in features} == {"已结案", None}
+
+
 async def test_readings_of_one_device_over_a_time(served, client, signed_in) -> None:
     await observe(served, "water-0009", [1.0, 1.5, 2.0], step_s=60.0)
     await observe(served, "worker-0009", [4.0])
