@@ -1,4 +1,4 @@
-"""Put alarms into a database by hand, each in a group of its own that gathers no others."""
+"""Put alarms into a database by hand, each in a group of its own that raises no case."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ def raise_sql(
         FROM device CROSS JOIN unnest(ARRAY(SELECT {properties})) AS n WHERE {of}),
     grouped AS (
         INSERT INTO alarm_group (id, family, geom, seed_box, opened_at, gathers_until, worst_state, alarms,
-            open_alarms, simulated, scope_code)
-        SELECT group_id, kind, geom, ST_Expand(geom, 0.0007), now(), now(), {state}, 1, 1, true, scope_code
+            open_alarms, simulated, scope_code, no_case)
+        SELECT group_id, kind, geom, ST_Expand(geom, 0.0007), now(), now(), {state}, 1, 1, true, scope_code,
+            'failed'
         FROM given)
     INSERT INTO alarm (device_id, property, state, worst_state, value, raised_at, changed_at, simulated,
         group_id)

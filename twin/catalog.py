@@ -43,11 +43,24 @@ class Limit(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
         return State[self.begins.upper()]
 
 
+class CaseOf(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which case (`twin.cases.categories`) alarms of a property raise, and from which state on."""
+
+    category: Annotated[str, Meta(pattern="^[0-9]{5}$")]
+    begins: Literal["warning", "alarm", "critical"] = msgspec.field(name="from")
+
+    @property
+    def state(self) -> State:
+        """The state from which on."""
+        return State[self.begins.upper()]
+
+
 class ObservedProperty(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What one slot of a kind observes: its unit (UCUM), physical range and limits.
 
     ``words`` are (zh, en) for the values 0, 1, ... of a property that counts states rather than measures.
-    ``family`` is given where its alarms have other causes than those of its kind.
+    ``family`` is given where its alarms have other causes than those of its kind; without ``case`` its alarms
+    raise none.
     """
 
     slot: Annotated[int, Meta(ge=0, lt=SLOTS)]
@@ -61,6 +74,7 @@ class ObservedProperty(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     limits: tuple[Limit, ...] = ()
     words: tuple[tuple[Text, Text], ...] = ()
     family: Text | None = None
+    case: CaseOf | None = None
 
 
 class DeviceKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

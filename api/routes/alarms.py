@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy import text
 
 from api.access.caller import Caller
 from api.access.permissions import does, needs, reads
+from api.alarm_load import AlarmLoad, measure
 from api.routes.answers import (
     AreaRef,
     Names,
@@ -28,6 +30,8 @@ from twin.catalog import Catalog
 from twin.rules.alarms import acknowledge
 
 router = APIRouter(tags=["alarms"])
+
+_Number = Annotated[int, Field(ge=1, le=2**53 - 1)]
 
 MOST_ALARMS: Final = 5_000
 _MOST_MEMBERS: Final = 1_000
@@ -71,6 +75,12 @@ class AlarmGroup(BaseModel):
     acknowledged: int
     simulated: bool
     case: CaseRef | None
+    no_case: str | None
+    """Why the server could raise no case: `no_area` or `failed`."""
+    shelved_until: datetime | None
+    """When it comes back that was put aside: the group, or all its devices."""
+    maintenance: bool
+    """Whether all its alarms came within maintenance windows."""
     area: AreaRef | None
     members: list[AlarmMember]
 
@@ -82,6 +92,11 @@ class AlarmsAnswer(BaseModel):
     open: int
     unacknowledged: int
     load_per_10_min: float
+    shelved: int
+    """Groups among those above that are put aside."""
+    maintenance: int
+    """Groups among those above that are expected by maintenance."""
+    load: AlarmLoad
 
 
 _OPEN: Final = f"""
@@ -96,12 +111,15 @@ _OPEN: Final = f"""
            coalesce(o.address, b.name, b.address) AS place,
            CASE WHEN o.address IS NULL THEN b.name_en ELSE o.address_en END AS place_en,
            {area_columns("area", "area")},
-           g.id AS group_id, g.family, c.id AS case_id, c.number AS case_number
+           g.id AS group_id, g.family, g.no_case, c.id AS case_id, c.number AS case_number,
+           o.maintenance_id, sg.until_at AS group_until, sd.until_at AS device_until
     FROM open_alarm AS o
     JOIN alarm_group AS g ON g.id = o.group_id
     LEFT JOIN building AS b ON b.id = o.building_id
     LEFT JOIN area ON area.id = o.area_id
-    LEFT JOIN case_file AS c ON c.id = g.case_id"""
+    LEFT JOIN case_file AS c ON c.id = g.case_id
+    LEFT JOIN shelving AS sg ON sg.group_id = g.id AND sg.ended_at IS NULL AND sg.until_at > now()
+    LEFT JOIN shelving AS sd ON sd.device_id = o.device_id AND sd.ended_at IS NULL AND sd.until_at > now()"""
 
 _COUNTS: Final = """
     SELECT count(*) FILTER (WHERE cleared_at IS NULL) AS open,
@@ -130,6 +148,9 @@ async def list_alarms(
         open=counts.get("open", 0),
         unacknowledged=counts.get("unacknowledged", 0),
         load_per_10_min=round(counts.get("last_hour", 0) / 6.0, 2),
+        shelved=sum(group.shelved_until is not None for group in groups),
+        maintenance=sum(group.maintenance for group in groups),
+        load=await measure(caller, datetime.now(UTC)),
     )
 
 
@@ -160,6 +181,9 @@ def _group(running: Runtime, rows: list[Row]) -> AlarmGroup:
         acknowledged=sum(row["acknowledged_at"] is not None for row in rows),
         simulated=any(row["simulated"] for row in rows),
         case=CaseRef(id=case["case_id"], number=case["case_number"]) if case else None,
+        no_case=worst["no_case"],
+        shelved_until=_until(rows),
+        maintenance=all(row["maintenance_id"] is not None for row in rows),
         area=next((area_ref(row, "area") for row in rows if row["area_id"] is not None), None),
         members=[
             AlarmMember(
@@ -175,6 +199,14 @@ def _group(running: Runtime, rows: list[Row]) -> AlarmGroup:
             for row in rows[:_MOST_MEMBERS]
         ],
     )
+
+
+def _until(rows: list[Row]) -> datetime | None:
+    """Return when a group comes back that is put aside, or of whose devices each is."""
+    until: datetime | None = rows[0]["group_until"]
+    if until is None and all(row["device_until"] is not None for row in rows):
+        until = min(row["device_until"] for row in rows)
+    return until
 
 
 def _title(catalog: Catalog, rows: list[Row]) -> Names:
@@ -201,11 +233,24 @@ def _property(catalog: Catalog, row: Row) -> str | None:
 
 
 class AcknowledgeRequest(BaseModel):
-    """Which alarms; who has seen them is whoever is signed in."""
+    """Which alarms, or whole groups of open ones; who has seen them is whoever is signed in."""
 
     model_config = ConfigDict(extra="forbid")
 
-    alarm_ids: list[Annotated[int, Field(ge=1, le=2**53 - 1)]] = Field(min_length=1, max_length=10_000)
+    alarm_ids: list[_Number] = Field(default=[], max_length=10_000)
+    group_ids: list[_Number] = Field(default=[], max_length=100)
+
+    @model_validator(mode="after")
+    def _some(self) -> AcknowledgeRequest:
+        if not self.alarm_ids and not self.group_ids:
+            raise ValueError("name alarms or groups")
+        return self
+
+
+_OF_GROUPS: Final = text(
+    "SELECT alarm.id, alarm.group_id FROM alarm JOIN device ON device.id = alarm.device_id "
+    "WHERE alarm.group_id = ANY(:groups) AND alarm.cleared_at IS NULL ORDER BY alarm.id LIMIT 10001"
+)
 
 
 class AcknowledgeAnswer(BaseModel):
@@ -222,13 +267,20 @@ async def acknowledge_alarms(
 ) -> AcknowledgeAnswer:
     """Note that the caller has seen alarms; doing it twice changes nothing.
 
-    Alarms that the caller does not see, or may not acknowledge where they are, count as unknown.
+    Alarms that the caller does not see, or may not acknowledge where they are, count as unknown, and so does
+    a group without an open alarm that the caller sees.
     """
     by = caller.shown_name
     async with caller.transaction() as connection:
-        result = await acknowledge(connection, body.alarm_ids, by, catalog=caller.running.twin.catalog)
+        found = (await connection.execute(_OF_GROUPS, {"groups": body.group_ids})).all()
+        ids = [*body.alarm_ids, *(row.id for row in found)]
+        result = await acknowledge(connection, ids, by, catalog=caller.running.twin.catalog)
         if result.ids:
             about = f"alarm/{result.ids[0]}" if len(result.ids) == 1 else "alarms"
             entry = Entry("alarm.acknowledged", about, detail={"alarms": result.ids, "by": by})
             await write(connection, caller.actor, entry)
-    return AcknowledgeAnswer(acknowledged=result.acknowledged, already=result.already, unknown=result.unknown)
+    return AcknowledgeAnswer(
+        acknowledged=result.acknowledged,
+        already=result.already,
+        unknown=result.unknown + len(set(body.group_ids) - {row.group_id for row in found}),
+    )

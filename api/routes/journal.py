@@ -26,6 +26,10 @@ EVENT_NAMES: Final = {
     "alarm.changed": ("告警变化", "Alarm changed"),
     "alarm.cleared": ("告警解除", "Alarm cleared"),
     "alarm.acknowledged": ("告警已确认", "Alarm acknowledged"),
+    "alarm.shelved": ("告警已搁置", "Alarm shelved"),
+    "alarm.unshelved": ("告警搁置结束", "Alarm no longer shelved"),
+    "alarm.maintenance_set": ("设置维护时段", "Maintenance window set"),
+    "alarm.maintenance_ended": ("维护时段结束", "Maintenance window ended"),
     **EVENT_WORDS,
 }
 

@@ -237,6 +237,20 @@ def _alarm(connection: psycopg.Connection, world: World, code: str, device: int)
         [rule],
     )
     world.put("alarm_group", group, int(code))
+    shelved = one(
+        connection,
+        "INSERT INTO shelving (group_id, reason, shelved_by, until_at) "
+        "VALUES (%s, 'x', 'x', now() + interval '1 hour') RETURNING id",
+        group,
+    )
+    world.put("shelving", shelved, int(code))
+    window = one(
+        connection,
+        "INSERT INTO maintenance_window (area_code, area_level, kind, reason, made_by, begins_at, ends_at) "
+        "VALUES (%s, 'responsibility_grid', 'gas', 'x', 'x', now(), now() + interval '1 hour') RETURNING id",
+        code,
+    )
+    world.put("maintenance_window", window, int(code))
 
 
 def _case(connection: psycopg.Connection, world: World, code: str, at: str) -> None:

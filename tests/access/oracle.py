@@ -69,6 +69,8 @@ def data_class(table: str, kind: str) -> str:
         "alarm": "alarm",
         "alarm_rule": "alarm",
         "alarm_group": "alarm",
+        "shelving": "alarm",
+        "maintenance_window": "alarm",
         "case_file": "case",
         "photograph": "case",
         "case_report": "case",

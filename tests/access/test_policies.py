@@ -76,6 +76,8 @@ INSERTS = {
     "feed_pause": "(feed, paused_by, reason) VALUES ('new', '', '')",
     "journal": "(seq, kind, subject, area_code, actor, data) "
     "SELECT journal_newest() + 1, 'case.noted', 'case/1', %(code)s, '', '{}'",
+    "maintenance_window": "(reason, made_by, begins_at, ends_at) "
+    "VALUES ('x', '', now(), now() + interval '1 hour')",
     "observation_detail": "(device_id, property, phenomenon_time) VALUES (%(declared)s, 5, now())",
     "observed_property": "(name, description, definition) VALUES ('', '', '')",
     "partner": "(id, name, kind, address, area_code, low, high, secret_sealed, changed_by, sent_seq) "
@@ -86,6 +88,8 @@ INSERTS = {
     "'[]' FROM case_file",
     "responsibility": "(about, area_code, area_level, low, high, organisation_id, set_by) "
     "SELECT '06010', '000000000000000', 'whole', 0, 999999999999999, min(id), '' FROM organisation",
+    "shelving": "(device_id, reason, shelved_by, until_at) "
+    "VALUES (%(device)s, 'x', '', now() + interval '1 hour')",
     "sensor": "(name, description, encoding_type, metadata) VALUES ('', '', '', '1')",
 }
 """What is added to each table that requests add to."""

@@ -12,7 +12,7 @@ from typing import Any, Final
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import text
+from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twin.access import persons
@@ -28,6 +28,9 @@ from twin.zones import timezone_of
 
 REPORTS_PER_MINUTE: Final = 60
 """Of one account; counted in the database, so that several servers count together."""
+
+SYSTEM_ACCOUNT: Final = UUID(int=0)
+"""Whose reports those of the installation itself are; no account has this number."""
 
 SAME_WORDS_FOR: Final = timedelta(minutes=10)
 """The same report of an account that names no key is the same case for this long."""
@@ -176,6 +179,42 @@ async def report_case(
             wait_s=claimed.wait_s,
             hint=f"wait {claimed.wait_s} s",
         )
+    made, token = await _take(connection, sealer, report, account_id, key, sent, now)
+    return Reported(made.number, token, again=False)
+
+
+async def report_by_system(
+    connection: AsyncConnection, sealer: Sealer, report: Report, *, name: str, now: datetime
+) -> tuple[int, str]:
+    """Take what nobody reported but the installation itself, however much of it comes; return id and number.
+
+    Parameters
+    ----------
+    connection
+        As in `report_case`; of the caller, who sees to it that it is reported once.
+    name
+        What the report is about: the database refuses a second one of the same name.
+
+    Raises
+    ------
+    ForbiddenError, InvalidError
+        As in `report_case`.
+    """
+    key = hashlib.sha256(b"system" + name.encode()).digest()
+    made, _token = await _take(connection, sealer, report, SYSTEM_ACCOUNT, key, report.digest(), now)
+    return made.case_id, made.number
+
+
+async def _take(
+    connection: AsyncConnection,
+    sealer: Sealer,
+    report: Report,
+    account_id: UUID,
+    key: bytes,
+    sent: bytes,
+    now: datetime,
+) -> tuple[Row[Any], str]:
+    """Place a report, keep who reported it, and make it a case; return its row and the reporter's secret."""
     await _require_place(connection, report)
     reporter_id = None
     if report.reporter is not None:
@@ -217,7 +256,7 @@ async def report_case(
             },
         )
     ).one()
-    return Reported(made.number, token, again=False)
+    return made, token
 
 
 def title_of(name: str, words: str | None) -> str:

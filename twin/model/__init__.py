@@ -2,7 +2,7 @@
 
 from twin.model.access import Account, AuditEntry, Credential, Membership, PasswordHistory
 from twin.model.address import Address, DoorPlate
-from twin.model.alarm import Alarm, AlarmGroup
+from twin.model.alarm import Alarm, AlarmGroup, MaintenanceWindow, Shelving
 from twin.model.area import LEVELS, Area
 from twin.model.base import Base, Imported
 from twin.model.building import Building
@@ -114,6 +114,7 @@ __all__ = [
     "ImportRun",
     "Imported",
     "Journal",
+    "MaintenanceWindow",
     "Membership",
     "NetworkLine",
     "NetworkNode",
@@ -137,5 +138,6 @@ __all__ = [
     "Sensor",
     "ServiceConnection",
     "ServicePoint",
+    "Shelving",
     "Worker",
 ]

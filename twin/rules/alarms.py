@@ -15,6 +15,7 @@ from twin.errors import InvalidError
 from twin.live.board import FLAG_READINGS_SIMULATED, Board
 from twin.live.fold import Transition
 from twin.rules.grouping import ASKED, GATHER, NEAREST, Tally, asked_at, open_groups, take_turn
+from twin.rules.maintenance import WINDOW_OF
 from twin.rules.rule import WHOLE
 from twin.states import State
 from twin.store.journal import Event, append, area_code_of
@@ -25,9 +26,9 @@ _RAISE = text(
     f"""
     INSERT INTO alarm AS old
         (device_id, property, rule_id, rule_version, state, worst_state, value, raised_at, changed_at,
-         simulated, group_id)
+         simulated, group_id, maintenance_id)
     SELECT t.device_id, t.property, t.rule_id, t.rule_version, t.state, t.state, t.value, t.at, t.at,
-           d.simulated OR d.readings_simulated, coalesce(o.group_id, ({NEAREST}))
+           d.simulated OR d.readings_simulated, coalesce(o.group_id, ({NEAREST})), ({WINDOW_OF})
     FROM {ASKED}
     ORDER BY t.device_id, t.property, t.rule_id
     ON CONFLICT (device_id, property, rule_id) WHERE cleared_at IS NULL DO UPDATE

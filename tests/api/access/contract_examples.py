@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import struct
 import zlib
+from datetime import timedelta
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from tests.access.world import LAT, LON, STEP, World, grids, phone_of, token_of
+from tests.access.world import LAT, LON, MOMENT, STEP, World, grids, phone_of, token_of
 from tests.api.access.test_every_way_out import tile_of
 
 OWN = grids()[0][0]
@@ -132,6 +133,19 @@ def examples(
         "GET /api/compounds/{id}": _at(id=key_of(world, "compound")),
         "GET /api/areas/{id}": _at(id=area),
         "POST /api/alarms/acknowledge": _json({"alarm_ids": [key_of(world, "alarm")]}),
+        "POST /api/alarms/shelve": _json(
+            {"device_id": water, "reason": "误报", "until": (MOMENT + timedelta(hours=7)).isoformat()}
+        ),
+        "POST /api/alarms/shelved/{id}/end": _at(id=key_of(world, "shelving")),
+        "POST /api/maintenance": _json(
+            {
+                "area_code": OWN,
+                "begins_at": MOMENT.isoformat(),
+                "ends_at": (MOMENT + timedelta(days=1)).isoformat(),
+                "reason": "检修",
+            }
+        ),
+        "POST /api/maintenance/{id}/end": _at(id=key_of(world, "maintenance_window")),
         "POST /api/reporters/cases": _json({"phone": phone_of(OWN, "case")}),
         "POST /api/cases/{id}/reveal": _json(because, id=case),
         "GET /api/cases/{id}": _at(id=case),

@@ -96,6 +96,8 @@ LISTS = {
     "/api/compounds": ("place",),
     "/api/compounds/lacking": ("place",),
     "/api/alarms": ("alarm",),
+    "/api/alarms/shelved": ("alarm",),
+    "/api/maintenance": ("alarm",),
     "/api/cases": ("case",),
     "/api/cases/points": ("case",),
     "/api/queues": ("case",),
@@ -159,6 +161,7 @@ POSTED = {
     "/api/sources/mappings", "/api/sources/mappings/try", "/api/sources/mappings/fields",
     MAPPING + "/restore", MAPPING + "/retire",
     "/api/sources/{source}/pause", "/api/sources/{source}/resume",
+    "/api/alarms/shelve", "/api/alarms/shelved/{id}/end", "/api/maintenance", "/api/maintenance/{id}/end",
     "/api/partners",
     *(f"{PARTNER}/{act}" for act in ("secrets", "pause", "resume", "again", "test", "events")),
 }  # fmt: skip

@@ -1,0 +1,256 @@
+"""Groups of alarms raise one case each by themselves, and none keeps the others waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import psycopg
+import pytest
+
+from tests.access.world import KEY, LAT, LON, STEP, grids
+from twin.access.sealing import Sealer
+from twin.cases.categories import load_categories
+from twin.catalog import load_catalog
+from twin.errors import ConflictError, InvalidError, NotFoundError
+from twin.live.board import Board
+from twin.live.fold import Transition
+from twin.live.installed import Installed
+from twin.rules import alarm_cases
+from twin.rules.alarm_cases import Raised, raise_cases
+from twin.rules.alarms import record
+from twin.rules.maintenance import Window, end_window, set_window
+from twin.rules.shelving import ToShelve, bring_back, put_back, shelve
+from twin.store.engine import create_async_engine
+
+pytestmark = pytest.mark.postgis
+
+CODES = [code for code, *_ in grids()]
+HOUR = timedelta(hours=1)
+
+
+class World:
+    def __init__(self, database) -> None:
+        self.url = database.url.replace("postgresql+psycopg://", "postgresql://")
+        self.engine = create_async_engine(database.async_url)
+        self.catalog = load_catalog()
+        self.board = Board(self.catalog)
+
+    def rows(self, statement: str, *values: object) -> list[tuple]:
+        with psycopg.connect(self.url) as connection:
+            cursor = connection.execute(statement, values or None)
+            return cursor.fetchall() if cursor.description else []
+
+    async def alarm(self, grid: int, state: int = 4, kind: str = "water_level", slot: int = 0) -> None:
+        row = self.board.row_of_uid[f"{kind}-{CODES[grid]}"]
+        at_us = int(datetime.now(UTC).timestamp() * 1e6)
+        async with self.engine.begin() as connection:
+            await record(connection, self.board, [[Transition(row, slot, 0, state, 30.0, at_us)]])
+
+    async def look(self) -> Raised:
+        return await raise_cases(self.engine, self.catalog, Sealer(KEY), now=datetime.now(UTC))
+
+    def sensed(self) -> list[tuple]:
+        return self.rows("SELECT count(*) FROM case_file WHERE source = 'sensor'")
+
+    def device(self, grid: int, kind: str = "water_level") -> int:
+        return int(self.board.device_id[self.board.row_of_uid[f"{kind}-{CODES[grid]}"]])
+
+
+@pytest.fixture
+async def world(new_world):
+    world = World(new_world()[0])
+    world.rows("DELETE FROM maintenance_window")
+    world.rows("UPDATE shelving SET ended_at = now(), ended_by = 'x'")
+    world.rows("UPDATE alarm SET cleared_at = now()")
+    world.rows("UPDATE alarm_group SET open_alarms = 0, ended_at = now(), no_case = 'failed'")
+    await Installed(world.board, world.engine, lambda _: None).refresh(asyncio.Lock())
+    yield world
+    await world.engine.dispose()
+
+
+async def test_a_group_raises_one_case_and_once_only(world) -> None:
+    await world.alarm(0, 5)
+    await world.alarm(20, 3)
+    assert await world.look() == Raised(1, 1)
+    assert await world.look() == Raised()
+    [(number, source, category, priority, title, stage, due, scope)] = world.rows(
+        "SELECT number, source, category_code, priority, title, stage, stage_due_at IS NOT NULL, scope_code "
+        "FROM case_file WHERE source = 'sensor'"
+    )
+    assert (source, category, priority, stage, due) == ("sensor", "54001", 1, "collected", True)
+    assert title.startswith("液位计 · ")
+    assert scope == int(CODES[0])
+    [(actor, told)] = world.rows("SELECT actor, data ->> 'number' FROM journal WHERE kind = 'case.reported' "
+                                 "AND data ->> 'source' = 'sensor'")  # fmt: skip
+    assert (actor, told) == ("system", number)
+    world.rows("UPDATE alarm SET cleared_at = now() WHERE cleared_at IS NULL")
+    await world.alarm(0, 5)
+    assert await world.look() == Raised()
+    assert world.sensed() == [(1,)]
+    assert world.rows("SELECT alarms, case_id IS NOT NULL FROM alarm_group WHERE alarms > 1") == [(2, True)]
+
+
+async def test_two_servers_that_look_at_once_raise_one_case(world) -> None:
+    await world.alarm(0)
+    both = await asyncio.gather(world.look(), world.look())
+    assert sum(one.raised for one in both) == 1
+    assert world.sensed() == [(1,)]
+
+
+async def test_killed_on_the_way_it_is_raised_once_afterwards(world, monkeypatch) -> None:
+    await world.alarm(0)
+    report = alarm_cases.report_by_system
+
+    async def killed(*arguments, **named):
+        await report(*arguments, **named)
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(alarm_cases, "report_by_system", killed)
+    with pytest.raises(asyncio.CancelledError):
+        await world.look()
+    assert world.sensed() == [(0,)]
+    monkeypatch.setattr(alarm_cases, "report_by_system", report)
+    assert (await world.look()).raised == 1
+    assert world.sensed() == [(1,)]
+
+
+async def test_the_same_group_is_refused_a_second_case_by_the_database(world) -> None:
+    await world.alarm(0)
+    await world.look()
+    world.rows("UPDATE alarm_group SET case_id = NULL WHERE case_id IS NOT NULL")
+    assert await world.look() == Raised(1, 0, 1)
+    assert world.sensed() == [(1,)]
+
+
+async def test_a_place_in_no_area_is_counted_and_keeps_nobody_waiting(world) -> None:
+    row = world.board.row_of_uid[f"water_level-{CODES[0]}"]
+    world.board.lon[row] = 110.0
+    await world.alarm(0, 5)
+    await world.alarm(20)
+    assert await world.look() == Raised(2, 1, 1)
+    assert await world.look() == Raised()
+    assert world.rows("SELECT count(*) FROM alarm_group WHERE no_case = 'no_area'") == [(1,)]
+
+
+async def test_a_place_in_two_grids_is_reported_in_the_first_and_says_so(world) -> None:
+    row = world.board.row_of_uid[f"water_level-{CODES[0]}"]
+    world.board.lon[row], world.board.lat[row] = LON + STEP, LAT + STEP / 2
+    await world.alarm(0)
+    assert (await world.look()).raised == 1
+    [(scope, words)] = world.rows(
+        "SELECT c.scope_code, r.description FROM case_file AS c JOIN case_report AS r ON r.case_id = c.id "
+        "WHERE source = 'sensor'"
+    )
+    assert scope == int(CODES[0])
+    assert "多个责任网格" in words
+    assert "several grids" in words
+
+
+async def test_what_is_put_aside_raises_its_case_when_it_comes_back(world) -> None:
+    await world.alarm(0)
+    [(group,)] = world.rows("SELECT id FROM alarm_group WHERE no_case IS NULL")
+    now = datetime.now(UTC)
+    async with world.engine.begin() as connection:
+        row = await shelve(connection, ToShelve(group, None, "误报", now + HOUR), by="值班员", now=now)
+    assert await world.look() == Raised()
+    async with world.engine.begin() as connection:
+        with pytest.raises(ConflictError, match="aside already"):
+            await shelve(connection, ToShelve(group, None, "误报", now + HOUR), by="x", now=now)
+    async with world.engine.begin() as connection:
+        await bring_back(connection, row.id, by="值班员")
+    assert (await world.look()).raised == 1
+    kinds = [kind for (kind,) in world.rows("SELECT kind FROM journal WHERE kind LIKE 'alarm.%shelved'")]
+    assert kinds == ["alarm.shelved", "alarm.unshelved"]
+
+
+async def test_it_comes_back_by_itself(world) -> None:
+    await world.alarm(0)
+    now = datetime.now(UTC)
+    async with world.engine.begin() as connection:
+        what = ToShelve(None, world.device(0), "检修", now + HOUR)
+        await shelve(connection, what, by="值班员", now=now)
+    assert await world.look() == Raised()
+    world.rows(
+        "UPDATE shelving SET begins_at = now() - interval '2 hours', until_at = now() - interval '1 s' "
+        "WHERE ended_at IS NULL"
+    )
+    async with world.engine.begin() as connection:
+        assert await put_back(connection) == 1
+        assert await put_back(connection) == 0
+    assert (await world.look()).raised == 1
+    assert world.rows("SELECT actor FROM journal WHERE kind = 'alarm.unshelved'") == [("system",)]
+
+
+@pytest.mark.parametrize(
+    ("hours", "reason", "says"),
+    [(-1, "x", "in the future"), (8.01, "x", "within 8 hours"), (1, "  ", "a reason is needed")],
+)
+async def test_what_cannot_be_put_aside_is_said(world, hours, reason, says) -> None:
+    now = datetime.now(UTC)
+    async with world.engine.begin() as connection:
+        what = ToShelve(None, world.device(0), reason, now + hours * HOUR)
+        with pytest.raises(InvalidError, match=says):
+            await shelve(connection, what, by="x", now=now)
+        with pytest.raises(NotFoundError):
+            await shelve(connection, ToShelve(999_999, None, "x", now + HOUR), by="x", now=now)
+
+
+def window(**changes: object) -> Window:
+    now = datetime.now(UTC)
+    plain = {"area_code": CODES[0], "polygon": None, "kind": None, "begins_at": now - HOUR}
+    return Window(**{**plain, "ends_at": now + HOUR, "reason": "管网检修", **changes})
+
+
+async def allowed(connection) -> None:
+    await connection.exec_driver_sql(
+        "SELECT set_config('gridtwin.may_rule_manage', '{[0,999999999999999]}', true)"
+    )
+
+
+async def test_alarms_within_maintenance_are_marked_and_raise_no_case_until_it_is_over(world) -> None:
+    async with world.engine.begin() as connection:
+        await allowed(connection)
+        row = await set_window(connection, window(), world.catalog, by="x", now=datetime.now(UTC))
+    await world.alarm(0)
+    await world.alarm(20)
+    assert (await world.look()).raised == 1
+    assert world.rows("SELECT device_id FROM alarm WHERE maintenance_id IS NOT NULL") == [(world.device(0),)]
+    async with world.engine.begin() as connection:
+        await end_window(connection, row.id, by="x")
+    assert (await world.look()).raised == 1
+
+
+async def test_a_polygon_and_a_kind_narrow_a_window(world) -> None:
+    box = [[LON, LAT], [LON + STEP / 4, LAT], [LON + STEP / 4, LAT + STEP], [LON, LAT + STEP], [LON, LAT]]
+    for changes in ({"polygon": {"type": "Polygon", "coordinates": [box]}}, {"kind": "gas"}):
+        async with world.engine.begin() as connection:
+            await allowed(connection)
+            made = window(**changes)
+            await set_window(connection, made, world.catalog, by="x", now=datetime.now(UTC))
+    await world.alarm(0)
+    assert (await world.look()).raised == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"area_code": "999999999999999"}, "there is no area"),
+        ({"kind": "submarine"}, "there is no kind"),
+        ({"reason": " "}, "a reason is needed"),
+        ({"ends_at": datetime.now(UTC) - HOUR}, "in the future"),
+        ({"ends_at": datetime.now(UTC) + timedelta(days=40)}, "at most 31 days"),
+    ],
+)
+async def test_a_window_that_cannot_be_is_refused(world, changes, says) -> None:
+    async with world.engine.begin() as connection:
+        await allowed(connection)
+        with pytest.raises(InvalidError, match=says):
+            await set_window(connection, window(**changes), world.catalog, by="x", now=datetime.now(UTC))
+
+
+def test_every_case_of_the_catalogue_is_of_a_category_that_is_open() -> None:
+    known = {row.code for row in load_categories().open_at(datetime.now(UTC).date())}
+    cases = [o.case for kind in load_catalog().by_code.values() for o in kind.properties if o.case]
+    assert cases
+    assert {case.category for case in cases} <= known

@@ -1,0 +1,163 @@
+"""Let groups of alarms raise cases by themselves, one each, as the table of device kinds says."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Row, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from twin.access.grants import Grants
+from twin.access.roles import Act
+from twin.access.scope import EVERYWHERE
+from twin.access.sealing import Sealer
+from twin.cases.reporting import Report, report_by_system
+from twin.catalog import Catalog
+from twin.errors import InvalidError
+from twin.states import State
+from twin.store.outage import is_outage
+from twin.store.scoped import set_scope
+
+MOST_AT_ONCE: Final = 50
+
+PRIORITY_OF: Final = {State.CRITICAL: 1, State.ALARM: 2, State.WARNING: 3}
+"""How urgent a case is whose alarm is in a state; 1 is the most urgent."""
+
+_log = logging.getLogger("gridtwin.cases")
+_SYSTEM: Final = Grants(acts={Act.FILE_CASE: EVERYWHERE})
+
+# An alarm counts unless it is within maintenance (one that outlasts it counts again) or its device is put
+# aside. A group that is put aside waits; what is most urgent comes first.
+_DUE: Final = """
+    SELECT g.id, g.family, g.simulated, ST_X(g.geom) AS lon, ST_Y(g.geom) AS lat, a.state, a.kind, a.slot,
+           a.category, a.uid, a.value, g.alarms, coalesce(a.address, b.name, grid.name) AS place,
+           CASE WHEN a.address IS NULL THEN coalesce(b.name_en, grid.name_en) ELSE a.address_en END
+               AS place_en,
+           a.address, kinds.n AS kinds, grids.n AS grids
+    FROM alarm_group AS g
+    CROSS JOIN LATERAL (
+        SELECT alarm.worst_state AS state, d.kind, alarm.property AS slot, r.category, d.uid, alarm.value,
+               d.address, d.address_en, d.building_id
+        FROM alarm JOIN device AS d ON d.id = alarm.device_id
+        JOIN unnest(CAST(:kinds AS text[]), CAST(:slots AS int2[]), CAST(:categories AS text[]),
+                    CAST(:states AS int2[])) AS r (kind, slot, category, state)
+            ON r.kind = d.kind AND r.slot = alarm.property AND alarm.worst_state >= r.state
+        LEFT JOIN maintenance_window AS w ON w.id = alarm.maintenance_id
+        WHERE alarm.group_id = g.id
+          AND (w.id IS NULL OR alarm.cleared_at IS NULL AND coalesce(w.ended_at, w.ends_at) <= now())
+          AND NOT EXISTS (SELECT FROM shelving AS s WHERE s.device_id = d.id AND s.ended_at IS NULL
+              AND s.until_at > now())
+        ORDER BY alarm.worst_state DESC, alarm.raised_at, alarm.id LIMIT 1) AS a
+    CROSS JOIN LATERAL (SELECT count(DISTINCT d.kind) AS n FROM alarm JOIN device AS d
+        ON d.id = alarm.device_id WHERE alarm.group_id = g.id) AS kinds
+    CROSS JOIN LATERAL (SELECT count(*) AS n FROM area WHERE valid_to IS NULL
+        AND level = 'responsibility_grid' AND geom && g.geom AND ST_Intersects(geom, g.geom)) AS grids
+    LEFT JOIN building AS b ON b.id = a.building_id
+    LEFT JOIN area AS grid ON grid.code::bigint = g.scope_code AND grid.valid_to IS NULL
+        AND grid.level <> 'unit_grid' AND g.scope_code <> 0
+    WHERE g.case_id IS NULL AND g.no_case IS NULL AND g.worst_state >= :least
+      AND g.opened_at > now() - interval '1 day'
+      AND NOT EXISTS (SELECT FROM shelving AS s WHERE s.group_id = g.id AND s.ended_at IS NULL
+          AND s.until_at > now())"""
+_LIST: Final = text(f"{_DUE} ORDER BY a.state DESC, g.id LIMIT {MOST_AT_ONCE}")
+# Whoever counts its alarms at this moment goes first: it is due the next time as well.
+_HOLD: Final = text(
+    "SELECT id FROM alarm_group WHERE id = :id AND case_id IS NULL AND no_case IS NULL "
+    "FOR NO KEY UPDATE SKIP LOCKED"
+)
+_GIVE: Final = text("UPDATE alarm_group SET case_id = :case_id WHERE id = :id")
+_REFUSE: Final = text("UPDATE alarm_group SET no_case = :why WHERE id = :id AND case_id IS NULL")
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """How many groups were looked at, how many cases were raised, and of how many none could be."""
+
+    looked_at: int = 0
+    raised: int = 0
+    refused: int = 0
+
+
+async def raise_cases(engine: AsyncEngine, catalog: Catalog, sealer: Sealer, *, now: datetime) -> Raised:
+    """Report a case for each group that is due, each in a transaction of its own.
+
+    A group whose place lies in no area gets none, and says so; so does one for which reporting fails, and
+    neither keeps the others waiting. A place in two grids is reported in the first of them, which the words
+    of the case say.
+    """
+    async with engine.connect() as connection:
+        due = (await connection.execute(_LIST, _rules(catalog))).all()
+    raised = refused = 0
+    for row in due:
+        try:
+            async with engine.begin() as connection:
+                raised += await _raise(connection, catalog, sealer, row, now)
+        except Exception as error:
+            if is_outage(error):
+                raise
+            if not isinstance(error, InvalidError):
+                _log.exception("no case could be raised of group %d of alarms", row.id)
+            why = "no_area" if isinstance(error, InvalidError) else "failed"
+            async with engine.begin() as connection:
+                await connection.execute(_REFUSE, {"id": row.id, "why": why})
+            refused += 1
+    return Raised(len(due), raised, refused)
+
+
+async def _raise(
+    connection: AsyncConnection, catalog: Catalog, sealer: Sealer, row: Row[Any], now: datetime
+) -> int:
+    if (await connection.execute(_HOLD, {"id": row.id})).first() is None:
+        return 0
+    await set_scope(connection, _SYSTEM)
+    report = report_of(catalog, row)
+    case_id, _number = await report_by_system(
+        connection, sealer, report, name=f"alarm_group/{row.id}", now=now
+    )
+    await connection.execute(_GIVE, {"id": row.id, "case_id": case_id})
+    return 1
+
+
+def report_of(catalog: Catalog, row: Row[Any]) -> Report:
+    """Return what is reported of a group: what, where, how many alarms, and what the worst said."""
+    kind = catalog.by_name[row.kind]
+    observed = kind.properties[row.slot]
+    what = catalog.families[row.family] if row.kinds > 1 and row.family in catalog.families else kind
+    reading = f"{row.value:.{observed.decimals}f} {observed.unit}"
+    zh = f"传感器告警 {row.alarms} 条。{row.uid} {observed.zh} {reading}。"
+    en = f"{row.alarms} alarms of sensors. {row.uid} {observed.en} {reading}."
+    if row.grids > 1:
+        zh += "地点位于多个责任网格交界，按编码取第一个。"
+        en += " The place lies in several grids; the first by code was taken."
+    return Report(
+        title=" · ".join(part for part in (what.zh, row.place) if part),
+        title_en=" · ".join(part for part in (what.en, row.place_en) if part),
+        category_code=row.category,
+        source="sensor",
+        lon=row.lon,
+        lat=row.lat,
+        address=row.address,
+        description=f"{zh}\n{en}",
+        attributes={"alarm_group": str(row.id)},
+        priority=PRIORITY_OF[State(row.state)],
+        simulated=row.simulated,
+    )
+
+
+def _rules(catalog: Catalog) -> dict[str, Any]:
+    rows = [
+        (kind.name, observed.slot, observed.case)
+        for kind in catalog.by_code.values()
+        for observed in kind.properties
+        if observed.case is not None
+    ]
+    return {
+        "kinds": [name for name, _, _ in rows],
+        "slots": [slot for _, slot, _ in rows],
+        "categories": [case.category for _, _, case in rows],
+        "states": [int(case.state) for _, _, case in rows],
+        "least": min((int(case.state) for _, _, case in rows), default=int(State.CRITICAL)),
+    }
