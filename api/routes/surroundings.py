@@ -57,11 +57,13 @@ class HandlerChoice(BaseModel):
     """A worker or an organisation to whom the case could be given; names of workers are masked.
 
     ``straight_m`` is as the crow flies, null where nobody knows where they are: places are known of workers
-    on duty only. ``rule`` says which rule makes an organisation responsible: about what, in which area.
+    on duty only, who stand on the live board as ``tracker_id``. ``rule`` says which rule makes an
+    organisation responsible: about what, in which area.
     """
 
     worker_id: int | None
     organisation_id: int | None
+    tracker_id: int | None
     name: Names
     role: Names
     straight_m: float | None
@@ -242,6 +244,7 @@ def _worker(row: Row, straight_m: float | None) -> HandlerChoice:
     return HandlerChoice(
         worker_id=row["id"],
         organisation_id=None,
+        tracker_id=None if straight_m is None else row["device_id"],
         name=Names(zh=mask_name(row["name"]), en=mask_name(row["name_en"])),
         role=Names(zh=zh, en=en),
         straight_m=None if straight_m is None else round(straight_m),
@@ -269,6 +272,7 @@ async def _organisation(caller: Caller, found: Responsible) -> HandlerChoice:
     return HandlerChoice(
         worker_id=None,
         organisation_id=found.organisation_id,
+        tracker_id=None,
         name=Names(zh=found.name, en=found.name_en),
         role=Names(zh=zh, en=en),
         straight_m=None,

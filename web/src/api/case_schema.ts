@@ -171,6 +171,8 @@ export interface Evidence {
 export interface Candidate {
   worker_id?: number | null;
   organisation_id?: number | null;
+  /** Number on the live board of a worker whose place is known. */
+  tracker_id?: number | null;
   name: Names;
   role: Names | null;
   straight_m: number | null;

@@ -71,7 +71,7 @@ export function deskMarks(c: DeskComposition): Mark[] {
   });
   if (stand.outcome === null)
     c.handlers.slice(0, Math.max(MOST_PINS, c.chosen + 1)).forEach((candidate, i) => {
-      const at = candidate.worker_id == null ? null : c.place('workers', candidate.worker_id);
+      const at = candidate.tracker_id == null ? null : c.place('workers', candidate.tracker_id);
       if (!at || (i >= MOST_PINS && i !== c.chosen)) return;
       marks.push({
         key: `pin:${i}`,
@@ -87,9 +87,10 @@ export function deskMarks(c: DeskComposition): Mark[] {
         title: nameOf(c.lang, candidate.name),
       });
     });
-  for (const camera of c.cameras.filter((one) => one.sees)) {
+  c.cameras.forEach((camera, i) => {
+    if (!camera.sees) return;
     const at = c.place('devices', camera.id);
-    if (at) marks.push({ key: `cam:${camera.id}`, lon: at[0], lat: at[1], rank: 8, kind: 'mark', shape: 'camera', stem: 1.4, text: camera.uid, title: nameOf(c.lang, camera.name) || camera.uid });
-  }
+    if (at) marks.push({ key: `cam:${camera.id}`, lon: at[0], lat: at[1], rank: 8, kind: 'mark', shape: 'camera', stem: 1.4, text: `F${i + 1}`, title: unmarked(nameOf(c.lang, camera.name)) || camera.uid });
+  });
   return marks;
 }

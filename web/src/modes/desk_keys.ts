@@ -56,7 +56,7 @@ export function pressDesk(desk: Desk, event: KeyboardEvent): boolean {
     desk.camera = desk.camera === camera.id ? null : camera.id;
     return true;
   }
-  if (isTyping(target) || (desk.reporting && !desk.picking) || desk.searchOpen || desk.menuOpen) return false;
+  if (isTyping(target) || desk.link || (desk.reporting && !desk.picking) || desk.searchOpen || desk.menuOpen) return false;
   if (event.key.startsWith('Arrow') && target?.closest('.maplibregl-canvas')) return false;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (key === '?') {

@@ -6,7 +6,7 @@ import { isKey, nameOf } from '../i18n/index.ts';
 import { LivePage, type Selection } from './live_page.svelte.ts';
 import { dropReport, emptyReport, keepReport, keptReport, missingOf, toSend, type ReportDraft } from './desk/report.ts';
 import { CameraLook } from './camera_look.svelte.ts';
-import { fieldsOf, handlerOf, missing, type Draft } from './desk/moves.ts';
+import { fieldsOf, handlerOf, keyOf, missing, type Draft } from './desk/moves.ts';
 import { iconOf } from './desk/rows.ts';
 import { OpenCase } from './desk/open_case.svelte.ts';
 import { Resource, type AnyResource } from './resource.svelte.ts';
@@ -39,6 +39,8 @@ export class Desk extends LivePage {
   newCase = $state.raw<ReportDraft>(keptReport(sessionStorage) ?? emptyReport(crypto.randomUUID()));
   reportBusy = $state(false);
   reportRefusal = $state('');
+  /** The link by which whoever reported a case may follow it. */
+  link = $state.raw<{ url: string; number: string } | null>(null);
   readonly cameraLook = new CameraLook();
   /** Camera whose field is shown, and whose picture may be looked at. */
   camera = $state<number | null>(null);
@@ -222,20 +224,22 @@ export class Desk extends LivePage {
     const { open } = this;
     const n = open?.handlers.length ?? 0;
     if (!open || n < 2) return false;
-    open.candidate = (open.candidate + step + n) % n;
-    if (open.draft && this.asks(open.draft, 'handler')) open.draft = { ...open.draft, told: { ...open.draft.told, ...this.chosen() } };
+    this.chooseCandidate((open.candidate + step + n) % n);
     return true;
   }
 
-  private chosen(): Pick<Told, 'worker_id' | 'organisation_id'> {
-    const candidate = this.open?.handlers[this.open.candidate];
-    return candidate ? { worker_id: undefined, organisation_id: undefined, ...handlerOf(candidate) } : {};
+  chooseCandidate(at: number): void {
+    const { open } = this;
+    const candidate = open?.handlers[at];
+    if (!open || !candidate) return;
+    open.chosen = keyOf(candidate);
+    if (open.draft && this.asks(open.draft, 'handler')) open.draft = this.given(open.draft);
   }
 
-  chooseCandidate(at: number): void {
-    if (!this.open) return;
-    this.open.candidate = at;
-    if (this.open.draft && this.asks(this.open.draft, 'handler')) this.open.draft = { ...this.open.draft, told: { ...this.open.draft.told, ...this.chosen() } };
+  /** A draft with whoever is chosen now: later readings of the list change nothing of it. */
+  private given(draft: Draft): Draft {
+    const candidate = this.open?.handlers[this.open.candidate];
+    return candidate ? { ...draft, told: { ...draft.told, worker_id: undefined, organisation_id: undefined, ...handlerOf(candidate) }, to: candidate.name } : draft;
   }
 
   private asks(draft: Draft, field: string): boolean {
@@ -260,8 +264,10 @@ export class Desk extends LivePage {
     if (!open || !stand || open.busy) return;
     this.menu = false;
     open.refusal = '';
-    if (open.draft?.move !== move.name) open.draft = { move: move.name, version: stand.version, told: { ...(fieldsOf(move).includes('handler') ? this.chosen() : {}), ...known } };
-    else open.draft = { ...open.draft, told: { ...open.draft.told, ...known } };
+    if (open.draft?.move !== move.name) {
+      const draft: Draft = { move: move.name, version: stand.version, told: known };
+      open.draft = fieldsOf(move).includes('handler') ? this.given(draft) : draft;
+    } else open.draft = { ...open.draft, told: { ...open.draft.told, ...known } };
     open.differences = false;
     this.tab = 'case';
     this.onFocus('form');
@@ -405,10 +411,12 @@ export class Desk extends LivePage {
     this.reportBusy = true;
     this.reportRefusal = '';
     try {
-      const made = await post<CaseStand>('/api/cases', toSend(this.newCase, reporter));
+      const made = await post<CaseStand & { token: string | null }>('/api/cases', toSend(this.newCase, reporter));
       this.dropReport();
       this.reporting = this.picking = false;
       this.say(this.t('reported', made.number));
+      // whoever reported may follow it: shown once, here
+      this.link = made.token ? { url: `${location.origin}/r/${made.token}`, number: made.number } : null;
       this.choose('collect');
       this.openCase(made.id);
     } catch (problem) {
@@ -424,6 +432,7 @@ export class Desk extends LivePage {
     if (this.menuOpen) this.menuOpen = false;
     else if (this.helpOpen) this.helpOpen = false;
     else if (this.searchOpen) this.searchOpen = false;
+    else if (this.link) this.link = null;
     else if (this.picking) this.picking = false;
     else if (this.reporting) this.reporting = false;
     else if (this.menu) this.menu = false;

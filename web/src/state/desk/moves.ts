@@ -1,5 +1,6 @@
 /** Say which key does which move, and what it asks to be told: pure. */
 import type { Candidate, CaseStand, Move, Told } from '../../api/case_schema.ts';
+import type { Names } from '../../api/schema.ts';
 
 /** Moves of one key, the first that may be done now counts. */
 const KEYED: [string, string[]][] = [
@@ -36,6 +37,8 @@ export interface Draft {
   move: string;
   version: number;
   told: Told;
+  /** Name of whoever is to handle it: they may leave the list of those who could. */
+  to?: Names;
 }
 
 export type Field = 'reason' | 'note' | 'handler' | 'until' | 'rating' | 'correction' | 'linked_to';
@@ -62,6 +65,11 @@ export function missing(move: Move, told: Told): Field[] {
 
 export function handlerOf(candidate: Candidate): Pick<Told, 'worker_id' | 'organisation_id'> {
   return candidate.worker_id != null ? { worker_id: candidate.worker_id } : { organisation_id: candidate.organisation_id ?? undefined };
+}
+
+/** Who is meant, whatever place they have in a list that is read again and again. */
+export function keyOf(candidate: Candidate): string {
+  return candidate.worker_id != null ? `w${candidate.worker_id}` : `o${candidate.organisation_id}`;
 }
 
 /** Columns of a case that people speak of; the others follow from these. */

@@ -1,7 +1,7 @@
 /** Hold the case that is open at the desk: where it stands, what is known, who could go, and what is typed. */
 import type { CaseStand, Evidence, MayRepeat, Surroundings } from '../../api/case_schema.ts';
 import { Resource, type AnyResource } from '../resource.svelte.ts';
-import { conflictOf, type Draft } from './moves.ts';
+import { conflictOf, keyOf, type Draft } from './moves.ts';
 
 export class OpenCase {
   readonly id: number;
@@ -14,8 +14,8 @@ export class OpenCase {
   draft = $state.raw<Draft | null>(null);
   /** A note that is not recorded yet. */
   note = $state('');
-  /** Number of the candidate that is chosen. */
-  candidate = $state(0);
+  /** Who was chosen of those who could go; null: the first, whoever that is. */
+  chosen = $state<string | null>(null);
   expanded = $state(false);
   /** The differences to what others did are listed. */
   differences = $state(false);
@@ -38,6 +38,9 @@ export class OpenCase {
   readonly conflict = $derived.by(() => (this.stand.value && this.draft ? conflictOf(this.stand.value, this.draft) : null));
 
   readonly handlers = $derived.by(() => this.surroundings.value?.handlers ?? []);
+
+  /** Place of the chosen one in the list. The list is read again and again: the choice goes by who it is. */
+  readonly candidate = $derived.by(() => Math.max(0, this.chosen === null ? 0 : this.handlers.findIndex((c) => keyOf(c) === this.chosen)));
 
   /** Something is typed that would be lost. */
   get typed(): boolean {
