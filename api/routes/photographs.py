@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel, ConfigDict, computed_field
+from pydantic import BaseModel, ConfigDict, StrictBool, computed_field
 from sqlalchemy import text
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -184,7 +184,7 @@ class ReleaseRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    released: bool
+    released: StrictBool
 
 
 _FIND: Final = text(f"SELECT {keeping.FACTS} FROM photograph AS p WHERE p.id = :id")
@@ -194,7 +194,7 @@ _RELEASE: Final = text(
 )
 
 
-@router.post("/api/photographs/{id}/release", responses=CONFLICT)
+@router.patch("/api/photographs/{id}", responses=CONFLICT)
 async def release_photograph(
     caller: Releaser, photograph_id: RowId, body: ReleaseRequest
 ) -> PhotographAnswer:

@@ -155,7 +155,7 @@ POSTED = {
     "/api/duty/begin", "/api/duty/end", "/api/workers/{id}/duty/end",
     "/api/cases/{id}/reveal", "/api/reporters/cases", "/api/cases/{id}/acts",
     "/api/cases/{id}/photographs", "/api/replays", REPORTS,
-    "/api/networks/trace", "/r/{token}", "/api/photographs/{id}/release",
+    "/api/networks/trace", "/r/{token}",
     "/api/responsibilities", "/api/responsibilities/{id}/withdraw", "/api/cases",
     "/api/cameras/{id}/pictures",
     "/api/sources/mappings", "/api/sources/mappings/try", "/api/sources/mappings/fields",
@@ -236,7 +236,7 @@ def test_every_route_is_in_this_test_and_declares_what_it_asks():
     )
     expected = {("GET", path) for path in asked} | STA_ROUTES
     expected |= {("POST", path) for path in POSTED | BROUGHT} | {("GET", "/ingest/v1/osmand")}
-    expected |= {("PUT", MAPPING), ("PUT", PARTNER)}
+    expected |= {("PUT", MAPPING), ("PUT", PARTNER), ("PATCH", "/api/photographs/{id}")}
     assert {f for f in found if f[0] != "HEAD"} == expected
     for router in ROUTERS:
         for route in router.routes:

@@ -131,16 +131,16 @@ async def test_a_resident_is_shown_what_was_released_and_nothing_else(served, cl
         address = f"{link}/photographs/{before['id']}"
         hidden = await resident.get(address)
         assert hidden.status_code == 404
-        path = f"/api/photographs/{before['id']}/release"
+        path = f"/api/photographs/{before['id']}"
         worker = await signed_in("worker", HERE)
-        assert (await worker.post(path, json={"released": True})).status_code == 403
+        assert (await worker.patch(path, json={"released": True})).status_code == 403
         elsewhere = await signed_in("operator", BESIDE)
-        assert (await elsewhere.post(path, json={"released": True})).status_code == 404
-        wrong = await client.post(f"/api/photographs/{evidence['id']}/release", json={"released": True})
+        assert (await elsewhere.patch(path, json={"released": True})).status_code == 404
+        wrong = await client.patch(f"/api/photographs/{evidence['id']}", json={"released": True})
         assert (wrong.status_code, wrong.json()["where"]) == (409, "moment")
-        released = (await client.post(path, json={"released": True})).json()
+        released = (await client.patch(path, json={"released": True})).json()
         assert released["released_at"] is not None
-        again = (await client.post(path, json={"released": True})).json()
+        again = (await client.patch(path, json={"released": True})).json()
         assert again["released_at"] == released["released_at"]
         page = await resident.get(link)
         assert f'<img src="{address}"' in page.text
@@ -151,7 +151,7 @@ async def test_a_resident_is_shown_what_was_released_and_nothing_else(served, cl
         assert shown.content == (await client.get(f"/api/photographs/{before['id']}/original")).content
         assert (await resident.get(f"{link}/photographs/{evidence['id']}")).status_code == 404
         assert (await resident.get(f"/r/other/photographs/{before['id']}")).status_code == 404
-        await client.post(path, json={"released": False})
+        await client.patch(path, json={"released": False})
         assert (await resident.get(address)).status_code == 404
     acts = [
         row[0] for row in served.sql("SELECT action FROM audit WHERE action LIKE 'photograph.%' ORDER BY seq")
