@@ -9,6 +9,8 @@ from typing import Annotated, Any, Final
 import numpy as np
 from fastapi import APIRouter
 from pydantic import BaseModel
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.access.caller import Caller
 from api.access.permissions import needs, reads
@@ -31,6 +33,7 @@ from api.rows import Row
 from twin.access.masking import mask_name
 from twin.access.roles import DataClass
 from twin.cases.responsible import WHOLE, Responsible, find_responsible
+from twin.catalog import Catalog
 from twin.errors import NotFoundError
 from twin.live.sight import WORKERS
 from twin.networks.key_places import KEY_CATEGORIES
@@ -186,23 +189,33 @@ _ENTRANCES: Final = f"""
 @router.get("/api/cases/{id}/surroundings", responses=NOT_FOUND)
 async def get_case_surroundings(caller: Reader, case_id: RowId) -> SurroundingsAnswer:
     """Return who could go to a case, best first, similar cases, cameras around it, and whom it may hit."""
-    case = await caller.fetch_one(_CASE, id=case_id)
-    if case is None:
-        raise NotFoundError(f"there is no case {case_id} that you may see", where="id")
-    return SurroundingsAnswer(
-        handlers=await _handlers(caller, case),
-        similar=[
-            SimilarCase(
-                **{key: row[key] for key in ("id", "number", "opened_at", "closed_at", "took_s", "note")},
-                title=case_title(row["title"], row["title_en"]),
-            )
-            for row in await caller.fetch(
-                _SIMILAR, id=case_id, category=case["category_code"], **_around(case, SIMILAR_M)
-            )
-        ],
-        cameras=await _cameras(caller, case),
-        impact=await _impact(caller, case),
-    )
+    # One transaction for all: opening nine would take longer than what they ask.
+    async with caller.transaction() as connection:
+        found = await _rows(connection, _CASE, id=case_id)
+        if not found:
+            raise NotFoundError(f"there is no case {case_id} that you may see", where="id")
+        (case,) = found
+        return SurroundingsAnswer(
+            handlers=await _handlers(caller, connection, case),
+            similar=await _similar(connection, case),
+            cameras=await _cameras(caller.running.twin.catalog, connection, case),
+            impact=await _impact(connection, case),
+        )
+
+
+async def _rows(connection: AsyncConnection, sql: str, **parameters: object) -> list[Row]:
+    return [dict(row) for row in (await connection.execute(text(sql), parameters)).mappings()]
+
+
+async def _similar(connection: AsyncConnection, case: Row) -> list[SimilarCase]:
+    asked = {"id": case["id"], "category": case["category_code"], **_around(case, SIMILAR_M)}
+    return [
+        SimilarCase(
+            **{key: row[key] for key in ("id", "number", "opened_at", "closed_at", "took_s", "note")},
+            title=case_title(row["title"], row["title_en"]),
+        )
+        for row in await _rows(connection, _SIMILAR, **asked)
+    ]
 
 
 def _around(case: Row, radius_m: float) -> dict[str, float]:
@@ -215,16 +228,15 @@ def _around(case: Row, radius_m: float) -> dict[str, float]:
     return {"lon": lon, "lat": lat, "radius": radius_m, **box}
 
 
-async def _handlers(caller: Caller, case: Row) -> list[HandlerChoice]:
-    async with caller.transaction() as connection:
-        found = await find_responsible(connection, case["scope_code"], case["category_code"])
+async def _handlers(caller: Caller, connection: AsyncConnection, case: Row) -> list[HandlerChoice]:
+    found = await find_responsible(connection, case["scope_code"], case["category_code"])
     away = _workers_near(caller, case)
-    rows = await caller.fetch(_WORKERS, grid=case["grid"], near=list(away))
+    rows = await _rows(connection, _WORKERS, grid=case["grid"], near=list(away))
     workers = [_worker(row, away.get(row["device_id"]) if row["on_duty"] else None) for row in rows]
     workers.sort(key=_worth)
     if found is None:
         return workers[:MOST_HANDLERS]
-    return [await _organisation(caller, found), *workers[: MOST_HANDLERS - 1]]
+    return [await _organisation(connection, found), *workers[: MOST_HANDLERS - 1]]
 
 
 def _workers_near(caller: Caller, case: Row) -> dict[int, float]:
@@ -264,8 +276,8 @@ def _worth(one: HandlerChoice) -> tuple[Any, ...]:
     return not one.on_duty, near, not one.own_grid, one.open_cases, one.straight_m or 0.0, one.worker_id
 
 
-async def _organisation(caller: Caller, found: Responsible) -> HandlerChoice:
-    row = await caller.fetch_one(_ORGANISATION, id=found.organisation_id) or {}
+async def _organisation(connection: AsyncConnection, found: Responsible) -> HandlerChoice:
+    (row,) = await _rows(connection, _ORGANISATION, id=found.organisation_id)
     zh, en = ORGANISATION_KINDS[row["kind"]]
     about = about_names(found.about)
     place = ("全辖区", "everywhere") if found.area_level == WHOLE else (found.area, found.area_en)
@@ -289,8 +301,7 @@ async def _organisation(caller: Caller, found: Responsible) -> HandlerChoice:
     )
 
 
-async def _cameras(caller: Caller, case: Row) -> list[NearCamera]:
-    catalog = caller.running.twin.catalog
+async def _cameras(catalog: Catalog, connection: AsyncConnection, case: Row) -> list[NearCamera]:
     cameras = [
         NearCamera(
             id=row["id"],
@@ -300,7 +311,7 @@ async def _cameras(caller: Caller, case: Row) -> list[NearCamera]:
             sees=row["sees"],
             hidden_by="building" if not row["sees"] and _looks_there(row) else None,
         )
-        for row in await caller.fetch(_CAMERAS, **_around(case, CAMERAS_M))
+        for row in await _rows(connection, _CAMERAS, **_around(case, CAMERAS_M))
     ]
     cameras.sort(key=lambda one: (not one.sees, one.hidden_by is None, one.distance_m))
     return cameras[:MOST_CAMERAS]
@@ -315,13 +326,13 @@ def _looks_there(row: Row) -> bool:
     return bool(row["distance_m"] <= reach and off <= field / 2.0)
 
 
-async def _impact(caller: Caller, case: Row) -> ImpactAnswer:
+async def _impact(connection: AsyncConnection, case: Row) -> ImpactAnswer:
     around = _around(case, IMPACT_M)
-    buildings = await caller.fetch_one(_BUILDINGS, **around, **HOUSEHOLDS_BY) or {}
-    places = await caller.fetch_one(_KEY_PLACES, **around, key=list(KEY_CATEGORIES)) or {}
+    (buildings,) = await _rows(connection, _BUILDINGS, **around, **HOUSEHOLDS_BY)
+    (places,) = await _rows(connection, _KEY_PLACES, **around, key=list(KEY_CATEGORIES))
     wider = _around(case, ENTRANCES_KNOWN_M)
     wider.pop("radius")
-    entrances = await caller.fetch_one(_ENTRANCES, **wider, near=IMPACT_M) or {}
+    (entrances,) = await _rows(connection, _ENTRANCES, **wider, near=IMPACT_M)
     return ImpactAnswer(
         radius_m=IMPACT_M,
         buildings=buildings["buildings"],
