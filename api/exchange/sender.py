@@ -33,8 +33,8 @@ _GATHER_S: Final = 0.2
 _LOOK_S: Final = 30.0
 """How often to look without a notice."""
 _RETRY_S: Final = 1.0
-"""Also how soon another server takes over from one that ended."""
 _CHECK_S: Final = 5.0
+"""Also about how soon another server takes over from one that ended."""
 
 _LOCK: Final = "SELECT pg_try_advisory_lock(7105307)"
 _NEWEST_OF_CASES: Final = text("SELECT max(seq) FROM journal WHERE seq > :after AND kind LIKE 'case.%'")
@@ -102,7 +102,8 @@ class Exchange:
         work: list[asyncio.Task[None]] = []
         try:
             if not await connection.fetchval(_LOCK, timeout=_CHECK_S):
-                return  # another server tells
+                await asyncio.sleep(_CHECK_S)  # another server tells
+                return
             lost = asyncio.Event()
             connection.add_termination_listener(lambda _: lost.set())
             await connection.add_listener(journal.CHANNEL, lambda *_: self._news.set())
@@ -116,8 +117,10 @@ class Exchange:
         finally:
             # The lock is gone with the connection: another server may tell from now on.
             connection.terminate()
-            for task in (*work, *(task for _, task in self._told.values())):
+            work += [task for _, task in self._told.values()]
+            for task in work:
                 task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
             self._told.clear()
             self._wakes.clear()
 

@@ -30,6 +30,8 @@ _CHANGES: Final = frozenset(
     | {"closed_at", "extensions", "reworks", "repeats", "called_up", "rating"}
 )
 """What is told of what changed; who has it, who repaired it and who asks for what are matters of ours."""
+_BY_RESIDENTS: Final = frozenset({"case.reported", "case.rated"})
+"""Events with which residents may say something, which stays here."""
 _SAID: Final = ("reason", "note", "until")
 
 
@@ -79,7 +81,7 @@ def event_body(owed: Owed) -> bytes:
         "taken_away": owed.taken,
         "changes": {name: value for name, value in data.get("changes", {}).items() if name in _CHANGES},
     }
-    if owed.given:
+    if owed.given and owed.kind not in _BY_RESIDENTS:
         said = data.get("told", {})
         told["said"] = {name: mask_text(str(said[name])) for name in _SAID if said.get(name) is not None}
     return _message(owed.kind, owed.at, told)

@@ -79,3 +79,24 @@ async def test_a_partner_that_hangs_delays_no_other(exchange) -> None:
         await well.wait(6)
         assert time.monotonic() - begun < 5.0
         assert len(dead.came) == 1, "one at a time: nothing more is sent there while it does not answer"
+
+
+LOCKS = "FROM pg_stat_activity WHERE application_name = 'gridtwin exchange' AND datname = %s"
+
+
+async def test_of_two_servers_one_tells_and_a_lost_connection_loses_nothing(
+    exchange, serve, tmp_path
+) -> None:
+    name = exchange.served.database.name
+    async with receiving() as receiver:
+        await exchange.add(receiver.url)
+        case = exchange.case()
+        async with serve(exchange.served.database, tmp_path):
+            await until(lambda: exchange.sql(f"SELECT count(*) {LOCKS}", name) == [(2,)])
+            await exchange.act(case, 1, "file")
+            await exchange.until_told()
+            exchange.sql(f"SELECT pg_terminate_backend(pid) {LOCKS}", name)
+            await exchange.act(case, 2, "note", note="x")
+            await receiver.wait(2)
+        await exchange.until_told()
+        assert [one.said["data"]["case"]["version"] for one in receiver.came] == [2, 3]
