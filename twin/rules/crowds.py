@@ -44,6 +44,7 @@ _WRITE: Final = text(
     """
 )
 _SCOPE: Final = text("SELECT gt_scope_of(ST_SetSRID(ST_MakePoint(:lon, :lat), 4326))")
+_CLOSE: Final = text("SELECT close_gatherings(CAST(:rules AS int8[]))")
 _PLACE: Final = text("SELECT place_gathering(:uid, :zh, :en, :lon, :lat, :simulated)")
 
 
@@ -108,6 +109,7 @@ class GatheringWatch:
         self._board, self._engine, self._rules = board, engine, rules
         self._observe, self._refresh = observe, refresh
         self._known: dict[int, _Counted] = {}
+        self._looking: set[int] | None = None
 
     async def watch_forever(self) -> None:
         """Look once a minute."""
@@ -124,8 +126,13 @@ class GatheringWatch:
     async def look(self, now_us: int) -> None:
         """Count, judge and learn for every rule of density, and tell what was found."""
         rules = [rule for rule in self._rules() if isinstance(rule.condition, Crowd)]
-        for gone in self._known.keys() - {rule.id for rule in rules}:
+        looking = {rule.id for rule in rules}
+        for gone in self._known.keys() - looking:
             del self._known[gone]
+        if looking != self._looking:  # of the others nobody would hear any more
+            async with self._engine.begin() as connection:
+                await connection.execute(_CLOSE, {"rules": sorted(looking)})
+            self._looking = looking
         for rule in rules:
             try:
                 await self._look_by(rule, now_us)

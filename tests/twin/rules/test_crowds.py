@@ -19,6 +19,7 @@ from twin.rules.density import HOURS, USUAL
 from twin.rules.rule import read_rule
 from twin.states import State
 from twin.store.engine import create_async_engine
+from twin.store.rules import add_version, get_rule
 from twin.twin import Twin
 
 pytestmark = pytest.mark.postgis
@@ -96,6 +97,28 @@ async def test_gathering_is_an_alarm_of_its_cell_and_ends(city) -> None:
     await twin.gatherings.look(now + 3 * MIN)
     await until(lambda: open_alarms(database) == [])
     assert twin.board.values[row, :2].tolist() == [0, 0]
+
+
+async def test_gatherings_of_a_rule_that_is_switched_off_are_closed(city) -> None:
+    twin, database, engine = city
+    rule, now = await crowded(city)
+    for n in range(2):
+        await twin.gatherings.look(now + n * MIN)
+    await until(lambda: len(open_alarms(database)) == 1)
+    async with engine.begin() as connection:
+        kept = await get_rule(connection, rule)
+        await add_version(connection, rule, kept.version, kept.said, "张三", enabled=False, reason="试")
+    await until(lambda: open_alarms(database) == [])
+    await twin.gatherings.look(now + 2 * MIN)
+    assert gatherings(database) == []
+    await until(lambda: f"gathering-{rule}-{CELL:x}" not in twin.board.row_of_uid)
+    # Switched on again it is the same gathering.
+    async with engine.begin() as connection:
+        await add_version(connection, rule, kept.version + 1, kept.said, "张三", enabled=True)
+    await until(lambda: [one.id for one in twin.rules.rules] == [rule])
+    for n in range(3, 6):
+        await twin.gatherings.look(now + n * MIN)
+    assert len(gatherings(database)) == 1
 
 
 async def test_few_are_never_told_and_what_is_not_counted_does_not_count(city) -> None:
@@ -181,6 +204,17 @@ async def test_what_is_usual_is_stored_each_hour_and_goes_on_after_a_restart(cit
         await again.close()
 
 
+GIVEN = {
+    "zh": "聚集",
+    "en": "Gathering",
+    "state": State.WARNING,
+    "area": None,
+    "kinds": ("gathering",),
+    "observed": "excess",
+    "condition": CROWD,
+}
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [
@@ -191,15 +225,6 @@ async def test_what_is_usual_is_stored_each_hour_and_goes_on_after_a_restart(cit
     ],
 )
 def test_a_wrong_rule_is_refused(change, what):
-    given = {
-        "zh": "聚集",
-        "en": "Gathering",
-        "state": State.WARNING,
-        "area": None,
-        "kinds": ("gathering",),
-        "observed": "excess",
-        "condition": CROWD,
-    }
-    assert read_rule(load_catalog(), **given).condition.of == ("vehicle",)
+    assert read_rule(load_catalog(), **GIVEN).condition.of == ("vehicle",)
     with pytest.raises(InvalidError, match=what):
-        read_rule(load_catalog(), **(given | change))
+        read_rule(load_catalog(), **(GIVEN | change))
