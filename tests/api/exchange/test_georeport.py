@@ -42,6 +42,8 @@ async def test_a_case_becomes_a_request_at_another_platform_and_is_checked_here(
     words = exchange.sql("SELECT description FROM case_report WHERE case_id = %s", other)[0][0]
     assert "老王" not in words
     assert exchange.sql("SELECT version FROM case_file WHERE id = %s", case) == [(3,)], "nobody's act is late"
+    # Of a kind whose work is reported as done with a photograph.
+    exchange.served.past_triggers("UPDATE case_file SET category_code = '06010' WHERE id = %s", case)
     exchange.served.past_triggers(
         "UPDATE case_file SET stage = 'rated', outcome = 'closed', closed_at = now() WHERE id = %s", other
     )
@@ -49,6 +51,7 @@ async def test_a_case_becomes_a_request_at_another_platform_and_is_checked_here(
     stands = (await exchange.manager.get(f"/api/cases/{case}")).json()
     assert [event["event"] for event in stands["events"][:2]] == ["case.reported_done", "case.taken"]
     assert number in stands["events"][0]["told"]["note"]
+    assert "不带照片" in stands["events"][0]["told"]["reason"]
     assert stands["closed_at"] is None
 
 
