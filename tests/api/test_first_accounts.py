@@ -114,6 +114,20 @@ def test_accounts_to_try_show_every_duty_and_their_passwords_lie_in_a_closed_fil
     assert how_to_sign_in([], path) == [f"sign in with your account; accounts to try are in {path}"]
 
 
+def test_staff_of_a_simulated_department_may_be_tried_where_there_is_one(fresh_city):
+    with psycopg.connect(fresh_city.url.replace("+psycopg", ""), autocommit=True) as connection:
+        made = connection.execute(
+            "INSERT INTO organisation (code, name, kind, simulated) "
+            "VALUES ('SIM-D-city_management', '城市管理部门（模拟）', 'department', true) RETURNING id"
+        ).fetchone()
+    passwords = {
+        one.name: one.password for one in ensure_accounts(fresh_city.url, None, demo=True, simulated=True)
+    }
+    _, identity = sign_in(fresh_city, "demo-department", passwords["demo-department"])
+    assert identity.grants.organisation_id == made[0]
+    assert set(identity.grants.reads) == {DataClass.PLACE}, "of cases only those of the department"
+
+
 def test_accounts_to_try_are_closed_when_the_data_are_no_longer_simulated(fresh_city):
     ensure_accounts(fresh_city.url, None, demo=True, simulated=True)
     ensure_accounts(fresh_city.url, None, demo=True, simulated=True)

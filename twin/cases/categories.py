@@ -166,8 +166,8 @@ def _require_known(read: _File, responsible: str, where: str) -> None:
         raise InvalidError(f"“{responsible}” is not in the table “responsible”", where=where)
 
 
-def open_category(code: str, day: date) -> Category:
-    """Return the kind of case of a code that can be reported on a day.
+def open_category(code: str, day: date, *, where: str = "category_code") -> Category:
+    """Return the kind of case of a code that can be reported on a day; errors name ``where`` it was given.
 
     Raises
     ------
@@ -176,12 +176,12 @@ def open_category(code: str, day: date) -> Category:
     """
     found = load_categories().by_code.get(code)
     if found is None:
-        raise InvalidError(f"there is no kind of case {code}", where="category_code")
+        raise InvalidError(f"there is no kind of case {code}", where=where)
     if found.valid_to is not None and found.valid_to <= day:
         raise InvalidError(
             f"the category {code} {found.zh} was withdrawn on {found.valid_to}",
-            where="category_code",
-            hint="report it under the category that took its place",
+            where=where,
+            hint="choose the category that took its place",
         )
     return found
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twin.access.scope import WHOLE_CODE, Scope
-from twin.cases.categories import load_categories
+from twin.cases.categories import load_categories, open_category
 from twin.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError
 
 WHOLE: Final = "whole"
@@ -187,16 +187,11 @@ def _require_kind(about: str, today: date) -> None:
     categories = load_categories()
     if about in categories.responsible or about in {code[:2] for code in categories.by_code}:
         return
-    kind = categories.by_code.get(about)
-    if kind is None:
-        raise InvalidError(
-            f"there is no kind of case “{about}”",
-            where="about",
-            hint="a category (06010), a major (06), or a kind of body: " + ", ".join(categories.responsible),
-        )
-    if kind.valid_to is not None and kind.valid_to <= today:
-        raise InvalidError(
-            f"the category {about} {kind.zh} was withdrawn on {kind.valid_to}",
-            where="about",
-            hint="make the rule for the category that took its place",
-        )
+    if about in categories.by_code:
+        open_category(about, today, where="about")
+        return
+    raise InvalidError(
+        f"there is no kind of case “{about}”",
+        where="about",
+        hint="a category (06010), a major (06), or a kind of body: " + ", ".join(categories.responsible),
+    )

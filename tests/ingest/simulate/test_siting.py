@@ -12,10 +12,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, text
 
 from ingest.simulate.city import City
+from ingest.simulate.departments import site_departments
 from ingest.simulate.parameters import Parameters
 from ingest.simulate.sites import Site
 from ingest.simulate.siting import default_total, device_uid, plan_devices, share_out, site_devices
 from twin.access.sealing import Sealer
+from twin.cases.categories import load_categories
 from twin.catalog import Catalog
 from twin.errors import InvalidError, NotFoundError
 from twin.store.engine import create_engine
@@ -234,6 +236,14 @@ def test_siting_twice_changes_nothing_and_links_everything(town: Engine, paramet
             w.simulated and w.office and w.kind == "worker" and w.name.endswith("（模拟）") for w in workers
         )
         assert len({w.responsibility_grid_id for w in workers}) == 4, "every grid has someone"
+        rules = connection.execute(
+            text(
+                "SELECT r.about, o.simulated, o.name FROM responsibility r JOIN organisation o"
+                " ON o.id = r.organisation_id WHERE r.valid_to IS NULL"
+            )
+        ).all()
+        assert sorted(row.about for row in rules) == sorted(load_categories().responsible)
+        assert all(row.simulated and row.name.endswith("（模拟）") for row in rules)
         cases = connection.execute(
             text(
                 "SELECT simulated, title, coalesce(due_at, stage_due_at) > opened_at AS ok, version,"
@@ -322,3 +332,12 @@ def test_things_of_two_datasets_may_have_the_same_number(town: Engine) -> None:
         again = site_devices(connection, SEALER, total=300)
         assert again.sited == before
         assert not site_devices(connection, SEALER, total=300).changed
+
+
+def test_nobody_invented_answers_for_cases_where_nothing_is_simulated(town: Engine) -> None:
+    with town.begin() as connection:
+        assert site_departments(connection, wanted=True) == len(load_categories().responsible)
+        assert site_departments(connection, wanted=False) == 0
+        rows = connection.execute(text("SELECT valid_to, withdrawn_by FROM responsibility")).all()
+    assert rows
+    assert all(row.valid_to and row.withdrawn_by for row in rows)
