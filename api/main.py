@@ -43,6 +43,7 @@ from api.photographs.darkroom import Darkroom
 from api.photographs.receiving import Reception
 from api.routes import ROUTERS
 from api.rows import TIMEOUT_S
+from api.rule_trials import RuleTrials
 from api.runtime import Runtime
 from api.sampler import Sampler
 from api.sensorthings.again import Again
@@ -133,6 +134,8 @@ def create_app(settings: Settings) -> FastAPI:
             terms = load_terms(catalog).with_tracks(settings.tracks_days)
             twin = await Twin.open(own, catalog=catalog, terms=terms)
             parts.push_async_callback(twin.close)
+            rule_trials = RuleTrials(dsn, twin.board)
+            parts.push_async_callback(rule_trials.close)
             ingest = Ingest(settings, own, twin, {"sensorthings": Again(twin, own, accounts)})
             await ingest.pauses.refresh()
             health = HealthReport(settings, own, twin, ingest.state)
@@ -171,6 +174,7 @@ def create_app(settings: Settings) -> FastAPI:
                 health=health,
                 ingest=ingest,
                 trials=Trials(twin),
+                rule_trials=rule_trials,
                 publishers=publishers,
                 followers=followers,
                 exchange=exchange,

@@ -21,6 +21,7 @@ from api.ingest import Ingest
 from api.live.hub import Hub
 from api.photographs.darkroom import Darkroom
 from api.photographs.receiving import Reception
+from api.rule_trials import RuleTrials
 from api.sampler import Sampler
 from api.sensorthings.mqtt.followers import Followers
 from api.settings import Settings
@@ -59,6 +60,7 @@ class Runtime:
     health: HealthReport
     ingest: Ingest
     trials: Trials
+    rule_trials: RuleTrials
     publishers: PublisherDoor
     followers: Followers
     exchange: Exchange

@@ -30,6 +30,11 @@ EVENT_NAMES: Final = {
     "alarm.unshelved": ("告警搁置结束", "Alarm no longer shelved"),
     "alarm.maintenance_set": ("设置维护时段", "Maintenance window set"),
     "alarm.maintenance_ended": ("维护时段结束", "Maintenance window ended"),
+    "rule.created": ("规则建立", "Rule made"),
+    "rule.changed": ("规则修改", "Rule changed"),
+    "rule.switched_on": ("规则启用", "Rule switched on"),
+    "rule.switched_off": ("规则停用", "Rule switched off"),
+    "rule.failed": ("规则出错停用", "Rule failed and switched off"),
     **EVENT_WORDS,
 }
 

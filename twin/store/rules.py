@@ -36,15 +36,20 @@ _CLOSE: Final = text(
     "UPDATE alarm_rule SET valid_to = now() WHERE id = :id AND version = :version AND valid_to IS NULL"
 )
 _NAMES: Final = (
-    "zh, en, state, area_code, area_level, kinds, property, condition, enabled, changed_by, reason, failed"
+    "zh, en, state, area_code, area_level, kinds, property, condition, enabled, changed_by, reason"
 )
 _VALUES: Final = (
     ":zh, :en, :state, :area_code, :area_level, :kinds, :property, CAST(:condition AS jsonb), :enabled, :by, "
-    ":reason, :failed"
+    ":reason"
 )
 _FIRST: Final = text(f"INSERT INTO alarm_rule (version, {_NAMES}) VALUES (1, {_VALUES}) RETURNING {_COLUMNS}")
 _NEXT: Final = text(
     f"INSERT INTO alarm_rule (id, version, {_NAMES}) VALUES (:id, :version, {_VALUES}) RETURNING {_COLUMNS}"
+)
+# Only the server itself may say that a rule failed.
+_FAILED: Final = text(
+    f"INSERT INTO alarm_rule (id, version, {_NAMES}, failed) VALUES (:id, :version, {_VALUES}, :failed) "
+    f"RETURNING {_COLUMNS}"
 )
 
 
@@ -116,7 +121,7 @@ async def add_rule(connection: AsyncConnection, said: RuleText, by: str, reason:
     """
     if (await connection.execute(_COUNT)).scalar_one() >= MOST_RULES:
         raise ConflictError(f"there are {MOST_RULES} rules already", where="rules")
-    row = await connection.execute(_FIRST, _row(said, by, reason, enabled=False, failed=None))
+    row = await connection.execute(_FIRST, _row(said, by, reason, enabled=False))
     return KeptRule(**row.mappings().one())
 
 
@@ -160,12 +165,15 @@ async def add_version(
         raise ConflictError(
             f"rule {rule_id} has {MOST_VERSIONS} versions already", where="id", hint="make a new rule"
         )
-    row = _row(said, by, reason, enabled=enabled, failed=failed)
-    added = await connection.execute(_NEXT, {**row, "id": rule_id, "version": known + 1})
+    row = _row(said, by, reason, enabled=enabled) | {"id": rule_id, "version": known + 1}
+    if failed is None:
+        added = await connection.execute(_NEXT, row)
+    else:
+        added = await connection.execute(_FAILED, row | {"failed": failed})
     return KeptRule(**added.mappings().one())
 
 
-def _row(said: RuleText, by: str, reason: str | None, *, enabled: bool, failed: str | None) -> dict[str, Any]:
+def _row(said: RuleText, by: str, reason: str | None, *, enabled: bool) -> dict[str, Any]:
     return {
         "zh": said.zh,
         "en": said.en,
@@ -178,5 +186,4 @@ def _row(said: RuleText, by: str, reason: str | None, *, enabled: bool, failed: 
         "by": by,
         "reason": reason,
         "enabled": enabled,
-        "failed": failed,
     }

@@ -81,7 +81,22 @@ class Ground:
         await self.served.run_sql(
             "UPDATE partner SET paused_at = now(), paused_by = 'x' WHERE id = %s", partners[1]
         )
-        return examples(self.world, str(duty[0][0]), GATEWAY, now_ms, next(self._spare), mappings, partners)
+        rules = await self.served.run_sql(
+            "INSERT INTO alarm_rule (version, zh, en, state, kinds, property, condition, enabled, "
+            "changed_by) SELECT 1, '', '', 3, '{water_level}', 'level', "
+            "jsonb_build_object('type', 'limit', 'above', 900), false, '' "
+            "FROM generate_series(1, 2) RETURNING id"
+        )
+        return examples(
+            self.world,
+            str(duty[0][0]),
+            GATEWAY,
+            now_ms,
+            next(self._spare),
+            mappings,
+            partners,
+            (rules[0][0], rules[1][0]),
+        )
 
     async def gateway(self) -> str:
         """Make a gateway for the whole city; return its secret."""

@@ -22,6 +22,14 @@ _X, _Y = tile_of(LON + STEP / 2, LAT + STEP / 2, 14)
 _FORM = "application/x-www-form-urlencoded"
 _SENSOR = {"name": "s", "description": "", "encodingType": "text/plain", "metadata": "m"}
 _PARTNER = {"address": "https://partner.invalid/told", "active": False}
+_RULE = {
+    "zh": "液位高",
+    "en": "Level high",
+    "state": "alarm",
+    "kinds": ["water_level"],
+    "property": "level",
+    "condition": {"type": "limit", "above": 900},
+}
 MAPPING = {
     "zh": "水务平台",
     "en": "Waterworks",
@@ -57,6 +65,7 @@ def examples(
     spare: str,
     mappings: tuple[str, str, str],
     partners: tuple[str, str, str],
+    rules: tuple[int, int],
 ) -> dict[str, dict[str, Any]]:
     """Return by method and path what `APIOperation.Case` takes; ``hex`` is a body that is no JSON.
 
@@ -76,6 +85,8 @@ def examples(
         Names of three mappings of feeds, of one version, of two, and of one.
     partners
         Ids of three partners, of which the second is paused.
+    rules
+        Numbers of two rules of one version.
     """
     camera, water, tracker = (
         key_of(world, "device", kind=kind) for kind in ("camera", "water_level", "worker")
@@ -132,6 +143,13 @@ def examples(
         "POST /api/networks/trace": _json({"start": {"type": "line", "id": line}}),
         "GET /api/compounds/{id}": _at(id=key_of(world, "compound")),
         "GET /api/areas/{id}": _at(id=area),
+        "POST /api/rules": _json(_RULE),
+        "GET /api/rules/{rule}": _at(rule=rules[0]),
+        "PUT /api/rules/{rule}": _json({"version": 1, "rule": _RULE}, rule=rules[0]),
+        "POST /api/rules/{rule}/switch": _json({"version": 1, "enabled": True}, rule=rules[1]),
+        "POST /api/rules/try": _json(
+            {"rule": _RULE, "from": "2026-01-01T00:00:00Z", "to": "2026-01-01T01:00:00Z"}
+        ),
         "POST /api/alarms/acknowledge": _json({"alarm_ids": [key_of(world, "alarm")]}),
         "POST /api/alarms/shelve": _json(
             {"device_id": water, "reason": "误报", "until": (MOMENT + timedelta(hours=7)).isoformat()}

@@ -53,6 +53,7 @@ OPEN = {
 }
 ANYBODY = {"/api/account", "/api/catalog", "/api/layers"}
 EVENTS = "/api/devices/{id}/events"
+RULE = "/api/rules/{rule:int}"
 ITEMS = {
     EVENTS: ("device", ""),
     "/api/devices/{id}": ("device", ""),
@@ -74,6 +75,7 @@ ITEMS = {
     "/api/cases/{id}/photographs": ("case_file", ""),
     "/api/photographs/{id}/{size}": ("photograph", ""),
     "/api/quarantine/{id}": ("quarantine", ""),
+    RULE: ("alarm_rule", ""),
 }
 ITEM_CLASSES = {
     EVENTS: {"alarm", "case"},
@@ -85,6 +87,7 @@ ITEM_CLASSES = {
     "/api/cases/{id}/photographs": {"case"},
     "/api/photographs/{id}/{size}": {"case"},
     "/api/quarantine/{id}": {"system"},
+    RULE: {"alarm"},
 }
 """What is asked for single things; of the others, places."""
 LISTS = {
@@ -98,6 +101,8 @@ LISTS = {
     "/api/alarms": ("alarm",),
     "/api/alarms/shelved": ("alarm",),
     "/api/maintenance": ("alarm",),
+    "/api/rules": ("alarm",),
+    "/api/rules/form": ("alarm",),
     "/api/cases": ("case",),
     "/api/cases/points": ("case",),
     "/api/queues": ("case",),
@@ -157,6 +162,7 @@ POSTED = {
     "/api/cases/{id}/photographs", "/api/replays", REPORTS,
     "/api/networks/trace", "/r/{token}",
     "/api/responsibilities", "/api/responsibilities/{id}/withdraw", "/api/cases",
+    "/api/rules", "/api/rules/try", RULE + "/switch",
     "/api/cameras/{id}/pictures",
     "/api/sources/mappings", "/api/sources/mappings/try", "/api/sources/mappings/fields",
     MAPPING + "/restore", MAPPING + "/retire",
@@ -236,7 +242,7 @@ def test_every_route_is_in_this_test_and_declares_what_it_asks():
     )
     expected = {("GET", path) for path in asked} | STA_ROUTES
     expected |= {("POST", path) for path in POSTED | BROUGHT} | {("GET", "/ingest/v1/osmand")}
-    expected |= {("PUT", MAPPING), ("PUT", PARTNER), ("PATCH", "/api/photographs/{id}")}
+    expected |= {("PUT", MAPPING), ("PUT", PARTNER), ("PATCH", "/api/photographs/{id}"), ("PUT", RULE)}
     assert {f for f in found if f[0] != "HEAD"} == expected
     for router in ROUTERS:
         for route in router.routes:
@@ -326,7 +332,11 @@ class Asker:
             own = [k for k in things if k in seen]
             foreign = [k for k in things if k not in seen]
             for key in (*own[:2], *own[-1:], *foreign[:2], *foreign[-1:]):
-                answer = await self.ask(path.replace("{id}", str(key)).replace("{size}", "original"))
+                answer = await self.ask(
+                    path.replace("{id}", str(key))
+                    .replace("{rule:int}", str(key))
+                    .replace("{size}", "original")
+                )
                 allowed = bool(ITEM_CLASSES.get(path, {"place"}) & set(self.reads))
                 wanted = 403 if not allowed else 200 if key in seen else 404
                 self.expect(f"{path} of {key}", answer.status_code, wanted)
@@ -355,6 +365,8 @@ class Asker:
                 if not (set(classes) & set(self.reads) or counts):
                     self.expect(concrete, answer.status_code, 403)
         if "alarm" in self.reads:
+            rules = (await self.ask("/api/rules")).json()["rules"]
+            self.expect("/api/rules", {rule["area"]["code"] for rule in rules}, self.all_codes("alarm_rule"))
             self.expect("/api/alarms", await self.codes("/api/alarms?limit=500"), self.all_codes("alarm"))
         if "case" in self.reads:
             found = (await self.ask("/api/cases?limit=500")).json()
