@@ -39,6 +39,7 @@ def test_the_page_of_a_resident_has_no_fault(browser: Browser) -> None:
         "in work and late": write_page(standing(), now=now),
         "to be rated": write_page(standing(**closed), now=now, message=CHOOSE, said="x"),
         "rated": write_page(standing(**closed, rating=2), now=now),
+        "with photographs": write_page(standing(), now=now, photographs=[("before", "/b"), ("after", "/a")]),
         "refused": write_page(standing(outcome=Outcome.REJECTED, closed_at=now), now=now),
         "unknown": write_page(None, now=now),
     }
