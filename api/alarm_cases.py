@@ -23,7 +23,7 @@ from twin.store.outage import is_outage
 PERIOD_S: Final = 2.0
 """How often it looks although the journal tells of nothing: what is put aside comes back by the clock."""
 
-_GATHER_S: Final = 0.02
+_GATHER_S: Final = 0.1
 
 _log = logging.getLogger("gridtwin.cases")
 _ALONE: Final = text("SELECT pg_try_advisory_xact_lock(7105311)")

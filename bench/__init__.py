@@ -30,6 +30,7 @@ BENCHES: dict[str, str] = {
     "repeats": "bench.repeats",
     "gatherings": "bench.gatherings",
     "exchange": "bench.exchange",
+    "storm": "bench.storm",
 }
 """Name of the benchmark -> module that holds it."""
 

@@ -242,3 +242,14 @@ def test_partners_lose_nothing_by_a_kill(folder: Path) -> None:
     assert (killed["lost"], killed["changed"], killed["out_of_order"]) == (0, 0, 0)
     assert killed["came"] == killed["owed"] + killed["came_twice"]
     _check_nothing_runs(folder)
+
+
+@pytest.mark.postgis
+def test_storm(folder: Path) -> None:
+    result = _run(
+        "storm", alarms=60, causes=3, seconds=2.0, quiet_seconds=1.0, each_s=0.5, data_dir=str(folder)
+    )
+    assert result["counts"]["groups"] == result["counts"]["cases"] == 3
+    assert (result["told"], result["counts"]["refused"]) == (60, 0)
+    assert [one["alarm"]["count"] for one in result["delays"].values()] == [2, 4]
+    _check_nothing_runs(folder)

@@ -42,6 +42,8 @@ _CLAIM: Final = text(
     "SELECT wait_s, other, case_id, number, token_id FROM claim_filing(CAST(:account_id AS uuid), "
     "CAST(:client_key AS bytea), CAST(:sent AS bytea), CAST(:same_for AS interval), :most)"
 )
+_KNOWN: Final = text("SELECT case_id FROM case_report WHERE account_id = :account_id AND client_key = :key")
+_TURN: Final = text("SELECT pg_try_advisory_xact_lock(hashtextextended('reporting/' || :name, 0))")
 _PLACE: Final = text(
     "SELECT scope_code, scope_code <@ gt_may_file(:source) AS allowed FROM "
     "gt_scope_of(ST_SetSRID(ST_MakePoint(CAST(:lon AS float8), CAST(:lat AS float8)), 4326)) AS scope_code"
@@ -185,24 +187,33 @@ async def report_case(
 
 async def report_by_system(
     connection: AsyncConnection, sealer: Sealer, report: Report, *, name: str, now: datetime
-) -> tuple[int, str]:
-    """Take what nobody reported but the installation itself, however much of it comes; return id and number.
+) -> int:
+    """Take what nobody reported but the installation itself, however much of it comes; return the case.
 
     Parameters
     ----------
     connection
-        As in `report_case`; of the caller, who sees to it that it is reported once.
+        As in `report_case`.
     name
-        What the report is about: the database refuses a second one of the same name.
+        What the report is about: what was reported under it is the case, and no second one is made.
 
     Raises
     ------
+    ConflictError
+        Somebody else reports it at this moment.
     ForbiddenError, InvalidError
         As in `report_case`.
     """
     key = hashlib.sha256(b"system" + name.encode()).digest()
+    values = {"account_id": SYSTEM_ACCOUNT, "key": key}
+    known: int | None = (await connection.execute(_KNOWN, values)).scalar()
+    if known is not None:
+        return known
+    if not (await connection.execute(_TURN, {"name": name})).scalar_one():
+        raise ConflictError("this is reported at this moment", where=name)
     made, _token = await _take(connection, sealer, report, SYSTEM_ACCOUNT, key, report.digest(), now)
-    return made.case_id, made.number
+    case_id: int = made.case_id
+    return case_id
 
 
 async def _take(

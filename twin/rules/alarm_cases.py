@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from twin.access.grants import Grants
 from twin.access.roles import Act
@@ -16,7 +16,7 @@ from twin.access.scope import EVERYWHERE
 from twin.access.sealing import Sealer
 from twin.cases.reporting import Report, report_by_system
 from twin.catalog import Catalog
-from twin.errors import InvalidError
+from twin.errors import ConflictError, InvalidError
 from twin.states import State
 from twin.store.outage import is_outage
 from twin.store.scoped import set_scope
@@ -63,12 +63,10 @@ _DUE: Final = """
       AND NOT EXISTS (SELECT FROM shelving AS s WHERE s.group_id = g.id AND s.ended_at IS NULL
           AND s.until_at > now())"""
 _LIST: Final = text(f"{_DUE} ORDER BY a.state DESC, g.id LIMIT {MOST_AT_ONCE}")
-# Whoever counts its alarms at this moment goes first: it is due the next time as well.
-_HOLD: Final = text(
-    "SELECT id FROM alarm_group WHERE id = :id AND case_id IS NULL AND no_case IS NULL "
-    "FOR NO KEY UPDATE SKIP LOCKED"
+# In a transaction of its own: a group that is held while its case is reported would hold up its next alarms.
+_GIVE: Final = text(
+    "UPDATE alarm_group SET case_id = :case_id WHERE id = :id AND case_id IS NULL AND no_case IS NULL"
 )
-_GIVE: Final = text("UPDATE alarm_group SET case_id = :case_id WHERE id = :id")
 _REFUSE: Final = text("UPDATE alarm_group SET no_case = :why WHERE id = :id AND case_id IS NULL")
 
 
@@ -82,7 +80,9 @@ class Raised:
 
 
 async def raise_cases(engine: AsyncEngine, catalog: Catalog, sealer: Sealer, *, now: datetime) -> Raised:
-    """Report a case for each group that is due, each in a transaction of its own.
+    """Report a case for each group that is due, one after the other, and give it to the group.
+
+    Between the two the server may be killed: the same report is the same case, whoever looks again.
 
     A group whose place lies in no area gets none, and says so; so does one for which reporting fails, and
     neither keeps the others waiting. A place in two grids is reported in the first of them, which the words
@@ -93,8 +93,15 @@ async def raise_cases(engine: AsyncEngine, catalog: Catalog, sealer: Sealer, *, 
     raised = refused = 0
     for row in due:
         try:
+            report, name = report_of(catalog, row), f"alarm_group/{row.id}"
             async with engine.begin() as connection:
-                raised += await _raise(connection, catalog, sealer, row, now)
+                await set_scope(connection, _SYSTEM)
+                case_id = await report_by_system(connection, sealer, report, name=name, now=now)
+            async with engine.begin() as connection:
+                given = await connection.execute(_GIVE, {"id": row.id, "case_id": case_id})
+            raised += given.rowcount
+        except ConflictError:
+            continue  # another server does
         except Exception as error:
             if is_outage(error):
                 raise
@@ -105,20 +112,6 @@ async def raise_cases(engine: AsyncEngine, catalog: Catalog, sealer: Sealer, *, 
                 await connection.execute(_REFUSE, {"id": row.id, "why": why})
             refused += 1
     return Raised(len(due), raised, refused)
-
-
-async def _raise(
-    connection: AsyncConnection, catalog: Catalog, sealer: Sealer, row: Row[Any], now: datetime
-) -> int:
-    if (await connection.execute(_HOLD, {"id": row.id})).first() is None:
-        return 0
-    await set_scope(connection, _SYSTEM)
-    report = report_of(catalog, row)
-    case_id, _number = await report_by_system(
-        connection, sealer, report, name=f"alarm_group/{row.id}", now=now
-    )
-    await connection.execute(_GIVE, {"id": row.id, "case_id": case_id})
-    return 1
 
 
 def report_of(catalog: Catalog, row: Row[Any]) -> Report:

@@ -115,11 +115,13 @@ async def test_killed_on_the_way_it_is_raised_once_afterwards(world, monkeypatch
     assert world.sensed() == [(1,)]
 
 
-async def test_the_same_group_is_refused_a_second_case_by_the_database(world) -> None:
+async def test_killed_before_the_group_knows_its_case_it_gets_the_same(world) -> None:
     await world.alarm(0)
     await world.look()
+    before = world.rows("SELECT id, case_id FROM alarm_group WHERE case_id IS NOT NULL")
     world.rows("UPDATE alarm_group SET case_id = NULL WHERE case_id IS NOT NULL")
-    assert await world.look() == Raised(1, 0, 1)
+    assert await world.look() == Raised(1, 1)
+    assert world.rows("SELECT id, case_id FROM alarm_group WHERE case_id IS NOT NULL") == before
     assert world.sensed() == [(1,)]
 
 

@@ -12,6 +12,8 @@ export const en: Words = {
   interrupted: 'No data for {0}',
   load: 'Alarm load',
   per10: '{0} per 10 min',
+  flood: 'Alarm flood',
+  shelved: '{0} shelved',
   devices: 'Sensors',
   workers: 'Positions',
   late: 'late',

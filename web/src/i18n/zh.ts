@@ -10,6 +10,8 @@ export const zh = {
   interrupted: '数据中断 {0}',
   load: '告警负荷',
   per10: '每十分钟 {0} 条',
+  flood: '告警泛滥',
+  shelved: '搁置 {0}',
   devices: '物联',
   workers: '定位',
   late: '迟到',
