@@ -105,7 +105,9 @@ async def make_responsibility(caller: Manager, body: RuleRequest) -> RuleAnswer:
             may=caller.grants.where(Act.APPROVE_CASE),
         )
         detail = {"about": body.about, "area": body.area_code, "organisation": body.organisation_id}
-        await write(connection, caller.actor, Entry("rule.made", f"responsibility/{made}", detail=detail))
+        await write(
+            connection, caller.actor, Entry("responsibility.made", f"responsibility/{made}", detail=detail)
+        )
     return await _one(caller, made)
 
 
@@ -114,7 +116,7 @@ async def withdraw_responsibility(caller: Manager, rule_id: RowId) -> RuleAnswer
     """Withdraw a rule: from now on it decides nothing; it stays in the list of those that once held."""
     async with caller.transaction() as connection:
         await withdraw_rule(connection, rule_id, by=caller.shown_name, now=datetime.now(UTC))
-        await write(connection, caller.actor, Entry("rule.withdrawn", f"responsibility/{rule_id}"))
+        await write(connection, caller.actor, Entry("responsibility.withdrawn", f"responsibility/{rule_id}"))
     return await _one(caller, rule_id)
 
 

@@ -79,8 +79,8 @@ async def test_rules_that_cannot_be_made_are_refused_in_words(served, signed_in)
     assert (await manager.post(f"{RULES}/{made['id']}/withdraw")).status_code == 409
     assert (await manager.get(RULES)).json() == []
     assert len((await manager.get(f"{RULES}?present=false")).json()) == 1
-    record = served.sql("SELECT action FROM audit WHERE action LIKE 'rule.%%' ORDER BY seq")
-    assert record == [("rule.made",), ("rule.withdrawn",)]
+    record = served.sql("SELECT action FROM audit WHERE action LIKE 'responsibility.%%' ORDER BY seq")
+    assert record == [("responsibility.made",), ("responsibility.withdrawn",)]
 
 
 async def test_staff_of_a_department_see_and_handle_what_was_given_to_it_and_nothing_else(

@@ -284,6 +284,8 @@ export const accessEn: AccessWords = {
   act_partner_secrets_renewed: 'secret of a partner renewed',
   act_partner_sent_again: 'sent to a partner again',
   act_partner_tried: 'partner tried',
+  act_responsibility_made: 'rule of responsibility made',
+  act_responsibility_withdrawn: 'rule of responsibility withdrawn',
   act_rule_made: 'rule of alarms made',
   act_rule_withdrawn: 'rule of alarms withdrawn',
   myLooks: 'Who looked at my track',

@@ -282,6 +282,8 @@ export const accessZh = {
   act_partner_secrets_renewed: '更换推送密钥',
   act_partner_sent_again: '重新推送',
   act_partner_tried: '试推送',
+  act_responsibility_made: '指定案件责任单位',
+  act_responsibility_withdrawn: '撤销案件责任单位',
   act_rule_made: '制定告警规则',
   act_rule_withdrawn: '撤销告警规则',
   myLooks: '谁看过我的轨迹',
