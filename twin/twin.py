@@ -166,6 +166,8 @@ class Twin:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         while self._jobs:
             self._fail([self._jobs.popleft()], UnavailableError("the twin is closing", where="observations"))
+        with contextlib.suppress(Exception):  # the database may be away: then it learns a little anew
+            await asyncio.wait_for(self.rules.write_learned(), 5.0)
         await self.quarantine.close()
         await self._writer.close()
 

@@ -65,6 +65,10 @@ class Judges:
             except Exception:
                 self._set_aside(kind, _nothing)
 
+    def evaluator(self, kind: type[Condition]) -> Evaluator | None:
+        """Return what judges by a type of condition, None where no rule is of it."""
+        return self._evaluators.get(kind)
+
     def looks_back(self) -> LookBack:
         """Return which readings `prime` wants beside the newest ones."""
         wanted = [evaluator.looks_back() for evaluator in self._evaluators.values()]

@@ -5,7 +5,8 @@ after, in transactions of their own. So no rule can hold up or lose an observati
 away, what rules have to tell waits.
 
 After a restart every rule goes on from the alarms that are open and the newest observation of each series:
-hold times begin again, as those of limits do; rates read the observations of their window.
+hold times begin again, as those of limits do; rates read the observations of their window; learned rules go
+on from what they wrote down last, every `EVERY_S` and at the end.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from twin.rules.alarms import record
 from twin.rules.crowds import made_by
 from twin.rules.evaluating import LookBack, Open, Readings
 from twin.rules.judging import Judges, Told, readings_of
+from twin.rules.learning import EVERY_S, read_learned, teach, write_learned
 from twin.rules.rule import WHOLE, Area, Rule, RuleName, Watched, matching, read_rule
 from twin.states import State
 from twin.store import pgcopy
@@ -87,6 +89,7 @@ class RuleWatch:
         self._pending = _Pending()
         self._writing = asyncio.Lock()
         self._placements = -1
+        self._learned_at, self._learned_us = time.monotonic(), 0
 
     @property
     def rules(self) -> tuple[Rule, ...]:
@@ -110,6 +113,15 @@ class RuleWatch:
             await self.refresh()
         elif self._judges.rules:
             self._judge(lambda: self._judges.tick(now_us))
+        if time.monotonic() - self._learned_at > EVERY_S:
+            self._learned_at = time.monotonic()
+            await self.write_learned()
+
+    async def write_learned(self) -> None:
+        """Write down what learned rules learned since the last time."""
+        async with self._writing, self._engine.begin() as connection:
+            since_us = await write_learned(connection, self._judges, self._board, self._learned_us)
+        self._learned_us = since_us
 
     def _judge(self, ask: Callable[[], Told]) -> None:
         begun = time.perf_counter()
@@ -184,12 +196,14 @@ class RuleWatch:
             async with self._engine.connect() as connection:
                 kept = await list_valid(connection)
                 opened = list(await connection.execute(_OPEN))
+                stored = await read_learned(connection)
             rules = [rule for one in kept if one.enabled and (rule := self._read(one)) is not None]
             open_now = self._continued(opened, rules)
             if self._judges.failed:
                 await self._switch_off_failed()  # what was judged beside it is not trusted: all begin anew
                 self._judges = Judges()
             self._judges.watch(rules, watched_on(self._board), set(open_now.values()), waits=True)
+            teach(self._judges, self._board, stored)
             self._placements = placements
             there = {rule.key for rule in rules}
             left = [t for t in self._pending.transitions if t.rule and (t.rule.id, t.rule.version) in there]

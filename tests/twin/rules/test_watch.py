@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
+import numpy as np
 import psycopg
 import pytest
 
 from tests.twin import test_twin
 from tests.twin.test_twin import batch
 from tests.waiting import until
+from twin.rules.conditions import Learned
+from twin.rules.history import try_rule
 from twin.rules.thresholds import Limits
 from twin.states import State
 from twin.store.engine import create_async_engine
@@ -235,3 +239,69 @@ async def test_parked_car_is_told_also_after_a_restart(city) -> None:
         assert rows(database, "SELECT id FROM alarm WHERE rule_id IS NOT NULL") == before
     finally:
         await again.close()
+
+
+async def test_what_was_learned_survives_a_restart_and_a_new_name(city) -> None:
+    twin, database, engine = city
+    rule = await switch_on(engine, said({"type": "learned"}), twin)
+    for minute in range(40, 0, -10):
+        await twin.observe(batch(twin, ("level-1", "level", -60.0 * minute, 5.0 + minute / 40)))
+    await twin.close()
+    before = rows(database, "SELECT rule_id, property, version, learned FROM alarm_rule_series")
+    assert [(number, slot, version) for number, slot, version, _ in before] == [(rule, 0, 2)]
+    async with engine.begin() as connection:
+        other = said({"type": "learned"}, state=State.WARNING)
+        await add_version(connection, rule, 2, other, "张三", enabled=True)
+    again = await Twin.open(engine)
+    try:
+        evaluator = again.rules._judges.evaluator(Learned)
+        known = evaluator.state["series"][evaluator.row == again.board.row_of_uid["level-1"]]
+        assert known.tobytes() == before[0][3]
+        assert known["heard_h"].sum() > 0.4
+    finally:
+        await again.close()
+
+
+async def test_trial_on_what_was_stored_says_what_was_raised_live(city, monkeypatch) -> None:
+    twin, database, engine = city
+    tick = twin.rules.tick
+    # The readings are of the past: the clock is theirs.
+    monkeypatch.setattr(twin.rules, "tick", lambda _now_us: asyncio.sleep(0))
+    conditions = [
+        {"type": "limit", "above": 8.0, "hysteresis": 2.0, "hold_s": 20},
+        {"type": "rate", "above": 1.0, "per_s": 10, "window_s": 60},
+        {"type": "silence", "after_s": 25},
+    ]
+    ids = [await switch_on(engine, said(condition), twin) for condition in conditions]
+    random = np.random.default_rng(7)
+    begin_us = test_twin.NOW_US - 700_000_000
+    at = -600.0
+    for value, step in zip(
+        random.uniform(0, 12, 60).tolist(), random.uniform(2, 30, 60).tolist(), strict=True
+    ):
+        at += step
+        if at < 0:
+            await twin.observe(
+                batch(twin, ("level-1", "level", at, value), ("level-2", "level", at, 12 - value))
+            )
+    end_us = test_twin.NOW_US
+    await tick(end_us)
+    told = "SELECT count(*) FROM alarm WHERE rule_id = %s"
+    gone = lambda: asyncio.sleep(0, False)  # noqa: E731
+    for rule, number in zip(twin.rules.rules, ids, strict=True):
+        async with engine.connect() as connection:
+            every = np.arange(twin.board.count, dtype=np.int32)
+            tried = await try_rule(
+                connection, twin.board, rule, every, begin_us, end_us, limit_s=20, gone=gone
+            )
+        assert tried.complete
+        assert tried.outcome.fired > 2
+        await until(lambda n=number, t=tried: rows(database, told, n) == [(t.outcome.fired,)], 5)
+        episodes = sorted((e.begin_us, e.end_us or 0) for e in tried.outcome.episodes)
+        live = rows(
+            database,
+            "SELECT (extract(epoch FROM raised_at) * 1000000)::int8, "
+            "coalesce((extract(epoch FROM cleared_at) * 1000000)::int8, 0) FROM alarm WHERE rule_id = %s",
+            number,
+        )
+        assert sorted(live) == episodes
