@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
+import h3.api.basic_int as h3
 from fastapi import APIRouter, Request
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from sqlalchemy import text
@@ -18,10 +19,10 @@ from api.rule_trials import CHECK
 from twin.access.record import Entry, write
 from twin.access.roles import Act, DataClass
 from twin.errors import InvalidError
-from twin.rules.conditions import Limit, Rate, Silence
+from twin.rules.conditions import Crowd, Geofence, Limit, Rate, Silence
 from twin.rules.history import LONGEST_DAYS, Tried
 from twin.rules.learned import load_learned_rules
-from twin.rules.rule import WHOLE, Rule, properties_of
+from twin.rules.rule import EXCESS, GATHERING, WHOLE, Rule, properties_of
 from twin.rules.trying import MOST_PER_10_MIN, MOST_SHARE
 
 router = APIRouter(tags=["alarms"])
@@ -53,7 +54,8 @@ class EpisodeAnswer(BaseModel):
     """From when to when the rule would have held for a device; ``to`` null where it still would at the end.
 
     ``worst`` is the furthest number it judged, in ``unit``: the value, its change, the seconds of silence, or
-    the score of what was unusual.
+    the score of what was unusual, or how many gathered. A gathering has no device yet: its
+    ``device_id`` is below 0, another for each cell, and its place the middle of that.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -127,6 +129,7 @@ class FormKindAnswer(BaseModel):
 
     name: str
     title: Names
+    moves: bool
     properties: list[FormPropertyAnswer]
 
 
@@ -166,6 +169,7 @@ async def get_rule_form(caller: Reader) -> RuleFormAnswer:
             FormKindAnswer(
                 name=kind.name,
                 title=Names(zh=kind.zh, en=kind.en),
+                moves=kind.moves,
                 properties=[
                     FormPropertyAnswer(
                         name=one.name,
@@ -223,6 +227,8 @@ async def _answer(
     caller: Caller, rule: Rule, tried: Tried, begin: datetime, end: datetime
 ) -> RuleTrialAnswer:
     outcome, board = tried.outcome, caller.running.twin.board
+    if isinstance(rule.condition, Crowd):
+        return _trial_answer(tried, begin, end, _gatherings(rule, tried))
     ids = [int(board.device_id[tried.rows[episode.row]]) for episode in outcome.episodes]
     known = {row["id"]: row for row in await caller.fetch(_DEVICES, ids=sorted(set(ids)))}
     episodes = []
@@ -248,7 +254,38 @@ async def _answer(
                 unit=_unit(rule, caller),
             )
         )
-    verdict = outcome.verdict
+    return _trial_answer(tried, begin, end, episodes)
+
+
+def _gatherings(rule: Rule, tried: Tried) -> list[EpisodeAnswer]:
+    """Return the gatherings that a rule of density would have found, each in the middle of its cell."""
+    found = []
+    for episode in tried.outcome.episodes:
+        cell = tried.cells[episode.row]
+        lat, lon = h3.cell_to_latlng(cell)
+        found.append(
+            EpisodeAnswer(
+                device_id=-1 - episode.row,
+                uid=f"{cell:x}",
+                name=Names(zh=rule.zh, en=rule.en),
+                kind=GATHERING,
+                property=EXCESS,
+                lon=round(lon, 7),
+                lat=round(lat, 7),
+                area=None,
+                begin=_moment(episode.begin_us),
+                end=None if episode.end_us is None else _moment(episode.end_us),
+                worst=episode.worst,
+                unit="",
+            )
+        )
+    return found
+
+
+def _trial_answer(
+    tried: Tried, begin: datetime, end: datetime, episodes: list[EpisodeAnswer]
+) -> RuleTrialAnswer:
+    outcome, verdict = tried.outcome, tried.outcome.verdict
     plain: dict[str, Any] = {name: getattr(outcome, name) for name in _PLAIN}
     return RuleTrialAnswer(
         **plain,
@@ -277,7 +314,7 @@ _PLAIN: Final = (
 
 def _unit(rule: Rule, caller: Caller) -> str:
     """Return the unit of what a rule judges."""
-    if isinstance(rule.condition, Silence):
+    if isinstance(rule.condition, Silence | Geofence):
         return "s"
     found = properties_of(rule, caller.running.twin.catalog)
     if not found or not isinstance(rule.condition, Limit | Rate):

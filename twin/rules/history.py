@@ -16,7 +16,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twin.live.board import Board
 from twin.live.rooms import Rows
-from twin.rules.conditions import Learned
+from twin.rules.conditions import Crowd, Learned
+from twin.rules.crowd_history import try_crowd
 from twin.rules.evaluating import Readings
 from twin.rules.rule import WHOLE, Rule, Watched, matching
 from twin.rules.trying import Outcome, Trial
@@ -45,11 +46,16 @@ _TYPES: Final = (">i4", ">i2", ">i8", ">f8", ">f8", ">f8")
 
 @dataclass(frozen=True, slots=True)
 class Tried:
-    """What became of a trial, and whether it came to the end; ``rows`` are the board's of its devices."""
+    """What became of a trial, and whether it came to the end.
+
+    Rows of its episodes mean rows of the board, ``rows``, or H3 cells, ``cells``, where a rule of density was
+    tried.
+    """
 
     outcome: Outcome
     complete: bool
     rows: Rows
+    cells: tuple[int, ...] = ()
 
 
 async def try_rule(
@@ -83,6 +89,11 @@ async def try_rule(
     asyncio.CancelledError
         Whoever asked went away.
     """
+    if isinstance(rule.condition, Crowd):
+        outcome, complete, cells = await try_crowd(
+            connection, board, rule, rows, begin_us, end_us, limit_s=limit_s, gone=gone
+        )
+        return Tried(outcome, complete, rows, cells)
     rows = np.sort(rows[np.isin(rows, matching(rule, watched_on(board))[0])])
     watched = _part(watched_on(board), rows)
     trial = await asyncio.to_thread(Trial, rule, watched, begin_us)

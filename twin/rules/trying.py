@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -138,39 +139,22 @@ class Trial:
     def outcome(self, end_us: int, most: int = 1_000) -> Outcome:
         """Return what the rule would have done up to a time; ``most`` episodes are told one by one."""
         begins, ends, rows, slots, worst, over = self._episodes(end_us)
-        heard = int(self._heard.sum())
-        span_us = max(end_us - (self._begin_us if self._first_us is None else self._first_us), _WINDOW_US)
-        lasted = ends - begins
-        at_once, at_once_us = _most_at_once(begins, ends)
-        windows, counts = np.unique((begins - self._begin_us) // _WINDOW_US, return_counts=True)
-        busiest = int(counts.argmax()) if len(counts) else None
-        longest = np.argsort(-lasted, kind="stable")[:most]
-        told = tuple(
-            Episode(
-                int(rows[i]),
-                int(slots[i]),
-                int(begins[i]),
-                int(ends[i]) if over[i] else None,
-                float(worst[i]),
+        told = [
+            Episode(row, slot, begin, end if ended else None, judged)
+            for row, slot, begin, end, ended, judged in zip(
+                *(column.tolist() for column in (rows, slots, begins, ends, over, worst)), strict=True
             )
-            for i in longest.tolist()
-        )
-        return Outcome(
-            begin_us=self._begin_us,
-            end_us=end_us,
+        ]
+        since_us = self._begin_us if self._first_us is None else self._first_us
+        return summed_up(
+            told,
+            self._begin_us,
+            end_us,
+            since_us,
             devices=self._devices,
-            heard=heard,
+            heard=int(self._heard.sum()),
             readings=self.readings,
-            fired=len(begins),
-            fired_devices=len(np.unique(rows)),
-            most_at_once=at_once,
-            at_once_us=at_once_us,
-            share_at_once=at_once / heard if heard else 0.0,
-            share_of_time=float(lasted.sum()) / (heard * span_us) if heard else 0.0,
-            per_10_min=len(begins) / (span_us / _WINDOW_US),
-            most_per_10_min=0 if busiest is None else int(counts[busiest]),
-            busiest_us=None if busiest is None else int(self._begin_us + windows[busiest] * _WINDOW_US),
-            episodes=told,
+            most=most,
         )
 
     def _episodes(self, end_us: int) -> tuple[Times, Times, Times, Times, Floats, Mask]:
@@ -202,6 +186,44 @@ class Trial:
             worst[chosen],
             over[chosen],
         )
+
+
+def summed_up(
+    told: Sequence[Episode],
+    begin_us: int,
+    end_us: int,
+    since_us: int,
+    *,
+    devices: int,
+    heard: int,
+    readings: int,
+    most: int = 1_000,
+) -> Outcome:
+    """Return what episodes come to, in a time of which readings are there since ``since_us``."""
+    begins = np.array([one.begin_us for one in told], np.int64)
+    ends = np.array([end_us if one.end_us is None else one.end_us for one in told], np.int64)
+    span_us = max(end_us - since_us, _WINDOW_US)
+    at_once, at_once_us = _most_at_once(begins, ends)
+    windows, counts = np.unique((begins - begin_us) // _WINDOW_US, return_counts=True)
+    busiest = int(counts.argmax()) if len(counts) else None
+    longest = np.argsort(begins - ends, kind="stable")[:most]
+    return Outcome(
+        begin_us=begin_us,
+        end_us=end_us,
+        devices=devices,
+        heard=heard,
+        readings=readings,
+        fired=len(told),
+        fired_devices=len({one.row for one in told}),
+        most_at_once=at_once,
+        at_once_us=at_once_us,
+        share_at_once=at_once / heard if heard else 0.0,
+        share_of_time=float((ends - begins).sum()) / (heard * span_us) if heard else 0.0,
+        per_10_min=len(told) / (span_us / _WINDOW_US),
+        most_per_10_min=0 if busiest is None else int(counts[busiest]),
+        busiest_us=None if busiest is None else int(begin_us + windows[busiest] * _WINDOW_US),
+        episodes=tuple(told[i] for i in longest.tolist()),
+    )
 
 
 def _most_at_once(begins: Times, ends: Times) -> tuple[int, int | None]:

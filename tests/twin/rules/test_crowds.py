@@ -15,6 +15,8 @@ from tests.twin.test_twin import batch
 from tests.waiting import until
 from twin.catalog import load_catalog
 from twin.errors import InvalidError
+from twin.rules import crowds
+from twin.rules.crowd_history import try_crowd
 from twin.rules.density import HOURS, USUAL
 from twin.rules.rule import read_rule
 from twin.states import State
@@ -34,6 +36,7 @@ MIN = 60_000_000
 @pytest.fixture(autouse=True)
 def _now(monkeypatch) -> None:
     monkeypatch.setattr(test_twin, "NOW_US", time.time_ns() // 1000)
+    monkeypatch.setattr(crowds, "LOOK_S", 1e12)  # the tests look, and not the server's own clock between
 
 
 @pytest.fixture(scope="module")
@@ -202,6 +205,53 @@ async def test_what_is_usual_is_stored_each_hour_and_goes_on_after_a_restart(cit
         assert known.density.usual["cell"].tolist() == usual["cell"].tolist()
     finally:
         await again.close()
+
+
+async def test_a_rule_is_tried_on_the_places_of_the_past(city) -> None:
+    twin, database, engine = city
+    rows(
+        database,
+        "SELECT ensure_observation_partition(day::date) "
+        "FROM generate_series(now() - interval '11 days', now(), interval '1 day') AS day",
+    )
+    # Each at a place of its own for ten days, a look every ten minutes; together for two hours of the last.
+    rows(
+        database,
+        "INSERT INTO observation (device_id, property, phenomenon_time, received_at, value, lon, lat) "
+        "SELECT d.id, 0, at, at, 0, CASE WHEN met THEN %s ELSE 104.0 + 0.01 * (d.id %% 100) END, "
+        "    CASE WHEN met THEN %s ELSE 30.6 END "
+        "FROM device AS d, generate_series(now() - interval '10 days', now(), interval '10 minutes') AS at, "
+        "    LATERAL (SELECT at BETWEEN now() - interval '5 h' AND now() - interval '3 h' AS met) AS m "
+        "WHERE d.kind = 'vehicle' RETURNING device_id",
+        *HERE,
+    )
+    crowd = CROWD | {"learn_days": 1, "fresh_s": 900}
+    rule = read_rule(load_catalog(), **(GIVEN | {"condition": crowd}))
+    now = time.time_ns() // 1000
+    every = np.flatnonzero(twin.board.device_id[: twin.board.count]).astype(np.int32)
+
+    async def tried(seen, limit_s=60.0):
+        async with engine.connect() as connection:
+            begin = now - 24 * 60 * MIN
+            return await try_crowd(
+                connection, twin.board, rule, seen, begin, now, limit_s=limit_s, gone=_stays
+            )
+
+    outcome, complete, cells = await tried(every)
+    (one,) = outcome.episodes
+    assert complete
+    assert cells == (CELL,)
+    assert (outcome.devices, outcome.fired, one.row, one.worst) == (14, 1, 0, 14)
+    assert abs(one.begin_us - (now - 300 * MIN)) <= 20 * MIN
+    assert abs(one.end_us - (now - 165 * MIN)) <= 25 * MIN
+    # Those whom the caller does not see are not counted, and without time it says how far it came.
+    assert (await tried(every[:9]))[0].fired == 0
+    assert (await tried(every[:0]))[0].devices == 0
+    assert (await tried(every, limit_s=0.0))[1] is False
+
+
+async def _stays() -> bool:
+    return False
 
 
 GIVEN = {
