@@ -20,6 +20,7 @@ _PAGES: Final = {
     "/": "index.html",
     "/wall": "wall.html",
     "/desk": "desk.html",
+    "/rules": "rules.html",
     "/sign-in": "sign_in.html",
     "/kiosk": "kiosk.html",
     "/admin/accounts": "accounts.html",

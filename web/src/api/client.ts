@@ -59,8 +59,14 @@ async function answer(path: string, init: RequestInit): Promise<Response> {
   throw new ApiError({ ...problem, title: problem.title ?? response.statusText, status: response.status } as Problem);
 }
 
-async function request<T>(method: string, path: string, body: unknown, signal?: AbortSignal): Promise<T> {
-  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+/** How long to wait for an answer that takes the server long, and what ends the waiting. */
+export interface Wait {
+  signal?: AbortSignal;
+  timeoutMs?: number;
+}
+
+async function request<T>(method: string, path: string, body: unknown, { signal, timeoutMs = TIMEOUT_MS }: Wait = {}): Promise<T> {
+  const timeout = AbortSignal.timeout(timeoutMs);
   const response = await answer(path, {
     method,
     headers: body === undefined ? { accept: 'application/json' } : { accept: 'application/json', 'content-type': 'application/json' },
@@ -78,13 +84,13 @@ export async function getFile(path: string, signal: AbortSignal): Promise<{ name
 }
 
 export function get<T>(path: string, signal?: AbortSignal): Promise<T> {
-  return request<T>('GET', path, undefined, signal);
+  return request<T>('GET', path, undefined, { signal });
 }
 
-export function post<T>(path: string, body?: unknown): Promise<T> {
-  return request<T>('POST', path, body);
+export function post<T>(path: string, body?: unknown, wait?: Wait): Promise<T> {
+  return request<T>('POST', path, body, wait);
 }
 
-export function put<T>(path: string, body: unknown): Promise<T> {
-  return request<T>('PUT', path, body);
+export function put<T>(path: string, body: unknown, wait?: Wait): Promise<T> {
+  return request<T>('PUT', path, body, wait);
 }

@@ -61,6 +61,7 @@ export interface DeviceKind {
   en: string;
   icon?: string;
   group?: string;
+  moves: boolean;
   expected_interval_s: number;
   properties: KindProperty[];
 }

@@ -5,14 +5,16 @@ import { accessZh, type AccessWords } from './access_zh.ts';
 import { deskEn } from './desk_en.ts';
 import { deskZh, type DeskWords } from './desk_zh.ts';
 import { en } from './en.ts';
+import { rulesEn } from './rules_en.ts';
+import { rulesZh, type RulesWords } from './rules_zh.ts';
 import { sourcesEn } from './sources_en.ts';
 import { sourcesZh, type SourcesWords } from './sources_zh.ts';
 import { zh, type Words } from './zh.ts';
 
 export type Lang = 'zh' | 'en';
-export type Key = keyof (Words & AccessWords & SourcesWords & DeskWords);
+export type Key = keyof (Words & AccessWords & SourcesWords & DeskWords & RulesWords);
 
-const TABLES: Record<Lang, Record<Key, string>> = { zh: { ...zh, ...accessZh, ...sourcesZh, ...deskZh }, en: { ...en, ...accessEn, ...sourcesEn, ...deskEn } };
+const TABLES: Record<Lang, Record<Key, string>> = { zh: { ...zh, ...accessZh, ...sourcesZh, ...deskZh, ...rulesZh }, en: { ...en, ...accessEn, ...sourcesEn, ...deskEn, ...rulesEn } };
 
 /** Thin space that does not break: 3 118. */
 const THIN = '\u202f';

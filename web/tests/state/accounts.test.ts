@@ -59,6 +59,7 @@ describe('offered', () => {
     const paths = (a: Account | null) => offered(a).map((p) => p.path);
     expect(paths(null)).toEqual([]);
     expect(paths(account(['place', 'alarm'], ['alarm.acknowledge']))).toEqual(['/wall']);
+    expect(paths(account(['place', 'alarm'], ['rule.manage']))).toEqual(['/wall', '/rules']);
     expect(paths(account(['account'], ['account.manage']))).toEqual(['/admin/accounts']);
     expect(paths(account(['audit']))).toEqual(['/admin/record']);
     expect(paths(account(['system'], ['system.manage']))).toEqual(['/admin/sources']);
