@@ -283,6 +283,7 @@ export const accessEn: AccessWords = {
   act_responsibility_withdrawn: 'rule of responsibility withdrawn',
   act_rule_made: 'rule of alarms made',
   act_rule_withdrawn: 'rule of alarms withdrawn',
+  act_rule_tried: 'rule of alarms tried on history',
   myLooks: 'Who looked at my track',
   myLooksNone: 'Nobody within 30 days',
   myLooksFailed: 'Could not be read: {0}',

@@ -281,6 +281,7 @@ export const accessZh = {
   act_responsibility_withdrawn: '撤销案件责任单位',
   act_rule_made: '制定告警规则',
   act_rule_withdrawn: '撤销告警规则',
+  act_rule_tried: '试算告警规则',
   myLooks: '谁看过我的轨迹',
   myLooksNone: '30 天内没有人看过',
   myLooksFailed: '未能读取：{0}',

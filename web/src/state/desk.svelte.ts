@@ -2,7 +2,7 @@
 import { ApiError, post } from '../api/client.ts';
 import type { CaseStand, Move, Queue, QueueList, QueueName, QueueRow, Queues, Told } from '../api/case_schema.ts';
 import type { JournalEvent } from '../api/socket.ts';
-import { isKey, nameOf } from '../i18n/index.ts';
+import { nameOf } from '../i18n/index.ts';
 import { LivePage, type Selection } from './live_page.svelte.ts';
 import { dropReport, emptyReport, keepReport, keptReport, missingOf, toSend, type ReportDraft } from './desk/report.ts';
 import { CameraLook } from './camera_look.svelte.ts';
@@ -246,12 +246,6 @@ export class Desk extends LivePage {
     return !!this.moveOf(draft.move)?.needs.includes(field);
   }
 
-  /** The word for a move that can no longer be made. */
-  moveWord(name: string): string {
-    const key = `mv_${name}`;
-    return isKey(key) ? this.t(key) : name;
-  }
-
   moveOf(name: string): Move | undefined {
     return this.stand?.moves.find((m) => m.name === name);
   }
@@ -265,7 +259,7 @@ export class Desk extends LivePage {
     this.menu = false;
     open.refusal = '';
     if (open.draft?.move !== move.name) {
-      const draft: Draft = { move: move.name, version: stand.version, told: known };
+      const draft: Draft = { move: move.name, version: stand.version, told: known, of: move };
       open.draft = fieldsOf(move).includes('handler') ? this.given(draft) : draft;
     } else open.draft = { ...open.draft, told: { ...open.draft.told, ...known } };
     open.differences = false;

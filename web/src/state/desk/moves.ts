@@ -37,6 +37,8 @@ export interface Draft {
   move: string;
   version: number;
   told: Told;
+  /** The move as it was offered: what was typed for it stays readable when it is offered no more. */
+  of?: Move;
   /** Name of whoever is to handle it: they may leave the list of those who could. */
   to?: Names;
 }

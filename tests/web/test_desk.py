@@ -1,0 +1,182 @@
+"""Prove at the desk, in a real browser: a case goes its way by keys alone, and two operators lose nothing."""
+
+from __future__ import annotations
+
+import uuid
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+from running import PATIENCE_MS, RunningCity
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.alone,
+    pytest.mark.postgis,
+    pytest.mark.broker,
+    pytest.mark.parametrize("city", ["helsinki"], indirect=True),
+]
+
+DESK = (1440, 900)
+READY = "() => typeof window.__gridtwin === 'object' && window.__gridtwin.connection() === 'live'"
+"""The page holds its map and hears what happens; that all of the map is drawn is not waited for."""
+
+AT = "word => document.querySelector('[data-testid=stages] .now')?.textContent.includes(word)"
+
+
+def _open(city: RunningCity, browser: Browser, name: str, query: str = "") -> Page:
+    page = city.open_page(browser, *DESK, role=None, reduced_motion="reduce")
+    city.sign_in(page.context, name)
+    page.goto(f"{city.url}/desk?lang=zh{query}")
+    page.wait_for_function(READY, timeout=PATIENCE_MS)
+    return page
+
+
+def _case(page: Page, lon: float, lat: float) -> int:
+    """Report a case that repeats no other as whoever is signed in; its number in the database."""
+    body = {
+        "category_code": "03005",
+        "description": "垃圾箱破损",
+        "lon": lon,
+        "lat": lat,
+        "source": "hotline",
+        "client_key": str(uuid.uuid4()),
+    }
+    answer = page.evaluate(
+        """async (body) => {
+            const answer = await fetch('/api/cases', {
+                method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body),
+            });
+            return [answer.status, await answer.json()];
+        }""",
+        body,
+    )
+    assert answer[0] == 201, answer
+    return int(answer[1]["id"])
+
+
+def _do(page: Page, *keys: str) -> None:
+    for key in keys:
+        page.keyboard.press(key)
+
+
+def test_a_case_is_reported_and_goes_its_way_by_keys_alone(city: RunningCity, browser: Browser) -> None:
+    page = _open(city, browser, city.make_person("manager"))
+
+    # A case by telephone: what was typed is there again after the page was loaded anew, who reported is not.
+    _do(page, "c")
+    form = page.get_by_test_id("report")
+    page.keyboard.type("01013")
+    page.keyboard.press("Tab")
+    page.keyboard.type("消火栓被遮挡")
+    page.fill("[name=reporter-phone]", "13800000000")
+    page.reload()
+    page.wait_for_function(READY, timeout=PATIENCE_MS)
+    _do(page, "c")
+    expect(form.locator("[name=description]")).to_have_value("消火栓被遮挡")
+    expect(form.locator("[name=reporter-phone]")).to_have_value("")
+    form.get_by_role("button", name="上报案件").press("Enter")
+    expect(form.get_by_role("alert")).to_contain_text("地点")
+    form.get_by_role("button", name="取地图中心").press("Enter")
+    form.get_by_role("button", name="上报案件").press("Enter")
+    page.get_by_test_id("reporter-link").wait_for()
+    _do(page, "Escape")
+    expect(page.get_by_test_id("case-head")).to_contain_text("消火栓被遮挡")
+    expect(page.locator("[data-queue=collect]")).to_have_attribute("aria-pressed", "true")
+    page.wait_for_function(AT, arg="信息收集")
+
+    # Nothing is done by the key alone: Esc takes it back, Enter does it.
+    _do(page, "a")
+    expect(page.get_by_test_id("move-form")).to_contain_text("立案")
+    _do(page, "Escape")
+    expect(page.get_by_test_id("move-form")).to_have_count(0)
+    assert page.evaluate(AT, "信息收集")
+    _do(page, "a", "Enter")
+    page.wait_for_function(AT, arg="案卷建立")
+
+    number = page.evaluate("() => new URLSearchParams(location.search).get('case')")
+    _do(page, "2")
+    row = page.locator(f"[data-row='{number}']")
+    row.wait_for()
+    page.locator("[data-candidate]").first.wait_for()
+    _do(page, "Tab")  # another one than who was proposed first
+    expect(page.locator("[data-candidate='1']")).to_have_attribute("aria-pressed", "true")
+    _do(page, "d", "Enter")
+    page.wait_for_function(AT, arg="任务派遣")
+    _do(page, "a", "Enter")
+    page.wait_for_function(AT, arg="任务处理")
+
+    # What must be told is asked for, and nothing is sent without it.
+    _do(page, "a", "Enter")
+    expect(page.get_by_test_id("refusal")).to_contain_text("说明")
+    page.keyboard.type("已清理遮挡物")
+    _do(page, "Enter")
+    page.wait_for_function(AT, arg="处理反馈")
+    _do(page, "4")
+    page.locator(f"[data-row='{number}']").wait_for()
+    _do(page, "a", "Enter")
+    page.wait_for_function(AT, arg="核查结案")
+
+    # The check is somebody else's: it is not offered to who reported it as done.
+    assert page.locator("[data-move=pass]").count() == 0
+    _do(page, "n")
+    page.keyboard.type("请核查员到场")
+    _do(page, "Control+Enter")
+    expect(page.get_by_test_id("course")).to_contain_text("请核查员到场")
+    assert page.said == []
+    page.context.close()
+
+
+def test_of_two_on_one_case_one_wins_and_the_other_loses_nothing(city: RunningCity, browser: Browser) -> None:
+    lon, lat = city.get("/api/scene")["center"]
+    first = _open(city, browser, city.make_person("manager"))
+    case = _case(first, lon, lat)
+    second = _open(city, browser, city.make_person("manager"), f"&queue=collect&case={case}")
+    first.goto(f"{city.url}/desk?lang=zh&queue=collect&case={case}")
+    for page in (first, second):
+        page.wait_for_selector("[data-testid=stages] .now")
+
+    # Both begin; the second hears nothing of the first while it types.
+    second.context.set_offline(True)
+    _do(second, "r")
+    second.keyboard.type("不属于本辖区")
+    second.evaluate("() => { const box = document.querySelector('[name=case-note]'); box.focus(); }")
+    second.keyboard.type("已电话告知")
+    _do(first, "a", "Enter")
+    first.wait_for_function(AT, arg="案卷建立")
+    second.context.set_offline(False)
+    second.locator("[data-testid=move-form] [name=reason]").press("Enter")
+
+    told = second.get_by_test_id("conflict")
+    told.wait_for()
+    expect(told).to_contain_text("演示将“阶段”改为案卷建立")
+    expect(told).to_contain_text("与之相抵触")
+    assert second.locator("[name=reason]").input_value() == "不属于本辖区"
+    assert second.locator("[name=case-note]").input_value() == "已电话告知"
+    stands = city.get(f"/api/cases/{case}")
+    assert (stands["stage"], stands["outcome"], stands["version"]) == ("filed", None, 2)
+    second.evaluate("() => document.activeElement.blur()")
+    _do(second, "v")
+    expect(second.get_by_test_id("differences")).to_contain_text("不属于本辖区")
+    _do(second, "Escape", "Escape")
+
+    # Where the two touch different things, M sends mine again on the new version.
+    second.wait_for_selector("[data-move=supervise]")
+    _do(second, "u")
+    second.keyboard.type("市民多次来电")
+    _do(first, "o")
+    first.locator("[data-move=correct]").press("Enter")
+    first.locator("[name=priority]").select_option("2")
+    first.locator("[data-testid=move-form] [type=submit]").press("Enter")
+    told.wait_for()
+    expect(told).to_contain_text("级别")
+    expect(told).to_contain_text("与之不相抵触")
+    assert second.locator("[name=reason]").input_value() == "市民多次来电"
+    second.evaluate("() => document.activeElement.blur()")
+    _do(second, "m")
+    expect(second.get_by_test_id("case-head").locator("xpath=..")).to_contain_text("督办")
+    stands = city.get(f"/api/cases/{case}")
+    assert stands["priority"] == 2
+    assert stands["supervised_by"]
+    assert second.locator("[name=case-note]").input_value() == "已电话告知"
+    for page in (first, second):
+        page.context.close()
