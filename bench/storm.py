@@ -34,6 +34,7 @@ _SPREAD_M: Final = 60.0
 _GATEWAYS: Final = 8
 _AFTER_S: Final = 60.0
 """Longest wait for what is still under way when all was published."""
+_SETTLE_S: Final = 1.0
 
 _AREA: Final = """
     WITH d AS (INSERT INTO dataset (name, kind, declared_crs, simulated)
@@ -205,7 +206,7 @@ async def _measure(
     try:
         progress(f"storm: {len(quiet)} critical alarms in {options.quiet_seconds:.0f} s of quiet")
         await _send(gateways, _timetable(quiet, options.quiet_seconds, random.Random(1)), sent)
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(_SETTLE_S)
         progress(f"storm: {len(storm):,} alarms of {options.causes} causes in {options.seconds:.0f} s")
         lot = random.Random(2)
         table = _timetable(storm, options.seconds, lot) + _timetable(meanwhile, options.seconds, lot)
@@ -215,7 +216,7 @@ async def _measure(
             if _all_told(desk, sent, [*quiet, *meanwhile]):
                 break
             await asyncio.sleep(0.1)
-        await asyncio.sleep(3.0)
+        await asyncio.sleep(_SETTLE_S)
     finally:
         for gateway in gateways:
             gateway.close()
