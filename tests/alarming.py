@@ -19,7 +19,7 @@ def raise_sql(
         INSERT INTO alarm_group (id, family, geom, seed_box, opened_at, gathers_until, worst_state, alarms,
             open_alarms, simulated, scope_code, no_case)
         SELECT group_id, kind, geom, ST_Expand(geom, 0.0007), now(), now(), {state}, 1, 1, true, scope_code,
-            'failed'
+            'before'
         FROM given)
     INSERT INTO alarm (device_id, property, state, worst_state, value, raised_at, changed_at, simulated,
         group_id)

@@ -76,7 +76,7 @@ class AlarmGroup(BaseModel):
     simulated: bool
     case: CaseRef | None
     no_case: str | None
-    """Why the server could raise no case: `no_area` or `failed`."""
+    """Why the server raised no case: `no_area`, `failed`, or open `before` it raised any."""
     shelved_until: datetime | None
     """When it comes back that was put aside: the group, or all its devices."""
     maintenance: bool
@@ -96,6 +96,8 @@ class AlarmsAnswer(BaseModel):
     """Groups among those above that are put aside."""
     maintenance: int
     """Groups among those above that are expected by maintenance."""
+    without_case: int
+    """Groups among those above of which the server could raise no case: see `no_case`."""
     load: AlarmLoad
 
 
@@ -150,6 +152,7 @@ async def list_alarms(
         load_per_10_min=round(counts.get("last_hour", 0) / 6.0, 2),
         shelved=sum(group.shelved_until is not None for group in groups),
         maintenance=sum(group.maintenance for group in groups),
+        without_case=sum(group.no_case in {"no_area", "failed"} for group in groups),
         load=await measure(caller, datetime.now(UTC)),
     )
 

@@ -56,7 +56,8 @@ class AlarmGroup(Base, Scoped):
         CheckConstraint("open_alarms BETWEEN 0 AND alarms", name="alarms"),
         CheckConstraint("ended_at IS NULL OR open_alarms = 0", name="ended"),
         CheckConstraint(
-            "no_case IS NULL OR (no_case IN ('no_area', 'failed') AND case_id IS NULL)", name="no_case"
+            "no_case IS NULL OR (no_case IN ('no_area', 'failed', 'before') AND case_id IS NULL)",
+            name="no_case",
         ),
         ExcludeConstraint(
             ("family", "="),

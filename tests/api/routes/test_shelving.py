@@ -40,6 +40,7 @@ async def test_what_is_put_aside_is_listed_counted_told_and_on_the_record(served
     assert (await here.post("/api/alarms/shelve", json=body)).status_code == 409
     answer = (await here.get("/api/alarms")).json()
     assert (answer["shelved"], answer["open"], len(answer["groups"])) == (1, 1, 1)
+    assert (answer["groups"][0]["no_case"], answer["without_case"]) == ("before", 0)
     assert answer["groups"][0]["shelved_until"] == made.json()["until_at"]
     assert [one["id"] for one in (await here.get("/api/alarms/shelved")).json()] == [made.json()["id"]]
     beside = await signed_in("operator", BESIDE)
