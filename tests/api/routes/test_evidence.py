@@ -24,7 +24,7 @@ async def test_forty_sensors_are_a_row_for_each_kind(served, signed_in) -> None:
     served.sql("UPDATE alarm_group SET case_id = NULL")
     (group,) = served.sql("SELECT min(group_id) FROM alarm")[0]
     served.sql("UPDATE alarm SET group_id = %s WHERE id = ANY(%s)", group, [row[0] for row in made])
-    served.sql("UPDATE alarm_group SET case_id = 1 WHERE id = %s", group)
+    served.sql("UPDATE alarm_group SET case_id = 1, no_case = NULL WHERE id = %s", group)
     served.sql("UPDATE alarm SET cleared_at = now() WHERE id = %s", made[1][0])
     served.past_triggers("UPDATE case_file SET linked_to = 1 WHERE id = 2")
     operator = await signed_in("operator")

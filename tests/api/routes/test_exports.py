@@ -173,7 +173,8 @@ async def test_cases_say_where_they_stand_who_has_them_and_how_they_ended(served
     )
     served.past_triggers("UPDATE case_file SET linked_to = 1 WHERE number = 'BESIDE-1'")
     served.sql(
-        "UPDATE alarm_group SET case_id = 1 WHERE id = (SELECT group_id FROM alarm ORDER BY id LIMIT 1)"
+        "UPDATE alarm_group SET case_id = 1, no_case = NULL "
+        "WHERE id = (SELECT group_id FROM alarm ORDER BY id LIMIT 1)"
     )
     rows = {r["案件编号"]: r for r in read(await client.get("/api/exports/cases.csv"))}
     here, beside = rows["HERE-1"], rows["BESIDE-1"]

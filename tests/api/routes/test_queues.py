@@ -42,7 +42,8 @@ def test_the_names_that_are_taken_are_those_there_are() -> None:
 async def test_cases_wait_where_they_are_to_be_acted_on(served, signed_in) -> None:
     served.sql(_CASES)
     served.sql(
-        "UPDATE alarm_group SET case_id = (SELECT id FROM case_file WHERE number = 'filed-late') "
+        "UPDATE alarm_group SET no_case = NULL, "
+        "case_id = (SELECT id FROM case_file WHERE number = 'filed-late') "
         "WHERE id = (SELECT min(group_id) FROM alarm)"
     )
     operator = await signed_in("operator", HERE)
