@@ -115,5 +115,6 @@ def downgrade() -> None:
     op.execute("UPDATE alarm SET case_id = g.case_id FROM alarm_group AS g WHERE g.id = alarm.group_id")
     op.create_foreign_key(op.f("fk_alarm_case_id"), "alarm", "case_file", ["case_id"], ["id"])
     op.create_index(op.f("ix_alarm_case_id"), "alarm", ["case_id"])
+    op.execute("DROP POLICY alarm_group_read ON alarm_group")
     op.drop_column("alarm", "group_id")
     op.drop_table("alarm_group")
