@@ -59,6 +59,7 @@ _DUE: Final = """
     LEFT JOIN area AS grid ON grid.code::bigint = g.scope_code AND grid.valid_to IS NULL
         AND grid.level <> 'unit_grid' AND g.scope_code <> 0
     WHERE g.case_id IS NULL AND g.no_case IS NULL AND g.worst_state >= :least
+      AND g.family = ANY(CAST(:families AS text[]))
       AND g.opened_at > now() - interval '1 day'
       AND NOT EXISTS (SELECT FROM shelving AS s WHERE s.group_id = g.id AND s.ended_at IS NULL
           AND s.until_at > now())"""
@@ -142,13 +143,14 @@ def report_of(catalog: Catalog, row: Row[Any]) -> Report:
 
 def _rules(catalog: Catalog) -> dict[str, Any]:
     rows = [
-        (kind.name, observed.slot, observed.case)
+        (kind, observed.slot, observed.case)
         for kind in catalog.by_code.values()
         for observed in kind.properties
         if observed.case is not None
     ]
     return {
-        "kinds": [name for name, _, _ in rows],
+        "families": sorted({kind.family_of(slot) for kind, slot, _ in rows}),
+        "kinds": [kind.name for kind, _, _ in rows],
         "slots": [slot for _, slot, _ in rows],
         "categories": [case.category for _, _, case in rows],
         "states": [int(case.state) for _, _, case in rows],
