@@ -148,7 +148,8 @@ export interface CaseStand {
 export interface EvidenceOfKind {
   kind: string;
   names: Names;
-  property: Names;
+  /** Name of the property in the catalogue. */
+  property: string | Names;
   unit: string;
   state: string;
   count: number;

@@ -136,6 +136,7 @@ export const deskEn: DeskWords = {
   diffField: 'Field',
   diffTheirs: 'Theirs',
   diffMine: 'Yours',
+  systemActor: 'The system',
   somebody: 'Somebody',
   nothing_: 'none',
   f_stage: 'stage',

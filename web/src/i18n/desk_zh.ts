@@ -134,6 +134,7 @@ export const deskZh = {
   diffField: '项目',
   diffTheirs: '对方',
   diffMine: '你的',
+  systemActor: '系统',
   somebody: '他人',
   nothing_: '无',
   f_stage: '阶段',

@@ -30,6 +30,11 @@ function handlerName(w: Told, kind: 'worker_id' | 'organisation_id', id: unknown
   return `#${String(id)}`;
 }
 
+/** Who acted; the system and residents have no names of their own. */
+export function actorWords(t: Told['t'], actor: string): string {
+  return actor === 'system' ? t('systemActor') : actor === 'resident' ? t('source_resident') : actor;
+}
+
 /** The new value of a column of a case, as people say it. */
 export function changeWords(w: Told, field: Spoken, to: unknown): string {
   if (to === null || to === undefined) return w.t('nothing_');
