@@ -51,16 +51,18 @@ def device_name(row: Found, view: View) -> str | None:
     return name(names.zh, names.en, view.lang)
 
 
-def observed(row: Found, slot: int, view: View) -> ObservedProperty | None:
-    """Return what a slot of a device observes; None where its kind is not known any more."""
+def observed(row: Found, slot: int | None, view: View) -> ObservedProperty | None:
+    """Return what a slot of a device observes; None for the whole device, or where its kind is gone."""
     kind = view.catalog.by_name.get(row["kind"])
-    return None if kind is None or slot >= len(kind.properties) else kind.properties[slot]
+    if kind is None or slot is None or slot >= len(kind.properties):
+        return None
+    return kind.properties[slot]
 
 
-def property_cells(found: ObservedProperty | None, slot: int, view: View) -> tuple[Cell, Cell]:
+def property_cells(found: ObservedProperty | None, slot: int | None, view: View) -> tuple[Cell, Cell]:
     """Return name and unit of an observed property; the number of the slot where its name is not known."""
     if found is None:
-        return str(slot), None
+        return None if slot is None else str(slot), None
     return (found.en if view.lang == "en" else found.zh), None if found.unit == "1" else found.unit
 
 
