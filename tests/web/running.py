@@ -110,19 +110,32 @@ class RunningCity:
 
     def sign_in(self, context: BrowserContext, name: str) -> None:
         """Let a browser hold a session of an account."""
+        context.add_cookies([{"name": COOKIE, "value": self.session(name), "url": self.url}])
+
+    def session(self, name: str) -> str:
+        """Open a session of an account; return its secret."""
 
         async def issue(connection: AsyncConnection) -> str:
             account_id = await accounts.get_id(connection, name)
             return (await credentials.issue(connection, account_id, CredentialKind.SESSION))[0]
 
-        context.add_cookies([{"name": COOKIE, "value": self._do(issue), "url": self.url}])
+        return self._do(issue)
 
-    def make_person(self, role: str, password: str | None = None, *, must_change: bool = False) -> str:
-        """Make a person of a role; return the name of the account."""
+    def make_person(
+        self,
+        role: str,
+        password: str | None = None,
+        *,
+        must_change: bool = False,
+        organisation_id: int | None = None,
+    ) -> str:
+        """Make a person of a role, and of an organisation; return the name of the account."""
         name = f"test-{next(_numbers)}"
 
         async def make(connection: AsyncConnection) -> None:
-            made = await accounts.create(connection, COMMAND_LINE, name, "演示")
+            made = await accounts.create(
+                connection, COMMAND_LINE, name, "演示", organisation_id=organisation_id
+            )
             await accounts.grant(connection, COMMAND_LINE, made, role)
             if password is not None:
                 await accounts.set_password(
