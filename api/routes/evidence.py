@@ -36,8 +36,8 @@ LONGEST: Final = timedelta(days=2)
 class EvidenceAlarm(BaseModel):
     """What sensors of one kind say of one property; ``property`` is null where it is about them as a whole.
 
-    ``state`` is their worst now, or what it was once all returned; ``offline`` of them are silent now.
-    ``low`` to ``high`` are the values at their alarms; ``series`` are times (Unix seconds) and values
+    ``state`` is their worst now, normal once all returned; ``offline`` of them are silent now. ``low`` to
+    ``high`` are the values of those that have not returned; ``series`` are times (Unix seconds) and values
     of the worst.
     """
 
@@ -156,14 +156,14 @@ async def _alarm(
     else:
         names = Names(zh=kind.zh, en=kind.en) if observed is None else property_names(kind, observed)
     raised = [row["raised_at"] for row in members]
-    values = [value for row in members if (value := finite(row["value"])) is not None]
-    open_now = [row["state"] for row in members if row["cleared_at"] is None]
+    still = [row for row in members if row["cleared_at"] is None]
+    values = [value for row in still if (value := finite(row["value"])) is not None]
     return EvidenceAlarm(
         kind=kind_name,
         names=names,
         property=None if slot is None else observed.name if observed else str(slot),
         unit=observed.unit if observed else "",
-        state=state_name(max(open_now) if open_now else max(row["worst_state"] for row in members)),
+        state=state_name(max((row["state"] for row in still), default=State.NORMAL)),
         count=len({row["device_id"] for row in members}),
         first_at=min(raised),
         last_at=max(raised),

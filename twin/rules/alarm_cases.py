@@ -127,7 +127,7 @@ def report_of(catalog: Catalog, row: Row[Any]) -> Report:
         zh += "地点位于多个责任网格交界，按编码取第一个。"
         en += " The place lies in several grids; the first by code was taken."
     return Report(
-        title=" · ".join(part for part in (what.zh, row.place) if part),
+        title="·".join(part for part in (what.zh, row.place) if part),
         title_en=" · ".join(part for part in (what.en, row.place_en) if part),
         category_code=row.category,
         source="sensor",

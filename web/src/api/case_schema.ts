@@ -148,8 +148,7 @@ export interface CaseStand {
 export interface EvidenceOfKind {
   kind: string;
   names: Names;
-  /** Name of the property in the catalogue. */
-  property: string | Names;
+  property: string | null;
   unit: string;
   state: string;
   count: number;

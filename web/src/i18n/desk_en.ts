@@ -64,6 +64,7 @@ export const deskEn: DeskWords = {
   evCalls: '{0} repeated reports',
   evPhotos: '{0} photographs',
   evToCase: '{0} → 1 case',
+  evBack: 'back to normal',
   evNone: 'No sensor says anything',
   evFirst: 'first {0}',
   evLast: 'last {0}',

@@ -62,6 +62,7 @@ export const deskZh = {
   evCalls: '{0} 件重复上报',
   evPhotos: '{0} 张照片',
   evToCase: '{0} → 1 案件',
+  evBack: '已恢复正常',
   evNone: '无传感器证据',
   evFirst: '首 {0}',
   evLast: '末 {0}',
