@@ -37,7 +37,7 @@ async def test_forty_sensors_are_a_row_for_each_kind(served, signed_in) -> None:
     assert water["first_at"] < water["last_at"]
     assert 0 < len(water["series"]) <= 60
     assert water["series"][-1][1] == 99.0
-    assert (camera["kind"], camera["state"], camera["count"]) == ("camera", "warning", 1)
+    assert (camera["kind"], camera["state"], camera["count"]) == ("camera", "normal", 1)
     assert [member["state"] for member in told["members"]] == ["critical", "alarm", "normal"]
     assert [repeat["number"] for repeat in told["repeats"]] == ["BESIDE-1"]
     assert told["photographs"] == 0
