@@ -25,7 +25,9 @@ WEB = ROOT / "web"
 CHECKED = ("api", "twin", "layers", "ingest", "bench")
 """What is looked through for insecure code: all Python but the tests."""
 LANES = 2
-"""How many run side by side: most tests wait for other processes now and then, checks use one core each."""
+"""How many checks run side by side: each uses a core."""
+TEST_LANES = 3
+"""How many tests run side by side: on two cores, since most wait for other processes now and then."""
 
 All = Annotated[bool, typer.Option("--all", help="Run the slow tests too.")]
 
@@ -126,7 +128,7 @@ def pytest_steps(run_all: bool, arguments: Sequence[str]) -> list[Step]:
 
     if arguments:
         return [pytest("pytest", *([] if run_all else ["-m", "not slow"]), *arguments)]
-    lanes = ["-n", str(LANES), "--dist", "loadfile"]
+    lanes = ["-n", str(TEST_LANES), "--dist", "loadfile"]
     return [
         pytest("pytest", *lanes, "-m", "not (slow or alone)"),
         pytest("pytest, one at a time", "-m", "slow or alone" if run_all else "alone and not slow"),
