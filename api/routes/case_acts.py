@@ -12,10 +12,20 @@ from sqlalchemy import text
 from api.access.caller import Caller
 from api.access.permissions import does, needs, reads
 from api.errors import NOT_FOUND, Problem, problem
-from api.routes.answers import Names, RowId, case_title
+from api.routes.answers import (
+    AreaRef,
+    Names,
+    RowId,
+    area_columns,
+    area_ref,
+    case_title,
+    shown_address,
+    state_name,
+)
 from api.routes.case_answers import (
     HANDLER_COLUMNS,
     HANDLER_JOINS,
+    RAISED_JOIN,
     AskedAnswer,
     ClockAnswer,
     HandlerAnswer,
@@ -99,7 +109,8 @@ class StageAnswer(BaseModel):
 class CaseStandAnswer(BaseModel):
     """Where a case stands, what the caller may do with it, and what happened, the newest first.
 
-    ``description`` is what was said when it was reported, null where no report made it.
+    ``description`` is what was said when it was reported, null where no report made it. ``alarms`` is how
+    many sensors raised it, ``state`` the worst of their states now, null where none is out of order any more.
     """
 
     id: int
@@ -109,6 +120,10 @@ class CaseStandAnswer(BaseModel):
     description: str | None
     lon: float
     lat: float
+    address: str | None
+    area: AreaRef | None
+    alarms: int
+    state: str | None
     simulated: bool
     version: int
     stage: str
@@ -138,8 +153,11 @@ class CaseStandAnswer(BaseModel):
 
 _CASE: Final = f"{READ} WHERE id = :id"
 _BESIDE: Final = f"""
-    SELECT {HANDLER_COLUMNS}, c.worker_id, c.organisation_id, c.opened_at, r.description
-    FROM case_file AS c LEFT JOIN case_report AS r ON r.case_id = c.id {HANDLER_JOINS}
+    SELECT {HANDLER_COLUMNS}, c.worker_id, c.organisation_id, c.opened_at, c.address, r.description,
+           {area_columns("a", "area")}, raised.alarms, raised.state
+    FROM case_file AS c LEFT JOIN case_report AS r ON r.case_id = c.id
+    LEFT JOIN area AS a ON a.id = coalesce(c.responsibility_grid_id, c.unit_grid_id)
+    {HANDLER_JOINS} {RAISED_JOIN}
     WHERE c.id = :id"""
 _EVENTS: Final = """
     SELECT at, kind, actor, data FROM journal WHERE subject = :subject ORDER BY seq DESC LIMIT :most"""
@@ -262,6 +280,10 @@ async def case_stand(caller: Caller, case_id: int) -> CaseStandAnswer:
         description=beside["description"],
         lon=row.lon,
         lat=row.lat,
+        address=shown_address(beside["address"]),
+        area=area_ref(dict(beside), "area"),
+        alarms=beside["alarms"],
+        state=None if beside["state"] is None else state_name(beside["state"]),
         simulated=row.simulated,
         category=state.category_code,
         category_name=category_names(state.category_code),

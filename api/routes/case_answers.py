@@ -66,6 +66,13 @@ HANDLER_JOINS = """
     LEFT JOIN organisation AS body ON body.id = c.organisation_id"""
 """Joins of who has a case, for `handler_answer`."""
 
+RAISED_JOIN = """
+    CROSS JOIN LATERAL (
+        SELECT count(DISTINCT device_id) AS alarms, max(state) FILTER (WHERE cleared_at IS NULL) AS state
+        FROM alarm JOIN alarm_group ON alarm_group.id = alarm.group_id
+        WHERE alarm_group.case_id = c.id) AS raised"""
+"""How many sensors raised a case, and the worst of their states now."""
+
 
 def clock_answer(
     state: CaseState, clocks: Clocks, now: datetime, *, whole: bool = False

@@ -24,6 +24,7 @@ from api.routes.answers import (
 from api.routes.case_answers import (
     HANDLER_COLUMNS,
     HANDLER_JOINS,
+    RAISED_JOIN,
     AskedAnswer,
     ClockAnswer,
     HandlerAnswer,
@@ -120,11 +121,7 @@ def cases_found(which: str, order: str, most: str) -> str:
            p.id AS reporter_id, {", ".join(f"p.{item}_masked AS reporter_{item}" for item in persons.ITEMS)}
     FROM (SELECT * FROM case_file AS c WHERE {which} ORDER BY {order} LIMIT {most}) AS c
     LEFT JOIN area AS a ON a.id = coalesce(c.responsibility_grid_id, c.unit_grid_id)
-    LEFT JOIN person AS p ON p.id = c.reporter_id {HANDLER_JOINS}
-    CROSS JOIN LATERAL (
-        SELECT count(DISTINCT device_id) AS alarms, max(state) FILTER (WHERE cleared_at IS NULL) AS state
-        FROM alarm JOIN alarm_group ON alarm_group.id = alarm.group_id
-        WHERE alarm_group.case_id = c.id) AS raised
+    LEFT JOIN person AS p ON p.id = c.reporter_id {HANDLER_JOINS} {RAISED_JOIN}
     ORDER BY {order}"""
 
 

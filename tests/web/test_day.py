@@ -180,9 +180,13 @@ def _act(client: httpx.Client, stand: dict[str, Any], move: str, **told: Any) ->
 
 def _journal(stand: dict[str, Any]) -> str:
     """Return the journal of a case as people read it, the oldest first."""
+    handler = stand["handler"]["organisation"]["zh"]
     lines = [f"{stand['number']} {stand['title']['zh']}"]
     for event in reversed(stand["events"]):
-        told = "，".join(str(value) for value in event["told"].values())
-        who = event["actor"] or "系统"
-        lines.append(f"{event['at'][11:19]}  v{event['version']}  {event['zh']}  {who}  {told}".rstrip())
+        told = "，".join(
+            handler if key == "organisation_id" else str(value) for key, value in event["told"].items()
+        )
+        who = {"system": "系统", "": "系统"}.get(event["actor"], event["actor"])
+        line = f"{event['at'][11:19]} UTC  v{event['version']}  {event['zh']}  {who}  {told}"
+        lines.append(line.rstrip())
     return "\n".join(lines) + "\n"

@@ -248,8 +248,8 @@ export interface Alarms {
   unacknowledged: number;
   load_per_10_min: number;
   /** Groups that are put aside, and the load of the last ten minutes. */
-  shelved?: number;
-  load?: { groups: number; alarms: number; operators: number; per_operator: number; acceptable: number; flood: boolean; flood_since: string | null };
+  shelved: number;
+  load: { groups: number; alarms: number; operators: number; per_operator: number; acceptable: number; flood: boolean; flood_since: string | null };
 }
 
 export interface Reporter {
