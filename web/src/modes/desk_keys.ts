@@ -39,9 +39,9 @@ export function pressDesk(desk: Desk, event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement | null;
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
     // a form of its own answers for itself
-    if (desk.reporting || !desk.open || desk.searchOpen) return false;
-    if (target?.closest('[data-form]')) void desk.confirm();
-    else void desk.record();
+    if (desk.entry.open || !desk.open || desk.searchOpen) return false;
+    if (target?.closest('[data-form]')) void desk.acts.confirm();
+    else void desk.acts.record();
     return true;
   }
   if (event.ctrlKey || event.metaKey || event.altKey) return false;
@@ -56,7 +56,7 @@ export function pressDesk(desk: Desk, event: KeyboardEvent): boolean {
     desk.camera = desk.camera === camera.id ? null : camera.id;
     return true;
   }
-  if (isTyping(target) || desk.link || (desk.reporting && !desk.picking) || desk.searchOpen || desk.menuOpen) return false;
+  if (isTyping(target) || desk.entry.link || (desk.entry.open && !desk.entry.picking) || desk.searchOpen || desk.menuOpen) return false;
   if (event.key.startsWith('Arrow') && target?.closest('.maplibregl-canvas')) return false;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if (key === '?') {
@@ -72,7 +72,7 @@ export function pressDesk(desk: Desk, event: KeyboardEvent): boolean {
   if (key === 'Enter') {
     if (target?.closest('[data-form]')) return false;
     if (target?.closest('button, a, [role=menuitem]') && target.dataset.row === undefined) return false;
-    if (desk.open?.draft && (desk.cursor === null || desk.cursor === desk.open.id)) void desk.confirm();
+    if (desk.open?.draft && (desk.cursor === null || desk.cursor === desk.open.id)) void desk.acts.confirm();
     else desk.openCursor();
     return true;
   }
@@ -99,7 +99,7 @@ function letter(desk: Desk, key: string): boolean {
       desk.searchOpen = true;
       return true;
     case 'c':
-      desk.startReport();
+      desk.entry.start();
       return true;
     case 'h':
       desk.toggle('heat');
@@ -125,7 +125,7 @@ function letter(desk: Desk, key: string): boolean {
       return true;
     case 'm':
       if (!open.conflict) return false;
-      void desk.merge();
+      void desk.acts.merge();
       return true;
     case 'v':
       if (open.conflict) open.differences = !open.differences;
@@ -139,6 +139,6 @@ function letter(desk: Desk, key: string): boolean {
   }
   const move = moveOfKey(stand.moves, key);
   if (!move) return false;
-  desk.begin(move);
+  desk.acts.begin(move);
   return true;
 }

@@ -23,7 +23,7 @@ export function pressRules(rules: Rules, event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement | null;
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   if ((event.ctrlKey || event.metaKey) && !event.altKey) {
-    if (key === 'Enter') void rules.try();
+    if (key === 'Enter') void rules.trying.try();
     else if (key === 's') void rules.save();
     else return false;
     return true;

@@ -1,12 +1,12 @@
-/** Hold what the operator's desk shows: queues, the open case, what is typed, and the acts. */
-import { ApiError, post } from '../api/client.ts';
-import type { CaseStand, Move, Queue, QueueList, QueueName, QueueRow, Queues, Told } from '../api/case_schema.ts';
+/** Hold what the operator's desk shows: queues, the open case, and what of the page is open. */
+import type { CaseStand, Move, Queue, QueueList, QueueName, QueueRow, Queues } from '../api/case_schema.ts';
 import type { JournalEvent } from '../api/socket.ts';
 import { nameOf } from '../i18n/index.ts';
 import { LivePage, type Selection } from './live_page.svelte.ts';
-import { dropReport, emptyReport, keepReport, keptReport, missingOf, toSend, type ReportDraft } from './desk/report.ts';
 import { CameraLook } from './camera_look.svelte.ts';
-import { fieldsOf, handlerOf, keyOf, missing, type Draft } from './desk/moves.ts';
+import { Acts } from './desk/acts.svelte.ts';
+import { CaseEntry } from './desk/entry.svelte.ts';
+import { keyOf } from './desk/moves.ts';
 import { iconOf } from './desk/rows.ts';
 import { OpenCase } from './desk/open_case.svelte.ts';
 import { Resource, type AnyResource } from './resource.svelte.ts';
@@ -32,15 +32,8 @@ export class Desk extends LivePage {
   /** Something that was found by search: a place with a name. */
   found = $state.raw<{ lon: number; lat: number; name: string } | null>(null);
   menu = $state(false);
-  /** The form of a new case is open. */
-  reporting = $state(false);
-  /** A place for it is being picked on the map. */
-  picking = $state(false);
-  newCase = $state.raw<ReportDraft>(keptReport(sessionStorage) ?? emptyReport(crypto.randomUUID()));
-  reportBusy = $state(false);
-  reportRefusal = $state('');
-  /** The link by which whoever reported a case may follow it. */
-  link = $state.raw<{ url: string; number: string } | null>(null);
+  readonly acts = new Acts(this);
+  readonly entry = new CaseEntry(this);
   readonly cameraLook = new CameraLook();
   /** Camera whose field is shown, and whose picture may be looked at. */
   camera = $state<number | null>(null);
@@ -90,16 +83,16 @@ export class Desk extends LivePage {
     this.kept.clear();
     this.lists.clear();
     this.list = this.listOf(this.queue, this.source);
-    this.reporting = this.picking = false;
+    this.entry.leave();
   }
 
-  private refreshQueues(): void {
+  refreshQueues(): void {
     void this.queues.refresh();
     void this.list.refresh();
   }
 
   /** Read where a case stands; a draft that nobody's act touches goes on from there. */
-  private async readStand(open: OpenCase): Promise<void> {
+  async readStand(open: OpenCase): Promise<void> {
     await open.stand.refresh();
     const stand = open.stand.value;
     if (open.draft && stand && stand.version > open.draft.version && !open.conflict) open.draft = { ...open.draft, version: stand.version };
@@ -233,191 +226,11 @@ export class Desk extends LivePage {
     const candidate = open?.handlers[at];
     if (!open || !candidate) return;
     open.chosen = keyOf(candidate);
-    if (open.draft && this.asks(open.draft, 'handler')) open.draft = this.given(open.draft);
-  }
-
-  /** A draft with whoever is chosen now: later readings of the list change nothing of it. */
-  private given(draft: Draft): Draft {
-    const candidate = this.open?.handlers[this.open.candidate];
-    return candidate ? { ...draft, told: { ...draft.told, worker_id: undefined, organisation_id: undefined, ...handlerOf(candidate) }, to: candidate.name } : draft;
-  }
-
-  private asks(draft: Draft, field: string): boolean {
-    return !!this.moveOf(draft.move)?.needs.includes(field);
+    this.acts.chosen();
   }
 
   moveOf(name: string): Move | undefined {
     return this.stand?.moves.find((m) => m.name === name);
-  }
-
-  // ---- acts -----------------------------------------------------------------------------------
-
-  /** Begin an act, with what is known of it: nothing is done before it is confirmed. */
-  begin(move: Move, known: Told = {}): void {
-    const { open, stand } = this;
-    if (!open || !stand || open.busy) return;
-    this.menu = false;
-    open.refusal = '';
-    if (open.draft?.move !== move.name) {
-      const draft: Draft = { move: move.name, version: stand.version, told: known, of: move };
-      open.draft = fieldsOf(move).includes('handler') ? this.given(draft) : draft;
-    } else open.draft = { ...open.draft, told: { ...open.draft.told, ...known } };
-    open.differences = false;
-    this.tab = 'case';
-    this.onFocus('form');
-  }
-
-  tell(told: Told): void {
-    if (this.open?.draft) this.open.draft = { ...this.open.draft, told: { ...this.open.draft.told, ...told } };
-  }
-
-  abandon(): void {
-    if (!this.open) return;
-    this.open.draft = null;
-    this.open.refusal = '';
-    this.open.differences = false;
-    this.onFocus('row');
-  }
-
-  /** Do what was begun, on the version of the case that was seen then. */
-  async confirm(): Promise<void> {
-    const { open } = this;
-    const draft = open?.draft;
-    const move = draft && this.moveOf(draft.move);
-    if (!open || !draft || open.busy) return;
-    if (open.conflict) {
-      open.refusal = this.t('conflictFirst');
-      return;
-    }
-    if (!move) {
-      open.refusal = this.t('moveGone');
-      return;
-    }
-    const lacks = missing(move, draft.told);
-    if (lacks.length) {
-      open.refusal = this.t('stillMissing', lacks.map((field) => this.t(`field_${field}`)).join(this.lang === 'zh' ? '、' : ', '));
-      this.onFocus('form');
-      return;
-    }
-    if (await this.send(open, draft)) {
-      open.draft = null;
-      this.say(this.t(move.asks ? 'asked' : 'done', this.lang === 'zh' ? move.zh : move.en, this.stand?.number ?? ''));
-      this.onFocus('row');
-    }
-  }
-
-  private async send(open: OpenCase, draft: Draft): Promise<boolean> {
-    open.busy = true;
-    open.refusal = '';
-    try {
-      const told = Object.fromEntries(Object.entries(draft.told).filter(([, value]) => value !== undefined && value !== ''));
-      await post(`/api/cases/${open.id}/acts`, { ...told, move: draft.move, version: draft.version });
-      this.refreshQueues();
-      await open.stand.refresh();
-      void open.surroundings.refresh();
-      return true;
-    } catch (problem) {
-      // somebody was first: what they did is read, and what was typed stays
-      const stale = problem instanceof ApiError && problem.status === 409 && typeof problem.problem.version === 'number';
-      await this.readStand(open);
-      if (!stale || !open.conflict) open.refusal = problem instanceof Error ? problem.message : String(problem);
-      return false;
-    } finally {
-      open.busy = false;
-    }
-  }
-
-  /** Send mine again on what the case has become, where the two do not touch. */
-  async merge(): Promise<void> {
-    const { open, stand } = this;
-    if (!open?.draft || !stand || !open.conflict) return;
-    if (!open.conflict.mergeable) {
-      open.differences = true;
-      return;
-    }
-    open.draft = { ...open.draft, version: stand.version };
-    await this.confirm();
-  }
-
-  /** Take note of what others did: mine goes on from there, nothing is sent. */
-  accept(): void {
-    const { open, stand } = this;
-    if (!open?.draft || !stand) return;
-    open.differences = false;
-    open.refusal = '';
-    if (this.moveOf(open.draft.move)) open.draft = { ...open.draft, version: stand.version };
-    else this.abandon();
-  }
-
-  /** Record the note; it changes nothing of where the case stands. */
-  async record(): Promise<void> {
-    const { open, stand } = this;
-    const note = open?.note.trim();
-    if (!open || !stand || !note || open.busy) return;
-    for (let tries = 0; tries < 3; tries++) {
-      const version = open.stand.value?.version ?? stand.version;
-      if (await this.send(open, { move: 'note', version, told: { note } })) {
-        open.note = '';
-        this.say(this.t('noted'));
-        return;
-      }
-      // a note fits any version: where somebody acted meanwhile it goes with the new one
-      if ((open.stand.value?.version ?? version) === version) return;
-      open.refusal = '';
-    }
-  }
-
-  // ---- a new case -----------------------------------------------------------------------------
-
-  get mayReport(): boolean {
-    return this.may('case.file');
-  }
-
-  startReport(): void {
-    if (!this.mayReport) return;
-    this.reporting = true;
-    this.tab = 'map';
-  }
-
-  type(part: Partial<ReportDraft>): void {
-    this.newCase = { ...this.newCase, ...part };
-    this.keepReport();
-  }
-
-  keepReport(): void {
-    keepReport(sessionStorage, this.newCase);
-  }
-
-  pickPlace([lon, lat]: [number, number]): void {
-    this.picking = false;
-    this.type({ lon, lat });
-  }
-
-  dropReport(): void {
-    dropReport(sessionStorage);
-    this.newCase = emptyReport(crypto.randomUUID());
-    this.reportRefusal = '';
-  }
-
-  /** Report the case; what was typed is kept until the server has it. */
-  async sendReport(reporter: { name: string; phone: string }): Promise<void> {
-    if (this.reportBusy || missingOf(this.newCase).length) return;
-    this.reportBusy = true;
-    this.reportRefusal = '';
-    try {
-      const made = await post<CaseStand & { token: string | null }>('/api/cases', toSend(this.newCase, reporter));
-      this.dropReport();
-      this.reporting = this.picking = false;
-      this.say(this.t('reported', made.number));
-      // whoever reported may follow it: shown once, here
-      this.link = made.token ? { url: `${location.origin}/r/${made.token}`, number: made.number } : null;
-      this.choose('collect');
-      this.openCase(made.id);
-    } catch (problem) {
-      this.reportRefusal = problem instanceof Error ? problem.message : String(problem);
-    } finally {
-      this.reportBusy = false;
-    }
   }
 
   // ---- closing --------------------------------------------------------------------------------
@@ -426,12 +239,12 @@ export class Desk extends LivePage {
     if (this.menuOpen) this.menuOpen = false;
     else if (this.helpOpen) this.helpOpen = false;
     else if (this.searchOpen) this.searchOpen = false;
-    else if (this.link) this.link = null;
-    else if (this.picking) this.picking = false;
-    else if (this.reporting) this.reporting = false;
+    else if (this.entry.link) this.entry.link = null;
+    else if (this.entry.picking) this.entry.picking = false;
+    else if (this.entry.open) this.entry.open = false;
     else if (this.menu) this.menu = false;
     else if (this.open?.differences) this.open.differences = false;
-    else if (this.open?.draft) this.abandon();
+    else if (this.open?.draft) this.acts.abandon();
     else if (this.camera !== null) this.camera = null;
     else if (this.found) this.found = null;
     else if (this.open?.expanded) this.open.expanded = false;

@@ -1,67 +1,16 @@
-/** Hold what the page of rules shows: the list, the rule that is open, what is typed, and what a trial found. */
+/** Hold what the page of rules shows: the list, the rule that is open, and what is done with it. */
 import { ApiError, get, post, put } from '../api/client.ts';
-import type { Polygons, Rule, RuleContent, RuleList, RuleOptions, RuleRow, RuleTrial } from '../api/rules_schema.ts';
+import type { Polygons, Rule, RuleContent, RuleList, RuleOptions, RuleRow } from '../api/rules_schema.ts';
 import { clashes, differences, merged } from './rules/conflict.ts';
-import { contentOf, contentOfRow, emptyForm, faultsOf, formOf, sameContent, type RuleForm } from './rules/form.ts';
+import { contentOfRow, faultsOf, formOf, sameContent } from './rules/form.ts';
+import { OpenRule } from './rules/open_rule.svelte.ts';
 import { inOne } from './rules/trial.ts';
+import { TRIAL_MS, Trying } from './rules/trying.svelte.ts';
 import { LivePage, type Selection } from './live_page.svelte.ts';
 import { Resource, type AnyResource } from './resource.svelte.ts';
 
 const PATH = '/api/rules';
 const LIST_EVERY_S = 10;
-/** A trial ends by itself after 25 s; saving and switching on make one. */
-const TRIAL_MS = 45_000;
-export const PERIODS_H = [24, 168, 744] as const;
-
-/** A rule that is looked at or changed; `id` 0 is the new one. */
-export class OpenRule {
-  readonly id: number;
-  /** As the server has it; null for a new one. */
-  kept = $state.raw<Rule | null>(null);
-  /** What the form began with: mine is what differs from it. */
-  base = $state.raw<RuleContent>(contentOf(emptyForm()));
-  /** The version that the form began with. */
-  version = $state(0);
-  form = $state<RuleForm>(emptyForm());
-  /** The newest one, where somebody else made it while something was typed here. */
-  theirs = $state.raw<Rule | null>(null);
-  reason = $state('');
-  /** The reason for switching off is being asked for. */
-  stopping = $state(false);
-  busy = $state(false);
-  problem = $state('');
-  /** The server tried it and refused to have it on. */
-  refused = $state(false);
-
-  constructor(id: number) {
-    this.id = id;
-  }
-
-  readonly content = $derived.by(() => contentOf(this.form));
-
-  get dirty(): boolean {
-    return !sameContent(this.content, this.base);
-  }
-
-  get isOld(): boolean {
-    return !!this.kept && this.kept.version !== this.kept.newest;
-  }
-
-  /** Something stands here that would be lost. */
-  get typed(): boolean {
-    return this.dirty || !!this.reason.trim();
-  }
-
-  fill(rule: Rule): void {
-    this.kept = rule;
-    this.base = contentOfRow(rule);
-    this.version = rule.version;
-    this.form = formOf(this.base);
-    this.theirs = null;
-    this.problem = '';
-    this.refused = false;
-  }
-}
 
 export class Rules extends LivePage {
   readonly list = new Resource<RuleList>(PATH, (l) => l.rules.length === 0);
@@ -73,15 +22,7 @@ export class Rules extends LivePage {
   private readonly kept = new Map<number, OpenRule>();
   tab = $state<'list' | 'map' | 'rule'>('list');
 
-  hours = $state<(typeof PERIODS_H)[number]>(24);
-  trial = $state.raw<RuleTrial | null>(null);
-  /** The rule that was tried, to tell when the form has gone on since. */
-  tried = $state.raw<RuleContent | null>(null);
-  trying = $state(false);
-  trialProblem = $state('');
-  episode = $state<number | null>(null);
-  private trialNumber = 0;
-  private ending: AbortController | null = null;
+  readonly trying = new Trying(this);
 
   /** Corners of a polygon that is being drawn; null while none is. */
   drawing = $state.raw<[number, number][] | null>(null);
@@ -106,8 +47,7 @@ export class Rules extends LivePage {
   protected override forget(): void {
     this.kept.clear();
     this.open = null;
-    this.endTrial();
-    this.trial = null;
+    this.trying.leave();
   }
 
   /** Read the open rule again: what others did is shown, what is typed here stays. */
@@ -169,7 +109,7 @@ export class Rules extends LivePage {
   private show(open: OpenRule): void {
     if (this.open && !this.open.typed) this.kept.delete(this.open.id);
     this.kept.set(open.id, open);
-    if (this.open !== open) this.leaveTrial();
+    if (this.open !== open) this.trying.leave();
     this.open = open;
     this.drawing = null;
     this.tab = 'rule';
@@ -216,7 +156,7 @@ export class Rules extends LivePage {
     if (this.open && !this.open.typed) this.kept.delete(this.open.id);
     this.open = null;
     this.drawing = null;
-    this.leaveTrial();
+    this.trying.leave();
     this.tab = 'list';
     this.remember();
   }
@@ -333,71 +273,15 @@ export class Rules extends LivePage {
     // the server tried it on the last hours and says no: show on the map what it found
     open.refused = problem instanceof ApiError && problem.status === 422 && problem.where === 'rule';
     if (open.refused) {
-      this.hours = 24;
-      void this.try(content);
+      this.trying.hours = 24;
+      void this.trying.try(content);
     }
   }
 
-  private refusal(problem: unknown): string {
+  /** Why the server refused, in the language of the page. */
+  refusal(problem: unknown): string {
     if (!(problem instanceof ApiError)) return this.failed(problem);
     return [inOne(this.lang, problem.detail) || problem.message, inOne(this.lang, problem.hint)].filter(Boolean).join(this.lang === 'zh' ? '。' : '. ');
-  }
-
-  // ---- trying ---------------------------------------------------------------------------------
-
-  /** What was tried is no longer what stands in the form. */
-  readonly outdated = $derived.by(() => !!this.tried && !!this.open && !sameContent({ ...this.tried, zh: '', en: '' }, { ...this.open.content, zh: '', en: '' }));
-
-  private leaveTrial(): void {
-    this.endTrial();
-    this.trial = this.tried = this.episode = null;
-    this.trialProblem = '';
-  }
-
-  endTrial(): void {
-    this.trialNumber += 1;
-    this.ending?.abort();
-    this.ending = null;
-    this.trying = false;
-  }
-
-  get mayTry(): boolean {
-    return this.mayManage && !!this.open && !this.trying && !this.faultsToTry;
-  }
-
-  /** A trial needs no names. */
-  private get faultsToTry(): boolean {
-    return [...this.faults.keys()].some((field) => field !== 'zh' && field !== 'en');
-  }
-
-  async try(content = this.open?.content): Promise<void> {
-    if (!content || !this.mayManage || this.trying || this.faultsToTry) return;
-    const mine = ++this.trialNumber;
-    this.ending = new AbortController();
-    this.trying = true;
-    this.trialProblem = '';
-    const to = this.now;
-    const name = this.t('ru_new');
-    const rule = { ...content, zh: content.zh || name, en: content.en || name };
-    try {
-      const found = await post<RuleTrial>(`${PATH}/try`, { rule, from: new Date(to - this.hours * 3_600_000).toISOString(), to: new Date(to).toISOString() }, { signal: this.ending.signal, timeoutMs: TRIAL_MS });
-      if (mine !== this.trialNumber) return;
-      this.trial = found;
-      this.tried = content;
-      this.episode = null;
-    } catch (problem) {
-      if (mine !== this.trialNumber) return;
-      this.trialProblem = this.refusal(problem);
-    }
-    this.trying = false;
-  }
-
-  chooseEpisode(at: number): void {
-    const found = this.trial?.episodes[at];
-    if (!found) return;
-    this.episode = at;
-    this.tab = this.tab === 'list' ? 'map' : this.tab;
-    this.onFly(found.lon, found.lat);
   }
 
   // ---- fence ----------------------------------------------------------------------------------
@@ -419,16 +303,16 @@ export class Rules extends LivePage {
   // ---- closing --------------------------------------------------------------------------------
 
   select(_selection: Selection | null): void {
-    this.episode = null;
+    this.trying.episode = null;
   }
 
   close(): void {
     if (this.menuOpen) this.menuOpen = false;
     else if (this.helpOpen) this.helpOpen = false;
     else if (this.drawing) this.drawing = null;
-    else if (this.trying) this.endTrial();
+    else if (this.trying.running) this.trying.end();
     else if (this.open?.stopping) this.open.stopping = false;
-    else if (this.episode !== null) this.episode = null;
+    else if (this.trying.episode !== null) this.trying.episode = null;
     else if (this.open) this.closeRule();
     else if (this.filter) this.filter = '';
     else this.cursor = null;
