@@ -11,7 +11,7 @@ import psycopg
 import pytest_asyncio
 
 from tests.api.conftest import fill_city, serving
-from tests.api.routes.conftest import _BESIDE, HERE
+from tests.api.routes.conftest import HERE, beside_sql
 from twin.access.credentials import CredentialKind
 
 _ADDRESSES = """
@@ -84,7 +84,7 @@ async def town(database, tmp_path_factory):
     fresh = database.fresh()
     fill_city(fresh)
     with psycopg.connect(fresh.url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(_BESIDE + _ADDRESSES)
+        connection.execute(beside_sql() + _ADDRESSES)
     async with serving(fresh, tmp_path_factory.mktemp("open311")) as served:
         yield served
 

@@ -49,12 +49,16 @@ INSERT INTO duty (worker_id, starts_at, consent_at, simulated)
 """  # noqa: E501
 
 
+def beside_sql() -> str:
+    """Return the statements that make the grid beside that of the town, and alarms in both."""
+    return _BESIDE.replace("{raised}", raise_sql("uid IN ('water-0001', 'water-0009', 'worker-0009')"))
+
+
 @pytest.fixture
 def two_grids(fresh_city: object) -> object:
     """Ask for it before the server: `served` then runs on both grids."""
     with psycopg.connect(fresh_city.url.replace("+psycopg", ""), autocommit=True) as connection:
-        raised = raise_sql("uid IN ('water-0001', 'water-0009', 'worker-0009')")
-        connection.execute(_BESIDE.replace("{raised}", raised))
+        connection.execute(beside_sql())
     return fresh_city
 
 

@@ -61,8 +61,8 @@ async def test_what_is_put_aside_is_listed_counted_told_and_on_the_record(served
 @pytest.mark.parametrize(
     ("change", "status"),
     [
-        ({"until": ahead(-1)}, 422),
-        ({"until": ahead(8.1)}, 422),
+        ({"until": -1}, 422),
+        ({"until": 8.1}, 422),
         ({"until": "2026-01-01T00:00:00"}, 422),
         ({"reason": "  "}, 422),
         ({"group_id": None, "device_id": None}, 422),
@@ -71,6 +71,10 @@ async def test_what_is_put_aside_is_listed_counted_told_and_on_the_record(served
     ],
 )
 async def test_what_cannot_be_put_aside_is_refused(client, change, status) -> None:
+    if isinstance(hours := change.get("until"), int | float):
+        change = change | {
+            "until": ahead(hours)
+        }  # of the time when it is asked, not of that when it was written
     body = {"group_id": 1, "reason": "x", "until": ahead(1)} | change
     answer = await client.post("/api/alarms/shelve", json=body)
     assert answer.status_code == status, answer.text

@@ -79,7 +79,7 @@ async def test_a_group_raises_one_case_and_once_only(world) -> None:
         "FROM case_file WHERE source = 'sensor'"
     )
     assert (source, category, priority, stage, due) == ("sensor", "54001", 1, "collected", True)
-    assert title.startswith("液位计 · ")
+    assert title.startswith("液位计·")
     assert scope == int(CODES[0])
     [(actor, told)] = world.rows("SELECT actor, data ->> 'number' FROM journal WHERE kind = 'case.reported' "
                                  "AND data ->> 'source' = 'sensor'")  # fmt: skip

@@ -149,7 +149,7 @@ def shared_town(database, install_devices):
 async def _compare(shared: Town, steps, seed: int) -> None:
     shared.engine = create_async_engine(shared.database.async_url)
     await shared.open()
-    shared.rows("TRUNCATE alarm, alarm_group, journal RESTART IDENTITY")
+    shared.rows("TRUNCATE alarm, alarm_group, shelving, journal RESTART IDENTITY")
     lot = random.Random(seed)
     places = [
         (0.3 * lot.randrange(27) + 7e-4 * row, 0.3 * lot.randrange(14) + 3e-4 * row) for row in range(60)
