@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from twin.calendar import Unit
 from twin.cases.clocks import Clocks
 from twin.cases.moves import Move
 from twin.cases.parties import Party, Told
@@ -95,12 +96,27 @@ def _ask(a: Acting) -> CaseState:
         raise InvalidError(f"{until.isoformat()} is too far away", where="until", hint="at most a year")
     if a.move.asks is Ask.EXTEND and until is not None and due is not None and until <= due:
         raise InvalidError(f"it may take until {due.isoformat()} already", where="until")
+    if a.move.asks is Ask.EXTEND and until is not None:
+        _require_worked(a, until)
     return dataclasses.replace(
         a.state,
         asked=Asked(
             a.move.asks, str(a.who.account_id), a.told.reason or "", until.isoformat() if until else None
         ),
     )
+
+
+def _require_worked(a: Acting, until: datetime) -> None:
+    """Refuse that a clock of working time ends on a day off, when nobody would look."""
+    calendar = a.clocks.calendar
+    limit = a.clocks.limit(a.state.category_code, a.state.priority, a.state.stage)
+    day = until.astimezone(calendar.zone).date()
+    if limit is None or limit.unit is Unit.HOURS or calendar.is_working_day(day):
+        return
+    _, opens = calendar.turn(until)
+    begins = "" if opens is None else f"{opens.astimezone(calendar.zone):%Y-%m-%d %H:%M}"
+    hint = begins and f"the next working time begins {begins}"
+    raise InvalidError(f"{day} is a day off", where="until", hint=hint)
 
 
 def _grant(a: Acting) -> CaseState:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from twin.access.roles import Act
-from twin.calendar import calendar_for
+from twin.calendar import Unit, calendar_for
 from twin.cases.clocks import clocks_for
 from twin.cases.deciding import Decision, decide, decide_clock, decide_end_of_repeat, decide_repeat
 from twin.cases.moves import MOVE_BY_NAME, MOVES
@@ -359,6 +359,21 @@ def test_a_wrong_transition_says_what_must_come_first():
         act(NEW, "dispatch", worker_id=50)
     assert error.value.hint == "first: filed"
     assert isinstance(error.value, TwinError)
+
+
+def test_a_clock_of_working_time_is_not_extended_to_a_day_off():
+    state = in_stage(Stage.HANDLING)
+    limit = CLOCKS.limit(state.category_code, state.priority, state.stage)
+    assert limit is not None
+    assert limit.unit is not Unit.HOURS
+    saturday = MONDAY + timedelta(days=5)
+    with pytest.raises(InvalidError, match="day off") as refused:
+        act(state, "extend", WORKER, reason="r", until=saturday)
+    assert "next working time begins" in refused.value.hint
+    worked = datetime.strptime(refused.value.hint[-16:], "%Y-%m-%d %H:%M").replace(
+        tzinfo=CLOCKS.calendar.zone
+    )
+    assert act(state, "extend", WORKER, reason="r", until=worked).asked is not None
 
 
 def test_an_extension_that_is_granted_too_late_is_refused():
