@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.access.caller import Caller
 from api.routes.answers import Names
 from twin.access.scope import WHOLE_CODE
+from twin.cases.categories import load_categories
 from twin.errors import InvalidError
 from twin.rules.conditions import write_condition
 from twin.rules.fence_places import settle
@@ -37,7 +39,10 @@ class AreaAnswer(BaseModel):
 
 
 class RuleContent(BaseModel):
-    """What a rule says. An ``area`` of null is everywhere, ``kinds`` empty every kind of device."""
+    """What a rule says. An ``area`` of null is everywhere, ``kinds`` empty every kind of device.
+
+    ``category_code`` is the kind of case its alarms raise, null as the table of device kinds says.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -48,6 +53,7 @@ class RuleContent(BaseModel):
     kinds: Annotated[list[_Word], Field(max_length=100)] = Field(default_factory=list)
     property: _Word | None = None
     condition: dict[str, Any] = Field(description="see docs/rules.md; the field “type” says which")
+    category_code: Annotated[str, Field(pattern="^[0-9]{5}$")] | None = None
 
 
 async def read_content(caller: Caller, connection: AsyncConnection, asked: RuleContent) -> Rule:
@@ -57,8 +63,9 @@ async def read_content(caller: Caller, connection: AsyncConnection, asked: RuleC
     ------
     InvalidError
         It is none: see `twin.rules.rule.read_rule` and `twin.rules.fence_places.settle`; or there is no such
-        area.
+        area, or kind of case.
     """
+    require_category(asked.category_code)
     area = None
     if asked.area is not None and asked.area != WHOLE_CODE:
         level = await connection.scalar(_LEVEL, {"code": asked.area})
@@ -78,6 +85,26 @@ async def read_content(caller: Caller, connection: AsyncConnection, asked: RuleC
         kinds=tuple(dict.fromkeys(asked.kinds)),
         observed=asked.property,
         condition=await settle(connection, asked.condition),
+        category_code=asked.category_code,
+    )
+
+
+def require_category(code: str | None) -> None:
+    """Check that cases of the kind a rule names can be reported today.
+
+    Raises
+    ------
+    InvalidError
+        There is no such kind, or it was withdrawn.
+    """
+    categories, today = load_categories(), datetime.now(UTC).date()
+    if code is None or code in {row.code for row in categories.open_at(today)}:
+        return
+    zh, en = ("已停用", "was withdrawn") if code in categories.by_code else ("不存在", "is not known")
+    raise InvalidError(
+        f"案件小类 {code} {zh} / the kind of case {code} {en}",
+        where="category_code",
+        hint="从 GET /api/catalog 的 case_categories 中选 / one of case_categories of GET /api/catalog",
     )
 
 
@@ -92,6 +119,7 @@ def said_of(rule: Rule) -> RuleText:
         kinds=list(rule.kinds),
         property=rule.observed,
         condition=write_condition(rule.condition),
+        category_code=rule.category_code,
     )
 
 

@@ -19,6 +19,7 @@ from api.routes.rule_content import (
     RuleContent,
     area_answer,
     read_content,
+    require_category,
     said_of,
 )
 from twin.access.record import Entry, write
@@ -80,6 +81,7 @@ class RuleRowAnswer(BaseModel):
     kinds: list[str]
     property: str | None
     condition: dict[str, Any]
+    category_code: str | None
     words: Names
     changed_by: str
     valid_from: datetime
@@ -187,6 +189,7 @@ async def switch_rule(
     async with caller.transaction() as connection:
         old = await store.get_rule(connection, rule_id)
     if asked.enabled:
+        require_category(old.category_code)
         await _require_sound(request, caller, read_kept(caller.running.twin.catalog, old))
     elif not (asked.reason or "").strip():
         raise InvalidError("to switch a rule off needs a reason", where="body.reason", hint="say why")
@@ -284,6 +287,7 @@ async def _rows(
                 "kinds": one.kinds,
                 "property": one.property,
                 "condition": one.condition,
+                "category_code": one.category_code,
                 "words": words,
                 "changed_by": one.changed_by,
                 "valid_from": one.valid_from,

@@ -29,7 +29,8 @@ class AlarmRule(Base):
 
     Rows are added and closed, never rewritten. ``area_code`` of null is everywhere, and ``holds`` the area
     codes the rule is about; ``kinds`` empty is every kind, ``property`` null the device as a whole.
-    ``condition`` is JSON as `twin.rules.conditions` reads it. ``failed`` is the error for which the server
+    ``condition`` is JSON as `twin.rules.conditions` reads it, ``category_code`` the kind of case that its
+    alarms raise, null as the table of device kinds says. ``failed`` is the error for which the server
     itself switched the rule off.
     """
 
@@ -54,6 +55,7 @@ class AlarmRule(Base):
     kinds: Mapped[list[str]] = mapped_column(ARRAY(Text))
     property: Mapped[str | None]
     condition: Mapped[dict[str, Any]]
+    category_code: Mapped[str | None]
     enabled: Mapped[bool]
     changed_by: Mapped[str]
     reason: Mapped[str | None]
@@ -68,6 +70,7 @@ class AlarmRule(Base):
         CheckConstraint("area_code ~ '^[0-9]{15}$'", name="area_code"),
         CheckConstraint("valid_to IS NULL OR valid_to >= valid_from", name="valid"),
         CheckConstraint("failed IS NULL OR NOT enabled", name="failed"),
+        CheckConstraint("category_code ~ '^[0-9]{5}$'", name="category_code"),
         Index("uq_alarm_rule_valid", "id", unique=True, postgresql_where=text("valid_to IS NULL")),
     )
 

@@ -1,4 +1,4 @@
-"""Let groups of alarms raise cases by themselves, one each, as the table of device kinds says."""
+"""Let groups of alarms raise cases by themselves, one each, as rules and the table of device kinds say."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from twin.access.roles import Act
 from twin.access.scope import EVERYWHERE
 from twin.access.sealing import Sealer
 from twin.cases.reporting import Report, report_by_system
-from twin.catalog import Catalog
+from twin.catalog import Catalog, DeviceKind
 from twin.errors import ConflictError, InvalidError
+from twin.live.sight import WORKERS
 from twin.states import State
 from twin.store.outage import is_outage
 from twin.store.scoped import set_scope
@@ -29,24 +30,28 @@ PRIORITY_OF: Final = {State.CRITICAL: 1, State.ALARM: 2, State.WARNING: 3}
 _log = logging.getLogger("gridtwin.cases")
 _SYSTEM: Final = Grants(acts={Act.FILE_CASE: EVERYWHERE})
 
-# An alarm counts unless it is within maintenance (one that outlasts it counts again) or its device is put
-# aside. A group that is put aside waits; what is most urgent comes first.
+# What a rule names goes before what the kind says, from the state it raises. An alarm counts unless it is
+# within maintenance (one that outlasts it counts again) or its device is put aside. A group that is put
+# aside waits; what is most urgent comes first. A place is named by where it lies: what moves is not at home.
 _DUE: Final = """
     SELECT g.id, g.family, g.simulated, ST_X(g.geom) AS lon, ST_Y(g.geom) AS lat, a.state, a.kind, a.slot,
-           a.category, a.uid, a.value, g.alarms, coalesce(a.address, b.name, grid.name) AS place,
+           a.category, a.rule, a.rule_en, a.named, a.uid, a.value, g.alarms,
+           coalesce(a.address, b.name, grid.name) AS place,
            CASE WHEN a.address IS NULL THEN coalesce(b.name_en, grid.name_en) ELSE a.address_en END
                AS place_en,
            a.address, kinds.n AS kinds, grids.n AS grids
     FROM alarm_group AS g
     CROSS JOIN LATERAL (
-        SELECT alarm.worst_state AS state, d.kind, alarm.property AS slot, r.category, d.uid, alarm.value,
-               d.address, d.address_en, d.building_id
+        SELECT alarm.worst_state AS state, d.kind, alarm.property AS slot,
+               coalesce(u.category_code, r.category) AS category, u.category_code IS NOT NULL AS named,
+               u.zh AS rule, u.en AS rule_en, d.uid, alarm.value, d.address, d.address_en, d.building_id
         FROM alarm JOIN device AS d ON d.id = alarm.device_id
-        JOIN unnest(CAST(:kinds AS text[]), CAST(:slots AS int2[]), CAST(:categories AS text[]),
+        LEFT JOIN alarm_rule AS u ON u.id = alarm.rule_id AND u.version = alarm.rule_version
+        LEFT JOIN unnest(CAST(:kinds AS text[]), CAST(:slots AS int2[]), CAST(:categories AS text[]),
                     CAST(:states AS int2[])) AS r (kind, slot, category, state)
             ON r.kind = d.kind AND r.slot = alarm.property AND alarm.worst_state >= r.state
         LEFT JOIN maintenance_window AS w ON w.id = alarm.maintenance_id
-        WHERE alarm.group_id = g.id
+        WHERE alarm.group_id = g.id AND coalesce(u.category_code, r.category) IS NOT NULL
           AND (w.id IS NULL OR alarm.cleared_at IS NULL AND coalesce(w.ended_at, w.ends_at) <= now())
           AND NOT EXISTS (SELECT FROM shelving AS s WHERE s.device_id = d.id AND s.ended_at IS NULL
               AND s.until_at > now())
@@ -56,10 +61,13 @@ _DUE: Final = """
     CROSS JOIN LATERAL (SELECT count(*) AS n FROM area WHERE valid_to IS NULL
         AND level = 'responsibility_grid' AND geom && g.geom AND ST_Intersects(geom, g.geom)) AS grids
     LEFT JOIN building AS b ON b.id = a.building_id
-    LEFT JOIN area AS grid ON grid.code::bigint = g.scope_code AND grid.valid_to IS NULL
-        AND grid.level <> 'unit_grid' AND g.scope_code <> 0
-    WHERE g.case_id IS NULL AND g.no_case IS NULL AND g.worst_state >= :least
-      AND g.family = ANY(CAST(:families AS text[]))
+    CROSS JOIN LATERAL (SELECT gt_scope_of(g.geom) AS code OFFSET 0) AS at
+    LEFT JOIN area AS grid ON grid.code::bigint = at.code AND grid.valid_to IS NULL
+        AND grid.level <> 'unit_grid' AND at.code <> 0
+    WHERE g.case_id IS NULL AND g.no_case IS NULL
+      AND (g.worst_state >= :least AND g.family = ANY(CAST(:families AS text[])) OR EXISTS (
+          SELECT FROM alarm JOIN alarm_rule AS u ON u.id = alarm.rule_id AND u.version = alarm.rule_version
+          WHERE alarm.group_id = g.id AND u.category_code IS NOT NULL))
       AND g.opened_at > now() - interval '1 day'
       AND NOT EXISTS (SELECT FROM shelving AS s WHERE s.group_id = g.id AND s.ended_at IS NULL
           AND s.until_at > now())"""
@@ -118,17 +126,15 @@ async def raise_cases(engine: AsyncEngine, catalog: Catalog, sealer: Sealer, *, 
 def report_of(catalog: Catalog, row: Row[Any]) -> Report:
     """Return what is reported of a group: what, where, how many alarms, and what the worst said."""
     kind = catalog.by_name[row.kind]
-    observed = kind.properties[row.slot]
     what = catalog.families[row.family] if row.kinds > 1 and row.family in catalog.families else kind
-    reading = f"{row.value:.{observed.decimals}f} {observed.unit}"
-    zh = f"传感器告警 {row.alarms} 条。{row.uid} {observed.zh} {reading}。"
-    en = f"{row.alarms} alarms of sensors. {row.uid} {observed.en} {reading}."
+    name, name_en = (row.rule, row.rule_en) if row.named else (what.zh, what.en)
+    zh, en = _said(kind, row)
     if row.grids > 1:
         zh += "地点位于多个责任网格交界，按编码取第一个。"
         en += " The place lies in several grids; the first by code was taken."
     return Report(
-        title="·".join(part for part in (what.zh, row.place) if part),
-        title_en=" · ".join(part for part in (what.en, row.place_en) if part),
+        title="·".join(part for part in (name, row.place) if part),
+        title_en=" · ".join(part for part in (name_en, row.place_en) if part),
         category_code=row.category,
         source="sensor",
         lon=row.lon,
@@ -139,6 +145,20 @@ def report_of(catalog: Catalog, row: Row[Any]) -> Report:
         priority=PRIORITY_OF[State(row.state)],
         simulated=row.simulated,
     )
+
+
+def _said(kind: DeviceKind, row: Row[Any]) -> tuple[str, str]:
+    """Return how many alarms there are and what the worst said; which tracker of a worker it was, nobody."""
+    zh, en = f"传感器告警 {row.alarms} 条。", f"{row.alarms} alarms of sensors."
+    if row.rule is not None:
+        zh, en = f"{zh}规则“{row.rule}”。", f"{en} Rule “{row.rule_en}”."
+    if kind.layer == WORKERS:
+        return zh, en
+    if row.slot is None:
+        return f"{zh}{kind.zh} {row.uid}。", f"{en} {kind.en} {row.uid}."
+    observed = kind.properties[row.slot]
+    reading = f"{row.value:.{observed.decimals}f} {observed.unit}"
+    return f"{zh}{row.uid} {observed.zh} {reading}。", f"{en} {row.uid} {observed.en} {reading}."
 
 
 def _rules(catalog: Catalog) -> dict[str, Any]:

@@ -54,7 +54,8 @@ class Rule:
     """One version of a rule, checked. ``kinds`` empty means every kind but trackers of workers.
 
     Make it with `read_rule`. ``observed`` is the name of the property: None is about the device as
-    a whole. ``area`` None is everywhere.
+    a whole. ``area`` None is everywhere. ``category_code`` is the kind of case its alarms raise, None as the
+    table of device kinds says.
     """
 
     id: int
@@ -66,6 +67,7 @@ class Rule:
     kinds: tuple[str, ...]
     observed: str | None
     condition: Condition
+    category_code: str | None = None
 
     @property
     def key(self) -> tuple[int, int]:
@@ -102,6 +104,7 @@ def read_rule(
     kinds: tuple[str, ...],
     observed: str | None,
     condition: Any,
+    category_code: str | None = None,
     key: tuple[int, int] = (0, 0),
 ) -> Rule:
     """Check a rule against the kinds of devices there are.
@@ -112,6 +115,8 @@ def read_rule(
         Name of the property.
     condition
         JSON as Python objects, see `twin.rules.conditions`.
+    category_code
+        Taken as it is: of a rule that is kept it may be withdrawn meanwhile.
 
     Raises
     ------
@@ -120,7 +125,7 @@ def read_rule(
         several units, or the limit lies where no value comes.
     """
     read = read_condition(condition)
-    rule = Rule(*key, zh, en, state, area, kinds, observed, read)
+    rule = Rule(*key, zh, en, state, area, kinds, observed, read, category_code)
     unknown = [name for name in kinds if name not in catalog.by_name]
     if unknown:
         raise InvalidError(

@@ -306,6 +306,7 @@ def read_kept(catalog: Catalog, kept: KeptRule) -> Rule:
         kinds=tuple(kept.kinds),
         observed=kept.property,
         condition=kept.condition,
+        category_code=kept.category_code,
         key=(kept.id, kept.version),
     )
 

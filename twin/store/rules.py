@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -22,8 +22,8 @@ MOST_VERSIONS: Final = 1_000
 """Most versions of one rule."""
 
 _COLUMNS: Final = (
-    "id, version, zh, en, state, area_code, area_level, kinds, property, condition, enabled, changed_by, "
-    "reason, failed, valid_from, valid_to"
+    "id, version, zh, en, state, area_code, area_level, kinds, property, condition, category_code, enabled, "
+    "changed_by, reason, failed, valid_from, valid_to"
 )
 _VALID: Final = text(f"SELECT {_COLUMNS} FROM alarm_rule WHERE valid_to IS NULL ORDER BY id")
 _ONE: Final = text(
@@ -36,11 +36,12 @@ _CLOSE: Final = text(
     "UPDATE alarm_rule SET valid_to = now() WHERE id = :id AND version = :version AND valid_to IS NULL"
 )
 _NAMES: Final = (
-    "zh, en, state, area_code, area_level, kinds, property, condition, enabled, changed_by, reason"
+    "zh, en, state, area_code, area_level, kinds, property, condition, category_code, enabled, changed_by, "
+    "reason"
 )
 _VALUES: Final = (
-    ":zh, :en, :state, :area_code, :area_level, :kinds, :property, CAST(:condition AS jsonb), :enabled, :by, "
-    ":reason"
+    ":zh, :en, :state, :area_code, :area_level, :kinds, :property, CAST(:condition AS jsonb), "
+    ":category_code, :enabled, :by, :reason"
 )
 _FIRST: Final = text(f"INSERT INTO alarm_rule (version, {_NAMES}) VALUES (1, {_VALUES}) RETURNING {_COLUMNS}")
 _NEXT: Final = text(
@@ -65,6 +66,7 @@ class RuleText:
     kinds: list[str]
     property: str | None
     condition: dict[str, Any]
+    category_code: str | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +185,7 @@ def _row(said: RuleText, by: str, reason: str | None, *, enabled: bool) -> dict[
         "kinds": said.kinds,
         "property": said.property,
         "condition": json.dumps(said.condition, ensure_ascii=False, allow_nan=False),
+        "category_code": said.category_code,
         "by": by,
         "reason": reason,
         "enabled": enabled,

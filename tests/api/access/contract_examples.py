@@ -29,6 +29,7 @@ _RULE = {
     "kinds": ["water_level"],
     "property": "level",
     "condition": {"type": "limit", "above": 900},
+    "category_code": "54001",
 }
 MAPPING = {
     "zh": "水务平台",

@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from api import rule_trials
+from api.routes import rule_content
 from tests.api.routes.conftest import BESIDE, HERE
 from tests.waiting import until
+from twin.cases.categories import load_categories
 
 pytestmark = [pytest.mark.postgis, pytest.mark.usefixtures("two_grids")]
 
@@ -81,6 +84,30 @@ async def test_a_rule_is_made_tried_switched_on_changed_and_off(history, signed_
     assert [kind for (kind,) in told] == acts
     assert record == [(act, f"rule/{rule['id']}") for act in acts]
     await until(lambda: not history.runtime.twin.rules.rules)
+
+
+async def test_a_rule_names_the_kind_of_case_its_alarms_report(served, signed_in, monkeypatch) -> None:
+    manager = await signed_in("manager", HERE)
+    assert (await made(manager))["category_code"] is None
+    rule = await made(manager, category_code="54001")
+    assert rule["category_code"] == "54001"
+    unknown = await manager.post("/api/rules", json=RULE | {"category_code": "99999"})
+    assert (unknown.status_code, unknown.json()["where"]) == (422, "category_code")
+    assert "不存在" in unknown.text
+    body = {"version": 1, "rule": RULE | {"category_code": "09009"}}
+    assert (await manager.put(f"/api/rules/{rule['id']}", json=body)).json()["category_code"] == "09009"
+    assert (await manager.get(f"/api/rules/{rule['id']}?version=1")).json()["category_code"] == "54001"
+    known = load_categories()
+    gone = {"09009": replace(known.by_code["09009"], valid_to=datetime.now(UTC).date())}
+    monkeypatch.setattr(rule_content, "load_categories", lambda: replace(known, by_code=known.by_code | gone))
+    for answer in (
+        await manager.put(f"/api/rules/{rule['id']}", json=body | {"version": 2}),
+        await manager.post("/api/rules/try", json={"rule": body["rule"], **span()}),
+        await switch(manager, rule, True, 2),
+    ):
+        assert (answer.status_code, answer.json()["where"]) == (422, "category_code")
+        assert "已停用" in answer.text
+    assert (await switch(manager, rule, False, 2)).json()["category_code"] == "09009"
 
 
 async def test_two_who_change_a_rule_never_overwrite_each_other(served, signed_in) -> None:

@@ -20,6 +20,7 @@ from twin.rules import alarm_cases
 from twin.rules.alarm_cases import Raised, raise_cases
 from twin.rules.alarms import record
 from twin.rules.maintenance import Window, end_window, set_window
+from twin.rules.rule import WHOLE, RuleName
 from twin.rules.shelving import ToShelve, bring_back, put_back, shelve
 from twin.store.engine import create_async_engine
 
@@ -41,11 +42,26 @@ class World:
             cursor = connection.execute(statement, values or None)
             return cursor.fetchall() if cursor.description else []
 
-    async def alarm(self, grid: int, state: int = 4, kind: str = "water_level", slot: int = 0) -> None:
+    async def alarm(
+        self,
+        grid: int,
+        state: int = 4,
+        kind: str = "water_level",
+        slot: int = 0,
+        rule: RuleName | None = None,
+    ) -> None:
         row = self.board.row_of_uid[f"{kind}-{CODES[grid]}"]
         at_us = int(datetime.now(UTC).timestamp() * 1e6)
         async with self.engine.begin() as connection:
-            await record(connection, self.board, [[Transition(row, slot, 0, state, 30.0, at_us)]])
+            await record(connection, self.board, [[Transition(row, slot, 0, state, 30.0, at_us, rule)]])
+
+    def rule(self, category: str | None) -> RuleName:
+        [(rule,)] = self.rows(
+            "INSERT INTO alarm_rule (version, zh, en, state, kinds, condition, enabled, changed_by, "
+            "category_code) VALUES (1, '违停', 'No parking', 3, '{}', '{}', true, 'x', %s) RETURNING id",
+            category,
+        )
+        return RuleName(rule, 1, "违停", "No parking")
 
     async def look(self) -> Raised:
         return await raise_cases(self.engine, self.catalog, Sealer(KEY), now=datetime.now(UTC))
@@ -89,6 +105,48 @@ async def test_a_group_raises_one_case_and_once_only(world) -> None:
     assert await world.look() == Raised()
     assert world.sensed() == [(1,)]
     assert world.rows("SELECT alarms, case_id IS NOT NULL FROM alarm_group WHERE alarms > 1") == [(2, True)]
+
+
+SENSED = (
+    "SELECT c.title, c.title_en, c.category_code, c.priority, r.description FROM case_file AS c "
+    "JOIN case_report AS r ON r.case_id = c.id WHERE c.source = 'sensor'"
+)
+
+
+async def test_a_rule_about_a_whole_device_raises_the_case_it_names_where_the_device_is(world) -> None:
+    row = world.board.row_of_uid[f"camera-{CODES[0]}"]
+    elsewhere = world.board.row_of_uid[f"camera-{CODES[20]}"]
+    world.board.lon[row], world.board.lat[row] = world.board.lon[elsewhere], world.board.lat[elsewhere]
+    await world.alarm(0, 3, "camera", WHOLE, world.rule("09009"))
+    assert await world.look() == Raised(1, 1)
+    assert await world.look() == Raised()
+    [(there,)] = world.rows("SELECT name FROM area WHERE code = %s AND valid_to IS NULL", CODES[20])
+    [(title, title_en, category, priority, said)] = world.rows(SENSED)
+    assert (title, category, priority) == (f"违停·{there}", "09009", 3)
+    assert title_en.startswith("No parking")
+    assert f"规则“违停”。摄像机 camera-{CODES[0]}。" in said
+
+
+async def test_a_rule_that_names_no_case_about_a_whole_device_raises_none(world) -> None:
+    await world.alarm(0, 5, "camera", WHOLE, world.rule(None))
+    assert await world.look() == Raised()
+
+
+async def test_what_a_rule_names_goes_before_what_the_kind_says_from_the_state_it_raises(world) -> None:
+    named = world.rule("09009")
+    await world.alarm(0, 3, rule=named)
+    await world.alarm(20, 3, rule=world.rule(None))
+    await world.alarm(10, 4, rule=named)
+    assert await world.look() == Raised(2, 2)
+    for title, _, category, _, said in world.rows(SENSED):
+        assert (title.split("·")[0], category) == ("违停", "09009")
+        assert "液位 30.0 cm" in said
+
+
+async def test_the_case_of_a_tracker_does_not_say_whose_it_is(world) -> None:
+    await world.alarm(0, 3, "worker", WHOLE, world.rule("09009"))
+    assert (await world.look()).raised == 1
+    assert f"worker-{CODES[0]}" not in world.rows(SENSED)[0][-1]
 
 
 async def test_two_servers_that_look_at_once_raise_one_case(world) -> None:

@@ -23,6 +23,8 @@ export interface RuleContent {
   kinds: string[];
   property: string | null;
   condition: Condition;
+  /** The kind of case its alarms raise; null as the table of device kinds says. */
+  category_code: string | null;
 }
 
 export interface RuleArea {

@@ -62,6 +62,8 @@ export const rulesEn: RulesWords = {
   ru_propertyChoose: 'Choose one',
   ru_propertyHint: 'in {0}, from {1} to {2}',
   ru_propertyHintBare: 'from {0} to {1}',
+  ru_category: 'Reports a case of kind',
+  ru_categoryHint: 'Empty: as the kind of device says, and no case where it says none.',
   ru_reach: 'Reached',
   ru_above: '≥ at or above',
   ru_below: '≤ at or below',
@@ -182,6 +184,7 @@ export const rulesEn: RulesWords = {
   rp_kinds: 'Kinds',
   rp_property: 'Property',
   rp_condition: 'Condition',
+  rp_category_code: 'Kind of case',
   ru_try: 'Try',
   ru_tryOn: 'Try on history',
   ru_tryHelp: 'Runs the rule over what was observed in this time: how many alarms, and where. Nothing is raised.',
@@ -259,4 +262,5 @@ export const rulesEn: RulesWords = {
   ru_wouldFire: 'Would have fired',
   rw_density: '{0} or more in a cell, and more than is usual there at this hour',
   rw_rule: '{1}, {0}: {2} raises {3}',
+  rw_case: '{0}, and reports a case: {1}',
 };

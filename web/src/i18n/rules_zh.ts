@@ -60,6 +60,8 @@ export const rulesZh = {
   ru_propertyChoose: '请选择',
   ru_propertyHint: '单位 {0}，量程 {1} 至 {2}',
   ru_propertyHintBare: '量程 {0} 至 {1}',
+  ru_category: '上报案件类别',
+  ru_categoryHint: '留空则按设备类型的设定；设备类型未设定的不上报案件。',
   ru_reach: '达到',
   ru_above: '≥ 高于或等于',
   ru_below: '≤ 低于或等于',
@@ -180,6 +182,7 @@ export const rulesZh = {
   rp_kinds: '设备类型',
   rp_property: '属性',
   rp_condition: '条件',
+  rp_category_code: '案件类别',
   ru_try: '试运行',
   ru_tryOn: '用历史数据试运行',
   ru_tryHelp: '按所选时段的历史数据算一遍，看会报多少警、在哪里；不产生告警。',
@@ -257,6 +260,7 @@ export const rulesZh = {
   ru_wouldFire: '会触发',
   rw_density: '同一格内 {0} 个以上，且多于该处该时段的常态',
   rw_rule: '{0}的{1}：{2}，即{3}',
+  rw_case: '{0}，并上报案件：{1}',
 };
 
 export type RulesWords = typeof rulesZh;

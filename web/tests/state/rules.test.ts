@@ -40,13 +40,24 @@ const WRITTEN: Condition[] = [
   { type: 'density', of: ['worker'], at_least: 10, surprise: 6, hold_s: 120, quiet_s: 300, resolution: 10, ring: 0, learn_days: 3, fresh_s: 300 },
 ];
 
-const rule = (condition: Condition, more: Partial<RuleContent> = {}): RuleContent => ({ zh: '夜间液位偏高', en: 'Level high at night', state: 'alarm', area: null, kinds: ['water_level'], property: 'level', condition, ...more });
+const rule = (condition: Condition, more: Partial<RuleContent> = {}): RuleContent => ({ zh: '夜间液位偏高', en: 'Level high at night', state: 'alarm', area: null, kinds: ['water_level'], property: 'level', condition, category_code: null, ...more });
 
 describe('a rule and its form', () => {
   it.each(WRITTEN.map((condition) => [condition.type, condition] as const))('keeps a %s as it was written', (_type, condition) => {
     const written = rule(condition);
     expect(contentOf(formOf(written))).toEqual(written);
     expect(sameContent(contentOf(formOf(written)), written)).toBe(true);
+  });
+
+  it('keeps the kind of case it reports, and says it', () => {
+    const written = rule(WRITTEN[0], { category_code: '09009' });
+    expect(contentOf(formOf(written))).toEqual(written);
+    expect(contentOf({ ...formOf(written), category: '' }).category_code).toBeNull();
+    expect(differences(rule(WRITTEN[0]), written, rule(WRITTEN[0])).map((d) => d.part)).toEqual(['category_code']);
+    const catalog = { states: [], device_kinds: [], case_categories: [{ code: '09009', zh: '机动车乱停放', en: 'Motor vehicle parked badly', major: { zh: '', en: '' } }] };
+    expect(ruleWords('zh', written, OPTIONS, catalog)).toContain('即报警，并上报案件：09009 机动车乱停放');
+    expect(ruleWords('en', written, OPTIONS, catalog)).toContain('and reports a case: 09009 Motor vehicle parked badly');
+    expect(ruleWords('en', written, OPTIONS)).toContain('and reports a case: 09009');
   });
 
   it('keeps a condition that it has no form for', () => {

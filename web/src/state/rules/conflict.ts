@@ -2,7 +2,7 @@
 import type { RuleContent } from '../../api/rules_schema.ts';
 import { canonical } from './form.ts';
 
-export const PARTS = ['zh', 'en', 'state', 'area', 'kinds', 'property', 'condition'] as const;
+export const PARTS = ['zh', 'en', 'state', 'area', 'kinds', 'property', 'condition', 'category_code'] as const;
 export type Part = (typeof PARTS)[number];
 
 export interface Difference {

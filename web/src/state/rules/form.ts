@@ -20,6 +20,8 @@ export interface RuleForm {
   polygons: Polygons;
   /** Whose border the fence is; the server takes the polygons from it. */
   border: { area: string | null; compound: number | null };
+  /** Kind of the cases its alarms raise; "" as the kind of device says. */
+  category: string;
   /** Kinds that are counted. */
   of: string[];
   /** A condition of a type that this page has no form for: it is kept as it is. */
@@ -52,18 +54,18 @@ export function withType(form: RuleForm, type: string): RuleForm {
 }
 
 export function emptyForm(): RuleForm {
-  const bare: RuleForm = { zh: '', en: '', state: 'alarm', area: '', kinds: [], property: '', type: 'limit', reach: 'above', numbers: {}, units: {}, choices: {}, polygons: [], border: { area: null, compound: null }, of: [], unknown: null };
+  const bare: RuleForm = { zh: '', en: '', state: 'alarm', area: '', kinds: [], property: '', type: 'limit', reach: 'above', numbers: {}, units: {}, choices: {}, polygons: [], border: { area: null, compound: null }, category: '', of: [], unknown: null };
   return withType(bare, 'limit');
 }
 
 export function contentOfRow(row: RuleRow): RuleContent {
-  return { zh: row.zh, en: row.en, state: row.state, area: row.area?.code ?? null, kinds: row.kinds, property: row.property, condition: row.condition };
+  return { zh: row.zh, en: row.en, state: row.state, area: row.area?.code ?? null, kinds: row.kinds, property: row.property, condition: row.condition, category_code: row.category_code };
 }
 
 export function formOf(content: RuleContent): RuleForm {
   const { condition } = content;
   const shape = CONDITIONS[condition.type];
-  const form: RuleForm = { ...emptyForm(), zh: content.zh, en: content.en, state: content.state, area: content.area ?? '', kinds: [...content.kinds], property: content.property ?? '', type: condition.type, numbers: {}, units: {}, choices: {} };
+  const form: RuleForm = { ...emptyForm(), zh: content.zh, en: content.en, state: content.state, area: content.area ?? '', kinds: [...content.kinds], property: content.property ?? '', category: content.category_code ?? '', type: condition.type, numbers: {}, units: {}, choices: {} };
   if (!shape) return { ...form, unknown: condition };
   if (shape.sided) form.reach = condition.above === null || condition.above === undefined ? 'below' : 'above';
   for (const field of shape.numbers) {
@@ -112,7 +114,7 @@ export function conditionOf(form: RuleForm): Condition {
 }
 
 export function contentOf(form: RuleForm): RuleContent {
-  return { zh: form.zh.trim(), en: form.en.trim(), state: form.state, area: form.area || null, kinds: [...form.kinds], property: form.property || null, condition: conditionOf(form) };
+  return { zh: form.zh.trim(), en: form.en.trim(), state: form.state, area: form.area || null, kinds: [...form.kinds], property: form.property || null, condition: conditionOf(form), category_code: form.category || null };
 }
 
 /** The properties that the chosen kinds have, or any kind where none is chosen; by name. */

@@ -1,5 +1,6 @@
 /** Say a rule that is being typed as the sentence it will read as, in Chinese and English. Pure. */
 import type { RuleContent, RuleOptions } from '../../api/rules_schema.ts';
+import type { Catalog } from '../../api/schema.ts';
 import { nameOf, say, type Key, type Lang } from '../../i18n/index.ts';
 import { propertiesOf } from './form.ts';
 import { general, spanWords } from './spans.ts';
@@ -44,11 +45,18 @@ function threshold(lang: Lang, content: RuleContent, what: string, unit: string)
   ].join('');
 }
 
-/** The whole rule: where, for what, when, and what it raises. */
-export function ruleWords(lang: Lang, content: RuleContent, options: RuleOptions | null): string {
+/** A kind of case by its code and name; the code alone where it is none of today's, "" for none. */
+export function categoryWords(lang: Lang, code: string | null, catalog: Catalog | null): string {
+  const known = code ? catalog?.case_categories?.find((one) => one.code === code) : undefined;
+  return known ? `${known.code} ${nameOf(lang, known)}` : (code ?? '');
+}
+
+/** The whole rule: where, for what, when, what it raises, and what case it reports. */
+export function ruleWords(lang: Lang, content: RuleContent, options: RuleOptions | null, catalog: Catalog | null = null): string {
   const area = options?.areas.find((one) => one.code === content.area);
   const where = content.area ? nameOf(lang, area?.name) || content.area : say(lang, 'rw_everywhere');
   const kinds = content.kinds.map((kind) => nameOf(lang, options?.kinds.find((one) => one.name === kind)?.title) || kind);
   const what = kinds.length ? kinds.join(lang === 'zh' ? '、' : ', ') : say(lang, 'rw_everyKind');
-  return say(lang, 'rw_rule', where, what, conditionWords(lang, content, options), say(lang, `state_${content.state}` as Key));
+  const said = say(lang, 'rw_rule', where, what, conditionWords(lang, content, options), say(lang, `state_${content.state}` as Key));
+  return content.category_code ? say(lang, 'rw_case', said, categoryWords(lang, content.category_code, catalog)) : said;
 }
