@@ -64,7 +64,7 @@ def _up(name: str, folder: Path, city: list[str]) -> Iterator[RunningCity]:
     assert process.returncode == 0, log.read_text(errors="replace")[-2000:]
 
 
-@pytest.fixture(scope="session", params=["helsinki", "chengdu"])
+@pytest.fixture(scope="session", params=["helsinki", pytest.param("chengdu", marks=pytest.mark.slow)])
 def city(request: pytest.FixtureRequest, server_dir: Path) -> Iterator[RunningCity]:
     """The product, up with the default city or with Chengdu; one for all tests of a city."""
     name = request.param
