@@ -20,7 +20,9 @@ DESK = (1440, 900)
 READY = "() => typeof window.__gridtwin === 'object' && window.__gridtwin.connection() === 'live'"
 """The page holds its map and hears what happens; that all of the map is drawn is not waited for."""
 
-AT = "word => document.querySelector('[data-testid=stages] .now')?.textContent.includes(word)"
+AT = """word => document.querySelector('[data-testid=stages] .now')?.textContent.includes(word)
+    && !document.querySelector('[data-testid=move-form]')"""
+"""The case stands there, and the page has its answer: it may hear of its own act before that."""
 
 
 def _open(city: RunningCity, browser: Browser, name: str, query: str = "") -> Page:
@@ -52,6 +54,26 @@ def _case(page: Page, lon: float, lat: float) -> int:
     )
     assert answer[0] == 201, answer
     return int(answer[1]["id"])
+
+
+def _act(page: Page, case: int, move: str, version: int) -> None:
+    """Do something with a case beside the page."""
+    status = page.evaluate(
+        """async ([path, body]) => (await fetch(path, {
+            method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body),
+        })).status""",
+        [f"/api/cases/{case}/acts", {"move": move, "version": version}],
+    )
+    assert status == 200
+
+
+def _go_to(page: Page, case: int) -> None:
+    """Move by key to a row."""
+    ids = [int(str(row.get_attribute("data-row"))) for row in page.locator("[data-row]").all()]
+    for _ in ids:
+        _do(page, "k")
+    for _ in ids[: ids.index(case)]:
+        _do(page, "j")
 
 
 def _do(page: Page, *keys: str) -> None:
@@ -122,7 +144,28 @@ def test_a_case_is_reported_and_goes_its_way_by_keys_alone(city: RunningCity, br
     page.keyboard.type("请核查员到场")
     _do(page, "Control+Enter")
     expect(page.get_by_test_id("course")).to_contain_text("请核查员到场")
-    assert page.said == []
+
+    # Three marked cases are made one; what somebody did with one of them meanwhile is told, and it stays.
+    lon, lat = city.get("/api/scene")["center"]
+    cases = [_case(page, lon + 0.003 * i, lat + 0.002) for i in (-1, 0, 1)]
+    _do(page, "Escape", "1")
+    page.locator(f"[data-row='{cases[2]}']").wait_for()
+    for case in cases:
+        _go_to(page, case)
+        _do(page, "x")
+    expect(page.locator("input[type=checkbox]:checked")).to_have_count(3)
+    _do(page, "b")
+    form = page.get_by_test_id("merge-form")
+    expect(form.locator(":focus")).to_have_value(str(cases[0]))
+    _act(page, cases[2], "file", 1)
+    _do(page, "Enter")
+    expect(form.get_by_role("alert")).to_contain_text("立案")
+    assert [city.get(f"/api/cases/{case}")["linked_to"] for case in cases] == [None, cases[0], None]
+    _do(page, "Enter")
+    expect(form).to_have_count(0)
+    assert city.get(f"/api/cases/{cases[2]}")["linked_to"] == cases[0]
+    # the browser itself tells of the one refusal
+    assert [said for said in page.said if "409" not in said] == []
     page.context.close()
 
 
@@ -173,6 +216,7 @@ def test_of_two_on_one_case_one_wins_and_the_other_loses_nothing(city: RunningCi
     assert second.locator("[name=reason]").input_value() == "市民多次来电"
     second.evaluate("() => document.activeElement.blur()")
     _do(second, "m")
+    expect(second.get_by_test_id("move-form")).to_have_count(0)
     expect(second.get_by_test_id("case-head").locator("xpath=..")).to_contain_text("督办")
     stands = city.get(f"/api/cases/{case}")
     assert stands["priority"] == 2

@@ -11,6 +11,8 @@ export const DESK_KEYS: { caps: string[]; key: Key }[] = [
   { caps: ['Enter'], key: 'dk_enter' },
   { caps: ['Esc'], key: 'key_esc' },
   { caps: ['/'], key: 'key_find' },
+  { caps: ['X'], key: 'dk_x' },
+  { caps: ['B'], key: 'dk_b' },
   { caps: ['A'], key: 'dk_a' },
   { caps: ['D'], key: 'dk_d' },
   { caps: ['T'], key: 'dk_t' },
@@ -23,13 +25,14 @@ export const DESK_KEYS: { caps: string[]; key: Key }[] = [
   { caps: ['V'], key: 'dk_v' },
   { caps: ['E'], key: 'dk_e' },
   { caps: ['N'], key: 'dk_n' },
+  { caps: ['P'], key: 'dk_p' },
   { caps: ['Ctrl', 'Enter'], key: 'dk_record' },
   { caps: ['G'], key: 'dk_g' },
   { caps: ['F1', 'F2', 'F3'], key: 'dk_cameras' },
   { caps: ['C'], key: 'dk_c' },
   { caps: ['H'], key: 'key_h' },
   { caps: ['F'], key: 'key_f' },
-  { caps: ['B'], key: 'key_b' },
+  { caps: ['W'], key: 'key_b' },
   { caps: ['?'], key: 'key_help' },
 ];
 
@@ -40,7 +43,8 @@ export function pressDesk(desk: Desk, event: KeyboardEvent): boolean {
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
     // a form of its own answers for itself
     if (desk.entry.open || !desk.open || desk.searchOpen) return false;
-    if (target?.closest('[data-form]')) void desk.acts.confirm();
+    if (desk.merging.cases) void desk.merging.confirm();
+    else if (target?.closest('[data-form]')) void desk.acts.confirm();
     else void desk.acts.record();
     return true;
   }
@@ -107,7 +111,13 @@ function letter(desk: Desk, key: string): boolean {
     case 'f':
       desk.toggle('camera_field');
       return true;
+    case 'x':
+      desk.merging.toggleCursor();
+      return true;
     case 'b':
+      desk.merging.begin();
+      return true;
+    case 'w':
       desk.onReset();
       return true;
     default:
@@ -122,6 +132,10 @@ function letter(desk: Desk, key: string): boolean {
       return true;
     case 'n':
       desk.onFocus('note');
+      return true;
+    case 'p':
+      if (!open.model) return false;
+      desk.acts.takeOver();
       return true;
     case 'm':
       if (!open.conflict) return false;

@@ -6,6 +6,7 @@ import { LivePage, type Selection } from './live_page.svelte.ts';
 import { CameraLook } from './camera_look.svelte.ts';
 import { Acts } from './desk/acts.svelte.ts';
 import { CaseEntry } from './desk/entry.svelte.ts';
+import { Merging } from './desk/merging.svelte.ts';
 import { keyOf } from './desk/moves.ts';
 import { iconOf } from './desk/rows.ts';
 import { OpenCase } from './desk/open_case.svelte.ts';
@@ -34,6 +35,7 @@ export class Desk extends LivePage {
   menu = $state(false);
   readonly acts = new Acts(this);
   readonly entry = new CaseEntry(this);
+  readonly merging = new Merging(this);
   readonly cameraLook = new CameraLook();
   /** Camera whose field is shown, and whose picture may be looked at. */
   camera = $state<number | null>(null);
@@ -84,6 +86,7 @@ export class Desk extends LivePage {
     this.lists.clear();
     this.list = this.listOf(this.queue, this.source);
     this.entry.leave();
+    this.merging.clear();
   }
 
   refreshQueues(): void {
@@ -243,8 +246,13 @@ export class Desk extends LivePage {
     else if (this.entry.picking) this.entry.picking = false;
     else if (this.entry.open) this.entry.open = false;
     else if (this.menu) this.menu = false;
+    else if (this.merging.cases) {
+      this.merging.abandon();
+      this.onFocus('row');
+    }
     else if (this.open?.differences) this.open.differences = false;
     else if (this.open?.draft) this.acts.abandon();
+    else if (this.merging.marked.size) this.merging.clear();
     else if (this.camera !== null) this.camera = null;
     else if (this.found) this.found = null;
     else if (this.open?.expanded) this.open.expanded = false;

@@ -2,6 +2,7 @@
 import { ApiError, post } from '../../api/client.ts';
 import type { Move, Told } from '../../api/case_schema.ts';
 import type { Desk } from '../desk.svelte.ts';
+import { withNote } from './model.ts';
 import { fieldsOf, handlerOf, missing, type Draft } from './moves.ts';
 import type { OpenCase } from './open_case.svelte.ts';
 
@@ -107,6 +108,14 @@ export class Acts {
     open.refusal = '';
     if (this.desk.moveOf(open.draft.move)) open.draft = { ...open.draft, version: stand.version };
     else this.abandon();
+  }
+
+  /** Put how a similar case was handled into the note, to be edited; nothing is sent. */
+  takeOver(): void {
+    const { open } = this.desk;
+    if (!open?.model?.note || !this.desk.moveOf('note')) return;
+    open.note = withNote(open.note, open.model.note);
+    this.desk.onFocus('note');
   }
 
   /** Record the note; it changes nothing of where the case stands. */

@@ -1,6 +1,7 @@
 /** Hold the case that is open at the desk: where it stands, what is known, who could go, and what is typed. */
 import type { CaseStand, Evidence, MayRepeat, Surroundings } from '../../api/case_schema.ts';
 import { Resource, type AnyResource } from '../resource.svelte.ts';
+import { modelOf } from './model.ts';
 import { conflictOf, keyOf, type Draft } from './moves.ts';
 
 export class OpenCase {
@@ -16,6 +17,8 @@ export class OpenCase {
   note = $state('');
   /** Who was chosen of those who could go; null: the first, whoever that is. */
   chosen = $state<string | null>(null);
+  /** Which of the similar cases is looked at for how it was handled; null: the first that says. */
+  like = $state<number | null>(null);
   expanded = $state(false);
   /** The differences to what others did are listed. */
   differences = $state(false);
@@ -41,6 +44,9 @@ export class OpenCase {
 
   /** Place of the chosen one in the list. The list is read again and again: the choice goes by who it is. */
   readonly candidate = $derived.by(() => Math.max(0, this.chosen === null ? 0 : this.handlers.findIndex((c) => keyOf(c) === this.chosen)));
+
+  /** The similar case whose note may be taken over. */
+  readonly model = $derived.by(() => modelOf(this.surroundings.value?.similar ?? [], this.like));
 
   /** Something is typed that would be lost. */
   get typed(): boolean {
