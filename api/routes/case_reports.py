@@ -67,7 +67,6 @@ class CaseReportedAnswer(CaseStandAnswer):
     asks after it with; null where nobody stands behind the source.
     """
 
-    area: AreaRef | None
     also_in: list[AreaRef]
     token: str | None
 
@@ -146,7 +145,7 @@ async def report_by_hand(caller: Writer, body: CaseReportRequest, response: Resp
     stand = await case_stand(caller, case.id)
     taken = next((row for row in areas if row["taken"]), None)
     return CaseReportedAnswer(
-        **stand.model_dump(),
+        **stand.model_dump(exclude={"area"}),
         area=None if taken is None else area_ref(taken, "area"),
         also_in=[
             found
