@@ -80,7 +80,8 @@ async def whole(database, tmp_path_factory):
             yield Exchanging(served, manager, admin)
 
 
-@pytest.fixture
-def exchange(whole):
+@pytest_asyncio.fixture(loop_scope="module")
+async def exchange(whole):
     yield whole
-    whole.served.sql("DELETE FROM partner")
+    # Not in this loop's thread: the server, which runs in it, may hold a partner's row for a moment.
+    await whole.served.run_sql("DELETE FROM partner")

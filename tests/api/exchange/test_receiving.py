@@ -106,7 +106,7 @@ async def test_only_what_a_partner_may_is_done_and_only_with_its_own_cases(excha
     other = exchange.case()
     filed = await exchange.act(other, 1, "file")
     assert (await speaker.say("note", filed["number"], 2, note="x")).status_code == 404
-    exchange.sql("UPDATE partner SET low = 0, high = 1")
+    await exchange.served.run_sql("UPDATE partner SET low = 0, high = 1")
     assert (await speaker.say("note", number, 4, note="x")).status_code == 404
-    exchange.sql("UPDATE partner SET active = false")
+    await exchange.served.run_sql("UPDATE partner SET active = false")
     assert (await speaker.say("note", number, 4, note="x")).status_code == 403

@@ -15,17 +15,17 @@ PATH = "/api/cases/1/evidence"
 async def test_forty_sensors_are_a_row_for_each_kind(served, signed_in) -> None:
     await observe(served, "water-0001", [float(n) for n in range(100)])
     made = [
-        served.sql(raise_sql(f"uid = '{uid}'", state=str(state), value=str(value), ago=ago))[0]
+        (await served.run_sql(raise_sql(f"uid = '{uid}'", state=str(state), value=str(value), ago=ago)))[0]
         for uid, state, value, ago in (
             ("water-0002", 4, 18.5, "4 minutes"),
             ("camera-0001", 3, 1.0, "3 minutes"),
         )
     ]
-    served.sql("UPDATE alarm_group SET case_id = NULL")
+    await served.run_sql("UPDATE alarm_group SET case_id = NULL")
     (group,) = served.sql("SELECT min(group_id) FROM alarm")[0]
-    served.sql("UPDATE alarm SET group_id = %s WHERE id = ANY(%s)", group, [row[0] for row in made])
-    served.sql("UPDATE alarm_group SET case_id = 1, no_case = NULL WHERE id = %s", group)
-    served.sql("UPDATE alarm SET cleared_at = now() WHERE id = %s", made[1][0])
+    await served.run_sql("UPDATE alarm SET group_id = %s WHERE id = ANY(%s)", group, [row[0] for row in made])
+    await served.run_sql("UPDATE alarm_group SET case_id = 1, no_case = NULL WHERE id = %s", group)
+    await served.run_sql("UPDATE alarm SET cleared_at = now() WHERE id = %s", made[1][0])
     served.past_triggers("UPDATE case_file SET linked_to = 1 WHERE id = 2")
     operator = await signed_in("operator")
     told = (await operator.get(PATH)).json()
