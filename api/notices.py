@@ -17,6 +17,7 @@ from api.live.hub import CLOSE_RIGHTS_CHANGED, KEPT_EVENTS, Hub
 from api.tiles import TileStore
 from twin.access import credentials
 from twin.store import journal
+from twin.store.outage import CUT
 
 _log = logging.getLogger("gridtwin.notices")
 
@@ -24,13 +25,6 @@ TILES_CHANNEL: Final = "tiles"
 _RETRY_S: Final = 0.5
 _CHECK_S: Final = 5.0
 _READ_AT_ONCE: Final = 500
-_CUT: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,  # what asyncpg says where the connection was cut while a question began
-)
 
 
 class NoticeListener:
@@ -98,7 +92,7 @@ class NoticeListener:
                     if not lost.is_set():
                         await connection.execute("SELECT 1", timeout=_CHECK_S)
                 raise ConnectionError("the database closed the connection")
-            except _CUT as error:
+            except CUT as error:
                 if self.connected or first:
                     _log.warning("cannot listen to the database: %s", error)
                 self.connected = False

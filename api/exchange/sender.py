@@ -24,7 +24,7 @@ from twin.errors import SetupError
 from twin.exchange import partners, receiving
 from twin.exchange.partners import Partner
 from twin.store import journal
-from twin.store.outage import is_outage
+from twin.store.outage import CUT, is_outage
 
 _log = logging.getLogger("gridtwin.exchange")
 
@@ -38,13 +38,6 @@ _CHECK_S: Final = 5.0
 
 _LOCK: Final = "SELECT pg_try_advisory_lock(7105307)"
 _NEWEST_OF_CASES: Final = text("SELECT max(seq) FROM journal WHERE seq > :after AND kind LIKE 'case.%'")
-_CUT: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
 
 
 class Exchange:
@@ -91,7 +84,7 @@ class Exchange:
         while True:
             try:
                 await self._while_alone()
-            except _CUT as error:
+            except CUT as error:
                 _log.info("partners are not told for a moment: %s", error)
             await asyncio.sleep(_RETRY_S)
 

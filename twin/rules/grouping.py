@@ -10,6 +10,8 @@ from typing import Any, Final
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from twin.distance import EARTH_M
+
 REACH_M: Final = 75.0
 """Half a side of the square around an alarm: two alarms touch within twice of it, north and east."""
 
@@ -19,7 +21,7 @@ GATHER: Final = timedelta(minutes=10)
 GATHER_MOST: Final = timedelta(hours=12)
 """How long after its first alarm a group takes in none: what goes on for ever is looked at again."""
 
-_DEGREE_M: Final = math.radians(1.0) * 6_371_008.8
+_DEGREE_M: Final = math.radians(1.0) * EARTH_M
 
 # Who raises alarms waits here for whoever raises others, to the end of that transaction; the database's own
 # clock is read after it, so that it goes on from one to the next. The lock only spares the waiting within the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Final
 
 import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError
@@ -11,6 +12,15 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 # Connection exceptions, insufficient resources (disk full, out of memory, too many connections), operator
 # intervention (shutdown, cannot connect now), system errors, serialisation and deadlock: all pass by.
 _PASSING = ("08", "53", "57", "58", "40")
+
+CUT: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # what asyncpg says where the connection was cut while a question began
+)
+"""What a connection of asyncpg that listens raises when it is cut."""
 
 
 def is_outage(error: BaseException) -> bool:

@@ -246,7 +246,6 @@ export interface Alarms {
   groups: AlarmGroup[];
   open: number;
   unacknowledged: number;
-  load_per_10_min: number;
   /** Groups that are put aside, and the load of the last ten minutes. */
   shelved: number;
   load: { groups: number; alarms: number; operators: number; per_operator: number; acceptable: number; flood: boolean; flood_since: string | null };
