@@ -163,13 +163,13 @@ class RuleWatch:
     async def _write(self) -> None:
         """Write what is pending, and show it. What could not be written is pending still."""
         waiting = self._pending.transitions
-        count = len(waiting)
-        if count:
+        now = list(waiting)  # more may come while a connection is waited for
+        if now:
             async with self._engine.begin() as connection:
-                await record(connection, self._board, _rounds(list(waiting)))
-            for _ in range(count):
+                await record(connection, self._board, _rounds(now))
+            for _ in now:
                 waiting.popleft()
-            self.totals.told += count
+            self.totals.told += len(now)
         self._board.hold_by_rules(self._judges.states(self._board.count))
 
     async def _switch_off_failed(self) -> None:

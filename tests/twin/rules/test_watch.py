@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import asynccontextmanager
 
 import numpy as np
 import psycopg
@@ -67,6 +68,7 @@ async def switch_on(engine, text: RuleText, twin: Twin) -> int:
         rule = await add_rule(connection, text, "张三", None)
         await add_version(connection, rule.id, 1, text, "张三", enabled=True)
     await until(lambda: any(one.id == rule.id for one in twin.rules.rules))
+    await twin.rules.refresh()  # waits for the one that runs: a rule judges once it knows what came before
     return rule.id
 
 
@@ -156,6 +158,28 @@ async def test_rules_go_on_after_a_restart(city) -> None:
         await until(lambda: ("door-1", None, 4, 2) not in open_alarms(database), 5)
     finally:
         await again.close()
+
+
+async def test_what_comes_while_a_connection_is_waited_for_is_written_once(city, monkeypatch) -> None:
+    twin, database, engine = city
+    rule = await switch_on(engine, said(), twin)
+
+    class Late:
+        """Gives its first connection only after more was judged."""
+
+        @asynccontextmanager
+        async def begin(self):
+            monkeypatch.setattr(twin.rules, "_engine", engine)
+            await twin.observe(batch(twin, ("level-2", "level", -7, 6.0), ("level-2", "level", -6, 3.0)))
+            async with engine.begin() as connection:
+                yield connection
+
+    monkeypatch.setattr(twin.rules, "_engine", Late())
+    await twin.observe(batch(twin, ("level-1", "level", -9, 6.0)))
+    await until(lambda: twin.rules.totals.told >= 3)
+    await twin.observe(batch(twin, ("level-1", "level", -5, 3.0)))
+    await until(lambda: not open_alarms(database))
+    assert rows(database, "SELECT count(*) FROM alarm WHERE rule_id = %s", rule) == [(2,)]
 
 
 async def test_rule_holds_only_in_its_area_and_follows_new_devices(city, install_devices) -> None:
