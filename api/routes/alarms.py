@@ -22,6 +22,7 @@ from api.routes.answers import (
     property_names,
     state_name,
 )
+from api.routes.shelving import MAY_SHELVE, ShelvingAnswer, shelved_groups
 from api.rows import Row
 from api.runtime import Runtime
 from twin.access.record import Entry, write
@@ -73,12 +74,18 @@ class AlarmGroup(BaseModel):
     lat: float
     since: datetime
     acknowledged: int
+    acknowledged_by: list[str]
+    """Who acknowledged open alarms of it."""
+    may_acknowledge: bool
+    """Whether the caller may acknowledge and shelve it."""
     simulated: bool
     case: CaseRef | None
     no_case: str | None
     """Why the server raised no case: `no_area`, `failed`, or open `before` it raised any."""
     shelved_until: datetime | None
     """When it comes back that was put aside: the group, or all its devices."""
+    shelving: ShelvingAnswer | None
+    """Who put the group aside and why; null also where only its devices are."""
     maintenance: bool
     """Whether all its alarms came within maintenance windows."""
     area: AreaRef | None
@@ -109,18 +116,18 @@ _OPEN: Final = f"""
         WHERE a.cleared_at IS NULL
         ORDER BY a.state DESC, a.raised_at DESC LIMIT :most)
     SELECT o.id, o.device_id, o.property, o.state, o.value, o.raised_at, o.acknowledged_at, o.simulated,
-           o.uid, o.kind, ST_X(o.geom) AS lon, ST_Y(o.geom) AS lat,
+           o.acknowledged_by, o.uid, o.kind, ST_X(o.geom) AS lon, ST_Y(o.geom) AS lat,
            coalesce(o.address, b.name, b.address) AS place,
            CASE WHEN o.address IS NULL THEN b.name_en ELSE o.address_en END AS place_en,
            {area_columns("area", "area")},
            g.id AS group_id, g.family, g.no_case, c.id AS case_id, c.number AS case_number,
-           o.maintenance_id, sg.until_at AS group_until, sd.until_at AS device_until
+           o.maintenance_id, sd.until_at AS device_until,
+           g.scope_code <@ {MAY_SHELVE} AS may_acknowledge
     FROM open_alarm AS o
     JOIN alarm_group AS g ON g.id = o.group_id
     LEFT JOIN building AS b ON b.id = o.building_id
     LEFT JOIN area ON area.id = o.area_id
     LEFT JOIN case_file AS c ON c.id = g.case_id
-    LEFT JOIN shelving AS sg ON sg.group_id = g.id AND sg.ended_at IS NULL AND sg.until_at > now()
     LEFT JOIN shelving AS sd ON sd.device_id = o.device_id AND sd.ended_at IS NULL AND sd.until_at > now()"""
 
 _COUNTS: Final = """
@@ -143,7 +150,8 @@ async def list_alarms(
     grouped: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
         grouped[row["group_id"]].append(row)
-    groups = [_group(caller.running, members) for members in grouped.values()]
+    aside = await shelved_groups(caller, list(grouped))
+    groups = [_group(caller.running, members, aside.get(key)) for key, members in grouped.items()]
     groups.sort(key=lambda group: (-_severity(group.members), -group.since.timestamp()))
     return AlarmsAnswer(
         groups=groups[:limit],
@@ -164,7 +172,7 @@ def _severity(members: list[AlarmMember]) -> int:
     return max(_ORDER.get(member.state, 0) for member in members)
 
 
-def _group(running: Runtime, rows: list[Row]) -> AlarmGroup:
+def _group(running: Runtime, rows: list[Row], shelving: ShelvingAnswer | None) -> AlarmGroup:
     rows.sort(key=lambda row: (-row["state"], row["raised_at"], row["id"]))
     worst = rows[0]
     catalog = running.twin.catalog
@@ -182,10 +190,13 @@ def _group(running: Runtime, rows: list[Row]) -> AlarmGroup:
         lat=sum(row["lat"] for row in rows) / len(rows),
         since=min(row["raised_at"] for row in rows),
         acknowledged=sum(row["acknowledged_at"] is not None for row in rows),
+        acknowledged_by=sorted({row["acknowledged_by"] for row in rows if row["acknowledged_by"]}),
+        may_acknowledge=worst["may_acknowledge"],
         simulated=any(row["simulated"] for row in rows),
         case=CaseRef(id=case["case_id"], number=case["case_number"]) if case else None,
         no_case=worst["no_case"],
-        shelved_until=_until(rows),
+        shelved_until=_until(rows) if shelving is None else shelving.until_at,
+        shelving=shelving,
         maintenance=all(row["maintenance_id"] is not None for row in rows),
         area=next((area_ref(row, "area") for row in rows if row["area_id"] is not None), None),
         members=[
@@ -205,11 +216,10 @@ def _group(running: Runtime, rows: list[Row]) -> AlarmGroup:
 
 
 def _until(rows: list[Row]) -> datetime | None:
-    """Return when a group comes back that is put aside, or of whose devices each is."""
-    until: datetime | None = rows[0]["group_until"]
-    if until is None and all(row["device_until"] is not None for row in rows):
-        until = min(row["device_until"] for row in rows)
-    return until
+    """Return when a group comes back of whose devices each is put aside; None where one is not."""
+    if any(row["device_until"] is None for row in rows):
+        return None
+    return min(row["device_until"] for row in rows)
 
 
 def _title(catalog: Catalog, rows: list[Row]) -> Names:

@@ -14,6 +14,7 @@ from api.access.permissions import needs, reads
 from api.errors import NOT_FOUND
 from api.routes.answers import Names, RowId, case_title, finite, property_names, state_name
 from api.routes.devices import HISTORY
+from api.routes.shelving import MAY_SHELVE, ShelvingAnswer, shelved_groups
 from api.rows import Row
 from twin.access.roles import DataClass
 from twin.errors import NotFoundError
@@ -77,9 +78,29 @@ class RepeatAnswer(BaseModel):
     opened_at: datetime
 
 
-class EvidenceAnswer(BaseModel):
-    """What speaks for a case, as far as the caller sees it; the worst first, repeats as they came."""
+class EvidenceGroup(BaseModel):
+    """The group of alarms that raised the case: how many it had, how many are open, who saw them.
 
+    ``acknowledged`` are those of the open ones that somebody acknowledged.
+    """
+
+    group_id: int
+    alarms: int
+    open: int
+    acknowledged: int
+    acknowledged_by: list[str]
+    may_acknowledge: bool
+    """Whether the caller may acknowledge and shelve it."""
+    shelving: ShelvingAnswer | None
+
+
+class EvidenceAnswer(BaseModel):
+    """What speaks for a case, as far as the caller sees it; the worst first, repeats as they came.
+
+    ``group`` is null where no sensors raised the case, or the caller sees none of their alarms.
+    """
+
+    group: EvidenceGroup | None
     alarms: list[EvidenceAlarm]
     members: list[EvidenceMember]
     repeats: list[RepeatAnswer]
@@ -96,6 +117,15 @@ _MEMBERS: Final = """
     FROM alarm_group AS g JOIN alarm AS m ON m.group_id = g.id JOIN device AS d ON d.id = m.device_id
     WHERE g.case_id = :id
     ORDER BY m.cleared_at IS NOT NULL, m.state DESC, m.worst_state DESC, m.raised_at, m.id LIMIT 5000"""
+
+_GROUP: Final = f"""
+    SELECT g.id AS group_id, count(*) AS alarms,
+           count(*) FILTER (WHERE m.cleared_at IS NULL) AS open,
+           count(*) FILTER (WHERE m.cleared_at IS NULL AND m.acknowledged_at IS NOT NULL) AS acknowledged,
+           array_remove(array_agg(DISTINCT m.acknowledged_by), NULL) AS acknowledged_by,
+           g.scope_code <@ {MAY_SHELVE} AS may_acknowledge
+    FROM alarm_group AS g JOIN alarm AS m ON m.group_id = g.id JOIN device AS d ON d.id = m.device_id
+    WHERE g.case_id = :id GROUP BY g.id"""
 
 _REPEATS: Final = """
     SELECT id, number, source, title, title_en, opened_at FROM case_file WHERE linked_to = :id
@@ -118,6 +148,7 @@ async def get_case_evidence(caller: Reader, case_id: RowId) -> EvidenceAnswer:
     ]
     repeats = await caller.fetch(_REPEATS, id=case_id)
     return EvidenceAnswer(
+        group=await _group(caller, case_id),
         alarms=alarms,
         members=[
             EvidenceMember(
@@ -136,6 +167,14 @@ async def get_case_evidence(caller: Reader, case_id: RowId) -> EvidenceAnswer:
         ],
         photographs=case["photographs"],
     )
+
+
+async def _group(caller: Caller, case_id: int) -> EvidenceGroup | None:
+    row = await caller.fetch_one(_GROUP, id=case_id)
+    if row is None:
+        return None
+    aside = await shelved_groups(caller, [row["group_id"]])
+    return EvidenceGroup(**row, shelving=aside.get(row["group_id"]))
 
 
 def _state(row: Row) -> int:

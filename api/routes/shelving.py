@@ -62,13 +62,17 @@ class ShelveRequest(BaseModel):
 
 _SHELVED: Final = """
     SELECT id, group_id, device_id, reason, shelved_by, begins_at, until_at, ended_at, ended_by
-    FROM shelving WHERE ended_at IS NULL AND until_at > now() ORDER BY until_at, id LIMIT 500"""
+    FROM shelving WHERE ended_at IS NULL AND until_at > now()"""
+_LIST: Final = f"{_SHELVED} ORDER BY until_at, id LIMIT 500"
+_OF_GROUPS: Final = f"{_SHELVED} AND group_id = ANY(:groups)"
+MAY_SHELVE: Final = "(SELECT gt_scope('may_alarm_acknowledge'))"
+"""Where the caller may acknowledge and shelve: a scope that holds the code of the group or device."""
 
 
 @router.get("/api/alarms/shelved")
 async def list_shelved(caller: Reader) -> list[ShelvingAnswer]:
     """Return what is put aside now, what comes back first at the head."""
-    return [ShelvingAnswer(**row) for row in await caller.fetch(_SHELVED)]
+    return [ShelvingAnswer(**row) for row in await caller.fetch(_LIST)]
 
 
 @router.post("/api/alarms/shelve", status_code=201, responses={**NOT_FOUND, **CONFLICT})
@@ -90,6 +94,12 @@ async def end_shelving(caller: Operator, shelving_id: RowId) -> ShelvingAnswer:
         row = await bring_back(connection, shelving_id, by=caller.shown_name)
         await write(connection, caller.actor, Entry("alarm.unshelved", f"shelving/{row.id}"))
     return _shelved(row)
+
+
+async def shelved_groups(caller: Caller, group_ids: list[int]) -> dict[int, ShelvingAnswer]:
+    """Return which of some groups are put aside now, by their number."""
+    found = await caller.fetch(_OF_GROUPS, groups=group_ids)
+    return {row["group_id"]: ShelvingAnswer(**row) for row in found}
 
 
 def _shelved(row: Any) -> ShelvingAnswer:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.alarming import raise_sql
@@ -43,11 +45,35 @@ async def test_forty_sensors_are_a_row_for_each_kind(served, signed_in) -> None:
     assert told["photographs"] == 0
     here = (await (await signed_in("operator", HERE)).get(PATH)).json()
     assert here["repeats"] == []
+    await _group_is_told(group, operator, signed_in)
     department = (await (await signed_in("department", HERE)).get(PATH)).json()
-    assert (department["alarms"], department["members"]) == ([], [])
+    assert (department["alarms"], department["members"], department["group"]) == ([], [], None)
     assert (await (await signed_in("operator", BESIDE)).get(PATH)).status_code == 404
+
+
+async def _group_is_told(group: int, operator, signed_in) -> None:
+    """Which group raised the case, who acknowledged it, and who may put it aside."""
+    told = (await operator.get(PATH)).json()["group"]
+    assert told == {
+        "group_id": group,
+        "alarms": 3,
+        "open": 2,
+        "acknowledged": 0,
+        "acknowledged_by": [],
+        "may_acknowledge": True,
+        "shelving": None,
+    }
+    assert (await operator.post("/api/alarms/acknowledge", json={"group_ids": [group]})).status_code == 200
+    until = (datetime.now(UTC) + timedelta(minutes=30)).isoformat()
+    body = {"group_id": group, "reason": "误报", "until": until}
+    made = (await operator.post("/api/alarms/shelve", json=body)).json()
+    worker = await signed_in("worker", HERE)
+    told = (await worker.get(PATH)).json()["group"]
+    assert (told["acknowledged"], len(told["acknowledged_by"])) == (2, 1)
+    assert told["acknowledged_by"] == [made["shelved_by"]]
+    assert (told["may_acknowledge"], told["shelving"]) == (False, made)
 
 
 async def test_a_case_without_sensors_has_an_empty_list(signed_in) -> None:
     told = (await (await signed_in("operator")).get("/api/cases/2/evidence")).json()
-    assert told == {"alarms": [], "members": [], "repeats": [], "photographs": 0}
+    assert told == {"group": None, "alarms": [], "members": [], "repeats": [], "photographs": 0}

@@ -42,6 +42,10 @@ async def test_what_is_put_aside_is_listed_counted_told_and_on_the_record(served
     assert (answer["shelved"], answer["open"], len(answer["groups"])) == (1, 1, 1)
     assert (answer["groups"][0]["no_case"], answer["without_case"]) == ("before", 0)
     assert answer["groups"][0]["shelved_until"] == made.json()["until_at"]
+    assert answer["groups"][0]["shelving"] == made.json()
+    assert (answer["groups"][0]["may_acknowledge"], answer["groups"][0]["acknowledged_by"]) == (True, [])
+    watching = await signed_in("worker", HERE)
+    assert (await watching.get("/api/alarms")).json()["groups"][0]["may_acknowledge"] is False
     assert [one["id"] for one in (await here.get("/api/alarms/shelved")).json()] == [made.json()["id"]]
     beside = await signed_in("operator", BESIDE)
     assert (await beside.get("/api/alarms/shelved")).json() == []
@@ -49,7 +53,8 @@ async def test_what_is_put_aside_is_listed_counted_told_and_on_the_record(served
     assert (await beside.post(path)).status_code == 404
     assert (await beside.post("/api/alarms/shelve", json=body)).status_code == 404
     assert (await here.post(path)).status_code == 200
-    assert (await here.get("/api/alarms")).json()["shelved"] == 0
+    answer = (await here.get("/api/alarms")).json()
+    assert (answer["shelved"], answer["groups"][0]["shelving"]) == (0, None)
     told = await served.run_sql(
         "SELECT kind, scope_code FROM journal WHERE kind LIKE 'alarm.%shelved' ORDER BY seq"
     )
