@@ -217,9 +217,9 @@ def _group(running: Runtime, rows: list[Row], shelving: ShelvingAnswer | None) -
 
 def _until(rows: list[Row]) -> datetime | None:
     """Return when a group comes back of whose devices each is put aside; None where one is not."""
-    if any(row["device_until"] is None for row in rows):
-        return None
-    return min(row["device_until"] for row in rows)
+    ends: list[datetime | None] = [row["device_until"] for row in rows]
+    known = [end for end in ends if end is not None]
+    return min(known) if len(known) == len(ends) else None
 
 
 def _title(catalog: Catalog, rows: list[Row]) -> Names:
