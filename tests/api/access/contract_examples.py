@@ -12,7 +12,7 @@ from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
 from tests.access.world import LAT, LON, MOMENT, STEP, World, grids, phone_of, token_of
-from tests.api.access.test_every_way_out import tile_of
+from tests.api.access.asker import tile_of
 
 OWN = grids()[0][0]
 BESIDE = grids()[1][0]

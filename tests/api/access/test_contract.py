@@ -15,8 +15,8 @@ import pytest
 from api.access.permissions import BY_PARTNER, BY_SENDER, Permission, permission_of
 from api.routes import ROUTERS
 from tests.access.world import LAT, LON, STEP, grids, token_of
+from tests.api.access.asker import tile_of
 from tests.api.access.conftest import GATEWAY, Ground
-from tests.api.access.test_every_way_out import tile_of
 from twin.access.grants import grants_of
 from twin.access.roles import ROLES
 from twin.access.scope import EVERYWHERE
