@@ -24,7 +24,7 @@ from twin.judge import Judge
 from twin.live.board import Board
 from twin.live.duties import CHANNEL as DUTY_CHANNEL
 from twin.live.duties import Duties
-from twin.live.fold import Observations, Transition, fold, joined
+from twin.live.fold import Folded, Observations, Transition, fold, joined
 from twin.live.installed import Installed, load_states
 from twin.live.off_duty import OffDuty
 from twin.live.rooms import Rows
@@ -33,6 +33,7 @@ from twin.rules.crowds import GatheringWatch
 from twin.rules.limits import LimitTable, ripe
 from twin.rules.watch import RuleWatch
 from twin.states import State
+from twin.store.answers import LastAnswer
 from twin.store.durability import require_durable_commits
 from twin.store.news import follow
 from twin.store.outage import is_outage
@@ -97,7 +98,7 @@ class Twin:
         self._judge = Judge(self.board, self._limits, self.quarantine, terms, self._duties)
         self._jobs: deque[_Job] = deque()
         self._wake = asyncio.Event()
-        self._turn = asyncio.Lock()
+        self._turn, self._answer = asyncio.Lock(), LastAnswer()
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
@@ -239,21 +240,26 @@ class Twin:
                 while self._jobs and rows + len(self._jobs[0].seen.row) <= _MOST_ROWS:
                     jobs.append(self._jobs.popleft())
                     rows += len(jobs[-1].seen.row)
-                async with self._turn:
-                    await self._commit(jobs)
+                try:
+                    async with self._turn:
+                        await self._commit(jobs)
+                except asyncio.CancelledError:
+                    self._fail(jobs, UnavailableError("the twin is closing", where="observations"))
+                    raise
 
     async def _commit(self, jobs: list[_Job]) -> None:
         begun = self.totals.commit_begun = time.perf_counter()
         try:
+            await self._settle()
             for job in jobs:
                 self._drop_removed(job)
             seen = joined([job.seen for job in jobs])
             folded = fold(self.board, self._limits, seen)
             written = await self._writer.write(
-                self.board, seen, folded, self._alarms(folded.rounds) if folded.rounds else None
+                self.board, seen, folded, self._alarms(seen, folded.rounds) if folded.rounds else None
             )
-            self.board.apply(folded.newest)
-            self._off_duty.hide(folded.newest.moved_row)  # a late place of a duty that is over
+            self._answer.came()
+            self._show(folded)
         except UnavailableError as error:
             self._down(error)
             self._fail(jobs, error)
@@ -268,19 +274,45 @@ class Twin:
         finally:
             self.totals.commit_begun = None
         self._count(jobs, written.stored, folded.in_order)
-        self.rules.take(seen.only(folded.in_order | (seen.slot >= SLOTS)))
-        if self.stored_listener is not None and written.stored.any():
-            try:
-                self.stored_listener(seen.only(written.stored))
-            except Exception:  # what is committed is committed, whoever cannot hear of it
-                log.exception("who follows was not told of a commit")
+        self._tell(seen, folded.in_order, written.stored)
         self.totals.last_commit_s = time.perf_counter() - begun
         if not self.totals.database_up:
             self.totals.database_up = True
             log.warning("the database is back")
 
-    def _alarms(self, rounds: Sequence[Sequence[Transition]]) -> Any:
+    def _show(self, folded: Folded) -> None:
+        self.board.apply(folded.newest)
+        self._off_duty.hide(folded.newest.moved_row)  # a late place of a duty that is over
+
+    def _tell(self, seen: Observations, in_order: NDArray[np.bool_], stored: NDArray[np.bool_]) -> None:
+        """Let rules judge what was committed, and whoever follows know of it."""
+        self.rules.take(seen.only(in_order | (seen.slot >= SLOTS)))
+        if self.stored_listener is not None and stored.any():
+            try:
+                self.stored_listener(seen.only(stored))
+            except Exception:  # what is committed is committed, whoever cannot hear of it
+                log.exception("who follows was not told of a commit")
+
+    async def _settle(self) -> None:
+        """Take over what was committed although its answer was lost; errors as of `LastAnswer.settle`."""
+        try:
+            await self._answer.settle(self.engine)
+        except Exception as error:
+            if is_outage(error):
+                raise UnavailableError("the database does not answer", where="observations") from error
+            raise
+
+    def _take_over(self, seen: Observations) -> None:
+        """Show a commit that nobody was told of; its senders find all of it double if they send it again."""
+        seen = seen.only(self.board.device_id[seen.row] != 0)
+        folded = fold(self.board, self._limits, seen)
+        self._show(folded)
+        self.totals.stored += int(folded.in_order.sum())
+        self._tell(seen, folded.in_order, folded.in_order)
+
+    def _alarms(self, seen: Observations, rounds: Sequence[Sequence[Transition]]) -> Any:
         async def write(connection: AsyncConnection) -> None:
+            await self._answer.note(connection, lambda: self._take_over(seen))
             self.totals.alarms += await record(connection, self.board, rounds)
 
         return write
@@ -341,13 +373,13 @@ class Twin:
                         await self._writer.ensure_coming_days()
                 await self.rules.tick(_now_us())
             except Exception as error:
-                await self._writer.close()
                 day = 0
                 if not is_outage(error):
                     log.exception("the watch of hold times failed")
 
     async def _mature(self) -> None:
         """Let states begin whose hold time ran out although nothing new came."""
+        await self._answer.settle(self.engine)
         board, n = self.board, self.board.count
         rows, slots, states, since = ripe(
             self._limits, board.kind[:n], board.values[:n], board.states[:n], board.beyond_us[:n], _now_us()
@@ -360,7 +392,14 @@ class Twin:
                 rows.tolist(), slots.tolist(), states.tolist(), since.tolist(), strict=True
             )
         ]
+
+        def show() -> None:
+            for t in due:
+                if board.device_id[t.row]:
+                    board.hold(t.row, t.slot, State(t.new))
+
         async with self.engine.begin() as connection:
+            await self._answer.note(connection, show)
             await connection.execute(
                 _SET_STATE,
                 [
@@ -374,8 +413,8 @@ class Twin:
                 ],
             )
             self.totals.alarms += await record(connection, board, [due])
-        for t in due:
-            board.hold(t.row, t.slot, State(t.new))
+        self._answer.came()
+        show()
 
     async def _watch_devices(self) -> None:
         """Refresh the board when an import changed the table of devices."""

@@ -39,12 +39,14 @@ class Judges:
     """All evaluators together.
 
     ``failed`` are rules that raised an error while they were evaluated, with it, until somebody takes them
-    from there; they judge no more.
+    from there; they judge no more. From then on this is ``spoiled``: the others of their type begin anew and
+    know nothing of alarms that are open, so that whoever knows them should begin anew too.
     """
 
     def __init__(self) -> None:
         self.rules: tuple[Rule, ...] = ()
         self.failed: list[tuple[Rule, str]] = []
+        self.spoiled = False
         self._evaluators: dict[type, Evaluator] = {}
         self._watched: Watched | None = None
 
@@ -139,6 +141,7 @@ class Judges:
                 broken.append((rule, f"{type(error).__name__}: {error}"[:300]))
         broken = broken or [(rule, "the evaluation failed beside other rules") for rule in rules]
         self.failed += broken
+        self.spoiled = True
         away = {rule.key for rule, _ in broken}
         self.rules = tuple(rule for rule in self.rules if rule.key not in away)
         left = [rule for rule in rules if rule.key not in away]

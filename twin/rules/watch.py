@@ -31,12 +31,13 @@ from twin.live.board import Board
 from twin.live.fold import Observations, Transition
 from twin.rules.alarms import record
 from twin.rules.crowds import made_by
-from twin.rules.evaluating import LookBack, Open, Readings
+from twin.rules.evaluating import LookBack, Readings
 from twin.rules.judging import Judges, Told, readings_of
 from twin.rules.learning import EVERY_S, read_learned, teach, write_learned
 from twin.rules.rule import WHOLE, Area, Rule, RuleName, Watched, matching, read_rule
 from twin.states import State
 from twin.store import pgcopy
+from twin.store.answers import LastAnswer
 from twin.store.journal import Event, append
 from twin.store.news import follow
 from twin.store.outage import is_outage
@@ -54,6 +55,9 @@ _BEFORE: Final = """
     FROM unnest($1::int4[], $2::int2[]) AS wanted (device_id, property)
     JOIN observation AS o USING (device_id, property) WHERE o.phenomenon_time > $3
 """
+
+_Key = tuple[int, int, int, int]
+"""What an alarm of a rule is of: the rule, its version, row, slot."""
 
 
 @dataclass(slots=True)
@@ -87,7 +91,7 @@ class RuleWatch:
         self._board, self._engine = board, engine
         self._judges = Judges()
         self._pending = _Pending()
-        self._writing = asyncio.Lock()
+        self._writing, self._answer = asyncio.Lock(), LastAnswer()
         self._placements = -1
         self._learned_at, self._learned_us = time.monotonic(), 0
 
@@ -154,6 +158,8 @@ class RuleWatch:
                 async with self._writing:
                     await self._write()
                     await self._switch_off_failed()
+                if self._judges.spoiled:
+                    await self.refresh()
             except Exception as error:
                 if not is_outage(error):
                     log.exception("alarms of rules could not be written")
@@ -162,15 +168,21 @@ class RuleWatch:
 
     async def _write(self) -> None:
         """Write what is pending, and show it. What could not be written is pending still."""
-        waiting = self._pending.transitions
-        now = list(waiting)  # more may come while a connection is waited for
-        if now:
+        await self._answer.settle(self._engine)
+        now = list(self._pending.transitions)  # more may come while a connection is waited for
+        there = [t for t in now if self._board.device_id[t.row]]  # a device that is gone keeps its alarms
+        if there:
             async with self._engine.begin() as connection:
-                await record(connection, self._board, _rounds(now))
-            for _ in now:
-                waiting.popleft()
-            self.totals.told += len(now)
+                await self._answer.note(connection, lambda: self._written(len(now)))
+                await record(connection, self._board, _rounds(there))
+            self._answer.came()
+        self._written(len(now))
         self._board.hold_by_rules(self._judges.states(self._board.count))
+
+    def _written(self, count: int) -> None:
+        for _ in range(count):
+            self._pending.transitions.popleft()
+        self.totals.told += count
 
     async def _switch_off_failed(self) -> None:
         while self._judges.failed:
@@ -191,26 +203,38 @@ class RuleWatch:
     async def refresh(self) -> None:
         """Evaluate what the database says; clear alarms of rules that are changed, switched off or gone."""
         async with self._writing:
-            await self._write()
+            kept, opened, stored = await self._said()
             placements = self._board.placements
-            async with self._engine.connect() as connection:
-                kept = await list_valid(connection)
-                opened = list(await connection.execute(_OPEN))
-                stored = await read_learned(connection)
             rules = [rule for one in kept if one.enabled and (rule := self._read(one)) is not None]
-            open_now = self._continued(opened, rules)
-            if self._judges.failed:
-                await self._switch_off_failed()  # what was judged beside it is not trusted: all begin anew
+            watching = self._watching(rules, opened)
+            open_now = {row.id: at for row in opened if (at := self._at(row)) in watching}
+            # What was judged since is not written yet; what it is about may be watched no more.
+            left = [t for t in self._pending.transitions if _of(t) in watching]
+            held = set(open_now.values())
+            for t in left:
+                (held.add if t.new else held.discard)(_of(t))
+            if self._judges.spoiled:  # what was judged beside a rule that failed begins anew
                 self._judges = Judges()
-            self._judges.watch(rules, watched_on(self._board), set(open_now.values()), waits=True)
+            here = {(rule_id, row, slot) for rule_id, _, row, slot in held}
+            self._judges.watch(rules, watched_on(self._board), here, waits=True)
             teach(self._judges, self._board, stored)
             self._placements = placements
-            there = {rule.key for rule in rules}
-            left = [t for t in self._pending.transitions if t.rule and (t.rule.id, t.rule.version) in there]
             over = [row for row in opened if row.id not in open_now]
             self._pending.transitions = deque([*self._ends(over, kept), *left])
             await self._prime()
             await self._write()
+
+    async def _said(self) -> tuple[list[KeptRule], list[Any], Any]:
+        """Read rules, alarms that are open and what was learned, when all is written and no rule failed."""
+        while True:
+            await self._write()
+            await self._switch_off_failed()
+            async with self._engine.connect() as connection:
+                kept = await list_valid(connection)
+                opened = list(await connection.execute(_OPEN))
+                stored = await read_learned(connection)
+            if not self._judges.failed:
+                return kept, opened, stored
 
     def _read(self, kept: KeptRule) -> Rule | None:
         try:
@@ -219,21 +243,20 @@ class RuleWatch:
             log.error("rule %d cannot be evaluated: %s", kept.id, error)
             return None
 
-    def _continued(self, opened: Sequence[Any], rules: Sequence[Rule]) -> dict[int, Open]:
-        """Return the open alarms, by their id, that a rule in the same version still watches."""
-        board, watched = self._board, watched_on(self._board)
-        by_key: dict[tuple[int, int], set[tuple[int, int]]] = {}
-        raised_by = {(row.rule_id, row.rule_version) for row in opened}
+    def _watching(self, rules: Sequence[Rule], opened: Sequence[Any]) -> set[_Key]:
+        """Return what is watched by rules that have an alarm open or to be written."""
+        told = {(t.rule.id, t.rule.version) for t in self._pending.transitions if t.rule}
+        told |= {(row.rule_id, row.rule_version) for row in opened}
+        watched, found = watched_on(self._board), set()
         for rule in rules:
-            if rule.key in raised_by:
+            if rule.key in told:
                 rows, slots = matching(rule, watched)
-                by_key[rule.key] = set(zip(rows.tolist(), slots.tolist(), strict=True))
-        found = {}
-        for row in opened:
-            at = board.row_of_id.get(row.device_id, -1), _slot(row.property)
-            if at in by_key.get((row.rule_id, row.rule_version), ()):
-                found[row.id] = (row.rule_id, *at)
+                found |= {(*rule.key, *at) for at in zip(rows.tolist(), slots.tolist(), strict=True)}
         return found
+
+    def _at(self, alarm: Any) -> _Key:
+        row = self._board.row_of_id.get(alarm.device_id, -1)
+        return alarm.rule_id, alarm.rule_version, row, _slot(alarm.property)
 
     def _ends(self, over: Sequence[Any], kept: Sequence[KeptRule]) -> Iterator[Transition]:
         """Let alarms go that no rule watches any more, and say why."""
@@ -356,6 +379,11 @@ def _rounds(transitions: Sequence[Transition]) -> list[list[Transition]]:
         rounds[seen[key]].append(t)
         seen[key] += 1
     return rounds
+
+
+def _of(t: Transition) -> _Key:
+    assert t.rule is not None
+    return t.rule.id, t.rule.version, t.row, t.slot
 
 
 def _slot(observed: int | None) -> int:

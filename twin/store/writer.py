@@ -160,7 +160,11 @@ class ObservationWriter:
     async def ensure_coming_days(self) -> None:
         """Make the partitions of yesterday, today and tomorrow, so that no commit has to wait for it."""
         today = int(datetime.now(UTC).timestamp() // 86_400)
-        await self.ensure_days({today - 1, today, today + 1})
+        try:
+            await self.ensure_days({today - 1, today, today + 1})
+        except BaseException:
+            await self.close()
+            raise
 
     async def _connected(self) -> AsyncConnection:
         if self._connection is None:
