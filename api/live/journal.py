@@ -12,33 +12,56 @@ from api.live.viewer import Viewer
 from api.live.wire import TEXT, websocket_frame
 from twin.access.grants import Grants
 from twin.access.roles import DataClass
-from twin.store.journal import Event
+from twin.store.journal import Event, Held
 
 _CLASS_OF: Final = {"alarm": DataClass.ALARM, "case": DataClass.CASE}
 """By the part of an event's kind before the dot; the rest is about places, as in the policy of the table."""
 
 
+LEFT: Final = "case.left"
+"""What somebody is told of a case that was given to them, and is so no longer: that, and nothing else."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Framed:
-    """One event, framed once for all."""
+    """One event, framed once for all, and who had and has the case it is about."""
 
     seq: int
     data: DataClass
     scope_code: int
     of_worker: bool
+    had: Held
+    has: Held
     framed: bytes
+    framed_left: bytes
 
     @classmethod
     def of(cls, event: Event) -> _Framed:
         data = _CLASS_OF.get(event.kind.partition(".")[0], DataClass.PLACE)
         of_worker = event.data.get("kind") == "worker"
-        framed = websocket_frame(messages.event(event), TEXT)
-        return cls(event.seq, data, int(event.area_code or 0), of_worker, framed)
+        had, has = (event.had, event.has) if data is DataClass.CASE else (Held(), Held())
+        left = b"" if had in (has, Held()) else _frame(_left(event))
+        return cls(event.seq, data, int(event.area_code or 0), of_worker, had, has, _frame(event), left)
 
-    def is_for(self, grants: Grants) -> bool:
+    def told(self, grants: Grants) -> bytes | None:
+        """Return what somebody with such grants is sent; None: nothing."""
         if self.of_worker and self.scope_code not in grants.scope(DataClass.WORKER):
-            return False  # what a tracker says tells where a worker is
-        return self.scope_code in grants.scope(self.data)
+            return None  # what a tracker says tells where a worker is
+        if self.scope_code in grants.scope(self.data):
+            return self.framed
+        if grants.has(self.has.worker_id, self.has.organisation_id):
+            return self.framed
+        return self.framed_left if grants.has(self.had.worker_id, self.had.organisation_id) else None
+
+
+def _frame(event: Event) -> bytes:
+    return websocket_frame(messages.event(event), TEXT)
+
+
+def _left(event: Event) -> Event:
+    """Return what is told instead: not where it went, nor why, nor what became of it."""
+    data = {"case_id": event.data.get("case_id"), "number": event.data.get("number")}
+    return Event(LEFT, event.subject, data, seq=event.seq, at=event.at)
 
 
 class JournalFeed:
@@ -61,15 +84,15 @@ class JournalFeed:
             self.newest = event.seq
 
     def publish(self, events: Sequence[Event], viewers: Iterable[Viewer]) -> None:
-        """Send events, in order, to those of the viewers who read such at their place."""
+        """Send events, in order, to those of the viewers who read such at their place, or have the case."""
         waiting = [viewer for viewer in viewers if viewer.journal is not None]
         for event in events:
             framed = _Framed.of(event)
             self._events.append(framed)
             self.newest = event.seq
             for viewer in waiting:
-                if framed.is_for(viewer.grants):
-                    viewer.connection.push_framed(framed.framed)
+                if told := framed.told(viewer.grants):
+                    viewer.connection.push_framed(told)
                 viewer.journal = event.seq
 
     def resume(self, viewer: Viewer, last: int) -> None:
@@ -80,6 +103,6 @@ class JournalFeed:
             viewer.connection.push_text(messages.gap(self.newest))
         else:
             for event in kept:
-                if event.is_for(viewer.grants):
-                    viewer.connection.push_framed(event.framed)
+                if told := event.told(viewer.grants):
+                    viewer.connection.push_framed(told)
         viewer.journal = self.newest

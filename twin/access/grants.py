@@ -47,6 +47,11 @@ class Grants:
         """Return where an act may be done."""
         return self.acts.get(act, NOTHING)
 
+    def has(self, worker_id: int | None, organisation_id: int | None) -> bool:
+        """Say whether what was given to a worker, an organisation or nobody is the caller's own."""
+        given = (worker_id, self.worker_id), (organisation_id, self.organisation_id)
+        return any(to is not None and to == own for to, own in given)
+
     def within(self, scope: Scope) -> Grants:
         """Return what is left of reading inside a scope; no act, and nothing of one's own elsewhere."""
         reads = {data: held & scope for data, held in self.reads.items()}

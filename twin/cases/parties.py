@@ -41,8 +41,7 @@ def party_at(
 ) -> Party:
     """Return somebody as they may act on a case of an area that was given to somebody, or to nobody."""
     acts = {act for act in grants.acts if scope_code in grants.where(act)}
-    given = (worker_id, grants.worker_id), (organisation_id, grants.organisation_id)
-    if any(to is not None and to == own for to, own in given):
+    if grants.has(worker_id, organisation_id):
         acts |= OWN_ACTS
     return Party(account_id, name, frozenset(acts), grants.worker_id, grants.organisation_id)
 

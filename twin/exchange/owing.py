@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from twin.exchange.partners import Partner
 from twin.exchange.retrying import Failure
 from twin.exchange.telling import Owed
+from twin.store.journal import newest_change
 
 MOST_AT_ONCE: Final = 100
 MOST_COUNTED: Final = 10_000
@@ -26,13 +27,12 @@ _ORGANISATION: Final = "CAST(:organisation AS text)"
 
 # Who has the case after an event, and who had it before: told by the newest event that changed it. A case
 # that was taken away from an organisation is news for that organisation too.
-_HAS: Final = (
-    "LEFT JOIN LATERAL (SELECT b.data -> 'changes' ->> 'organisation_id' AS id FROM journal AS b "
-    "WHERE b.subject = j.subject AND b.seq {until} j.seq AND b.data -> 'changes' ? 'organisation_id' "
-    f"ORDER BY b.seq DESC LIMIT 1) AS {{name}} ON {_ORGANISATION} IS NOT NULL"
+_HAS: Final = " ".join(
+    f"LEFT JOIN LATERAL ({newest_change('organisation_id', until)}) AS {name} ON {_ORGANISATION} IS NOT NULL"
+    for name, until in {"has": "<=", "had": "<"}.items()
 )
 _OWED: Final = f"""
-    FROM journal AS j {_HAS.format(until="<=", name="has")} {_HAS.format(until="<", name="had")}
+    FROM journal AS j {_HAS}
     WHERE j.seq > :after AND j.seq <= :until AND j.kind LIKE 'case.%'
       AND j.scope_code BETWEEN :low AND :high
       AND (CAST(:events AS text[]) IS NULL OR j.kind = ANY (CAST(:events AS text[])))

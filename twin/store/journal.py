@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -37,16 +37,55 @@ _APPEND = text(
     SELECT max(seq), pg_notify('journal', max(seq)::text) FROM added
     """
 )
+
+
+def newest_change(column: str, until: str) -> str:
+    """Return SQL for what the events about the subject of a row ``j`` last made of a column of a case.
+
+    It gives a column ``id``, as text: no row where none of them changed it, null where it was emptied.
+
+    Parameters
+    ----------
+    column
+        Of the case table.
+    until
+        ``<=`` to count the event itself, ``<`` for how it was before.
+    """
+    return (
+        f"SELECT b.data -> 'changes' ->> '{column}' AS id FROM journal AS b "
+        # Asked once for each row, before any is read: a device may have thousands of events.
+        "WHERE j.kind LIKE 'case.%' "
+        f"AND b.subject = j.subject AND b.seq {until} j.seq AND b.data -> 'changes' ? '{column}' "
+        "ORDER BY b.seq DESC LIMIT 1"
+    )
+
+
+_HAD: Final = " ".join(
+    f"LEFT JOIN LATERAL ({newest_change(column, '<')}) AS {name} ON true"
+    for name, column in {"worker": "worker_id", "organisation": "organisation_id"}.items()
+)
 _READ = text(
-    "SELECT seq, at, kind, subject, area_code, actor, data FROM journal "
-    "WHERE seq > :seq ORDER BY seq LIMIT :limit"
+    "SELECT seq, at, kind, subject, area_code, actor, data, "
+    "worker.id::bigint AS had_worker, organisation.id::bigint AS had_organisation "
+    f"FROM (SELECT * FROM journal WHERE seq > :seq ORDER BY seq LIMIT :limit) AS j {_HAD} ORDER BY seq"
 )
 _NEWEST = text("SELECT journal_newest()")
 
 
 @dataclass(frozen=True, slots=True)
+class Held:
+    """To which worker and which organisation a case is given; to nobody where both are None."""
+
+    worker_id: int | None = None
+    organisation_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Event:
-    """One journal row. ``kind`` is a past participle (``alarm.raised``), ``subject`` what it is about."""
+    """One journal row. ``kind`` is a past participle (``alarm.raised``), ``subject`` what it is about.
+
+    ``had`` says who had the case before the event, where it is about one and was read from the journal.
+    """
 
     kind: str
     subject: str
@@ -55,6 +94,16 @@ class Event:
     actor: str = "system"
     seq: int = 0
     at: datetime | None = None
+    had: Held = Held()
+
+    @property
+    def has(self) -> Held:
+        """Who has the case after the event."""
+        changes = self.data.get("changes") or {}
+        return Held(
+            changes.get("worker_id", self.had.worker_id),
+            changes.get("organisation_id", self.had.organisation_id),
+        )
 
 
 def area_code_of(scope_code: int) -> str | None:
@@ -107,7 +156,16 @@ async def read_after(conn: AsyncConnection, seq: int, limit: int) -> list[Event]
     """Return at most ``limit`` events after a number, in order, none left out."""
     rows = await conn.execute(_READ, {"seq": seq, "limit": limit})
     return [
-        Event(r.kind, r.subject, r.data, area_code=r.area_code, actor=r.actor, seq=r.seq, at=r.at)
+        Event(
+            r.kind,
+            r.subject,
+            r.data,
+            area_code=r.area_code,
+            actor=r.actor,
+            seq=r.seq,
+            at=r.at,
+            had=Held(r.had_worker, r.had_organisation),
+        )
         for r in rows
     ]
 

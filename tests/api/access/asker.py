@@ -68,13 +68,21 @@ class Asker:
         self.reads = oracle.READS[role].split()
         self.wrong: list[str] = []
 
+    def visible(self, table: str) -> set[object]:
+        """Return the ids of a table that they should see."""
+        return oracle.visible(self.world, table, self.role, self.area, self.level)
+
+    def may_come_out(self, code: str) -> bool:
+        """Say whether a code may stand in an answer."""
+        return may_come_out(self.world, code, self.area, self.level)
+
     async def ask(self, path: str, body: object = None) -> httpx.Response:
         answer = await (self.http.get(path) if body is None else self.http.post(path, json=body))
         if answer.status_code >= 500:
             self.wrong.append(f"{path}: {answer.status_code}")
         if answer.status_code == 200:
             for code in sorted(set(CODE.findall(answer.text))):
-                if not may_come_out(self.world, code, self.area, self.level):
+                if not self.may_come_out(code):
                     self.wrong.append(f"{path} tells of {code}")
         for person in PERSONS.findall(answer.text):
             self.wrong.append(f"{path} tells of the person {person}")
@@ -106,7 +114,7 @@ class Asker:
         """Ask for single things: the own ones, those beside, and those that lie nowhere."""
         for path, (table, only) in ITEMS.items():
             things = [k for k in self.world.rows[table] if not only or self.world.kinds[table][k] == only]
-            seen = oracle.visible(self.world, table, self.role, self.area, self.level)
+            seen = self.visible(table)
             own = [k for k in things if k in seen]
             foreign = [k for k in things if k not in seen]
             for key in (*own[:2], *own[-1:], *foreign[:2], *foreign[-1:]):
@@ -122,7 +130,7 @@ class Asker:
     async def traces(self) -> None:
         """Follow a break of the own line and of those beside: it tells of the own area only."""
         things = self.world.rows["network_line"]
-        seen = oracle.visible(self.world, "network_line", self.role, self.area, self.level)
+        seen = self.visible("network_line")
         own, foreign = [k for k in things if k in seen], [k for k in things if k not in seen]
         for key in (*own[:1], *own[-1:], *foreign[:1], *foreign[-1:]):
             body = {"start": {"type": "line", "id": key}}
@@ -158,18 +166,14 @@ class Asker:
                 "/api/components", set(re.findall("井盖 ([0-9]{15})", found)), self.all_codes("component")
             )
             groups = (await self.ask("/api/groups")).json()
-            devices = [
-                k
-                for k in oracle.visible(self.world, "device", self.role, self.area, self.level)
-                if self.world.kinds["device"][k] != "worker"
-            ]
+            devices = [k for k in self.visible("device") if self.world.kinds["device"][k] != "worker"]
             self.expect("/api/groups", sum(group["devices"] for group in groups), len(devices))
 
     async def exports(self) -> None:
         """Take out each table: all rows of the own area are in it, and no others."""
         for path, (data, table) in EXPORTS.items():
             allowed = self.role in MAY_EXPORT and data in self.reads
-            seen = oracle.visible(self.world, table, self.role, self.area, self.level)
+            seen = self.visible(table)
             if table == "observation":
                 things = [k for k, kind in self.world.kinds[table].items() if kind != "worker"]
                 ask = {k: 200 if k in seen else 404 for k in (*things[:2], *things[40:42], *things[-1:])}
@@ -214,9 +218,7 @@ class Asker:
             for path in (STA, STA + "/Things"):
                 self.expect(path, (await self.ask(path)).status_code, 403)
             return
-        seen = {
-            table: oracle.visible(self.world, table, self.role, self.area, self.level) for table in STA_TABLES
-        }
+        seen = {table: self.visible(table) for table in STA_TABLES}
         kinds = self.world.kinds["device"]
         own = sorted(k for k in seen["device"] if kinds[k] != "worker")
         others = [k for k in self.world.rows["device"] if kinds[k] != "worker" and k not in seen["device"]]
@@ -263,7 +265,7 @@ class Asker:
     async def looks(self) -> None:
         """Look at cameras here and elsewhere, and fetch a picture that was never taken."""
         status = 404 if self.role in MAY_LOOK else 403
-        seen = oracle.visible(self.world, "device", self.role, self.area, self.level)
+        seen = self.visible("device")
         cameras = [key for key, kind in self.world.kinds["device"].items() if kind == "camera"]
         own, foreign = [k for k in cameras if k in seen], [k for k in cameras if k not in seen]
         for key in (*own[:1], *foreign[:2], *foreign[-1:]):
@@ -276,7 +278,7 @@ class Asker:
     async def sent(self) -> None:
         """Ask what devices here and elsewhere, and trackers, sent as it came."""
         kinds = self.world.kinds["device"]
-        seen = oracle.visible(self.world, "device", self.role, self.area, self.level)
+        seen = self.visible("device")
         own = [k for k in seen if kinds[k] != "worker"]
         foreign = [k for k in self.world.rows["device"] if k not in seen]
         for key in (*own[:2], *own[-1:], *foreign[:2], *foreign[-1:]):
@@ -285,7 +287,7 @@ class Asker:
             self.expect(f"{SENT} of {key}", answer.status_code, wanted)
 
     def all_codes(self, table: str) -> set[str]:
-        seen = oracle.visible(self.world, table, self.role, self.area, self.level)
+        seen = self.visible(table)
         return {f"{self.world.rows[table][k]:015d}" for k in seen}
 
     async def codes(self, path: str) -> set[str]:
@@ -306,7 +308,7 @@ class Asker:
                 self.expect(layers, answer.status_code, 200)
                 text = answer.content.decode("latin-1")
                 for code in sorted(set(CODE.findall(text))):
-                    if "place" not in self.reads or not may_come_out(self.world, code, self.area, self.level):
+                    if "place" not in self.reads or not self.may_come_out(code):
                         self.wrong.append(f"tile {layers} {z}/{x}/{y} tells of {code}")
                 if PERSONS.search(answer.content.decode("utf-8", "replace")):
                     self.wrong.append(f"tile {layers} {z}/{x}/{y} tells of a person")

@@ -15,7 +15,7 @@ from twin.access.grants import Grants, grants_of
 from twin.access.roles import DataClass
 from twin.access.scope import EVERYWHERE, Scope
 from twin.live.board import Board
-from twin.store.journal import Event
+from twin.store.journal import Event, Held
 
 WEST = Scope.of_area("510104021000000", "street")
 EAST = Scope.of_area("510104022000000", "street")
@@ -92,6 +92,81 @@ def test_events_of_the_time_away_are_left_out_in_the_same_way(name: str) -> None
         '{"op":"subscribe","bbox":[0,0,1,1],"zoom":16,"resume":{"epoch":1,"tick":0,"journal":216}}',
     )
     assert read(again) == may_read(name, later)
+
+
+HOLDERS = (Held(), Held(1, None), Held(None, 1), Held(None, 2), Held(2, 1))
+"""Nobody, a worker, organisations, a worker of one; numbers of both tables overlap."""
+
+OWNERS = {
+    "worker 1": grants_of([("worker", EAST)], worker_id=1),
+    "staff of 1": grants_of([("department", EAST)], organisation_id=1),
+    "staff of 1, who operates the west": grants_of(
+        [("department", EAST), ("operator", WEST)], organisation_id=1
+    ),
+    "staff of 2": grants_of([("department", WEST)], organisation_id=2),
+    "staff of 3": grants_of([("department", EVERYWHERE)], organisation_id=3),
+}
+
+
+def changes_of_holder(first: int) -> list[Event]:
+    """Every way from one holder to another, of cases in the west, each with words that must not leak."""
+    ways = [(had, has) for had in HOLDERS for has in HOLDERS]
+    return [
+        Event(
+            "case.transferred",
+            f"case/{n}",
+            {"case_id": n, "number": f"C{n}", "told": {"reason": "secret"}, "changes": _changes(had, has)},
+            area_code=CODES["west"],
+            seq=n,
+            had=had,
+        )
+        for n, (had, has) in enumerate(ways, first)
+    ]
+
+
+def _changes(had: Held, has: Held) -> dict[str, int | None]:
+    names = ("worker_id", "organisation_id")
+    return {name: getattr(has, name) for name in names if getattr(had, name) != getattr(has, name)}
+
+
+def has(name: str, held: Held) -> bool:
+    kind, number = name.split(",", maxsplit=1)[0].rsplit(" ", 1)
+    return int(number) == (held.worker_id if kind == "worker" else held.organisation_id)
+
+
+def should_hear(name: str, events: list[Event]) -> list[tuple[int, str]]:
+    heard = []
+    for event in events:
+        if has(name, event.has) or "operates" in name:
+            heard.append((event.seq, event.kind))
+        elif has(name, event.had):
+            heard.append((event.seq, "case.left"))
+    return heard
+
+
+@pytest.mark.parametrize("name", OWNERS)
+def test_whoever_a_case_is_given_to_hears_of_it_and_of_its_going_also_after_a_time_away(name: str) -> None:
+    hub = Hub(Board(CATALOG))
+    watcher = Watcher(hub, OWNERS[name], LOOK)
+    watcher.connect()
+    before, live = changes_of_holder(1), changes_of_holder(101)
+    hub.remember(before)
+    hub.journal = 100
+    hub.publish(live)
+    again = Watcher(hub, OWNERS[name], LOOK)
+    again.viewer = hub.join(again.wire, again.grants, uuid4(), uuid4())
+    hub.receive(
+        again.viewer,
+        '{"op":"subscribe","bbox":[0,0,1,1],"zoom":16,"resume":{"epoch":1,"tick":0,"journal":100}}',
+    )
+    for wire in (watcher.wire, again.wire):
+        heard = [text for text in wire.texts if text["type"] == "event"]
+        assert [(text["journal"], text["kind"]) for text in heard] == should_hear(name, live)
+        for text in heard:
+            assert text["kind"] != "case.left" or (
+                text["data"] == {"case_id": text["journal"], "number": f"C{text['journal']}"}
+                and text["area_code"] is None
+            )
 
 
 def test_an_event_is_framed_once_for_all_who_get_it(monkeypatch) -> None:
