@@ -1,4 +1,4 @@
-"""Let groups of alarms raise their cases, and put back what was put aside, one server at a time."""
+"""Let groups of alarms raise cases and make them more urgent, and put back what was put aside, each once."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from twin.access.sealing import Sealer
 from twin.catalog import Catalog
 from twin.rules.alarm_cases import MOST_AT_ONCE, raise_cases
+from twin.rules.case_urgency import raise_urgency
 from twin.rules.shelving import put_back
 from twin.store.journal import CHANNEL
 from twin.store.news import follow
@@ -58,7 +59,7 @@ async def raise_alarm_cases(
 
 
 async def _look(own: AsyncEngine, catalog: Catalog, sealer: Sealer, counts: Counter[str]) -> bool:
-    """Raise what is due; say whether there may be more."""
+    """Raise what is due and make more urgent what got worse; say whether there may be more."""
     async with own.begin() as alone:
         if not (await alone.execute(_ALONE)).scalar_one():
             return False
@@ -68,4 +69,5 @@ async def _look(own: AsyncEngine, catalog: Catalog, sealer: Sealer, counts: Coun
         done = await raise_cases(own, catalog, sealer, now=now)
         counts["raised"] += done.raised
         counts["refused"] += done.refused
+        counts["worsened"] += await raise_urgency(own, catalog, now=now)
         return done.looked_at == MOST_AT_ONCE and bool(done.raised or done.refused)

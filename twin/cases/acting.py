@@ -135,8 +135,7 @@ async def act_as(
     ``party_of`` is given the row of the case that is held.
     """
     told = masked(what.told)
-    held = await connection.execute(_HOLD_ALL, {"id": what.case_id, "other": told.linked_to})
-    rows = {row.id: row for row in held}
+    rows = await hold(connection, what.case_id, other=told.linked_to)
     row = rows.get(what.case_id)
     if row is None:
         raise NotFoundError(f"there is no case {what.case_id} on which you may act", where="id")
@@ -153,6 +152,15 @@ async def act_as(
     decided = [(row, state, decision), *_of_others(rows, state, decision.state, what.case_id, now)]
     await connection.run_sync(store, decided, told, party.name)
     return Acted(row.number, decision.event, decision.state)
+
+
+async def hold(connection: AsyncConnection, case_id: int, *, other: int | None = None) -> dict[int, Row[Any]]:
+    """Hold a case to the end of the transaction, with the one it repeats, those that repeat it, and another.
+
+    Returns the rows of `READ` by their id: those on which the caller may act.
+    """
+    held = await connection.execute(_HOLD_ALL, {"id": case_id, "other": other})
+    return {row.id: row for row in held}
 
 
 async def _require_known(connection: AsyncConnection, told: Told, now: datetime) -> None:

@@ -46,6 +46,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     version: int
     warn_after: Annotated[float, msgspec.Meta(gt=0, lt=1)]
     raise_after_repeats: tuple[Annotated[int, msgspec.Meta(ge=1)], ...]
+    raise_after_devices: tuple[Annotated[int, msgspec.Meta(ge=2)], ...]
     limit: tuple[_Row, ...]
     after_photograph: tuple[Annotated[str, msgspec.Meta(pattern="^[0-9]{2}([0-9]{3})?$")], ...] = ()
 
@@ -165,6 +166,23 @@ def clocks_for(calendar: WorkingCalendar, file: Path = DEFAULT_FILE) -> Clocks:
     FileFormatError, InvalidError
         The table is wrong; the error says where.
     """
+    table = _read(file)
+    return Clocks(calendar, table.warn_after, table.raise_after_repeats, table.limit, table.after_photograph)
+
+
+def raise_after_devices(file: Path = DEFAULT_FILE) -> tuple[int, ...]:
+    """Return how many devices in alarm make a case more urgent by one level each.
+
+    Raises
+    ------
+    FileFormatError, InvalidError
+        As `clocks_for`.
+    """
+    return _read(file).raise_after_devices
+
+
+@functools.cache
+def _read(file: Path) -> _File:
     table = read_table(file, "the time limits of cases", _File)
     last = table.limit[-1] if table.limit else None
     if last is None or last.category is not None or last.priority is not None:
@@ -180,4 +198,4 @@ def clocks_for(calendar: WorkingCalendar, file: Path = DEFAULT_FILE) -> Clocks:
                     where=f"{file} limit[{number}] {name}",
                     hint="whole days",
                 )
-    return Clocks(calendar, table.warn_after, table.raise_after_repeats, table.limit, table.after_photograph)
+    return table

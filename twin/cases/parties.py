@@ -26,6 +26,9 @@ class Party:
     organisation_id: int | None = None
 
 
+SYSTEM: Final = Party(None, "system", frozenset({Act.FILE_CASE}))
+"""The installation itself, which links what repeats and makes more urgent what gets worse."""
+
 OWN_ACTS: Final = frozenset({Act.HANDLE_CASE, Act.CALL_UP, Act.NOTE_CASE})
 """What the worker, or the staff of the organisation, to whom a case was given may do with it anywhere."""
 

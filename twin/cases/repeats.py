@@ -10,11 +10,10 @@ from typing import Any, Final
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from twin.access.roles import Act as Allowed
 from twin.cases.acting import Act, Acted, act_as
 from twin.cases.categories import load_categories
 from twin.cases.likeness import Likeness, Said, Terms, likeness, load_terms
-from twin.cases.parties import Party, Told
+from twin.cases.parties import SYSTEM, Told
 from twin.distance import box_around
 from twin.errors import NotFoundError
 
@@ -22,7 +21,6 @@ MOST_OFFERED: Final = 5
 _MOST_NEAR: Final = 500
 """Nearest cases that are looked at: where there are more, those farther away are not offered."""
 
-_SYSTEM: Final = Party(None, "system", frozenset({Allowed.FILE_CASE}))
 _FACTS: Final = """
     c.id, c.number, c.title, c.title_en, c.source, c.stage, c.priority, c.repeats, c.category_code,
     ST_X(c.geom) AS lon, ST_Y(c.geom) AS lat, c.opened_at, c.simulated, c.scope_code, c.version, c.outcome,
@@ -100,7 +98,7 @@ async def link_if_sure(connection: AsyncConnection, case_id: int, *, now: dateti
         return None
     reason = " · ".join(found[0].likeness.reasons())
     told = Told(reason=f"系统判定重复：{reason}", linked_to=found[0].row.id)
-    return await act_as(connection, Act(case_id, case.version, "link", told), lambda _row: _SYSTEM, now=now)
+    return await act_as(connection, Act(case_id, case.version, "link", told), lambda _row: SYSTEM, now=now)
 
 
 async def _repeats_of(connection: AsyncConnection, case: Row[Any], terms: Terms) -> Sequence[Repeat]:

@@ -31,7 +31,8 @@ class AlarmGroup(Base, Scoped):
     made up beside one of what is not. Times are of the database's clock when alarms were stored: a device
     whose clock is wrong, or hours that come late after an outage, tear nothing apart. ``alarms`` counts those
     it ever had, ``open_alarms`` those that are not cleared; ``ended_at`` is since when there is none.
-    ``scope_code`` is that of the first alarm. ``no_case`` says why the server could raise no case of it.
+    ``scope_code`` is that of the first alarm. ``no_case`` says why the server could raise no case of it,
+    ``case_priority`` how urgent the group has made its case so far.
     """
 
     __tablename__ = "alarm_group"
@@ -47,6 +48,7 @@ class AlarmGroup(Base, Scoped):
     alarms: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     open_alarms: Mapped[int] = mapped_column(Integer, server_default=text("0"))
     case_id: Mapped[int | None] = mapped_column(ForeignKey("case_file.id"), unique=True)
+    case_priority: Mapped[int | None] = mapped_column(SmallInteger)
     no_case: Mapped[str | None]
     simulated: Mapped[bool] = mapped_column(server_default=text("false"))
 
@@ -59,6 +61,7 @@ class AlarmGroup(Base, Scoped):
             "no_case IS NULL OR (no_case IN ('no_area', 'failed', 'before') AND case_id IS NULL)",
             name="no_case",
         ),
+        CheckConstraint("case_priority BETWEEN 1 AND 4", name="case_priority"),
         ExcludeConstraint(
             ("family", "="),
             (text("CAST(simulated AS integer)"), "="),
@@ -69,6 +72,8 @@ class AlarmGroup(Base, Scoped):
         ),
         Index("ix_alarm_group_opened_at", "opened_at"),
         Index("ix_alarm_group_gathers_until", "gathers_until"),
+        # Of those that may make their case more urgent still, few have not ended.
+        Index("ix_alarm_group_worsening", "ended_at", postgresql_where=text("case_priority > 1")),
     )
 
 

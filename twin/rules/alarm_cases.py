@@ -14,48 +14,37 @@ from twin.access.grants import Grants
 from twin.access.roles import Act
 from twin.access.scope import EVERYWHERE
 from twin.access.sealing import Sealer
+from twin.cases.clocks import raise_after_devices
 from twin.cases.reporting import Report, report_by_system
 from twin.catalog import Catalog, DeviceKind
 from twin.errors import ConflictError, InvalidError
 from twin.live.sight import WORKERS
+from twin.rules.case_alarms import COUNTING, NOT_ASIDE, cases_of_kinds, urgency_of
 from twin.states import State
 from twin.store.outage import is_outage
 from twin.store.scoped import set_scope
 
 MOST_AT_ONCE: Final = 50
 
-PRIORITY_OF: Final = {State.CRITICAL: 1, State.ALARM: 2, State.WARNING: 3}
-"""How urgent a case is whose alarm is in a state; 1 is the most urgent."""
-
 _log = logging.getLogger("gridtwin.cases")
 _SYSTEM: Final = Grants(acts={Act.FILE_CASE: EVERYWHERE})
 
-# What a rule names goes before what the kind says, from the state it raises. An alarm counts unless it is
-# within maintenance (one that outlasts it counts again) or its device is put aside. A group that is put
-# aside waits; what is most urgent comes first. A place is named by where it lies: what moves is not at home.
-_DUE: Final = """
+# What is most urgent comes first. A place is named by where it lies: what moves is not at home.
+_DUE: Final = f"""
     SELECT g.id, g.family, g.simulated, ST_X(g.geom) AS lon, ST_Y(g.geom) AS lat, a.state, a.kind, a.slot,
            a.category, a.rule, a.rule_en, a.named, a.uid, a.value, g.alarms,
            coalesce(a.address, b.name, grid.name) AS place,
            CASE WHEN a.address IS NULL THEN coalesce(b.name_en, grid.name_en) ELSE a.address_en END
                AS place_en,
-           a.address, kinds.n AS kinds, grids.n AS grids
+           a.address, kinds.n AS kinds, grids.n AS grids, counting.devices
     FROM alarm_group AS g
     CROSS JOIN LATERAL (
         SELECT alarm.worst_state AS state, d.kind, alarm.property AS slot,
                coalesce(u.category_code, r.category) AS category, u.category_code IS NOT NULL AS named,
                u.zh AS rule, u.en AS rule_en, d.uid, alarm.value, d.address, d.address_en, d.building_id
-        FROM alarm JOIN device AS d ON d.id = alarm.device_id
-        LEFT JOIN alarm_rule AS u ON u.id = alarm.rule_id AND u.version = alarm.rule_version
-        LEFT JOIN unnest(CAST(:kinds AS text[]), CAST(:slots AS int2[]), CAST(:categories AS text[]),
-                    CAST(:states AS int2[])) AS r (kind, slot, category, state)
-            ON r.kind = d.kind AND r.slot = alarm.property AND alarm.worst_state >= r.state
-        LEFT JOIN maintenance_window AS w ON w.id = alarm.maintenance_id
-        WHERE alarm.group_id = g.id AND coalesce(u.category_code, r.category) IS NOT NULL
-          AND (w.id IS NULL OR alarm.cleared_at IS NULL AND coalesce(w.ended_at, w.ends_at) <= now())
-          AND NOT EXISTS (SELECT FROM shelving AS s WHERE s.device_id = d.id AND s.ended_at IS NULL
-              AND s.until_at > now())
+        {COUNTING}
         ORDER BY alarm.worst_state DESC, alarm.raised_at, alarm.id LIMIT 1) AS a
+    CROSS JOIN LATERAL (SELECT count(DISTINCT alarm.device_id) AS devices {COUNTING}) AS counting
     CROSS JOIN LATERAL (SELECT count(DISTINCT d.kind) AS n FROM alarm JOIN device AS d
         ON d.id = alarm.device_id WHERE alarm.group_id = g.id) AS kinds
     CROSS JOIN LATERAL (SELECT count(*) AS n FROM area WHERE valid_to IS NULL
@@ -69,12 +58,17 @@ _DUE: Final = """
           SELECT FROM alarm JOIN alarm_rule AS u ON u.id = alarm.rule_id AND u.version = alarm.rule_version
           WHERE alarm.group_id = g.id AND u.category_code IS NOT NULL))
       AND g.opened_at > now() - interval '1 day'
-      AND NOT EXISTS (SELECT FROM shelving AS s WHERE s.group_id = g.id AND s.ended_at IS NULL
-          AND s.until_at > now())"""
+      AND {NOT_ASIDE}"""
 _LIST: Final = text(f"{_DUE} ORDER BY a.state DESC, g.id LIMIT {MOST_AT_ONCE}")
 # In a transaction of its own: a group that is held while its case is reported would hold up its next alarms.
+# What was reported before the server was killed is as urgent as it was reported then.
 _GIVE: Final = text(
-    "UPDATE alarm_group SET case_id = :case_id WHERE id = :id AND case_id IS NULL AND no_case IS NULL"
+    """
+    UPDATE alarm_group SET case_id = CAST(:case_id AS bigint), case_priority = (
+        SELECT CAST(data -> 'changes' ->> 'priority' AS int2) FROM journal
+        WHERE subject = 'case/' || CAST(:case_id AS bigint) AND kind = 'case.reported')
+    WHERE id = :id AND case_id IS NULL AND no_case IS NULL
+    """
 )
 _REFUSE: Final = text("UPDATE alarm_group SET no_case = :why WHERE id = :id AND case_id IS NULL")
 
@@ -98,7 +92,7 @@ async def raise_cases(engine: AsyncEngine, catalog: Catalog, sealer: Sealer, *, 
     of the case say.
     """
     async with engine.connect() as connection:
-        due = (await connection.execute(_LIST, _rules(catalog))).all()
+        due = (await connection.execute(_LIST, cases_of_kinds(catalog))).all()
     raised = refused = 0
     for row in due:
         try:
@@ -142,7 +136,7 @@ def report_of(catalog: Catalog, row: Row[Any]) -> Report:
         address=row.address,
         description=f"{zh}\n{en}",
         attributes={"alarm_group": str(row.id)},
-        priority=PRIORITY_OF[State(row.state)],
+        priority=urgency_of(State(row.state), row.devices, raise_after_devices()),
         simulated=row.simulated,
     )
 
@@ -159,20 +153,3 @@ def _said(kind: DeviceKind, row: Row[Any]) -> tuple[str, str]:
     observed = kind.properties[row.slot]
     reading = f"{row.value:.{observed.decimals}f} {observed.unit}"
     return f"{zh}{row.uid} {observed.zh} {reading}。", f"{en} {row.uid} {observed.en} {reading}."
-
-
-def _rules(catalog: Catalog) -> dict[str, Any]:
-    rows = [
-        (kind, observed.slot, observed.case)
-        for kind in catalog.by_code.values()
-        for observed in kind.properties
-        if observed.case is not None
-    ]
-    return {
-        "families": sorted({kind.family_of(slot) for kind, slot, _ in rows}),
-        "kinds": [kind.name for kind, _, _ in rows],
-        "slots": [slot for _, slot, _ in rows],
-        "categories": [case.category for _, _, case in rows],
-        "states": [int(case.state) for _, _, case in rows],
-        "least": min((int(case.state) for _, _, case in rows), default=int(State.CRITICAL)),
-    }
