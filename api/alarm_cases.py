@@ -18,6 +18,7 @@ from twin.rules.alarm_cases import MOST_AT_ONCE, raise_cases
 from twin.rules.case_urgency import raise_urgency
 from twin.rules.shelving import put_back
 from twin.store.journal import CHANNEL
+from twin.store.locks import Lock
 from twin.store.news import follow
 from twin.store.outage import is_outage
 
@@ -27,7 +28,7 @@ PERIOD_S: Final = 2.0
 _GATHER_S: Final = 0.1
 
 _log = logging.getLogger("gridtwin.cases")
-_ALONE: Final = text("SELECT pg_try_advisory_xact_lock(7105311)")
+_ALONE: Final = text(f"SELECT pg_try_advisory_xact_lock({Lock.ALARM_CASES})")
 
 
 async def raise_alarm_cases(

@@ -11,12 +11,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from twin.cases.acting import tell_clocks
+from twin.store.locks import Lock
 from twin.store.outage import is_outage
 
 PERIOD_S: Final = 5.0
 
 _log = logging.getLogger("gridtwin.cases")
-_ALONE: Final = text("SELECT pg_try_advisory_xact_lock(7105306)")
+_ALONE: Final = text(f"SELECT pg_try_advisory_xact_lock({Lock.CASE_CLOCKS})")
 
 
 async def tell_case_clocks(own: AsyncEngine) -> None:

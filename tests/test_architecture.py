@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import os
+import re
 import subprocess
 import sys
 from functools import cache
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.constant_sql import read_house
+from twin.store.locks import Lock
 
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("twin", "layers", "ingest", "api")
@@ -166,6 +168,21 @@ def test_every_statement_is_made_of_constants():
     for function in MADE_OF_CHECKED_WORDS:
         module, _, made = function.rpartition(".")
         assert made in house.modules[module].functions
+
+
+def test_every_advisory_lock_is_in_the_table():
+    """Numbers that nobody sees side by side would meet one day. Migrations are the past and hold theirs."""
+    code = {
+        path: path.read_text(encoding="utf-8")
+        for folder in (*PACKAGES, "bench", "tests")
+        for path in (ROOT / folder).rglob("*.py")
+        if "migrations/versions" not in path.as_posix()
+    }
+    table = ROOT / "twin" / "store" / "locks.py"
+    number = re.compile(r"pg_\w*advisory\w*\((?!hash|\{Lock\.)|\b7105[0-9]{3}\b")
+    assert [name(p) for p, text in code.items() if p != table and number.search(text)] == []
+    taken = {word for text in code.values() for word in re.findall(r"\{Lock\.(\w+)\}", text)}
+    assert taken == set(Lock.__members__)
 
 
 def test_names_from_outside_are_never_read_as_html():

@@ -24,6 +24,7 @@ from twin.errors import SetupError
 from twin.exchange import partners, receiving
 from twin.exchange.partners import Partner
 from twin.store import journal
+from twin.store.locks import Lock
 from twin.store.outage import CUT, is_outage
 
 _log = logging.getLogger("gridtwin.exchange")
@@ -36,7 +37,7 @@ _RETRY_S: Final = 1.0
 _CHECK_S: Final = 5.0
 """Also about how soon another server takes over from one that ended."""
 
-_LOCK: Final = "SELECT pg_try_advisory_lock(7105307)"
+_LOCK: Final = f"SELECT pg_try_advisory_lock({Lock.PARTNERS})"
 _NEWEST_OF_CASES: Final = text("SELECT max(seq) FROM journal WHERE seq > :after AND kind LIKE 'case.%'")
 
 

@@ -19,6 +19,7 @@ from api.sensorthings.shape import Entity
 from api.sensorthings.slots import demand_unit, in_catalog, slot_of
 from twin.catalog import SLOTS
 from twin.errors import ConflictError
+from twin.store.locks import Lock
 
 DATASET: Final = "sensorthings"
 """The dataset of the devices that clients declared; what these observe may be changed and deleted."""
@@ -233,7 +234,7 @@ class Writer(Placer):
 
     async def _next_slot(self, device_id: int, kind: str, told: str) -> int:
         """Return the number of the next property of a device; those of closed ones are not given again."""
-        await self.carry_out("SELECT pg_advisory_xact_lock(7105304, :id)", {"id": device_id})
+        await self.carry_out(f"SELECT pg_advisory_xact_lock({Lock.SLOTS}, :id)", {"id": device_id})
         used = {
             row[0]
             for row in await self.carry_out(

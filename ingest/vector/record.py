@@ -27,6 +27,7 @@ from twin.errors import ConflictError, InvalidError, UnavailableError
 from twin.networks.joining import join_networks
 from twin.partition import assign_grids, divide
 from twin.sight import update_sight
+from twin.store.locks import Lock
 
 FAR_KM = 100.0
 """Data farther than this from everything that is there are taken for a wrong frame, unless told otherwise."""
@@ -106,7 +107,7 @@ def write_import(
     started = time.perf_counter()
     with _database_errors(source.name), engine.begin() as connection:
         # One import at a time: two that close and number the same things would meet.
-        if not connection.execute(text("SELECT pg_try_advisory_xact_lock(7105302)")).scalar_one():
+        if not connection.execute(text(f"SELECT pg_try_advisory_xact_lock({Lock.IMPORTS})")).scalar_one():
             raise ConflictError("another import is running", hint="wait until it is done and start again")
         dataset_id = _open_dataset(connection, target, rules)
         run_id = connection.execute(

@@ -11,6 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twin.distance import EARTH_M
+from twin.store.locks import Lock
 
 REACH_M: Final = 75.0
 """Half a side of the square around an alarm: two alarms touch within twice of it, north and east."""
@@ -26,7 +27,7 @@ _DEGREE_M: Final = math.radians(1.0) * EARTH_M
 # Who raises alarms waits here for whoever raises others, to the end of that transaction; the database's own
 # clock is read after it, so that it goes on from one to the next. The lock only spares the waiting within the
 # constraint, which is what keeps two groups apart.
-_TURN: Final = text("SELECT pg_advisory_xact_lock(7105310)")
+_TURN: Final = text(f"SELECT pg_advisory_xact_lock({Lock.ALARM_GROUPS})")
 _NOW: Final = text("SELECT clock_timestamp()")
 
 # When its case is over a group takes in none: what comes then is for a new one.

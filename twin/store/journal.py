@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twin.access.masking import mask_text
+from twin.store.locks import Lock
 
 CHANNEL = "journal"
 """PostgreSQL notification channel; the payload is the newest number."""
@@ -21,7 +22,7 @@ CHANNEL = "journal"
 # because READ COMMITTED takes the snapshot of a statement before it waits: a statement that both waits for
 # the lock and reads the newest number would read the one from before the wait and give it out twice. The
 # function sees every row, whoever appends: the newest one may lie in an area the caller does not see.
-_LOCK = text("SELECT pg_advisory_xact_lock(7105301)")
+_LOCK = text(f"SELECT pg_advisory_xact_lock({Lock.JOURNAL})")
 
 _APPEND = text(
     """

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from twin.store.locks import Lock
 from twin.store.placing import ASSIGN_SCOPE_CODES, SCOPE_OF, SCOPE_TRIGGERS, SET_SCOPE_CODE
 from twin.store.roles import APP, AUDIT, AUTH, LOGINS, TWIN
 from twin.store.triggers import KEEP_HISTORY as _FIRST_KEEP_HISTORY
@@ -180,7 +181,7 @@ END $$
 
 # Their own text is part of the migration that made them, see above.
 _AUDIT: Final = (
-    """
+    f"""
 CREATE FUNCTION audit_append(
     actor text, account_id uuid, roles text, address text, action text, object text, result text, reason text,
     detail jsonb
@@ -191,7 +192,7 @@ DECLARE
     prev bytea;
 BEGIN
     -- One at a time to the end of the transaction: each row covers the one committed before it.
-    PERFORM pg_advisory_xact_lock(7105303);
+    PERFORM pg_advisory_xact_lock({Lock.RECORD});
     SELECT a.seq, a.hash INTO seq, prev FROM audit AS a ORDER BY a.seq DESC LIMIT 1;
     seq := coalesce(seq, 0) + 1;
     prev := coalesce(prev, decode(repeat('00', 32), 'hex'));

@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from twin.access.record import SERVER, Actor, Entry, write
 from twin.catalog import Catalog
 from twin.store.day_counts import count_days
+from twin.store.locks import Lock
 from twin.store.outage import is_outage
 from twin.store.retention_terms import TRACKS, ObservationTerm, Terms
 from twin.store.tracks import expire_tracks
@@ -26,7 +27,6 @@ log = logging.getLogger(__name__)
 
 EVERY_S: Final = 86_400.0
 _AGAIN_S: Final = 600.0
-_LOCK_ID: Final = 7105304
 _LOCKED: Final = "55P03"
 _DEVICES_AT_ONCE: Final = 200
 _ROWS_AT_ONCE: Final = 5_000
@@ -204,13 +204,14 @@ class Retention:
         """Be the only one of all servers who deletes; gives False where another one is at it."""
         async with self._engine.connect() as opened:
             connection = await opened.execution_options(isolation_level="AUTOCOMMIT")
-            mine = (await connection.execute(text(f"SELECT pg_try_advisory_lock({_LOCK_ID})"))).scalar_one()
+            take = text(f"SELECT pg_try_advisory_lock({Lock.RETENTION})")
+            mine = (await connection.execute(take)).scalar_one()
             try:
                 yield mine
             finally:
                 if mine:
                     with contextlib.suppress(Exception):  # it goes with the connection
-                        await connection.execute(text(f"SELECT pg_advisory_unlock({_LOCK_ID})"))
+                        await connection.execute(text(f"SELECT pg_advisory_unlock({Lock.RETENTION})"))
 
     async def _days(self) -> tuple[list[_Day], set[tuple[date, str]]]:
         async with self._engine.connect() as connection:

@@ -24,6 +24,7 @@ from sqlalchemy.engine import make_url
 
 from twin.errors import SetupError
 from twin.store.closed_file import write_closed
+from twin.store.locks import Lock
 
 APP: Final = "gridtwin_app"
 TWIN: Final = "gridtwin_twin"
@@ -102,7 +103,7 @@ def require_roles(connection: psycopg.Connection, where: str) -> None:
     try:
         with connection.transaction():
             # Another installation on the same server may do this at the same moment.
-            connection.execute("SELECT pg_advisory_xact_lock(7105303)")
+            connection.execute(f"SELECT pg_advisory_xact_lock({Lock.ROLES})")
             for statement in _missing(connection):
                 connection.execute(statement)
     except psycopg.errors.InsufficientPrivilege as error:

@@ -22,6 +22,7 @@ from ingest.vector.osm import OsmOptions, import_osm
 from ingest.vector.source_file import look_at, sniff
 from ingest.vector.vector_file import VectorOptions, import_vector
 from twin.errors import ConflictError, FileFormatError, TooLargeError, TwinError, UnavailableError
+from twin.store.locks import Lock
 
 BUILDINGS = VectorOptions("building", dataset="houses")
 
@@ -187,7 +188,7 @@ def test_a_file_that_lost_its_ways_closes_nothing(engine: Engine, plain: OsmOpti
 def test_two_imports_do_not_meet(engine: Engine, plain: OsmOptions, tmp_path: Path) -> None:
     path = small_city().write(tmp_path / "city.osm")
     with engine.connect() as other:
-        other.exec_driver_sql("SELECT pg_advisory_xact_lock(7105302)")
+        other.exec_driver_sql(f"SELECT pg_advisory_xact_lock({Lock.IMPORTS})")
         with pytest.raises(ConflictError, match="another import"):
             import_osm(engine, path, options=plain)
 

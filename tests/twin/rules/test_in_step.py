@@ -13,6 +13,7 @@ from tests.twin.test_twin import batch
 from tests.waiting import until
 from twin.errors import UnavailableError
 from twin.rules.thresholds import Limits
+from twin.store.locks import Lock
 
 pytestmark = pytest.mark.postgis
 __all__ = ["_now", "city", "installed"]
@@ -162,7 +163,7 @@ async def test_alarm_judged_while_rules_are_read_goes_with_what_it_is_about(city
 async def test_what_waits_while_the_twin_closes_is_refused(city) -> None:
     twin, database, _ = city
     with psycopg.connect(database.url.replace("+psycopg", "")) as other:
-        other.execute("SELECT pg_advisory_xact_lock(7105310)")
+        other.execute(f"SELECT pg_advisory_xact_lock({Lock.ALARM_GROUPS})")
         first = asyncio.create_task(twin.observe(batch(twin, ("level-1", "level", -9, 16.0))))
         await until(lambda: twin.totals.commit_begun is not None)
         second = asyncio.create_task(twin.observe(batch(twin, ("level-1", "level", -8, 3.0))))
@@ -186,7 +187,7 @@ async def test_watch_of_the_clock_that_fails_disturbs_no_commit(city, monkeypatc
     monkeypatch.setattr(twin.rules, "tick", tick)
     await begun.wait()
     with psycopg.connect(database.url.replace("+psycopg", "")) as other:
-        other.execute("SELECT pg_advisory_xact_lock(7105310)")
+        other.execute(f"SELECT pg_advisory_xact_lock({Lock.ALARM_GROUPS})")
         going = asyncio.create_task(twin.observe(batch(twin, ("level-1", "level", -9, 16.0))))
         await until(lambda: twin.totals.commit_begun is not None)
         fails.set()

@@ -13,6 +13,7 @@ from twin.access.record import SERVER
 from twin.catalog import load_catalog
 from twin.errors import InvalidError
 from twin.store.engine import create_async_engine
+from twin.store.locks import Lock
 from twin.store.retention import Retention
 from twin.store.retention_terms import DEFAULT_FILE, load_terms
 from twin.store.roles import TWIN, role_url
@@ -127,7 +128,7 @@ async def test_the_newest_event_stays_for_numbers_go_on_from_it(kept) -> None:
 async def test_one_server_at_a_time(kept) -> None:
     database, _, engine = kept
     with psycopg.connect(database.url.replace("+psycopg", ""), autocommit=True) as other:
-        other.execute("SELECT pg_advisory_lock(7105304)")
+        other.execute(f"SELECT pg_advisory_lock({Lock.RETENTION})")
         assert await Retention(engine, CATALOG, TERMS).run(SERVER) is None
         assert left(database)["wg-1"] == [1, 89, 95, 200, 450]
     two = await asyncio.gather(*(Retention(engine, CATALOG, TERMS).run(SERVER) for _ in range(2)))

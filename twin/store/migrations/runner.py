@@ -15,8 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from twin.errors import ConflictError, UnavailableError
 from twin.store.engine import create_engine
-
-_LOCK = 7105300  # any number of our own, beside the journal's
+from twin.store.locks import Lock
 
 
 def head_revision() -> str:
@@ -64,7 +63,7 @@ def upgrade(url: str | URL, revision: str = "head") -> bool:
     try:
         with engine.connect() as guard:
             # Held on a connection of its own, so that two builds starting together take turns.
-            guard.execute(text("SELECT pg_advisory_lock(:n)"), {"n": _LOCK})
+            guard.execute(text(f"SELECT pg_advisory_lock({Lock.MIGRATIONS})"))
             before = _revision_of(guard)
             wanted = head_revision() if revision == "head" else revision
             guard.rollback()
