@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from twin.catalog import Catalog
 from twin.rules.conditions import Crowd, Geofence, Learned, Limit, Rate, Silence, Threshold
 from twin.rules.rule import Rule, properties_of
@@ -18,8 +20,13 @@ def span_words(seconds: float) -> tuple[str, str]:
     """Return a span of time in the largest unit that it is a whole number of."""
     for size, zh, en in _SPANS:
         if seconds >= size and seconds % size == 0:
-            return f"{seconds / size:g} {zh}", f"{seconds / size:g} {en}"
-    return f"{seconds:g} 秒", f"{seconds:g} s"
+            return f"{number_words(seconds / size)} {zh}", f"{number_words(seconds / size)} {en}"
+    return f"{number_words(seconds)} 秒", f"{number_words(seconds)} s"
+
+
+def number_words(value: float) -> str:
+    """Return a number as written by people, with the six digits that count and without an exponent."""
+    return np.format_float_positional(value, precision=6, unique=False, fractional=False, trim="-")
 
 
 def condition_words(rule: Rule, catalog: Catalog) -> tuple[str, str]:
@@ -46,12 +53,12 @@ def condition_words(rule: Rule, catalog: Catalog) -> tuple[str, str]:
             about = (zh, en) if found else ("设备", "the device")
             return f"{about[0]}超过 {span[0]} 没有数据", f"nothing of {about[1]} for {span[1]}"
         case Learned() as learned:
-            score = learned.row().warning
+            score = number_words(learned.row().warning)
             sides = {"both": ("", ""), "above": ("偏高，", "high and "), "below": ("偏低，", "low and ")}
             side = sides[learned.side]
             return (
-                f"{zh}{side[0]}与自身规律不符（分值 ≥ {score:g}）",
-                f"{en} {side[1]}unusual for its own series (score ≥ {score:g})",
+                f"{zh}{side[0]}与自身规律不符（分值 ≥ {score}）",
+                f"{en} {side[1]}unusual for its own series (score ≥ {score})",
             )
         case Geofence() as fence:
             zh, en = _CROSSINGS[fence.when]
@@ -71,12 +78,12 @@ def _threshold(threshold: Threshold, zh: str, en: str, unit: str) -> tuple[str, 
         sign, at, back = "≥", threshold.above or 0.0, (threshold.above or 0.0) - threshold.hysteresis
     else:
         sign, at, back = "≤", threshold.below, threshold.below + threshold.hysteresis
-    told = [f"{zh} {sign} {at:g}{unit}", f"{en} {sign} {at:g}{unit}"]
+    told = [f"{zh} {sign} {number_words(at)}{unit}", f"{en} {sign} {number_words(at)}{unit}"]
     if threshold.hold_s:
         held = span_words(threshold.hold_s)
         told[0] += f"，持续 {held[0]}"
         told[1] += f" for {held[1]}"
     if threshold.hysteresis:
-        told[0] += f"，回到 {back:g}{unit} 解除"
-        told[1] += f", until it is back at {back:g}{unit}"
+        told[0] += f"，回到 {number_words(back)}{unit} 解除"
+        told[1] += f", until it is back at {number_words(back)}{unit}"
     return told[0], told[1]

@@ -8,10 +8,8 @@ from hypothesis import strategies as st
 
 from tests.twin.rules import plain
 from tests.twin.rules.test_evaluators import ALL_SERIES, BASE, CUTS, END, LIMIT, RATE, readings, rule, watched
-from twin.catalog import load_catalog
-from twin.rules.conditions import Learned, Limit, Rate, Silence
+from twin.rules.conditions import Limit, Rate, Silence
 from twin.rules.trying import Outcome, Trial
-from twin.rules.words import condition_words
 
 SILENCE = st.builds(lambda after: Silence(after_s=float(after)), st.sampled_from([15, 40, 100]))
 
@@ -111,25 +109,3 @@ def test_rule_that_says_nothing_is_refused(condition, series, count, code, reaso
     assert verdict.code == ("refused" if reasons else code)
     assert verdict.zh
     assert verdict.en
-
-
-def test_conditions_are_told_in_words() -> None:
-    catalog = load_catalog()
-    told = [
-        condition_words(rule(condition, 1, observed), catalog)
-        for condition, observed in (
-            (Limit(above=20.0, hysteresis=1.0, hold_s=120), "level"),
-            (Rate(below=-5.0, per_s=60, window_s=600), "level"),
-            (Silence(after_s=5400), None),
-            (Learned(side="above"), "level"),
-        )
-    ]
-    assert told == [
-        ("液位 ≥ 20 cm，持续 2 分钟，回到 19 cm 解除", "Level ≥ 20 cm for 2 min, until it is back at 19 cm"),
-        ("液位（按 10 分钟 计）每 1 分钟 的变化 ≤ -5 cm", "change of Level per 1 min over 10 min ≤ -5 cm"),
-        ("设备超过 90 分钟 没有数据", "nothing of the device for 90 min"),
-        (
-            "液位偏高，与自身规律不符（分值 ≥ 2.1）",
-            "Level high and unusual for its own series (score ≥ 2.1)",
-        ),
-    ]

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import type { Condition, Polygons, RuleContent, RuleOptions } from '../../src/api/rules_schema.ts';
 import { rulesEn } from '../../src/i18n/rules_en.ts';
@@ -20,12 +21,16 @@ const SQUARE: Polygons = [[[[104.06, 30.66], [104.062, 30.66], [104.062, 30.662]
 const OPTIONS: RuleOptions = {
   kinds: [
     { name: 'water_level', title: { zh: '液位计', en: 'Water level gauge' }, properties: [{ name: 'level', title: { zh: '液位', en: 'Level' }, unit: 'cm', minimum: 0, maximum: 1000, decimals: 1 }] },
+    { name: 'door', title: { zh: '门磁', en: 'Door sensor' }, properties: [{ name: 'open', title: { zh: '门状态', en: 'Door' }, unit: '1', minimum: 0, maximum: 1, decimals: 0 }] },
     { name: 'worker', title: { zh: '网格员', en: 'Worker' }, properties: [] },
   ],
   learned: [{ name: 'usual', title: { zh: '通用', en: 'Usual' }, score: 2.1 }],
   areas: [{ code: '510104021000000', level: 'street', name: { zh: '西御河街道', en: 'Xiyuhe' } }],
   limits: { most_days: 31, most_share: 0.5, most_per_10_min: 10, check_hours: 24 },
 };
+
+/** What a condition reads as: tests/twin/rules/test_words.py holds the server to the same table. */
+const SAID: { kind: string | null; property: string | null; condition: Condition; zh: string; en: string }[] = JSON.parse(readFileSync('../tests/twin/rules/condition_words.json', 'utf8'));
 
 /** Conditions as the server writes them: every field named. */
 const WRITTEN: Condition[] = [
@@ -140,14 +145,12 @@ describe('words of rules', () => {
     expect(Object.keys(rulesZh).filter((key) => [zh, accessZh, deskZh, sourcesZh].some((table) => key in table))).toEqual([]);
   });
 
-  it('says conditions as the server does', () => {
-    const said = (condition: Condition) => [conditionWords('zh', rule(condition), OPTIONS), conditionWords('en', rule(condition), OPTIONS)];
-    expect(said(WRITTEN[0])).toEqual(['液位 ≥ 20 cm，持续 1 分钟，回到 19 cm 解除', 'Level ≥ 20 cm for 1 min, until it is back at 19 cm']);
-    expect(said(WRITTEN[2])).toEqual(['液位（按 10 分钟 计）每 1 分钟 的变化 ≤ -5 cm，回到 -4.5 cm 解除', 'change of Level per 1 min over 10 min ≤ -5 cm, until it is back at -4.5 cm']);
-    expect(said(WRITTEN[3])).toEqual(['液位超过 90 秒 没有数据', 'nothing of Level for 90 s']);
-    expect(said(WRITTEN[4])[0]).toBe('液位偏高，与自身规律不符（分值 ≥ 2.1）');
-    expect(said(WRITTEN[8])).toEqual(['同一格内 10 个以上，且多于该处该时段的常态', '10 or more in a cell, and more than is usual there at this hour']);
-    expect(said(WRITTEN[6])).toEqual(['在围栏内停留超过 5 分钟', 'stays in the fence for 5 min']);
+  it.each(SAID.map((row) => [row.en, row] as const))('says “%s” as the server does', (_en, row) => {
+    const content = rule(row.condition, { kinds: row.kind ? [row.kind] : [], property: row.property });
+    expect([conditionWords('zh', content, OPTIONS), conditionWords('en', content, OPTIONS)]).toEqual([row.zh, row.en]);
+  });
+
+  it('says a span in the largest unit it is a whole number of', () => {
     expect([86_400, 5400, 7.5].map((s) => spanWords('en', s))).toEqual(['1 d', '90 min', '7.5 s']);
   });
 

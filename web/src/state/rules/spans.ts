@@ -10,7 +10,7 @@ export function spanUnit(seconds: number): SpanUnit {
   return (['d', 'h', 'min'] as const).find((unit) => seconds >= SPAN_S[unit] && seconds % SPAN_S[unit] === 0) ?? 's';
 }
 
-/** A number as Python's "%g" writes it: six digits that count. */
+/** A number as the server writes it: the six digits that count. */
 export const general = (value: number): string => String(Number(value.toPrecision(6)));
 
 export function spanWords(lang: Lang, seconds: number): string {

@@ -5,7 +5,7 @@ import { nameOf, say, type Key, type Lang } from '../../i18n/index.ts';
 import { propertiesOf } from './form.ts';
 import { general, spanWords } from './spans.ts';
 
-/** The condition in the words of twin/rules/words.py; the browser test holds the two against each other. */
+/** The condition in the words of twin/rules/words.py: while one types nobody asks the server, one table of tests holds both. */
 export function conditionWords(lang: Lang, content: RuleContent, options: RuleOptions | null): string {
   const t = (key: Key, ...args: (string | number)[]) => say(lang, key, ...args);
   const c = content.condition;
