@@ -141,6 +141,7 @@ class CaseStandAnswer(BaseModel):
     extensions: int
     reworks: int
     rating: int | None
+    review_since: datetime | None
     filed_at: datetime | None
     stage_since: datetime | None
     closed_at: datetime | None

@@ -37,7 +37,7 @@ from api.rows import Row
 from twin.access import persons
 from twin.access.roles import DataClass
 from twin.cases.clocks import clocks_at
-from twin.cases.queues import QUEUES, WAITS
+from twin.cases.queues import OVERDUE, QUEUES, WAITS
 from twin.cases.states import COLUMNS, STAGE_WORDS, from_row
 from twin.errors import InvalidError, NotFoundError
 
@@ -64,8 +64,9 @@ class CaseAnswer(BaseModel):
     ``category_name`` is null where no table has its code.
 
     ``stage_since``, ``stage_due_at`` and ``clock`` are of the stage it stands in, ``due_at`` is of the whole
-    case. While it is parked, since ``parked_at``, its clocks stand still. ``alarms`` is how many sensors
-    raised it, ``state`` the worst of their states now, null where none is out of order any more.
+    case. While it is parked, since ``parked_at``, its clocks stand still. ``review_since`` is since when a
+    poor rating waits to be looked at. ``alarms`` is how many sensors raised it, ``state`` the worst of their
+    states now, null where none is out of order any more.
     """
 
     id: int
@@ -95,6 +96,8 @@ class CaseAnswer(BaseModel):
     called_up: int
     linked_to: int | None
     repeats: int
+    rating: int | None
+    review_since: datetime | None
     alarms: int
     state: str | None
     simulated: bool
@@ -241,8 +244,7 @@ _QUEUE_COUNTS: Final = f"""
     ", ".join(
         f"count(*) FILTER (WHERE {queue.condition} AND c.parked_at IS NULL) AS {queue.name}_open, "
         f"count(*) FILTER (WHERE {queue.condition} AND c.parked_at IS NOT NULL) AS {queue.name}_waiting, "
-        f"count(*) FILTER (WHERE {queue.condition} AND c.parked_at IS NULL AND c.stage_due_at < now()) "
-        f"AS {queue.name}_overdue"
+        f"count(*) FILTER (WHERE {queue.condition} AND {OVERDUE}) AS {queue.name}_overdue"
         for queue in QUEUES
     )
 } FROM case_file AS c WHERE {WAITS}"""

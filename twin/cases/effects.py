@@ -18,6 +18,9 @@ from twin.errors import ConflictError, InvalidError
 LONGEST_WAIT: Final = timedelta(days=366)
 """Farthest that a case is extended at once, or parked until somebody looks again."""
 
+POOR_RATING: Final = 2
+"""Up to this, a rating says that it was not done well: somebody looks at the case again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Acting:
@@ -68,7 +71,13 @@ def _fail(a: Acting) -> CaseState:
 
 
 def _rate(a: Acting) -> CaseState:
-    return dataclasses.replace(a.state, rating=a.told.rating)
+    """Keep a rating; the case stays closed, and a poor one brings it before whoever may have it redone."""
+    poor = a.told.rating is not None and a.told.rating <= POOR_RATING
+    return dataclasses.replace(a.state, rating=a.told.rating, review_since=a.now if poor else None)
+
+
+def _review(a: Acting) -> CaseState:
+    return dataclasses.replace(a.state, review_since=None)
 
 
 def _reopen(a: Acting) -> CaseState:
@@ -78,6 +87,7 @@ def _reopen(a: Acting) -> CaseState:
         closed_at=None,
         filed_at=None,
         rating=None,
+        review_since=None,
         repaired_by=None,
         linked_to=None,
         organisation_id=None,
@@ -202,6 +212,7 @@ EFFECTS: Final[dict[str, Callable[[Acting], CaseState]]] = {
     "report_done": _report_done,
     "fail": _fail,
     "rate": _rate,
+    "review": _review,
     "reopen": _reopen,
     "return": _ask,
     "extend": _ask,

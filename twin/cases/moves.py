@@ -171,6 +171,16 @@ MOVES: Final[tuple[Move, ...]] = (
         when=When.ENDED,
     ),
     Move(
+        "review",
+        "reviewed",
+        "复核评价",
+        "Review the rating",
+        Act.APPROVE_CASE,
+        (Stage.RATED,),
+        needs=("reason",),
+        when=When.ENDED,
+    ),
+    Move(
         "reopen",
         "reopened",
         "重办",

@@ -10,7 +10,7 @@ from typing import Final
 class Queue:
     """Cases that wait for the same kind of act; a case may wait in two.
 
-    ``condition`` is SQL about a row ``c`` of the case table that is open and repeats no other case.
+    ``condition`` is SQL about a row ``c`` of the case table that waits at all.
     """
 
     name: str
@@ -26,11 +26,18 @@ QUEUES: Final[tuple[Queue, ...]] = (
         "supervise",
         "督办",
         "Supervise",
-        "c.stage <> 'collected' AND (c.supervised_by IS NOT NULL OR c.called_up > 0 "
-        "OR (c.stage_due_at < now() AND c.parked_at IS NULL))",
+        "(c.review_since IS NOT NULL OR c.stage <> 'collected' AND (c.supervised_by IS NOT NULL "
+        "OR c.called_up > 0 OR (c.stage_due_at < now() AND c.parked_at IS NULL)))",
     ),
     Queue("check", "核查", "Check", "c.stage IN ('feedback', 'checking')"),
 )
 
-WAITS: Final = "c.closed_at IS NULL AND c.linked_to IS NULL"
-"""Which cases wait in queues at all; what repeats another case is done with it."""
+OVERDUE: Final = "c.closed_at IS NULL AND c.parked_at IS NULL AND c.stage_due_at < now()"
+"""Which of them are over their time."""
+
+WAITS: Final = "(c.closed_at IS NULL AND c.linked_to IS NULL OR c.review_since IS NOT NULL)"
+"""Which cases wait in queues at all.
+
+What repeats another case is done with it. One that was closed waits when whoever rated it was dissatisfied,
+also one that ended with another: each reporter rates their own.
+"""

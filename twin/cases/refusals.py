@@ -73,6 +73,8 @@ def _refusal_of_detail(state: CaseState, move: Move) -> ConflictError | None:
         )
     if move.name == "rate" and state.rating is not None:
         return ConflictError("this case has been rated", where="move")
+    if move.name == "review" and state.review_since is None:
+        return ConflictError("no poor rating of this case waits to be reviewed", where="move")
     if move.name == "call_up" and state.called_up >= LEVELS_UP:
         return ConflictError("this case was called up to the top", where="move")
     return None

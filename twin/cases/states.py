@@ -102,6 +102,8 @@ class CaseState:
     extensions: int = 0
     reworks: int = 0
     rating: int | None = None
+    review_since: datetime | None = None
+    """Since when it waits to be looked at again, because whoever rated it was dissatisfied."""
     filed_at: datetime | None = None
     stage_since: datetime | None = None
     stage_due_at: datetime | None = None
@@ -141,6 +143,7 @@ COLUMNS: Final = (
     "extensions",
     "reworks",
     "rating",
+    "review_since",
     "filed_at",
     "stage_since",
     "stage_due_at",
@@ -154,7 +157,10 @@ COLUMNS: Final = (
 """Of the case table, by which a case changes."""
 
 _FIELDS: Final = frozenset(COLUMNS)
-_TIMES: Final = {"parked_at", "filed_at", "stage_since", "stage_due_at", "due_at", "clock_at", "closed_at"}
+_TIMES: Final = {
+    *("parked_at", "review_since", "filed_at", "stage_since", "stage_due_at", "due_at"),
+    *("clock_at", "closed_at"),
+}
 
 
 def apply(state: CaseState, changes: Changes) -> CaseState:

@@ -27,7 +27,7 @@ ROUGHLY_DEGREES: Final = 0.0005
 
 _CHANGES: Final = frozenset(
     {"stage", "outcome", "category_code", "priority", "filed_at", "stage_due_at", "due_at", "parked_at"}
-    | {"closed_at", "extensions", "reworks", "repeats", "called_up", "rating"}
+    | {"closed_at", "extensions", "reworks", "repeats", "called_up", "rating", "review_since"}
 )
 """What is told of what changed; who has it, who repaired it and who asks for what are matters of ours."""
 _BY_RESIDENTS: Final = frozenset({"case.reported", "case.rated"})

@@ -77,6 +77,7 @@ class Case(Base, Scoped):
     extensions: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     reworks: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
     rating: Mapped[int | None] = mapped_column(SmallInteger)
+    review_since: Mapped[datetime | None]
     version: Mapped[int] = mapped_column(Integer, server_default=text("1"))
     simulated: Mapped[bool] = mapped_column(server_default=text("false"))
 
@@ -92,11 +93,13 @@ class Case(Base, Scoped):
         CheckConstraint("(stage = 'rated') = (outcome IS NOT DISTINCT FROM 'closed')", name="rated"),
         CheckConstraint("outcome IS NULL OR (asked IS NULL AND parked_at IS NULL)", name="nothing_waits"),
         CheckConstraint("rating IS NULL OR (rating BETWEEN 1 AND 5 AND stage = 'rated')", name="rating"),
+        CheckConstraint("review_since IS NULL OR rating <= 2", name="review"),
         CheckConstraint("linked_to <> id", name="linked_to_another"),
         CheckConstraint("least(repeats, called_up, extensions, reworks) >= 0", name="counts"),
         CheckConstraint("clock_events BETWEEN 0 AND 3", name="clock_events"),
         Index("ix_case_file_open", "stage", "due_at", postgresql_where=text("closed_at IS NULL")),
         Index("ix_case_file_clock_at", "clock_at", postgresql_where=text("clock_at IS NOT NULL")),
+        Index("ix_case_file_review", "review_since", postgresql_where=text("review_since IS NOT NULL")),
         # Of the many that have ended, none is asked for when a report is held against what is open around it.
         Index(
             "ix_case_file_open_place",

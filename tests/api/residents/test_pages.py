@@ -121,6 +121,10 @@ async def test_a_closed_report_is_rated_once_and_the_words_are_masked(reporter):
     )
     assert (rating, actor) == (2, "resident")
     assert told == {"rating": 2, "note": "没修好，请打 138****1234"}
+    ((stage, waits),) = await reporter.served.run_sql(
+        "SELECT stage, review_since IS NOT NULL FROM case_file WHERE id = %s", case
+    )
+    assert (stage, waits) == ("rated", True)
 
 
 async def test_of_ratings_sent_at_once_one_counts(reporter):

@@ -83,6 +83,36 @@ async def test_cases_wait_where_they_are_to_be_acted_on(served, signed_in) -> No
     assert cases["asked"]["asked"]["granted_by"] == "case.dispatch"
 
 
+_CLOSED = """
+INSERT INTO case_file (number, title, category_code, source, stage, outcome, priority, geom, opened_at,
+                       closed_at, stage_due_at, rating, review_since, linked_to)
+    SELECT number, number, '06010', 'resident', 'rated', 'closed', 3, 'SRID=4326;POINT(104.0600 30.6600)',
+           now() - interval '2 days', now(), now() - interval '1 day', rating,
+           CASE WHEN waits THEN now() END, linked
+    FROM (VALUES ('poor', 1, true, NULL::bigint), ('poor-repeat', 2, true, 1), ('looked-at', 1, false, NULL),
+                 ('good', 5, false, NULL)) AS c (number, rating, waits, linked)
+"""
+
+
+async def test_a_closed_case_waits_where_it_is_supervised_while_a_poor_rating_of_it_was_not_looked_at(
+    served, signed_in
+) -> None:
+    operator = await signed_in("operator", HERE)
+    before = {q["name"]: q for q in (await operator.get("/api/queues")).json()["queues"]}
+    await served.run_sql(_CLOSED)
+    try:
+        after = {q["name"]: q for q in (await operator.get("/api/queues")).json()["queues"]}
+        before["supervise"]["open"] += 2
+        assert after == before
+        told = (await operator.get("/api/cases", params={"queue": "supervise"})).json()["cases"]
+        assert {case["number"]: case["rating"] for case in told if case["review_since"]} == {
+            "poor": 1,
+            "poor-repeat": 2,
+        }
+    finally:
+        await served.run_sql("DELETE FROM case_file WHERE source = 'resident' AND stage = 'rated'")
+
+
 async def test_a_queue_of_ended_cases_or_of_no_name_is_refused(signed_in) -> None:
     operator = await signed_in("operator", HERE)
     for query in ("queue=check&open=false", "queue=mine", "source=rumour"):

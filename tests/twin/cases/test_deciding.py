@@ -53,6 +53,7 @@ LEADS = {
     ("checking", "pass"): "rated",
     ("checking", "fail"): "handling",
     ("rated", "rate"): "rated",
+    ("rated", "review"): "rated",
     **{(stage, "return"): stage for stage in ("dispatched", "handling")},
     **{(stage, "extend"): stage for stage in ("dispatched", "handling")},
     **{(stage, "park"): stage for stage in ("filed", "dispatched", "handling")},
@@ -127,7 +128,7 @@ class Cases(RuleBasedStateMachine):
             note=st.sampled_from([None, "seen"]),
             worker_id=st.sampled_from([None, 50]),
             organisation_id=st.sampled_from([None, 60]),
-            rating=st.sampled_from([None, 0, 5]),
+            rating=st.sampled_from([None, 0, 1, 2, 3, 5]),
             priority=st.sampled_from([None, 1, 9]),
             linked_to=st.sampled_from([None, 1000]),
         ),
@@ -164,7 +165,7 @@ class Cases(RuleBasedStateMachine):
     def somebody_does_what_they_may(self, who: Party, choice: int) -> None:
         may = [m.name for m in possible(self.state, who) if m.name not in ("void", "reject", "link")]
         if may:
-            told = Told("because", "seen", 60, 50, None, 5, None, 1, 1000)
+            told = Told("because", "seen", 60, 50, None, 1 + choice % 5, None, 1, 1000)
             self.somebody_tries(may[choice % len(may)], who, told, 60_000)
 
     @rule(minutes=st.sampled_from([1, 45, 300, 3000]))
@@ -194,6 +195,7 @@ class Cases(RuleBasedStateMachine):
         assert s.stage not in (Stage.DISPATCHED, Stage.HANDLING) or s.worker_id or s.organisation_id
         assert s.stage_due_at is None or s.stage_since is None or s.stage_due_at > s.stage_since
         assert s.filed_at is None or s.due_at is not None
+        assert s.review_since is None or (s.rating in (1, 2) and s.outcome is Outcome.CLOSED)
         # What the clock tells next is what it has to tell at that time, and nothing before.
         if s.clock_at is not None and s.clock_at > self.now:
             assert decide_clock(s, clocks=CLOCKS, now=s.clock_at - timedelta(milliseconds=1)) is None
@@ -215,6 +217,7 @@ def test_every_move_can_be_made_from_just_the_stages_of_the_standard():
             parked[stage],
             dataclasses.replace(in_stage(stage), supervised_by="x"),
             dataclasses.replace(in_stage(stage), linked_to=3),
+            dataclasses.replace(in_stage(stage), review_since=MONDAY),
             act(in_stage(stage), "void", OTHER_CHIEF, reason="r") if stage is not Stage.RATED else NEW,
         ):
             found |= {(state.stage.value, move.name) for move in possible(state, CHIEF)}
@@ -261,6 +264,26 @@ def test_who_repaired_does_not_check_and_a_failed_check_goes_back():
         act(checking, "pass", WORKER)
     redone = act(checking, "fail", OPERATOR, reason="still there")
     assert (redone.stage, redone.reworks, redone.worker_id) == (Stage.HANDLING, 1, 50)
+
+
+@pytest.mark.parametrize("rating", [1, 2, 3, 4, 5])
+def test_a_poor_rating_leaves_the_case_closed_and_brings_it_before_who_may_have_it_redone(rating: int):
+    closed, hour = in_stage(Stage.RATED), MONDAY + timedelta(hours=1)
+    with pytest.raises(ConflictError, match="no poor rating"):
+        act(closed, "review", reason="r")
+    rated = act(closed, "rate", OPERATOR, hour, rating=rating)
+    assert (rated.stage, rated.outcome, rated.closed_at) == (Stage.RATED, Outcome.CLOSED, MONDAY)
+    assert rated.review_since == (hour if rating <= 2 else None)
+    if rating > 2:
+        return
+    with pytest.raises(ForbiddenError):
+        act(rated, "review", OPERATOR, reason="r")
+    with pytest.raises(InvalidError, match="reason"):
+        act(rated, "review")
+    stays = act(rated, "review", reason="it was done as it should be")
+    assert (stays.review_since, stays.rating, stays.outcome) == (None, rating, Outcome.CLOSED)
+    redone = act(rated, "reopen", reason="it leaks still")
+    assert (redone.review_since, redone.rating, redone.stage) == (None, None, Stage.FILED)
 
 
 def test_only_who_has_the_case_or_dispatches_handles_it():

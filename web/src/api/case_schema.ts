@@ -59,6 +59,9 @@ export interface QueueRow extends CaseRow {
   called_up: number;
   linked_to: number | null;
   repeats: number;
+  rating: number | null;
+  /** Since when a poor rating waits to be looked at; the case stays closed. */
+  review_since: string | null;
   /** Sensors of its alarm group; 0 where none raised it. */
   alarms: number;
   /** Worst state of its open alarms. */
@@ -135,6 +138,7 @@ export interface CaseStand {
   extensions: number;
   reworks: number;
   rating: number | null;
+  review_since: string | null;
   filed_at: string | null;
   stage_since: string | null;
   closed_at: string | null;

@@ -4,12 +4,12 @@ import type { Names } from '../../api/schema.ts';
 
 /** Moves of one key, the first that may be done now counts. */
 const KEYED: [string, string[]][] = [
-  ['a', ['grant', 'file', 'take', 'report_done', 'send_check', 'pass', 'resume', 'rate']],
+  ['a', ['grant', 'file', 'take', 'report_done', 'send_check', 'pass', 'resume', 'rate', 'review']],
   ['d', ['dispatch']],
   ['l', ['call_up']],
   ['t', ['transfer']],
   ['u', ['supervise', 'release']],
-  ['r', ['refuse', 'return', 'fail', 'reject']],
+  ['r', ['refuse', 'return', 'fail', 'reject', 'reopen']],
 ];
 
 export interface KeyedMove {
@@ -75,7 +75,7 @@ export function keyOf(candidate: Candidate): string {
 }
 
 /** Columns of a case that people speak of; the others follow from these. */
-const SPOKEN = ['stage', 'outcome', 'category_code', 'priority', 'worker_id', 'organisation_id', 'parked_at', 'supervised_by', 'asked', 'linked_to', 'called_up', 'rating', 'due_at', 'reworks'] as const;
+const SPOKEN = ['stage', 'outcome', 'category_code', 'priority', 'worker_id', 'organisation_id', 'parked_at', 'supervised_by', 'asked', 'linked_to', 'called_up', 'rating', 'review_since', 'due_at', 'reworks'] as const;
 export type Spoken = (typeof SPOKEN)[number];
 
 /** What a move changes of a case, by what is told with it. */
@@ -99,6 +99,10 @@ export function touched(draft: Draft): Spoken[] {
       return ['linked_to'];
     case 'rate':
       return ['rating'];
+    case 'review':
+      return ['review_since'];
+    case 'reopen':
+      return ['stage', 'outcome', 'rating', 'review_since'];
     case 'extend':
       return ['due_at', 'asked'];
     case 'park':

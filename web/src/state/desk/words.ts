@@ -1,5 +1,5 @@
 /** Say in words what was changed of a case and what is told with an act: pure. */
-import type { Candidate, CaseEvent, Handler } from '../../api/case_schema.ts';
+import type { Candidate, CaseEvent, CaseStand, Handler } from '../../api/case_schema.ts';
 import type { Category } from '../../api/schema.ts';
 import { isKey, nameOf, type Key, type Lang } from '../../i18n/index.ts';
 import type { Draft, Spoken } from './moves.ts';
@@ -52,6 +52,7 @@ export function changeWords(w: Told, field: Spoken, to: unknown): string {
     case 'organisation_id':
       return handlerName(w, field, to);
     case 'parked_at':
+    case 'review_since':
     case 'due_at':
       return String(to).slice(0, 16).replace('T', ' ');
     case 'asked':
@@ -84,4 +85,11 @@ export function eventSays(w: Told, event: CaseEvent): string {
   for (const key of ['reason', 'note'] as const) if (typeof told[key] === 'string' && told[key]) parts.push(told[key]);
   if (typeof told.rating === 'number') parts.push(w.t(`rating${told.rating}` as Key));
   return parts.join('，');
+}
+
+/** What was said with the last rating of a case, set off from what stands before it; empty where nothing was. */
+export function ratedWith(stand: Pick<CaseStand, 'events'>, lang: Lang): string {
+  const note = stand.events.find((e) => e.event === 'case.rated')?.told.note;
+  if (typeof note !== 'string' || !note.trim()) return '';
+  return lang === 'zh' ? `：“${note.trim()}”` : `: “${note.trim()}”`;
 }

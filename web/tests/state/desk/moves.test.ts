@@ -21,6 +21,14 @@ describe('keys of moves', () => {
     expect(moveOfKey([move('grant'), move('refuse'), move('return')], 'r')?.name).toBe('refuse');
   });
 
+  it('lets a poor rating be reviewed, or the case redone, by the keys of yes and no', () => {
+    const moves = [move('note'), move('reopen'), move('review')];
+    expect(arranged(moves).keyed.map((k) => [k.key, k.move.name])).toEqual([['a', 'review'], ['r', 'reopen']]);
+    const review: Draft = { move: 'review', version: 8, told: { reason: '已核实' } };
+    const redone = stand(9, [event(9, { stage: 'filed', outcome: null, rating: null, review_since: null, version: 9 })], ['note', 'dispatch']);
+    expect([conflictOf(redone, review)?.both, conflictOf(redone, review)?.mergeable]).toEqual([['review_since'], false]);
+  });
+
   it('knows what is still to be told', () => {
     const transfer = move('transfer', ['handler', 'reason']);
     expect(missing(transfer, { reason: '  ' })).toEqual(['handler', 'reason']);
