@@ -30,7 +30,7 @@ from api.rows import Row
 from api.runtime import Runtime
 from twin.access.roles import DataClass
 from twin.catalog import DeviceKind, ObservedProperty
-from twin.distance import EARTH_M
+from twin.distance import distances_m
 from twin.errors import NotFoundError
 
 router = APIRouter(tags=["devices"], responses=NOT_FOUND)
@@ -343,10 +343,3 @@ async def list_neighbours(
             )
         )
     return answers
-
-
-def distances_m(lon: float, lat: float, lons: Any, lats: Any) -> Any:
-    """Return great-circle distances in metres (haversine)."""
-    phi, phis = np.radians(lat), np.radians(lats)
-    a = np.sin((phis - phi) / 2) ** 2 + np.cos(phi) * np.cos(phis) * np.sin(np.radians(lons - lon) / 2) ** 2
-    return 2 * EARTH_M * np.arcsin(np.sqrt(np.minimum(1.0, a)))

@@ -28,12 +28,12 @@ from api.routes.answers import (
     device_names,
 )
 from api.routes.case_answers import about_names
-from api.routes.devices import distances_m
 from api.rows import Row
 from twin.access.masking import mask_name
 from twin.access.roles import DataClass
 from twin.cases.responsible import WHOLE, Responsible, find_responsible
 from twin.catalog import Catalog
+from twin.distance import box_around, distances_m
 from twin.errors import NotFoundError
 from twin.live.sight import WORKERS
 from twin.networks.key_places import KEY_CATEGORIES
@@ -221,10 +221,8 @@ async def _similar(connection: AsyncConnection, case: Row) -> list[SimilarCase]:
 def _around(case: Row, radius_m: float) -> dict[str, float]:
     """Return the place of a case, a radius, and a box that surely holds the circle, in degrees."""
     lon, lat = case["lon"], case["lat"]
-    # A degree is never shorter than 110.5 km north and that times the cosine of the latitude east.
-    high = radius_m / 110_500.0
-    wide = high / max(0.01, math.cos(math.radians(lat) + math.radians(high)))
-    box = {"west": lon - wide, "south": lat - high, "east": lon + wide, "north": lat + high}
+    west, south, east, north = box_around(lon, lat, radius_m)
+    box = {"west": west, "south": south, "east": east, "north": north}
     return {"lon": lon, "lat": lat, "radius": radius_m, **box}
 
 

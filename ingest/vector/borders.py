@@ -18,12 +18,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import shapely
-from shapely.geometry import MultiPolygon, Point, Polygon
+from shapely.geometry import MultiPolygon, Point
 
 from ingest.vector.faces import Faces, arrange, multi, union
 from ingest.vector.geometry import polygons_only
 from ingest.vector.osm_reader import OsmExtract, Relation
 from ingest.vector.tag_values import Tags, english_name_of, name_of
+from twin.distance import square_metres
 
 LEVELS = ("city", "district", "street", "community")
 ADMIN_LEVELS: dict[str, dict[str, str]] = {
@@ -324,11 +325,6 @@ def _nearest_first(regions: list[_Region]) -> list[_Region]:
     return ordered
 
 
-def _square_metres(polygon: Polygon) -> float:
-    lat = np.radians(polygon.centroid.y)
-    return float(polygon.area * 111_320.0 * np.cos(lat) * 110_574.0)
-
-
 def _fill(borders: Borders, by_level: dict[str, list[_Region]], faces: Faces) -> None:
     """Cover what no community covers: slivers join a neighbour, the rest becomes unassigned communities."""
     inside = {i for i, yes in enumerate(faces.inside) if yes}
@@ -349,7 +345,7 @@ def _fill(borders: Borders, by_level: dict[str, list[_Region]], faces: Faces) ->
         )
     grown: dict[str, set[int]] = defaultdict(set)
     for face in sorted(parents):
-        if _square_metres(faces.polygons[face]) >= SLIVER_M2:
+        if square_metres(faces.polygons[face].area, faces.polygons[face].centroid.y) >= SLIVER_M2:
             continue
         beside: dict[str, float] = defaultdict(float)
         for a, b, _ in faces.neighbours:

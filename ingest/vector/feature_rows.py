@@ -7,9 +7,8 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import Any
 
-import numpy as np
 import shapely
-from shapely.geometry import LineString, MultiPoint, MultiPolygon, Point
+from shapely.geometry import LineString, MultiPoint, Point
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Connection
 
@@ -24,6 +23,7 @@ from ingest.vector.geometry import GeometryRefusedError, clean_line, clean_polyg
 from ingest.vector.intake import Intake, Row
 from ingest.vector.road_tags import judge_access, layer_of, max_speed_kmh, road_class, width_m
 from twin.codes import check_area_code
+from twin.distance import square_metres
 from twin.errors import InvalidError
 
 AREA_LEVELS = (*LEVELS, "responsibility_grid", "unit_grid")
@@ -170,7 +170,7 @@ class RowMaker:
             # Zero is how many tables say that it is not known.
             if number:
                 tags[tag] = f"{number:.3f}"
-        height = judge_height(tags, kind, _square_metres(geom))
+        height = judge_height(tags, kind, square_metres(geom.area, geom.centroid.y))
         self._take(
             ref,
             geom,
@@ -328,7 +328,3 @@ def _point(place: BaseGeometry) -> BaseGeometry:
         geom, _ = clean_polygon(place)
         return inner_point(geom)
     return inner_point(place)
-
-
-def _square_metres(geom: MultiPolygon) -> float:
-    return float(geom.area * 110_574.0 * 111_320.0 * np.cos(np.radians(geom.centroid.y)))

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 from shapely.geometry import LineString, MultiPolygon, Point
-from shapely.geometry.base import BaseGeometry
 
 from ingest.vector.address_tags import AddressText, address_of
 from ingest.vector.building_tags import judge_height, kind_of
@@ -17,6 +15,7 @@ from ingest.vector.osm_reader import Node
 from ingest.vector.place_tags import component_class, service_category
 from ingest.vector.road_tags import judge_access, layer_of, max_speed_kmh, width_m
 from ingest.vector.tag_values import Tags, clean, clean_tags, english_name_of, name_of
+from twin.distance import square_metres
 from twin.model.address import ENTRANCE_ZH
 
 CAMERA_HEIGHT_M = 4.0
@@ -131,7 +130,7 @@ def cover_row(ref: str, geom: MultiPolygon, tags: Tags, cover: str) -> Row:
 def building_row(ref: str, geom: MultiPolygon, tags: Tags, body: str) -> tuple[Row, tuple[str, ...]]:
     """Return the row of a building or a part of one, and the tags whose values are impossible."""
     kind = kind_of(tags, "building" if body == "whole" else "building:part")
-    height = judge_height(tags, kind, _footprint_m2(geom))
+    height = judge_height(tags, kind, square_metres(geom.area, geom.centroid.y))
     address = address_of(tags)
     values = {
         "name": name_of(tags),
@@ -157,8 +156,3 @@ def _address_values(address: AddressText) -> dict[str, Any]:
         "text": address.text,
         "entrance": False,
     }
-
-
-def _footprint_m2(geom: BaseGeometry) -> float:
-    """Return a polygon's area in square metres, right to a percent: it only picks a row of a table."""
-    return float(geom.area * 110_574.0 * 111_320.0 * np.cos(np.radians(geom.centroid.y)))

@@ -12,6 +12,7 @@ from ingest.vector.geometry import GeometryRefusedError
 from ingest.vector.record import FAR_KM
 from ingest.vector.summary import ImportSummary
 from twin.crs import area_of_use, converter_to_storage
+from twin.distance import distance_m
 from twin.errors import CoordinateError
 
 Floats = NDArray[np.float64]
@@ -113,10 +114,10 @@ class Placer:
     def _far(self, lon: Floats, lat: Floats) -> GeometryRefusedError | None:
         if self.city is None or self.allow_far:
             return None
-        away = box_distance_km(float(lon[0]), float(lat[0]), self.city)
+        away = _box_distance_km(float(lon[0]), float(lat[0]), self.city)
         if away <= FAR_KM:
             return None
-        if abs(lon[0]) <= 90.0 and box_distance_km(float(lat[0]), float(lon[0]), self.city) <= FAR_KM:
+        if abs(lon[0]) <= 90.0 and _box_distance_km(float(lat[0]), float(lon[0]), self.city) <= FAR_KM:
             return GeometryRefusedError("swapped", "longitude and latitude look swapped")
         return GeometryRefusedError(
             "far_from_city",
@@ -124,13 +125,11 @@ class Placer:
         )
 
 
-def box_distance_km(lon: float, lat: float, box: tuple[float, float, float, float]) -> float:
-    """Return the distance from a point to a lon/lat box in km on a sphere, right to a percent; 0 inside."""
+def _box_distance_km(lon: float, lat: float, box: tuple[float, float, float, float]) -> float:
+    """Return the distance from a point to a lon/lat box in km, right to a percent; 0 inside."""
     west, south, east, north = box
     near_lon, near_lat = min(max(lon, west), east), min(max(lat, south), north)
-    a, b = np.radians(lat), np.radians(near_lat)
-    h = np.sin((b - a) / 2) ** 2 + np.cos(a) * np.cos(b) * np.sin(np.radians(near_lon - lon) / 2) ** 2
-    return float(2 * 6371.0 * np.arcsin(np.sqrt(min(h, 1.0))))
+    return distance_m((lon, lat), (near_lon, near_lat)) / 1000.0
 
 
 def city_box(engine: Engine) -> tuple[float, float, float, float] | None:

@@ -7,8 +7,9 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Connection
 
+from twin.distance import square_metres
 from twin.quality.finding import Example, Finding
-from twin.quality.reading import Areas, example, findings, read_areas, square_metres
+from twin.quality.reading import Areas, example, findings, read_areas
 
 GAP_WIDTH_DEG = 5e-5
 """Ground between two communities that is narrower than this (about 5 m) is a gap; wider ground is another

@@ -6,8 +6,9 @@ import numpy as np
 import shapely
 from sqlalchemy import Connection, text
 
+from twin.distance import square_metres
 from twin.quality.finding import Example, Finding
-from twin.quality.reading import example, findings, select_examples, square_metres
+from twin.quality.reading import example, findings, select_examples
 
 SAME_FOOTPRINT = 0.9
 """Intersection over union above which two footprints are the same building."""

@@ -78,11 +78,6 @@ def select_examples(connection: Connection, sql: str, **parameters: object) -> l
     ]
 
 
-def square_metres(area_deg2: float, lat: float) -> float:
-    """Return square degrees at a latitude as square metres, to a percent; for saying how large a fault is."""
-    return area_deg2 * 111_320.0 * float(np.cos(np.radians(lat))) * 110_574.0
-
-
 def listed(codes: Iterable[str], most: int = 3) -> str:
     """Return a few codes as words."""
     codes = list(codes)
