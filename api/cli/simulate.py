@@ -1,4 +1,4 @@
-"""Run simulated devices and workers, which speak the public protocol like real ones."""
+"""Run simulated devices, workers and vehicles, which speak the public protocol like real ones."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ class Incident(enum.StrEnum):
 
 
 SiteOnly = Annotated[
-    bool, typer.Option("--site-only", help="Put devices and workers into the city, report, and end.")
+    bool,
+    typer.Option("--site-only", help="Put devices, workers and vehicles into the city, report, and end."),
 ]
 Seed = Annotated[
     int | None, typer.Option("--seed", help="Same seed, same devices and values.", show_default=False)
@@ -74,7 +75,7 @@ def simulate(
     database_url: DatabaseUrl = None,
     as_json: Json = False,
 ) -> None:
-    """Simulate devices and workers over MQTT until Ctrl-C; the server must run (gridtwin up or serve)."""
+    """Simulate what reports and moves over MQTT until Ctrl-C; the server must run (gridtwin up or serve)."""
     from api.settings import read_settings  # noqa: PLC0415 (loaded only by the commands that need it)
     from ingest.simulate.siting import DEFAULT_SEED  # noqa: PLC0415
 
@@ -131,7 +132,7 @@ def _site(settings: Settings, seed: int, as_json: bool) -> None:
     if as_json:
         answer(summary.to_dict(), "", as_json, indent=2)
     else:
-        parts = (f"{summary.sited} simulated devices", f"{summary.workers} workers")
-        say(", ".join([*parts, f"{summary.real_cameras} real cameras"]))
+        moving = f"{summary.workers} workers, {summary.vehicles} vehicles"
+        say(f"{summary.sited} simulated devices, {moving}, {summary.real_cameras} real cameras")
     for warning in summary.warnings:
         say(f"warning: {warning}")

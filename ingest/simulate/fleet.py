@@ -10,6 +10,7 @@ from sqlalchemy import Connection, text
 
 from ingest.simulate.parameters import TrafficParameters
 from ingest.simulate.sites import rank
+from ingest.simulate.vehicles import VEHICLE, drive_of
 from twin.catalog import SLOTS, Catalog
 from twin.crs import to_local_metres
 from twin.errors import NotFoundError
@@ -26,7 +27,7 @@ _CELL_M = 200.0
 # A real device is spoken for only where siting has marked its readings as made up.
 _DEVICES = text(
     """
-    SELECT d.uid, d.kind, d.expected_interval_s, coalesce(d.building_id, 0) AS building_id,
+    SELECT d.uid, d.kind, d.source_ref, d.expected_interval_s, coalesce(d.building_id, 0) AS building_id,
            ST_X(d.geom) AS lon, ST_Y(d.geom) AS lat
     FROM device d WHERE d.valid_to IS NULL AND (d.simulated OR d.readings_simulated)
     ORDER BY d.uid
@@ -43,7 +44,9 @@ class Fleet:
     lower, upper, decimals
         Physical range and decimals of each property, shape (n, 4); NaN where there is no such slot.
     gateway
-        Number of the gateway, `DIRECT` for those that send for themselves.
+        Number of the gateway, `DIRECT` for those that send for themselves. Vehicles have one of their own.
+    drives
+        Of vehicles how they drive, a row of ``[drive]``; "" of all else.
     """
 
     uids: list[str]
@@ -58,9 +61,15 @@ class Fleet:
     upper: Floats
     decimals: Floats
     center: tuple[float, float]
+    drives: list[str]
 
     def __len__(self) -> int:
         return len(self.uids)
+
+    @property
+    def is_vehicle(self) -> NDArray[np.bool_]:
+        """Which of them drive."""
+        return np.array([bool(how) for how in self.drives], bool)
 
     @property
     def gateways(self) -> int:
@@ -99,6 +108,8 @@ def read_fleet(connection: Connection, catalog: Catalog, traffic: TrafficParamet
             bounds[:, row, p.slot] = p.minimum, p.maximum, p.decimals
     uids = [str(r["uid"]) for r in found]
     is_worker = np.array([k.layer == 1 for k in kinds], bool)
+    drives = [drive_of(str(r["source_ref"])) if r["kind"] == VEHICLE else "" for r in found]
+    is_vehicle = np.array([bool(how) for how in drives], bool)
     return Fleet(
         uids=uids,
         kinds=[k.name for k in kinds],
@@ -109,12 +120,13 @@ def read_fleet(connection: Connection, catalog: Catalog, traffic: TrafficParamet
         x_m=x,
         y_m=y,
         building=np.array([r["building_id"] for r in found], np.int64),
-        gateway=_gateways(uids, x, y, is_worker, traffic, seed),
+        gateway=_gateways(uids, x, y, is_worker, is_vehicle, traffic, seed),
         is_worker=is_worker,
         lower=bounds[0],
         upper=bounds[1],
         decimals=bounds[2],
         center=center,
+        drives=drives,
     )
 
 
@@ -124,18 +136,24 @@ def direct_uids(fleet: Fleet) -> list[str]:
 
 
 def _gateways(
-    uids: list[str], x: Floats, y: Floats, is_worker: NDArray[np.bool_], traffic: TrafficParameters, seed: int
+    uids: list[str],
+    x: Floats,
+    y: Floats,
+    is_worker: NDArray[np.bool_],
+    is_vehicle: NDArray[np.bool_],
+    traffic: TrafficParameters,
+    seed: int,
 ) -> Integers:
     gateway = np.full(len(uids), DIRECT, np.int64)
-    fixed = np.flatnonzero(~is_worker)
+    fixed = np.flatnonzero(~is_worker & ~is_vehicle)
     single = min(round(traffic.single_share * len(fixed)), traffic.single_most)
     by_hash = sorted(fixed.tolist(), key=lambda r: rank(seed, f"single/{uids[r]}"))
     carried = np.array(sorted(by_hash[single:]), np.int64)
-    if not len(carried):
-        return gateway
     row, column = np.floor(y[carried] / _CELL_M), np.floor(x[carried] / _CELL_M)
     # Boustrophedon: every other row of cells runs back, so that a gateway never spans the city.
     column = np.where(row % 2 == 0, column, -column)
     order = carried[np.lexsort((carried, column, row))]
     gateway[order] = np.arange(len(order)) // traffic.devices_per_gateway
+    # One operator's platform speaks for all vehicles, with their places.
+    gateway[is_vehicle] = gateway.max(initial=DIRECT) + 1
     return gateway

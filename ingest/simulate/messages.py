@@ -45,7 +45,7 @@ class Mailroom:
         self._names = [names[k] for k in fleet.kinds]
         self._units = [units[k] for k in fleet.kinds]
         self._columns: dict[int, dict[str, list[Any]]] = defaultdict(
-            lambda: {"t": [], "d": [], "p": [], "v": []}
+            lambda: {"t": [], "d": [], "p": [], "v": [], "lon": [], "lat": []}
         )
         # Gateways do not all send in the same moment: each has its own phase in the interval.
         self._phase_s = np.linspace(0.0, flush_s, fleet.gateways, endpoint=False)
@@ -59,6 +59,8 @@ class Mailroom:
         gateways = self._fleet.gateway[rows]
         uids, names = self._fleet.uids, self._names
         values = report.values[at, slot].tolist()
+        placed = np.isfinite(report.lon[at]).tolist()
+        lon, lat = report.lon[at].tolist(), report.lat[at].tolist()
         carried = np.flatnonzero(gateways != DIRECT)
         for i, row, s, gateway in zip(
             carried.tolist(),
@@ -72,6 +74,9 @@ class Mailroom:
             columns["d"].append(uids[row])
             columns["p"].append(names[row][s])
             columns["v"].append(values[i])
+            if placed[i]:
+                columns["lon"].append(lon[i])
+                columns["lat"].append(lat[i])
         for n in np.unique(at[gateways == DIRECT]).tolist():
             out.append(self._single(report, n))
         return out
@@ -87,7 +92,8 @@ class Mailroom:
             columns = self._columns.pop(gateway)
             count = len(columns["v"])
             for start in range(0, count, _MOST_READINGS):
-                part = {k: v[start : start + _MOST_READINGS] for k, v in columns.items()}
+                # A gateway carries what stands or what moves: all of its readings have a place, or none has.
+                part = {k: v[start : start + _MOST_READINGS] for k, v in columns.items() if v}
                 topic = observations_of("gateways", gateway_name(gateway))
                 out.append((gateway, Outgoing(topic, orjson.dumps(part), len(part["v"]))))
         return out

@@ -14,8 +14,8 @@ import shapely
 from scipy.spatial import cKDTree
 
 from ingest.simulate.city import City, RoadFact
-from ingest.simulate.footpaths import build_footpaths
 from ingest.simulate.parameters import SitingRule
+from ingest.simulate.paths import build_paths
 from ingest.simulate.sites import Site, rank
 
 
@@ -112,7 +112,7 @@ def at_junctions(city: City, kind: str, rule: SitingRule, _wanted: int, seed: in
     roads = [r for r in city.surface_roads if r.car]
     if not roads:
         return []
-    paths = build_footpaths([r.line for r in roads], [False] * len(roads))
+    paths = build_paths([r.line for r in roads], [False] * len(roads))
     degree = np.diff(paths.matrix.indptr)
     junctions = np.flatnonzero(degree >= 3)
     tree = shapely.STRtree([r.line for r in roads])

@@ -1,4 +1,4 @@
-"""Read ``data/simulation.toml``: how many devices of which kind go where, how values run, how people walk."""
+"""Read ``data/simulation.toml``: how many devices of which kind go where, how values run, what moves."""
 
 from __future__ import annotations
 
@@ -49,6 +49,22 @@ class WorkerRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     given_en: tuple[str, ...]
 
 
+class VehicleKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What vehicles of a kind are called."""
+
+    zh: str
+    en: str
+
+
+class VehicleRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How many vehicles there are, by the length of the roads; their kinds take turns."""
+
+    per_road_km: float
+    minimum: int
+    maximum: int
+    kinds: dict[str, VehicleKind]
+
+
 class CaseTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One kind of simulated case: its GB/T 47678.5 code, words, where it lies and how long it may take."""
 
@@ -77,11 +93,12 @@ class SitingParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     maximum_total: int
     kinds: dict[str, SitingRule]
     workers: WorkerRule
+    vehicles: VehicleRule
     cases: CaseRule
 
 
-class WalkParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How workers walk and what their receivers get wrong; ``noise_m`` is per axis."""
+class TravelParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """How workers walk or vehicles drive, and what their receivers get wrong; ``noise_m`` is per axis."""
 
     report_interval_s: float
     speed_mps: float
@@ -96,6 +113,15 @@ class WalkParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     noise_memory_s: float
     longest_way_m: float
     neighbourhood_m: float
+
+
+class OffenceParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Which kinds of vehicles park where it is forbidden, how often and for how long."""
+
+    kinds: tuple[str, ...]
+    first_after_min: float
+    every_min: float
+    stay_min: tuple[float, float]
 
 
 class Signal(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -190,7 +216,9 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     """Everything in the file."""
 
     siting: SitingParameters
-    walk: WalkParameters
+    walk: TravelParameters
+    drive: dict[str, TravelParameters]
+    offences: OffenceParameters
     signals: dict[str, dict[str, Signal]]
     rain: RainParameters
     faults: FaultParameters

@@ -10,19 +10,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import shapely
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from ingest.simulate.fleet import Fleet, direct_uids, read_fleet
-from ingest.simulate.footpaths import Footpaths, build_footpaths
 from ingest.simulate.link import Link, LinkCounts
 from ingest.simulate.messages import Mailroom, gateway_name, heartbeat, status_message
 from ingest.simulate.parameters import DEFAULT_PATH, Parameters, load_parameters
+from ingest.simulate.paths import Paths, build_paths
 from ingest.simulate.publishing import ensure_secrets
 from ingest.simulate.replay import read_uci_pm25
+from ingest.simulate.rules import read_zones
 from ingest.simulate.simulation import Simulation
 from ingest.simulate.siting import DEFAULT_SEED
 from ingest.transports.broker import BrokerAddress
@@ -36,9 +37,10 @@ _REPORT_S = 10.0
 _HEARTBEAT_S = 2.0  # beside the reports of devices, of which some cities have one a minute
 _MOST_RATE = 200_000.0
 
-_FOOTPATHS = text(
+_ROADS = text(
     """
-    SELECT ST_AsBinary(geom) AS geom, tunnel FROM road WHERE valid_to IS NULL AND foot ORDER BY source_ref, id
+    SELECT ST_AsBinary(geom) AS geom, tunnel, foot, car_forward, car_backward FROM road
+    WHERE valid_to IS NULL AND (foot OR car_forward OR car_backward) ORDER BY source_ref, id
     """
 )
 
@@ -117,14 +119,16 @@ async def run(options: SimulateOptions, stop: asyncio.Event | None = None) -> No
     parameters = load_parameters(options.parameters_file)
     catalog = load_catalog()
     series = {("air_quality", "pm25"): read_uci_pm25(options.pm25_file)} if options.pm25_file else None
-    fleet, paths, secrets = await asyncio.to_thread(_read, options, catalog, parameters)
+    fleet, ways, secrets = await asyncio.to_thread(_read, options, catalog, parameters)
     now = time.time()
     first = {"none": None, "now": now, "auto": now + 60.0 * parameters.incidents.first_after_min}
     simulation = Simulation(
         fleet,
         catalog,
         parameters,
-        paths,
+        ways.paths,
+        ways.streets,
+        ways.zones,
         seed=options.seed,
         start_s=now,
         rate=options.rate,
@@ -136,22 +140,50 @@ async def run(options: SimulateOptions, stop: asyncio.Event | None = None) -> No
         await _Session(options, fleet, catalog, parameters, simulation, secrets).run(stop)
 
 
+@dataclass(frozen=True, slots=True)
+class _Ways:
+    """What is walked and driven on, and where nobody may park, in the local frame."""
+
+    paths: Paths
+    streets: Paths
+    zones: list[shapely.Geometry]
+
+
 def _read(
     options: SimulateOptions, catalog: Catalog, parameters: Parameters
-) -> tuple[Fleet, Footpaths, dict[str, str]]:
+) -> tuple[Fleet, _Ways, dict[str, str]]:
     engine = create_engine(options.database_url, application_name="gridtwin-simulate", pool_size=1)
     try:
         with engine.begin() as connection:
             fleet = read_fleet(connection, catalog, parameters.traffic, options.seed)
-            rows = connection.execute(_FOOTPATHS).all()
-            lines = shapely.from_wkb([bytes(r.geom) for r in rows])
-            forward = to_local_metres(*fleet.center)[0]
-            lines = shapely.transform(lines, lambda xy: np.column_stack(forward(xy[:, 0], xy[:, 1])))
+            ways = _read_ways(connection, fleet.center)
             names = [gateway_name(n) for n in range(fleet.gateways)]
             secrets = ensure_secrets(connection, options.accounts_file, names, direct_uids(fleet))
-            return fleet, build_footpaths(list(lines), [r.tunnel for r in rows]), secrets
+            return fleet, ways, secrets
     finally:
         engine.dispose()
+
+
+def _read_ways(connection: Connection, center: tuple[float, float]) -> _Ways:
+    forward = to_local_metres(*center)[0]
+
+    def metres(shape: Any) -> Any:
+        return shapely.transform(shape, lambda xy: np.column_stack(forward(xy[:, 0], xy[:, 1])))
+
+    rows = connection.execute(_ROADS).all()
+    lines = metres(shapely.from_wkb([bytes(r.geom) for r in rows]))
+    on_foot = [n for n, r in enumerate(rows) if r.foot]
+    by_car = [n for n, r in enumerate(rows) if r.car_forward or r.car_backward]
+    return _Ways(
+        build_paths([lines[n] for n in on_foot], [rows[n].tunnel for n in on_foot]),
+        build_paths(
+            [lines[n] for n in by_car],
+            [rows[n].tunnel for n in by_car],
+            [rows[n].car_forward for n in by_car],
+            [rows[n].car_backward for n in by_car],
+        ),
+        [metres(zone) for zone in read_zones(connection)],
+    )
 
 
 class _Session:

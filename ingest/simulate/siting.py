@@ -1,4 +1,4 @@
-"""Put what is simulated into the imported city by documented rules: devices, workers, cases, networks."""
+"""Put what is simulated into the imported city by documented rules: devices, what moves, cases, networks."""
 
 from __future__ import annotations
 
@@ -19,8 +19,10 @@ from ingest.simulate.networks import site_networks
 from ingest.simulate.parameters import Parameters, load_parameters
 from ingest.simulate.placements import PLACEMENTS
 from ingest.simulate.register import DeviceRow, ensure_dataset, speak_for_cameras, store_devices
+from ingest.simulate.rules import site_rules
 from ingest.simulate.sites import Site
 from ingest.simulate.staff import site_workers
+from ingest.simulate.vehicles import site_vehicles
 from twin.access.sealing import Sealer
 from twin.catalog import Catalog, load_catalog
 from twin.errors import InvalidError
@@ -33,13 +35,15 @@ DEFAULT_SEED = 20261121
 @dataclass(slots=True)
 class SitingSummary:
     """What siting did. ``asked`` is the wish, ``sited`` what the city has room for; the counts of rows add
-    up: ``sited + workers = inserted + updated + unchanged``.
+    up: ``sited + workers + vehicles = inserted + updated + unchanged``.
     """
 
     asked: int
     sited: int = 0
     by_kind: dict[str, int] = field(default_factory=dict)
     workers: int = 0
+    vehicles: int = 0
+    rules: int = 0
     cases: int = 0
     network_lines: int = 0
     compounds: int = 0
@@ -70,7 +74,7 @@ def site_devices(
     parameters: Parameters | None = None,
     catalog: Catalog | None = None,
 ) -> SitingSummary:
-    """Put devices, workers and a few cases into the city; the same call twice changes nothing.
+    """Put devices, what moves, a few cases and rules into the city; the same call twice changes nothing.
 
     Nothing is committed: the caller's transaction makes it whole. Devices of an earlier siting that the
     new one does not have are closed (``valid_to``), never deleted.
@@ -80,7 +84,7 @@ def site_devices(
     sealer
         Seals the made-up phones of workers and who reported a case, as of real ones.
     total
-        How many devices (workers come on top); None follows from the size of the city.
+        How many devices (workers and vehicles come on top); None follows from the size of the city.
     seed
         Decides the order of equal places, names and cases.
 
@@ -106,13 +110,15 @@ def site_devices(
     rows = _rows(city, parameters, plan)
     dataset_id = ensure_dataset(connection)
     people = site_workers(connection, city, parameters, seed)
-    counts = store_devices(connection, dataset_id, rows + people.trackers)
+    vehicles = site_vehicles(city, parameters, seed) if wanted > 0 else []
+    counts = store_devices(connection, dataset_id, rows + people.trackers + vehicles)
     people.link(connection, sealer)
     # Nobody else reports for them in a demonstration; with no simulated device there is none.
     speak_for_cameras(connection, speak=wanted > 0)
     summary.by_kind = {kind: len(sites) for kind, sites in plan.items()}
     summary.sited = sum(summary.by_kind.values())
     summary.workers = len(people.trackers)
+    summary.vehicles = len(vehicles)
     summary.inserted, summary.updated, summary.unchanged, summary.closed = (
         counts.inserted,
         counts.updated,
@@ -121,6 +127,7 @@ def site_devices(
     )
     summary.outside_every_grid = counts.outside_every_grid
     site_departments(connection, wanted=wanted > 0)
+    summary.rules = site_rules(connection, city, catalog, wanted=wanted > 0)
     summary.cases = site_cases(connection, sealer, parameters, seed, chinese=city.chinese)
     shown = city if wanted > 0 else None
     summary.network_lines = site_networks(connection, dataset_id, shown)

@@ -10,9 +10,9 @@ import shapely
 from sqlalchemy import Connection, text
 
 from ingest.simulate.city import City
-from ingest.simulate.footpaths import build_footpaths
 from ingest.simulate.organisations import ORGANISATION
 from ingest.simulate.parameters import Parameters, WorkerRule
+from ingest.simulate.paths import build_paths
 from ingest.simulate.persons import phone_of, store_person
 from ingest.simulate.register import DeviceRow
 from ingest.simulate.sites import rank
@@ -97,7 +97,7 @@ def site_workers(connection: Connection, city: City, parameters: Parameters, see
     """
     rule = parameters.siting.workers
     walkable = [r for r in city.roads if r.foot]
-    paths = build_footpaths([r.line for r in walkable], [r.tunnel for r in walkable])
+    paths = build_paths([r.line for r in walkable], [r.tunnel for r in walkable])
     main = paths.main_component()
     shapely.prepare(city.extent)
     if len(main):

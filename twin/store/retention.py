@@ -54,6 +54,11 @@ _COUNT_TRACKS: Final = text(
     "SELECT count(*) FROM observation WHERE phenomenon_time < :before "
     "AND device_id = ANY(ARRAY(SELECT id FROM device WHERE kind = 'worker'))"
 )
+# Where what moves was last, as workers' places in `twin.store.tracks`.
+_FORGET: Final = text(
+    "UPDATE device_state SET lon = NULL, lat = NULL WHERE lon IS NOT NULL AND phenomenon_time < :before "
+    "AND device_id IN (SELECT id FROM device WHERE kind = :kind)"
+)
 _COUNT_ROWS: Final = {
     "quarantine": text("SELECT count(*) FROM quarantine WHERE received_at < :before"),
     "journal": text("SELECT count(*) FROM journal WHERE at < :before AND seq < journal_newest()"),
@@ -236,6 +241,11 @@ class Retention:
             if whole and await self._drop(one.day):
                 done.dropped_days.append(one.day.isoformat())
                 done.dropped_bytes += one.bytes
+        for name, moving in self._catalog.by_name.items():
+            if moving.moves and self._terms.term_of(moving).name != TRACKS:
+                before = now - timedelta(days=self._terms.term_of(moving).days)
+                async with self._engine.begin() as connection:
+                    await connection.execute(_FORGET, {"kind": name, "before": before})
         for table, days_kept in self._tables():
             done.tables[table] = await self._expire(table, now - timedelta(days=days_kept))
         days, _ = await self._days()

@@ -17,6 +17,9 @@ DEFAULT_FILE: Final = DATA_FOLDER / "retention.toml"
 TRACKS: Final = "tracks"
 """Name of the class of what trackers of workers observe."""
 
+DRIVES: Final = "drives"
+"""Name of the class of what vehicles observe, which says where their drivers are."""
+
 Days = Annotated[float, Meta(ge=1, le=36_500)]
 Text = Annotated[str, Meta(min_length=1, max_length=200)]
 
@@ -94,11 +97,11 @@ class Terms(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return max(term.days for term in self.observations)
 
     def with_tracks(self, days: float | None) -> Terms:
-        """Return the same, but with other days for tracks; None changes nothing."""
+        """Return the same, but with other days for tracks, also of vehicles; None changes nothing."""
         if days is None:
             return self
         changed = tuple(
-            msgspec.structs.replace(term, days=days) if term.name == TRACKS else term
+            msgspec.structs.replace(term, days=days) if term.name in (TRACKS, DRIVES) else term
             for term in self.observations
         )
         return msgspec.structs.replace(self, observations=changed)
@@ -130,6 +133,13 @@ def load_terms(catalog: Catalog, file: Path = DEFAULT_FILE) -> Terms:
         ):
             raise InvalidError(
                 f"trackers of workers belong to the class “{TRACKS}”, alone and without hourly figures",
+                where=f"{file} observations “{term.name}”",
+            )
+    moving = {kind.group for kind in catalog.by_name.values() if kind.moves}
+    for term in terms.observations:
+        if term.hourly and moving & set(term.groups):
+            raise InvalidError(
+                "of what moves no hourly figures are made: where it is tells where somebody is",
                 where=f"{file} observations “{term.name}”",
             )
     return terms

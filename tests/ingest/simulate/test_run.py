@@ -107,7 +107,7 @@ async def test_all_devices_speak_the_public_schema_within_their_physical_range(
             assert observed.minimum <= value <= observed.maximum
             assert unit in ("", observed.unit)
             assert began - 1.0 <= time_us / 1e6 <= time.time()
-            assert np.isfinite(lon) == (kinds[uid] == "worker")
+            assert np.isfinite(lon) == (kinds[uid] in ("worker", "vehicle"))
             if np.isfinite(lon):
                 places.append((lon, lat))
             seen.add(uid)
@@ -116,7 +116,7 @@ async def test_all_devices_speak_the_public_schema_within_their_physical_range(
     assert fixed <= seen, "each device has spoken"
     assert len(seen - fixed) >= summary.workers // 2, "some workers may be indoors"
     end = reports[-1]
-    assert end.devices == summary.sited + summary.workers
+    assert end.devices == summary.sited + summary.workers + summary.vehicles
     assert end.counts.acknowledged_readings == end.counts.readings == readings, "nothing is lost or doubled"
     assert (end.backlog, end.counts.dropped) == (0, 0)
     x, y = city.to_metres(*np.array(places).T)

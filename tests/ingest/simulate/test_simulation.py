@@ -7,9 +7,9 @@ from ingest.decoders.observations import MAX_BYTES, decode_device, decode_gatewa
 from ingest.decoders.status import decode_status
 from ingest.simulate.city import City
 from ingest.simulate.fleet import DIRECT, Fleet, _gateways
-from ingest.simulate.footpaths import build_footpaths
 from ingest.simulate.messages import Mailroom, gateway_name, status_message
 from ingest.simulate.parameters import Parameters
+from ingest.simulate.paths import build_paths
 from ingest.simulate.simulation import Report, Simulation
 from twin.catalog import Catalog
 
@@ -28,6 +28,8 @@ def make_fleet(parameters: Parameters, catalog: Catalog, each: int = 60) -> Flee
             bounds[:, row, p.slot] = p.minimum, p.maximum, p.decimals
     uids = [f"sim-{k}-{n:05d}" for n, k in enumerate(names)]
     is_worker = np.array([k == "worker" for k in names])
+    ways = list(parameters.drive)
+    drives = [ways[n % len(ways)] if k == "vehicle" else "" for n, k in enumerate(names)]
     return Fleet(
         uids,
         names,
@@ -35,12 +37,13 @@ def make_fleet(parameters: Parameters, catalog: Catalog, each: int = 60) -> Flee
         x,
         y,
         np.zeros(len(names), np.int64),
-        _gateways(uids, x, y, is_worker, parameters.traffic, 1),
+        _gateways(uids, x, y, is_worker, np.array([bool(d) for d in drives]), parameters.traffic, 1),
         is_worker,
         bounds[0],
         bounds[1],
         bounds[2],
         (104.0632, 30.6618),
+        drives,
     )
 
 
@@ -59,8 +62,10 @@ def simulate(
     rate: float | None = None,
 ) -> Simulation:
     walkable = [r for r in city.roads if r.foot]
-    paths = build_footpaths([r.line for r in walkable], [r.tunnel for r in walkable])
-    return Simulation(fleet, catalog, parameters, paths, seed=seed, start_s=START_S, rate=rate)
+    paths = build_paths([r.line for r in walkable], [r.tunnel for r in walkable])
+    cars = [r for r in city.roads if r.car]
+    streets = build_paths([r.line for r in cars], [r.tunnel for r in cars])
+    return Simulation(fleet, catalog, parameters, paths, streets, seed=seed, start_s=START_S, rate=rate)
 
 
 def play(simulation: Simulation, seconds: float, tick_s: float = 0.25) -> list[Report]:
@@ -125,7 +130,7 @@ def _abnormal(fleet: Fleet, catalog: Catalog, values: np.ndarray) -> np.ndarray:
     return out
 
 
-def test_values_keep_to_range_and_decimals_and_only_workers_move(
+def test_values_keep_to_range_and_decimals_and_only_workers_and_vehicles_move(
     fleet: Fleet, parameters: Parameters, catalog: Catalog, city: City
 ) -> None:
     for report in play(simulate(fleet, parameters, catalog, city), 40.0):
@@ -136,7 +141,7 @@ def test_values_keep_to_range_and_decimals_and_only_workers_move(
         assert (report.values[given] <= fleet.upper[report.rows][given]).all()
         moving = np.isfinite(report.lon)
         assert (moving == np.isfinite(report.lat)).all()
-        assert not (moving & ~fleet.is_worker[report.rows]).any()
+        assert not (moving & ~(fleet.is_worker | fleet.is_vehicle)[report.rows]).any()
         assert (given[fleet.is_worker[report.rows]].any(axis=1) == moving[fleet.is_worker[report.rows]]).all()
 
 

@@ -194,7 +194,7 @@ def test_siting_twice_changes_nothing_and_links_everything(town: Engine, paramet
     with town.begin() as connection:
         first = site_devices(connection, SEALER, total=600, seed=7)
     assert first.sited == 600
-    assert first.inserted == first.sited + first.workers
+    assert first.inserted == first.sited + first.workers + first.vehicles
     assert first.workers == 8
     rule = parameters.siting.cases
     near = [rule.templates[n % len(rule.templates)].near for n in range(rule.count)]
@@ -205,7 +205,7 @@ def test_siting_twice_changes_nothing_and_links_everything(town: Engine, paramet
         second = site_devices(connection, SEALER, total=600, seed=7)
         after = connection.execute(text("SELECT max(id), count(*) FROM feature_history")).one()
     assert not second.changed
-    assert second.unchanged == 608
+    assert second.unchanged == 614
     assert before == after, "nothing was rewritten"
     with town.begin() as connection:
         rows = connection.execute(
@@ -222,7 +222,7 @@ def test_siting_twice_changes_nothing_and_links_everything(town: Engine, paramet
                 " JOIN area a ON a.id = d.responsibility_grid_id JOIN area u ON u.id = d.unit_grid_id"
             )
         ).one()
-        assert tuple(rows) == (0, 0, 0, 0, 0, 608)
+        assert tuple(rows) == (0, 0, 0, 0, 0, 614)
         workers = connection.execute(
             text(
                 "SELECT w.name, w.simulated, d.kind, w.responsibility_grid_id, o.simulated AS office"
@@ -275,7 +275,7 @@ def test_siting_twice_changes_nothing_and_links_everything(town: Engine, paramet
 
 @pytest.mark.postgis
 def test_fewer_devices_close_the_others_and_more_open_them_again(town: Engine) -> None:
-    count = text("SELECT count(*) FROM device WHERE valid_to IS NULL AND kind <> 'worker'")
+    count = text("SELECT count(*) FROM device WHERE valid_to IS NULL AND kind NOT IN ('worker', 'vehicle')")
     with town.begin() as connection:
         site_devices(connection, SEALER, total=400, seed=7)
         uids = set(connection.execute(text("SELECT uid FROM device")).scalars())

@@ -54,7 +54,7 @@ def test_the_second_siting_writes_nothing(chengdu: tuple[Engine, SitingSummary])
         before = connection.execute(stamp).scalar_one()
         again = site_devices(connection, SEALER)
         assert not again.changed
-        assert again.unchanged == first.sited + first.workers
+        assert again.unchanged == first.sited + first.workers + first.vehicles
         assert connection.execute(stamp).scalar_one() == before
         assert (
             connection.execute(

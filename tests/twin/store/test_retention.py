@@ -33,10 +33,17 @@ def midnight(days: int) -> datetime:
 
 @pytest.fixture
 async def kept(database, install_devices):
-    """Observations at 1, 89, 95, 200 and 450 days of a camera, a smoke detector, a tracker and a meter."""
+    """Observations at 1, 89, 95, 200 and 450 days of a camera, a smoke detector, a tracker, a van, meter."""
     fresh = database.fresh()
     ids = install_devices(
-        fresh, {"cam-1": "camera", "smoke-1": "smoke", "wg-1": "worker", "meter-1": "water_meter"}
+        fresh,
+        {
+            "cam-1": "camera",
+            "smoke-1": "smoke",
+            "wg-1": "worker",
+            "van-1": "vehicle",
+            "meter-1": "water_meter",
+        },
     )
     with psycopg.connect(fresh.url.replace("+psycopg", "")) as connection:
         for days in (1, 89, 95, 200, 450):
@@ -85,11 +92,18 @@ async def test_each_class_goes_after_its_days_and_hours_stay(kept) -> None:
     assert left(database)["wg-1"] == [1, 89, 95, 200, 450]  # a look deletes nothing
     done = await retention.run(SERVER)
     assert done is not None
-    assert left(database) == {"cam-1": [1, 89], "meter-1": [1, 89], "smoke-1": [1, 89, 95, 200], "wg-1": [1]}
-    assert done.observations == {"tracks": 12, "care": 6, "video": 6}
+    gone = {"tracks": 12, "drives": 9, "care": 6, "video": 6}
+    assert left(database) == {
+        "cam-1": [1, 89],
+        "meter-1": [1, 89],
+        "smoke-1": [1, 89, 95, 200],
+        "van-1": [1],
+        "wg-1": [1],
+    }
+    assert done.observations == gone
     assert done.dropped_days == [midnight(450).date().isoformat()]
     # What was shown beforehand is what went; of the day that goes whole only the day is told.
-    assert would.observations == {"tracks": 12, "care": 6, "video": 6}
+    assert would.observations == gone
     assert (would.dropped_days, would.tables) == (done.dropped_days, done.tables)
     assert done.tables == {"quarantine": 2, "journal": 0, "observation_hour": 0}
     assert rows(database, "SELECT to_regclass(%s)", f"observation_{midnight(450):%Y%m%d}") == [(None,)]
@@ -102,7 +116,7 @@ async def test_each_class_goes_after_its_days_and_hours_stay(kept) -> None:
         (midnight(95), 2, 1.0, 2.5, 4.0),
         (midnight(95) + timedelta(hours=1), 1, 10.0, 10.0, 10.0),
     ]
-    assert {row[0] for row in hours} == {ids["cam-1"], ids["smoke-1"]}  # of no person, nor of their home
+    assert {row[0] for row in hours} == {ids["cam-1"], ids["smoke-1"]}  # of no person, nor their home or van
     assert {row[1].date() for row in hours if row[0] == ids["smoke-1"]} == {midnight(450).date()}
 
     told = rows(database, "SELECT actor, action, detail FROM audit WHERE action = 'retention.ran'")
@@ -111,6 +125,24 @@ async def test_each_class_goes_after_its_days_and_hours_stay(kept) -> None:
     assert again is not None
     assert not again.anything
     assert len(rows(database, "SELECT 1 FROM audit WHERE action = 'retention.ran'")) == 1
+
+
+@pytest.mark.postgis
+async def test_where_a_vehicle_was_last_is_forgotten_as_its_way_is(kept) -> None:
+    database, ids, engine = kept
+    with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
+        for uid, days in (("van-1", 31), ("cam-1", 400)):
+            connection.execute(
+                "INSERT INTO device_state (device_id, property, phenomenon_time, received_at, value, state, "
+                "lon, lat) VALUES (%s, 0, %s, now(), 12, 0, 104.06, 30.66)",
+                [ids[uid], midnight(days)],
+            )
+    query = "SELECT value, lon, lat FROM device_state WHERE device_id = %s"
+    await Retention(engine, CATALOG, TERMS.with_tracks(32.5)).run(SERVER)
+    assert rows(database, query, ids["van-1"]) == [(12.0, 104.06, 30.66)]
+    await Retention(engine, CATALOG, TERMS).run(SERVER)
+    assert rows(database, query, ids["van-1"]) == [(12.0, None, None)]
+    assert rows(database, query, ids["cam-1"]) == [(12.0, 104.06, 30.66)], "what stands is no way of anybody"
 
 
 @pytest.mark.postgis
@@ -169,6 +201,7 @@ def test_what_comes_late_is_taken_no_longer_than_it_would_be_kept() -> None:
         assert TERMS.accepted_days(kind) == min(30, term.days)
     short = TERMS.with_tracks(3)
     assert short.accepted_days(CATALOG.by_name["worker"]) == 3
+    assert short.accepted_days(CATALOG.by_name["vehicle"]) == 3
     assert short.accepted_days(CATALOG.by_name["camera"]) == 30
 
 
@@ -178,6 +211,11 @@ def test_what_comes_late_is_taken_no_longer_than_it_would_be_kept() -> None:
         ('groups = ["video"]', 'groups = ["care"]', "care"),
         ('groups = ["video"]', 'groups = ["vidio"]', "video"),
         ("hourly = false", "hourly = true", "without hourly"),
+        (
+            'groups = ["vehicles"]\ndays = 30\nhourly = false',
+            'groups = ["vehicles"]\ndays = 30\nhourly = true',
+            "moves",
+        ),
         ("days = 90", "days = 0", "days"),
         ('name = "journal"', 'name = "alarm"', "alarm"),
     ],

@@ -1,4 +1,4 @@
-"""Let workers walk: along the street network, at walking speed, with stops, satellite noise and gaps."""
+"""Let workers walk and vehicles drive: along roads, with stops, satellite noise and gaps."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.simulate.footpaths import Footpaths
-from ingest.simulate.parameters import WalkParameters
+from ingest.simulate.parameters import TravelParameters
+from ingest.simulate.paths import Paths
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -18,12 +18,12 @@ _STEP_S = 1.0
 """Longest step in which speed is held constant."""
 
 _LONGEST_PAUSE_S = 60.0
-"""A machine that slept does not make its workers run: at most this much is walked in one step."""
+"""A machine that slept lets nobody run: at most this much is gone in one step."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fix:
-    """Where a walker is, in metres of the local frame: the truth, and what the satellite receiver says.
+    """Where a traveller is, in metres of the local frame: the truth, and what the satellite receiver says.
 
     ``seen`` is False where there is no reception (under ground, inside a building): no report is sent.
     """
@@ -36,31 +36,31 @@ class Fix:
     seen: bool
 
 
-class Walker:
-    """One worker on foot; `advance` moves them and says where they are.
+class Traveller:
+    """One worker on foot or one vehicle; `advance` moves it and says where it is.
 
     Parameters
     ----------
     paths
         The network.
     neighbourhood
-        Nodes the worker goes to (those of the responsibility grid and around), not empty, all connected.
+        Nodes it goes to (of a worker those of the responsibility grid and around), not empty, all connected.
     parameters
         Speeds, stops and noise, from ``data/simulation.toml``.
     random
-        The worker's own generator, so that one worker's fate does not depend on another's.
+        Its own generator, so that one traveller's fate does not depend on another's.
     """
 
     def __init__(
         self,
-        paths: Footpaths,
+        paths: Paths,
         neighbourhood: Integers,
-        parameters: WalkParameters,
+        parameters: TravelParameters,
         random: np.random.Generator,
     ) -> None:
         self._paths = paths
         self._nodes = neighbourhood
-        self._walk = parameters
+        self._habits = parameters
         self._random = random
         self._here = int(random.choice(neighbourhood))
         self._xy = paths.xy[[self._here]]
@@ -70,14 +70,37 @@ class Walker:
         self._speed_mps = parameters.speed_mps
         self._rest_s = float(random.uniform(0.0, parameters.stop_s[1]))
         self._indoors = False
+        self._errand: tuple[int, float] | None = None
+        self._stay_s: float | None = None
         self._clock_s = 0.0
         self._noise = random.normal(0.0, parameters.noise_m, 2)
 
-    def walk_to(self, unix_s: float) -> Fix:
-        """Walk until a time and return the fix there; the first call only says where the walker stands."""
+    def travel_to(self, unix_s: float) -> Fix:
+        """Go on until a time and return the fix there; the first call only says where it stands."""
         elapsed_s = unix_s - self._clock_s if self._clock_s else 0.0
         self._clock_s = unix_s
         return self.advance(min(max(elapsed_s, 0.0), _LONGEST_PAUSE_S))
+
+    @property
+    def place(self) -> tuple[float, float]:
+        """Where it truly is, metres of the local frame."""
+        return self._position()[:2]
+
+    @property
+    def goal(self) -> int:
+        """The node where it goes, or is once it arrived."""
+        return self._here
+
+    @property
+    def arrived(self) -> bool:
+        """Whether it is on no way."""
+        return bool(self._done_m >= self._reach_m[-1])
+
+    def send(self, node: int, stay_s: float) -> None:
+        """Let it go to a node next, however far that is, and stay there for so long."""
+        self._errand = node, stay_s
+        if self.arrived:
+            self._rest_s = 0.0
 
     def advance(self, elapsed_s: float) -> Fix:
         """Walk for a time and return the fix at its end."""
@@ -103,40 +126,44 @@ class Walker:
             self._rest_s = max(0.0, self._rest_s - step_s)
             return 0.0
         self._indoors = False
-        if self._done_m >= self._reach_m[-1] and not self._leave():
-            self._rest_s = self._walk.stop_s[1]
+        if self.arrived and not self._leave():
+            self._rest_s = self._habits.stop_s[1]
             return 0.0
-        walk = self._walk
+        habits = self._habits
         # Speed is an Ornstein-Uhlenbeck process: people quicken and slow down over some ten seconds.
-        keep = math.exp(-step_s / walk.speed_memory_s)
-        kick = walk.speed_deviation_mps * math.sqrt(1.0 - keep * keep)
-        speed = walk.speed_mps + (self._speed_mps - walk.speed_mps) * keep + kick * self._random.normal()
-        self._speed_mps = min(max(speed, walk.speed_range_mps[0]), walk.speed_range_mps[1])
+        keep = math.exp(-step_s / habits.speed_memory_s)
+        kick = habits.speed_deviation_mps * math.sqrt(1.0 - keep * keep)
+        speed = habits.speed_mps + (self._speed_mps - habits.speed_mps) * keep + kick * self._random.normal()
+        self._speed_mps = min(max(speed, habits.speed_range_mps[0]), habits.speed_range_mps[1])
         before = self._done_m
         self._done_m = min(self._done_m + self._speed_mps * step_s, float(self._reach_m[-1]))
-        if self._done_m >= self._reach_m[-1]:
-            self._rest_s = float(self._random.uniform(*walk.stop_s))
-            self._indoors = bool(self._random.random() < walk.indoors_share)
-        elif self._random.random() < walk.pause_per_hour * step_s / 3600.0:
-            self._rest_s = float(self._random.uniform(*walk.pause_s))
+        if self.arrived:
+            stop_s = float(self._random.uniform(*habits.stop_s))
+            self._rest_s = stop_s if self._stay_s is None else self._stay_s
+            self._indoors = bool(self._random.random() < habits.indoors_share)
+        elif self._random.random() < habits.pause_per_hour * step_s / 3600.0:
+            self._rest_s = float(self._random.uniform(*habits.pause_s))
         return self._done_m - before
 
     def _leave(self) -> bool:
         """Choose a target and the way there; False where none was found in a few tries."""
-        for _ in range(4):
-            target = int(self._random.choice(self._nodes))
-            if target == self._here:
-                continue
-            way = self._paths.route(self._here, target, self._walk.longest_way_m)
-            if way is None:
-                continue
-            self._xy = self._paths.xy[way]
-            self._reach_m = np.r_[0.0, np.hypot(*np.diff(self._xy, axis=0).T).cumsum()]
-            self._covered = self._paths.is_covered(way)
-            self._done_m = 0.0
-            self._here = target
+        errand, self._errand, self._stay_s = self._errand, None, None
+        if errand is not None and errand[0] != self._here and self._set_out(errand[0], math.inf):
+            self._stay_s = errand[1]
             return True
-        return False
+        targets = (int(self._random.choice(self._nodes)) for _ in range(4))
+        return any(t != self._here and self._set_out(t, self._habits.longest_way_m) for t in targets)
+
+    def _set_out(self, target: int, limit_m: float) -> bool:
+        way = self._paths.route(self._here, target, limit_m)
+        if way is None:
+            return False
+        self._xy = self._paths.xy[way]
+        self._reach_m = np.r_[0.0, np.hypot(*np.diff(self._xy, axis=0).T).cumsum()]
+        self._covered = self._paths.is_covered(way)
+        self._done_m = 0.0
+        self._here = target
+        return True
 
     def _position(self) -> tuple[float, float, bool]:
         if len(self._xy) == 1:
@@ -149,12 +176,12 @@ class Walker:
 
     def _drift_noise(self, elapsed_s: float) -> None:
         # Errors of satellite positions hang together over half a minute; white noise would jitter in place.
-        keep = math.exp(-elapsed_s / self._walk.noise_memory_s)
-        kick = self._walk.noise_m * math.sqrt(1.0 - keep * keep)
+        keep = math.exp(-elapsed_s / self._habits.noise_memory_s)
+        kick = self._habits.noise_m * math.sqrt(1.0 - keep * keep)
         self._noise = self._noise * keep + kick * self._random.normal(size=2)
 
 
-def neighbourhood(paths: Footpaths, x_m: float, y_m: float, radius_m: float) -> Integers:
+def neighbourhood(paths: Paths, x_m: float, y_m: float, radius_m: float) -> Integers:
     """Return the nodes of the largest component around a point, or around the one nearest to it."""
     main = paths.main_component()
     if not len(main):
