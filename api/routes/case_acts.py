@@ -32,6 +32,7 @@ from api.routes.case_answers import (
     asked_answer,
     category_names,
     clock_answer,
+    description_names,
     handler_answer,
 )
 from api.routes.journal import event_words
@@ -109,15 +110,16 @@ class StageAnswer(BaseModel):
 class CaseStandAnswer(BaseModel):
     """Where a case stands, what the caller may do with it, and what happened, the newest first.
 
-    ``description`` is what was said when it was reported, null where no report made it. ``alarms`` is how
-    many sensors raised it, ``state`` the worst of their states now, null where none is out of order any more.
+    ``description`` is what was said when it was reported: as somebody wrote it, under ``zh``, or of sensors
+    in both languages; null where nothing was. ``alarms`` is how many sensors raised it, ``state`` the worst
+    of their states now, null where none is out of order any more.
     """
 
     id: int
     number: str
     title: Names
     source: str
-    description: str | None
+    description: Names | None
     lon: float
     lat: float
     address: str | None
@@ -154,8 +156,8 @@ class CaseStandAnswer(BaseModel):
 
 _CASE: Final = f"{READ} WHERE id = :id"
 _BESIDE: Final = f"""
-    SELECT {HANDLER_COLUMNS}, c.worker_id, c.organisation_id, c.opened_at, c.address, r.description,
-           {area_columns("a", "area")}, raised.alarms, raised.state
+    SELECT {HANDLER_COLUMNS}, c.worker_id, c.organisation_id, c.opened_at, c.address,
+           r.description, r.attributes, {area_columns("a", "area")}, raised.alarms, raised.state
     FROM case_file AS c LEFT JOIN case_report AS r ON r.case_id = c.id
     LEFT JOIN area AS a ON a.id = coalesce(c.responsibility_grid_id, c.unit_grid_id)
     {HANDLER_JOINS} {RAISED_JOIN}
@@ -278,7 +280,9 @@ async def case_stand(caller: Caller, case_id: int) -> CaseStandAnswer:
         number=row.number,
         title=case_title(row.title, row.title_en),
         source=row.source,
-        description=beside["description"],
+        description=description_names(
+            caller.running.twin.catalog, row.source, beside["description"], beside["attributes"]
+        ),
         lon=row.lon,
         lat=row.lat,
         address=shown_address(beside["address"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel
 
@@ -16,6 +17,8 @@ from twin.cases.moves import MOVE_BY_NAME
 from twin.cases.readings import read_clock
 from twin.cases.refusals import granted_by
 from twin.cases.states import CaseState
+from twin.catalog import Catalog
+from twin.rules.case_words import words_of
 
 
 class ClockAnswer(BaseModel):
@@ -117,6 +120,23 @@ def asked_answer(state: CaseState) -> AskedAnswer | None:
         until=None if state.asked.until is None else datetime.fromisoformat(state.asked.until),
         granted_by=None if needed is None else needed.value,
     )
+
+
+def description_names(
+    catalog: Catalog, source: str, description: str | None, attributes: dict[str, Any] | None
+) -> Names | None:
+    """Return what was said when a case was reported; null where nothing was.
+
+    What sensors raised is said in both languages, what somebody wrote as they wrote it, under ``zh``.
+    """
+    if source != "sensor" or not description:
+        return None if description is None else Names(zh=description, en=None)
+    words = words_of(catalog, attributes or {})
+    if words is None:
+        # Reports of before: one text in both languages, a line each.
+        zh, _, en = description.partition("\n")
+        return Names(zh=zh, en=en or None)
+    return Names(zh=words[0], en=words[1])
 
 
 def category_names(code: str) -> Names | None:

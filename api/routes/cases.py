@@ -31,6 +31,7 @@ from api.routes.case_answers import (
     asked_answer,
     category_names,
     clock_answer,
+    description_names,
     handler_answer,
 )
 from api.rows import Row
@@ -270,9 +271,12 @@ async def list_queues(caller: Reader) -> QueuesAnswer:
 
 
 class CaseReportAnswer(BaseModel):
-    """What was said when a case was filed, personal numbers masked; ``media_url`` is never fetched by us."""
+    """What was said when a case was filed, personal numbers masked; ``media_url`` is never fetched by us.
 
-    description: str | None
+    ``description`` is as somebody wrote it, under ``zh``, or of sensors in both languages.
+    """
+
+    description: Names | None
     media_url: str | None
     attributes: dict[str, str | list[str]]
     filed_at: datetime
@@ -282,11 +286,16 @@ class CaseReportAnswer(BaseModel):
 async def get_case_report(caller: Reader, case_id: RowId) -> CaseReportAnswer:
     """Return the words of whoever filed a case; 404 where it was not filed by a report."""
     row = await caller.fetch_one(
-        "SELECT description, media_url, attributes, filed_at FROM case_report WHERE case_id = :id", id=case_id
+        "SELECT c.source, r.description, r.media_url, r.attributes, r.filed_at FROM case_report AS r "
+        "JOIN case_file AS c ON c.id = r.case_id WHERE r.case_id = :id",
+        id=case_id,
     )
     if row is None:
         raise NotFoundError(f"there is no report of a case {case_id}", where="id")
-    return CaseReportAnswer(**row)
+    said = description_names(
+        caller.running.twin.catalog, row.pop("source"), row["description"], row["attributes"]
+    )
+    return CaseReportAnswer(**row | {"description": said})
 
 
 class CasePoint(BaseModel):

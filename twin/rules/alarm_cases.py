@@ -16,10 +16,10 @@ from twin.access.scope import EVERYWHERE
 from twin.access.sealing import Sealer
 from twin.cases.clocks import raise_after_devices
 from twin.cases.reporting import Report, report_by_system
-from twin.catalog import Catalog, DeviceKind
+from twin.catalog import Catalog
 from twin.errors import ConflictError, InvalidError
-from twin.live.sight import WORKERS
 from twin.rules.case_alarms import COUNTING, NOT_ASIDE, cases_of_kinds, urgency_of
+from twin.rules.case_words import kept_of, words_of
 from twin.states import State
 from twin.store.outage import is_outage
 from twin.store.scoped import set_scope
@@ -122,10 +122,8 @@ def report_of(catalog: Catalog, row: Row[Any]) -> Report:
     kind = catalog.by_name[row.kind]
     what = catalog.families[row.family] if row.kinds > 1 and row.family in catalog.families else kind
     name, name_en = (row.rule, row.rule_en) if row.named else (what.zh, what.en)
-    zh, en = _said(kind, row)
-    if row.grids > 1:
-        zh += "地点位于多个责任网格交界，按编码取第一个。"
-        en += " The place lies in several grids; the first by code was taken."
+    kept = kept_of(catalog, row)
+    words = words_of(catalog, kept)
     return Report(
         title="·".join(part for part in (name, row.place) if part),
         title_en=" · ".join(part for part in (name_en, row.place_en) if part),
@@ -134,22 +132,9 @@ def report_of(catalog: Catalog, row: Row[Any]) -> Report:
         lon=row.lon,
         lat=row.lat,
         address=row.address,
-        description=f"{zh}\n{en}",
-        attributes={"alarm_group": str(row.id)},
+        # One language, for what asks for a text: pages and answers are told what was kept, in the reader's.
+        description=words and words[0],
+        attributes=kept,
         priority=urgency_of(State(row.state), row.devices, raise_after_devices()),
         simulated=row.simulated,
     )
-
-
-def _said(kind: DeviceKind, row: Row[Any]) -> tuple[str, str]:
-    """Return how many alarms there are and what the worst said; which tracker of a worker it was, nobody."""
-    zh, en = f"传感器告警 {row.alarms} 条。", f"{row.alarms} alarms of sensors."
-    if row.rule is not None:
-        zh, en = f"{zh}规则“{row.rule}”。", f"{en} Rule “{row.rule_en}”."
-    if kind.layer == WORKERS:
-        return zh, en
-    if row.slot is None:
-        return f"{zh}{kind.zh} {row.uid}。", f"{en} {kind.en} {row.uid}."
-    observed = kind.properties[row.slot]
-    reading = f"{row.value:.{observed.decimals}f} {observed.unit}"
-    return f"{zh}{row.uid} {observed.zh} {reading}。", f"{en} {row.uid} {observed.en} {reading}."

@@ -70,7 +70,7 @@ async def test_a_dispatcher_reads_and_reveals_what_was_reported(town, channel) -
         assert case["source"] == "hotline"
         assert case["reporter"]["email"] == "z***@example.org"
         report = (await dispatcher.get(f"/api/cases/{case['id']}/report")).json()
-        assert report["description"] == "噪声很大"
+        assert report["description"] == {"zh": "噪声很大", "en": None}
         assert report["attributes"] == {"noise_source": "construction"}
         revealed = await dispatcher.post(f"/api/cases/{case['id']}/reveal", json={"reason": "回访"})
         assert (revealed.json()["phone"], revealed.json()["email"]) == (phone, PERSON["email"])

@@ -21,6 +21,40 @@ async def act(client, version: int, move: str, **told: object):
     return await client.post(f"{CASE}/acts", json={"version": version, "move": move, **told})
 
 
+_REPORTED = """
+INSERT INTO case_report (case_id, account_id, sent_sha256, token_id, token_sha256, description, attributes)
+    VALUES (1, gen_random_uuid(), sha256('a'), gen_random_uuid(), sha256('b'), %s, %s)"""
+_KEPT = """{"alarm_group": "7", "alarms": "3", "kind": "water_level", "property": "level", "value": "30.0",
+    "uid": "water-0001", "grids": "1"}"""
+
+
+@pytest.mark.parametrize(
+    ("source", "written", "kept", "said"),
+    [
+        (
+            "sensor",
+            "液位",
+            _KEPT,
+            {
+                "zh": "传感器告警 3 条。water-0001 液位 30.0 cm。",
+                "en": "3 alarms of sensors. water-0001 Level 30.0 cm.",
+            },
+        ),
+        ("sensor", "四条。\nFour.", '{"alarm_group": "7"}', {"zh": "四条。", "en": "Four."}),
+        # Whoever reports may call their own words as sensors call theirs.
+        ("hotline", "漏水\n很多", _KEPT, {"zh": "漏水\n很多", "en": None}),
+    ],
+)
+async def test_what_sensors_raised_is_told_in_both_languages_and_what_people_wrote_as_they_did(
+    served, signed_in, source, written, kept, said
+) -> None:
+    served.past_triggers("UPDATE case_file SET source = %s WHERE id = 1", source)
+    await served.run_sql(_REPORTED, written, kept)
+    operator = await signed_in("operator", HERE)
+    assert (await operator.get(CASE)).json()["description"] == said
+    assert (await operator.get(f"{CASE}/report")).json()["description"] == said
+
+
 async def test_a_case_goes_its_way_and_tells_what_happened(served, signed_in) -> None:
     operator, dispatcher = await signed_in("operator", HERE), await signed_in("dispatcher", HERE)
     manager = await signed_in("manager", HERE)

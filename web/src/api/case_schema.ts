@@ -114,7 +114,8 @@ export interface CaseStand {
   number: string;
   title: string | Names;
   source: string;
-  description: string | null;
+  /** As somebody wrote it (`zh`), or in both languages where sensors are told of. */
+  description: Names | null;
   lon: number;
   lat: number;
   address?: string | null;
