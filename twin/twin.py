@@ -8,7 +8,7 @@ import json
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,10 +25,10 @@ from twin.live.board import Board
 from twin.live.duties import CHANNEL as DUTY_CHANNEL
 from twin.live.duties import Duties
 from twin.live.fold import Folded, Observations, Transition, fold, joined
-from twin.live.installed import Installed, load_states
+from twin.live.installed import Installed
 from twin.live.off_duty import OffDuty
 from twin.live.rooms import Rows
-from twin.rules.alarms import record
+from twin.rules.alarms import bring_in_step, record
 from twin.rules.crowds import GatheringWatch
 from twin.rules.limits import LimitTable, ripe
 from twin.rules.watch import RuleWatch
@@ -134,8 +134,8 @@ class Twin:
             await require_durable_commits(engine)
             await twin._duties.refresh(engine)
             await twin._installed.refresh(twin._turn)
-            async with engine.connect() as connection:
-                await load_states(twin.board, twin._limits, connection)
+            async with engine.begin() as connection:
+                await bring_in_step(connection, twin.board)
             twin._off_duty.hide_all()
             await twin.rules.refresh()
             await twin._writer.ensure_coming_days()
@@ -174,11 +174,17 @@ class Twin:
 
     async def refresh_devices(self) -> None:
         """Bring the board in step with the table of devices, after an import."""
-        changed = await self._installed.refresh(self._turn)
+        changed = await self._installed.refresh(self._nothing_written())
         if changed:
             log.info("%d devices on the board changed", changed)
         if self._installed.unknown_kinds:
             log.warning("devices of unknown kinds are left out: %s", sorted(self._installed.unknown_kinds))
+
+    @contextlib.asynccontextmanager
+    async def _nothing_written(self) -> AsyncIterator[None]:
+        # In this order: who waits for rules holds up no observation.
+        async with self.rules.writing, self._turn:
+            yield
 
     # the door
 

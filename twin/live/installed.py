@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ _DEVICES = text(
 _STATES = """
 SELECT device_id, property, (extract(epoch FROM phenomenon_time) * 1000000)::int8,
        (extract(epoch FROM received_at) * 1000000)::int8, value, state,
-       coalesce(lon, 'NaN'), coalesce(lat, 'NaN') FROM device_state
+       coalesce(lon, 'NaN'), coalesce(lat, 'NaN') FROM device_state WHERE device_id = ANY($1::int4[])
 """
 _STATE_TYPES = (">i4", ">i2", ">i8", ">i8", ">f8", ">i2", ">f8", ">f8")
 
@@ -61,16 +62,19 @@ class Installed:
 
     def __init__(self, board: Board, engine: AsyncEngine, hide: Callable[[Rows], None]) -> None:
         self._board = board
+        self._limits = LimitTable.of(board.catalog)
         self._hide = hide
         self._engine = engine
         self._known: dict[int, int] = {}
         self._refreshing = asyncio.Lock()
         self.unknown_kinds: set[str] = set()
 
-    async def refresh(self, turn: asyncio.Lock) -> int:
+    async def refresh(self, turn: AbstractAsyncContextManager[None]) -> int:
         """Place new and changed devices, remove closed ones; return how many changed.
 
-        ``turn`` is held while rows are removed, so that no commit is under way that writes to them.
+        One that is new here, or comes back, begins with its last known state.
+
+        ``turn`` is held while rows are removed, so that nothing is under way that writes of them.
         """
         async with self._refreshing, self._engine.connect() as connection:
             await connection.execution_options(isolation_level="REPEATABLE READ")
@@ -78,8 +82,12 @@ class Installed:
             present = dict(zip(ids, versions, strict=True))
             changed = [i for i, version in present.items() if self._known.get(i) != version]
             for begin in range(0, len(changed), _AT_ONCE):
-                rows = await connection.execute(_DEVICES, {"ids": changed[begin : begin + _AT_ONCE]})
-                self._hide(self._board.place(self._placements(rows.all())))
+                ids = changed[begin : begin + _AT_ONCE]
+                found = (await connection.execute(_DEVICES, {"ids": ids})).all()
+                states = await _read_states(connection, [i for i in ids if i not in self._board.row_of_id])
+                rows = self._board.place(self._placements(found))
+                self._restore(states)
+                self._hide(rows)
             gone = [i for i in self._known if i not in present and i in self._board.row_of_id]
             if gone:
                 async with turn:
@@ -117,9 +125,22 @@ class Installed:
             placements.append(placement)
         return placements
 
+    def _restore(self, columns: Sequence[Any]) -> None:
+        board, table = self._board, self._limits
+        ids, slots, times, heard, values, states, lon, lat = columns
+        row = np.array([board.row_of_id.get(one, -1) for one in ids.tolist()], np.int32)
+        ok = (row >= 0) & (slots >= 0) & (slots < SLOTS)
+        row, slot, times, heard = row[ok], slots[ok], times[ok], heard[ok]
+        values, states, lon, lat = values[ok], states[ok], lon[ok], lat[ok]
+        board.restore(row, slot, times, heard, values, states, lon, lat)
+        # How long a value was beyond its limit before is not stored: the hold time begins again.
+        v, kind = values[:, None], board.kind[row]
+        beyond = (v >= table.above[kind, slot]) | (v <= table.below[kind, slot])
+        board.beyond_us[row, slot] = np.where(beyond, times[:, None], 0)
 
-async def load_states(board: Board, table: LimitTable, connection: AsyncConnection) -> int:
-    """Put the stored present state of the devices on the board; return how many properties have one."""
+
+async def _read_states(connection: AsyncConnection, ids: Sequence[int]) -> Sequence[Any]:
+    """Return the stored present states of devices as columns."""
     raw = await connection.get_raw_connection()
     driver: Any = raw.driver_connection
     out = io.BytesIO()
@@ -127,20 +148,6 @@ async def load_states(board: Board, table: LimitTable, connection: AsyncConnecti
     async def keep(data: bytes) -> None:
         out.write(data)
 
-    await driver.copy_from_query(_STATES, output=keep, format="binary")
-    columns: list[Any] = pgcopy.read(out.getvalue(), _STATE_TYPES)
-    ids, slots, times, heard, values, states, lon, lat = columns
-    row_of = np.full(int(ids.max(initial=0)) + 1, -1, np.int32)
-    known = np.flatnonzero(board.device_id[: board.count])
-    within = known[board.device_id[known] < len(row_of)]
-    row_of[board.device_id[within]] = within
-    row = row_of[ids]
-    ok = (row >= 0) & (slots >= 0) & (slots < SLOTS)
-    row, slot, times, heard = row[ok], slots[ok], times[ok], heard[ok]
-    values, states, lon, lat = values[ok], states[ok], lon[ok], lat[ok]
-    board.restore(row, slot, times, heard, values, states, lon, lat)
-    # How long a value was beyond its limit before the restart is not stored: the hold time begins again.
-    v, kind = values[:, None], board.kind[row]
-    beyond = (v >= table.above[kind, slot]) | (v <= table.below[kind, slot])
-    board.beyond_us[row, slot] = np.where(beyond, times[:, None], 0)
-    return len(row)
+    if ids:
+        await driver.copy_from_query(_STATES, list(ids), output=keep, format="binary")
+    return pgcopy.read(out.getvalue(), _STATE_TYPES)

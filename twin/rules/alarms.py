@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+import numpy as np
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -50,6 +51,9 @@ _CLEAR = text(
     RETURNING alarm.id, alarm.device_id, alarm.property, alarm.rule_id, alarm.scope_code, alarm.group_id,
         false AS is_new
     """
+)
+_OPEN_BY_LIMITS = text(
+    "SELECT device_id, property, state FROM alarm WHERE cleared_at IS NULL AND rule_id IS NULL"
 )
 # Locking rows asks the policy of updates: an alarm that the caller may not acknowledge is not found. In
 # order, so that two who acknowledge the same alarms at once wait for, and not against, each other.
@@ -119,6 +123,36 @@ async def record(conn: AsyncConnection, board: Board, rounds: Sequence[Sequence[
     if events:
         await append(conn, events)
     return len(events)
+
+
+async def bring_in_step(connection: AsyncConnection, board: Board) -> int:
+    """Let the open alarms of limits be what a board holds that was just read; return how many events it took.
+
+    Both are written in one transaction, and differ only where something went wrong before.
+    """
+    n = board.count
+    held = {
+        (row, slot): int(board.states[row, slot])
+        for row, slot in np.argwhere(board.states[:n] >= State.WARNING).tolist()
+    }
+    opened = {
+        (board.row_of_id[one.device_id], one.property): one.state
+        for one in await connection.execute(_OPEN_BY_LIMITS)
+        if one.device_id in board.row_of_id
+    }
+    other = [at for at in held.keys() | opened.keys() if held.get(at) != opened.get(at)]
+    transitions = [
+        Transition(
+            at[0],
+            at[1],
+            opened.get(at, int(State.NORMAL)),
+            held.get(at, int(State.NORMAL)),
+            float(board.values[at]),
+            int(board.times_us[at]),
+        )
+        for at in sorted(other)
+    ]
+    return await record(connection, board, [transitions])
 
 
 def _note(

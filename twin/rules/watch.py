@@ -88,10 +88,12 @@ class RuleWatch:
 
     def __init__(self, board: Board, engine: AsyncEngine) -> None:
         self.totals = RuleTotals()
+        self.writing = asyncio.Lock()
+        """Held while alarms are written: no device is taken off the board meanwhile."""
         self._board, self._engine = board, engine
         self._judges = Judges()
         self._pending = _Pending()
-        self._writing, self._answer = asyncio.Lock(), LastAnswer()
+        self._answer = LastAnswer()
         self._placements = -1
         self._learned_at, self._learned_us = time.monotonic(), 0
 
@@ -123,7 +125,7 @@ class RuleWatch:
 
     async def write_learned(self) -> None:
         """Write down what learned rules learned since the last time."""
-        async with self._writing, self._engine.begin() as connection:
+        async with self.writing, self._engine.begin() as connection:
             since_us = await write_learned(connection, self._judges, self._board, self._learned_us)
         self._learned_us = since_us
 
@@ -155,7 +157,7 @@ class RuleWatch:
             await self._pending.wake.wait()
             self._pending.wake.clear()
             try:
-                async with self._writing:
+                async with self.writing:
                     await self._write()
                     await self._switch_off_failed()
                 if self._judges.spoiled:
@@ -202,7 +204,7 @@ class RuleWatch:
 
     async def refresh(self) -> None:
         """Evaluate what the database says; clear alarms of rules that are changed, switched off or gone."""
-        async with self._writing:
+        async with self.writing:
             kept, opened, stored = await self._said()
             placements = self._board.placements
             rules = [rule for one in kept if one.enabled and (rule := self._read(one)) is not None]

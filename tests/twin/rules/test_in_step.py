@@ -13,7 +13,9 @@ from tests.twin.test_twin import batch
 from tests.waiting import until
 from twin.errors import UnavailableError
 from twin.rules.thresholds import Limits
+from twin.states import State
 from twin.store.locks import Lock
+from twin.twin import Twin
 
 pytestmark = pytest.mark.postgis
 __all__ = ["_now", "city", "installed"]
@@ -193,3 +195,30 @@ async def test_watch_of_the_clock_that_fails_disturbs_no_commit(city, monkeypatc
         fails.set()
         await asyncio.sleep(0.1)
     assert (await going).stored == 1
+
+
+async def test_device_that_comes_back_goes_on_from_its_open_alarm(city) -> None:
+    twin, database, _ = city
+    await twin.observe(batch(twin, ("level-1", "level", -9, 16.0)))
+    rows(database, "UPDATE device SET valid_to = now() WHERE uid = 'level-1' RETURNING id")
+    await twin.refresh_devices()
+    assert "level-1" not in twin.board.row_of_uid
+    rows(database, "UPDATE device SET valid_to = NULL WHERE uid = 'level-1' RETURNING id")
+    await twin.refresh_devices()
+    assert twin.board.state[twin.board.row_of_uid["level-1"]] == State.WARNING
+    await twin.observe(batch(twin, ("level-1", "level", -8, 3.0)))
+    assert rows(database, "SELECT count(*), count(cleared_at) FROM alarm") == [(1, 1)]
+
+
+async def test_start_mends_what_is_out_of_step(city) -> None:
+    twin, database, engine = city
+    await twin.observe(batch(twin, ("level-1", "level", -9, 16.0), ("level-2", "level", -9, 3.0)))
+    await twin.close()
+    rows(database, "UPDATE device_state SET state = 3 - state RETURNING 1")
+    again = await Twin.open(engine)
+    try:
+        opened = "SELECT d.uid, a.state FROM alarm AS a JOIN device AS d ON d.id = device_id"
+        assert rows(database, f"{opened} WHERE cleared_at IS NULL") == [("level-2", State.WARNING)]
+        assert rows(database, "SELECT alarms, open_alarms FROM alarm_group") == [(2, 1)]
+    finally:
+        await again.close()
