@@ -4,59 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 
 import numpy as np
 import psycopg
 import pytest
 
+from tests.reading import rows
+from tests.twin.observing import batch
 from tests.waiting import until
 from twin.batch import Detail
 from twin.errors import UnavailableError
 from twin.states import State
 from twin.store import writer
 from twin.store.engine import create_async_engine
-from twin.twin import ObservationBatch, Twin
+from twin.twin import Twin
 
 pytestmark = pytest.mark.postgis
 
-NOW_US = time.time_ns() // 1000
-
-
-def batch(twin: Twin, *readings: tuple) -> ObservationBatch:
-    """Readings (uid, property, seconds from now, value[, lon, lat]) as a batch."""
-    board = twin.board
-    rows = [board.row_of_uid[r[0]] for r in readings]
-    slots = [
-        board.catalog.by_code[int(board.kind[row])].property(r[1]).slot
-        for row, r in zip(rows, readings, strict=True)
-    ]
-    place = [r[4:6] if len(r) > 4 else (np.nan, np.nan) for r in readings]
-    return ObservationBatch(
-        row=np.array(rows, np.int32),
-        slot=np.array(slots, np.uint8),
-        phenomenon_us=np.array([NOW_US + int(r[2] * 1e6) for r in readings], np.int64),
-        value=np.array([r[3] for r in readings], np.float64),
-        lon=np.array([p[0] for p in place], np.float64),
-        lat=np.array([p[1] for p in place], np.float64),
-        received_us=np.full(len(rows), NOW_US, np.int64),
-        source="test",
-    )
-
-
-def rows(database, query: str, *parameters) -> list[tuple]:
-    with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
-        return connection.execute(query, parameters).fetchall()
-
-
-@pytest.fixture(autouse=True)
-def _now(monkeypatch) -> None:
-    """Let each test begin now: a long run must not make its devices silent."""
-    monkeypatch.setitem(globals(), "NOW_US", time.time_ns() // 1000)
-
 
 @pytest.fixture
-async def city(database, install_devices):
+async def city(database, install_devices, now_us):
     """A fresh database with five devices, and a twin open on it."""
     fresh = database.fresh()
     install_devices(
@@ -230,7 +197,7 @@ async def test_hold_time_runs_out_without_another_message(city) -> None:
 
 
 @pytest.mark.usefixtures("by")
-async def test_worker_moves_by_the_newest_position(city) -> None:
+async def test_worker_moves_by_the_newest_position(city, now_us) -> None:
     twin, database = city
     await twin.observe(batch(twin, ("wg-0001", "speed", -5, 1.0, 104.1, 30.7)))
     await twin.observe(
@@ -243,7 +210,7 @@ async def test_worker_moves_by_the_newest_position(city) -> None:
     assert places == [(104.2, 30.8), (104.1, 30.7), (None, None)]
     seen = "SELECT extract(epoch FROM phenomenon_time) * 1000000, extract(epoch FROM received_at) * 1000000"
     times = rows(database, f"{seen} FROM observation ORDER BY 1")
-    assert times == [(NOW_US + s * 1_000_000, NOW_US) for s in (-9, -5, -1)]
+    assert times == [(now_us + s * 1_000_000, now_us) for s in (-9, -5, -1)]
 
 
 async def test_state_survives_a_restart(city, database) -> None:
@@ -274,7 +241,7 @@ async def test_state_survives_a_restart(city, database) -> None:
 
 
 @pytest.mark.usefixtures("by")
-async def test_unique_violation_falls_back_and_loses_nothing(city) -> None:
+async def test_unique_violation_falls_back_and_loses_nothing(city, now_us) -> None:
     twin, database = city
     await twin.observe(batch(twin, ("level-1", "level", -9, 1.0)))
     with psycopg.connect(
@@ -284,7 +251,7 @@ async def test_unique_violation_falls_back_and_loses_nothing(city) -> None:
             "INSERT INTO observation "
             "SELECT device_id, property, to_timestamp(0) + make_interval(secs => %s), received_at, 7.0, "
             "NULL, NULL FROM observation",
-            [(NOW_US - 5_000_000) / 1e6],
+            [(now_us - 5_000_000) / 1e6],
         )
     result = await twin.observe(batch(twin, ("level-1", "level", -5, 7.0), ("level-1", "level", -4, 8.0)))
     assert (result.stored, result.duplicate) == (1, 1)
@@ -328,7 +295,7 @@ async def test_closing_twin_takes_nothing_more(city) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_permuted_doubled_and_interleaved_observations_are_stored_once(city, seed: int) -> None:
+async def test_permuted_doubled_and_interleaved_observations_are_stored_once(city, seed: int, now_us) -> None:
     twin, database = city
     chance = random.Random(seed)
     unique = [
@@ -356,7 +323,7 @@ async def test_permuted_doubled_and_interleaved_observations_are_stored_once(cit
         "SELECT uid, property, round(extract(epoch FROM phenomenon_time) * 1000000 - %s)::int8 / 1000000, "
         "value "
         "FROM observation JOIN device ON device.id = device_id",
-        NOW_US,
+        now_us,
     )
     slots = {"level": 0, "pm10": 1, "speed": 0}
     assert sorted(stored) == sorted(
@@ -365,7 +332,7 @@ async def test_permuted_doubled_and_interleaved_observations_are_stored_once(cit
     board = twin.board
     for uid, slot in (("level-1", 0), ("level-2", 0), ("air-1", 1), ("wg-0001", 0)):
         assert board.values[board.row_of_uid[uid], slot] == 7.0  # the newest, one second ago
-        assert board.times_us[board.row_of_uid[uid], slot] == NOW_US - 1_000_000
+        assert board.times_us[board.row_of_uid[uid], slot] == now_us - 1_000_000
     present = rows(database, "SELECT DISTINCT value FROM device_state")
     assert present == [(7.0,)]
     alarms = rows(database, "SELECT count(*) FROM alarm WHERE cleared_at IS NULL")

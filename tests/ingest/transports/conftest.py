@@ -25,11 +25,6 @@ from twin.store.engine import create_async_engine
 from twin.twin import Twin
 
 
-def rows(database, query: str, *parameters) -> list[tuple]:
-    with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
-        return connection.execute(query, parameters).fetchall()
-
-
 def now_ms() -> int:
     return time.time_ns() // 1_000_000
 

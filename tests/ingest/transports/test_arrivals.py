@@ -7,7 +7,8 @@ import pytest
 
 from ingest.decoders.readings import Readings
 from ingest.transports import mqtt
-from tests.ingest.transports.conftest import now_ms, rows, until
+from tests.ingest.transports.conftest import now_ms, until
+from tests.reading import rows
 from twin.states import State
 
 pytestmark = [pytest.mark.postgis, pytest.mark.broker]

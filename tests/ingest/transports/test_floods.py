@@ -13,7 +13,8 @@ import pytest
 
 from ingest import flood
 from ingest.flood import LEAST_RATE
-from tests.ingest.transports.conftest import now_ms, rows, until
+from tests.ingest.transports.conftest import now_ms, until
+from tests.reading import rows
 
 pytestmark = [pytest.mark.postgis, pytest.mark.broker]
 

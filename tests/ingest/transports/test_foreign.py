@@ -9,7 +9,8 @@ import gmqtt
 import psycopg
 import pytest
 
-from tests.ingest.transports.conftest import rows, transport_of, until
+from tests.ingest.transports.conftest import transport_of, until
+from tests.reading import rows
 
 pytestmark = [pytest.mark.postgis, pytest.mark.broker]
 

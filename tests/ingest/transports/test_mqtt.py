@@ -13,15 +13,8 @@ from pathlib import Path
 import pytest
 
 from ingest.transports.broker import Broker, BrokerAddress
-from tests.ingest.transports.conftest import (
-    Sender,
-    admit_all,
-    forget_sessions,
-    now_ms,
-    rows,
-    transport_of,
-    until,
-)
+from tests.ingest.transports.conftest import Sender, admit_all, forget_sessions, now_ms, transport_of, until
+from tests.reading import rows
 from twin.errors import TwinError, UnavailableError
 from twin.store.cluster import PrivateCluster
 from twin.store.engine import create_async_engine

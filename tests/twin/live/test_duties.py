@@ -10,6 +10,7 @@ import numpy as np
 import psycopg
 import pytest
 
+from tests.reading import rows
 from tests.waiting import until
 from twin.live.duties import Duties
 from twin.store.engine import create_async_engine
@@ -38,11 +39,6 @@ def batch(twin: Twin, *readings: tuple) -> ObservationBatch:
         received_us=np.full(len(at), now_us, np.int64),
         source="test",
     )
-
-
-def rows(database, query: str) -> list[tuple]:
-    with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
-        return connection.execute(query).fetchall()
 
 
 def change(database, statement: str, *parameters) -> None:

@@ -9,9 +9,10 @@ import numpy as np
 import psycopg
 import pytest
 
-from tests.twin import test_twin
-from tests.twin.rules.test_watch import open_alarms, rows, said, switch_on
-from tests.twin.test_twin import batch
+from tests.reading import rows
+from tests.twin import observing
+from tests.twin.observing import batch
+from tests.twin.rules.switching import open_alarms, said, switch_on
 from tests.waiting import until
 from twin.catalog import load_catalog
 from twin.errors import InvalidError
@@ -20,7 +21,6 @@ from twin.rules.crowd_history import try_crowd
 from twin.rules.density import HOURS, USUAL
 from twin.rules.rule import read_rule
 from twin.states import State
-from twin.store.engine import create_async_engine
 from twin.store.rules import add_version, get_rule
 from twin.twin import Twin
 
@@ -34,8 +34,7 @@ MIN = 60_000_000
 
 
 @pytest.fixture(autouse=True)
-def _now(monkeypatch) -> None:
-    monkeypatch.setattr(test_twin, "NOW_US", time.time_ns() // 1000)
+def _quiet(monkeypatch) -> None:
     monkeypatch.setattr(crowds, "LOOK_S", 1e12)  # the tests look, and not the server's own clock between
 
 
@@ -44,16 +43,6 @@ def installed(database, install_devices):
     fresh = database.fresh()
     install_devices(fresh, CARS)
     return fresh
-
-
-@pytest.fixture
-async def city(installed):
-    fresh = installed.copy()
-    engine = create_async_engine(fresh.async_url)
-    twin = await Twin.open(engine)
-    yield twin, fresh, engine
-    await twin.close()
-    await engine.dispose()
 
 
 async def crowded(city, condition=CROWD, cars=12, area=None) -> tuple[int, int]:
@@ -71,7 +60,7 @@ async def crowded(city, condition=CROWD, cars=12, area=None) -> tuple[int, int]:
         )
     there = [(uid, "speed", -5, 0.0, *HERE) for uid in sorted(CARS)[:cars]]
     await twin.observe(batch(twin, *there))
-    return rule, test_twin.NOW_US
+    return rule, observing.now_us
 
 
 def gatherings(database) -> list[tuple]:

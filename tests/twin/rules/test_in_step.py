@@ -8,8 +8,9 @@ from contextlib import asynccontextmanager
 import psycopg
 import pytest
 
-from tests.twin.rules.test_watch import _now, city, installed, open_alarms, rows, said, switch_on
-from tests.twin.test_twin import batch
+from tests.reading import rows
+from tests.twin.observing import batch
+from tests.twin.rules.switching import open_alarms, said, switch_on
 from tests.waiting import until
 from twin.errors import UnavailableError
 from twin.rules.thresholds import Limits
@@ -18,7 +19,6 @@ from twin.store.locks import Lock
 from twin.twin import Twin
 
 pytestmark = pytest.mark.postgis
-__all__ = ["_now", "city", "installed"]
 
 
 class AnswerLost:

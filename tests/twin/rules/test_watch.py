@@ -7,78 +7,20 @@ import time
 from contextlib import asynccontextmanager
 
 import numpy as np
-import psycopg
 import pytest
 
-from tests.twin import test_twin
-from tests.twin.test_twin import batch
+from tests.reading import rows
+from tests.twin.observing import batch
+from tests.twin.rules.switching import open_alarms, said, switch_on
 from tests.waiting import until
 from twin.rules.conditions import Learned
 from twin.rules.history import try_rule
 from twin.rules.thresholds import Limits
 from twin.states import State
-from twin.store.engine import create_async_engine
-from twin.store.rules import RuleText, add_rule, add_version, get_rule
+from twin.store.rules import add_version, get_rule
 from twin.twin import Twin
 
 pytestmark = pytest.mark.postgis
-
-DEVICES = {"level-1": "water_level", "level-2": "water_level", "door-1": "door", "car-1": "vehicle"}
-HIGH = {"type": "limit", "above": 5.0, "hysteresis": 1.0}
-
-
-@pytest.fixture(autouse=True)
-def _now(monkeypatch) -> None:
-    """Let the readings of each test be of now."""
-    monkeypatch.setattr(test_twin, "NOW_US", time.time_ns() // 1000)
-
-
-@pytest.fixture(scope="module")
-def installed(database, install_devices):
-    fresh = database.fresh()
-    install_devices(fresh, DEVICES)
-    return fresh
-
-
-@pytest.fixture
-async def city(installed):
-    """A database with three devices, an engine, and a twin open on it."""
-    fresh = installed.copy()
-    engine = create_async_engine(fresh.async_url)
-    twin = await Twin.open(engine)
-    yield twin, fresh, engine
-    await twin.close()
-    await engine.dispose()
-
-
-def rows(database, query: str, *parameters) -> list[tuple]:
-    with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
-        return connection.execute(query, parameters).fetchall()
-
-
-def said(
-    condition=None, *, state=State.ALARM, kinds=("water_level",), observed="level", area=None
-) -> RuleText:
-    level = "district" if area else None
-    return RuleText("夜间偏高", "High", state, area, level, list(kinds), observed, condition or HIGH)
-
-
-async def switch_on(engine, text: RuleText, twin: Twin) -> int:
-    async with engine.begin() as connection:
-        rule = await add_rule(connection, text, "张三", None)
-        await add_version(connection, rule.id, 1, text, "张三", enabled=True)
-    await until(lambda: any(one.id == rule.id for one in twin.rules.rules))
-    await twin.rules.refresh()  # waits for the one that runs: a rule judges once it knows what came before
-    return rule.id
-
-
-def open_alarms(database) -> list[tuple]:
-    return rows(
-        database,
-        "SELECT d.uid, a.property, a.state, a.rule_version FROM alarm AS a "
-        "JOIN device AS d ON d.id = a.device_id "
-        "WHERE a.cleared_at IS NULL AND a.rule_id IS NOT NULL ORDER BY 1",
-    )
 
 
 async def test_rule_raises_and_clears_beside_the_limits_and_is_shown(city) -> None:
@@ -286,7 +228,7 @@ async def test_what_was_learned_survives_a_restart_and_a_new_name(city) -> None:
         await again.close()
 
 
-async def test_trial_on_what_was_stored_says_what_was_raised_live(city, monkeypatch) -> None:
+async def test_trial_on_what_was_stored_says_what_was_raised_live(city, monkeypatch, now_us) -> None:
     twin, database, engine = city
     tick = twin.rules.tick
     # The readings are of the past: the clock is theirs.
@@ -298,7 +240,7 @@ async def test_trial_on_what_was_stored_says_what_was_raised_live(city, monkeypa
     ]
     ids = [await switch_on(engine, said(condition), twin) for condition in conditions]
     random = np.random.default_rng(7)
-    begin_us = test_twin.NOW_US - 700_000_000
+    begin_us = now_us - 700_000_000
     at = -600.0
     for value, step in zip(
         random.uniform(0, 12, 60).tolist(), random.uniform(2, 30, 60).tolist(), strict=True
@@ -308,7 +250,7 @@ async def test_trial_on_what_was_stored_says_what_was_raised_live(city, monkeypa
             await twin.observe(
                 batch(twin, ("level-1", "level", at, value), ("level-2", "level", at, 12 - value))
             )
-    end_us = test_twin.NOW_US
+    end_us = now_us
     await tick(end_us)
     told = "SELECT count(*) FROM alarm WHERE rule_id = %s"
     gone = lambda: asyncio.sleep(0, False)  # noqa: E731

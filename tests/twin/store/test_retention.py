@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from tests.reading import rows
 from twin.access.record import SERVER
 from twin.catalog import load_catalog
 from twin.errors import InvalidError
@@ -20,11 +21,6 @@ from twin.store.roles import TWIN, role_url
 
 CATALOG = load_catalog()
 TERMS = load_terms(CATALOG)
-
-
-def rows(database, query: str, *parameters) -> list[tuple]:
-    with psycopg.connect(database.url.replace("+psycopg", "")) as connection:
-        return connection.execute(query, parameters or None).fetchall()
 
 
 def midnight(days: int) -> datetime:
