@@ -154,6 +154,23 @@ class RunningCity:
 
         return self._do(find)
 
+    def run_sql(self, statement: str, **values: Any) -> list[Any]:
+        """Run a statement as the owner of the database; return its rows."""
+
+        async def run(connection: AsyncConnection) -> list[Any]:
+            done = await connection.execute(text(statement), values)
+            return [tuple(row) for row in done.all()] if done.returns_rows else []
+
+        return self._do(run)
+
+    def install_levels(self, east: dict[str, float]) -> None:
+        """Install water level sensors, each so many degrees east of the middle of the city."""
+        lon, lat = self.get("/api/scene")["center"]
+        rows = [f"{uid},water_level,{lon + by},{lat},测试液位计" for uid, by in east.items()]
+        csv = self.data_dir.parent / f"levels-{next(iter(east))}.csv"
+        csv.write_text("\n".join(["uid,kind,lon,lat,name", *rows, ""]), encoding="utf-8")
+        self.command("import", "devices", str(csv))
+
     def age_sessions(self, name: str, seconds: float) -> None:
         """Let the sessions of an account be without a person for so much longer, as its clock sees it."""
 
@@ -237,6 +254,15 @@ async def _connect(client: gmqtt.Client, broker: BrokerAddress) -> None:
                 return await client.connect(broker.host, broker.port)
             except MQTTConnectError:
                 await asyncio.sleep(0.1)
+
+
+def found(look: Callable[[], T | None], seconds: float = 30) -> T:
+    """Look again and again until there is something; fail when there is nothing in this time."""
+    end = time.monotonic() + seconds
+    while not (it := look()):
+        assert time.monotonic() < end, "it did not come about in time"
+        time.sleep(0.1)
+    return it
 
 
 def in_thread(work: Callable[[], T]) -> T:

@@ -1,5 +1,5 @@
 /** Types of what the HTTP API answers about queues and single cases (docs/cases.md). */
-import type { AreaRef, CaseRow, Cases, Names } from './schema.ts';
+import type { AreaRef, CaseRow, Cases, Names, Shelved } from './schema.ts';
 
 export type QueueName = 'collect' | 'dispatch' | 'supervise' | 'check';
 
@@ -165,7 +165,19 @@ export interface EvidenceOfKind {
   series: [string | number, number | null][];
 }
 
+/** The group of alarms that raised a case; `acknowledged` are those of the open ones that somebody acknowledged. */
+export interface EvidenceGroup {
+  group_id: number;
+  alarms: number;
+  open: number;
+  acknowledged: number;
+  acknowledged_by: string[];
+  may_acknowledge: boolean;
+  shelving: Shelved | null;
+}
+
 export interface Evidence {
+  group: EvidenceGroup | null;
   alarms: EvidenceOfKind[];
   members: { device_id: number; uid: string; lon: number; lat: number; state: string; value: number | null; raised_at: string }[];
   repeats: { id: number; number: string; source: string; title: string | Names; opened_at: string }[];

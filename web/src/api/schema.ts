@@ -226,8 +226,20 @@ export interface AlarmMember {
   value: number | null;
 }
 
+/** A group or a device that is put aside: why, by whom, until when. */
+export interface Shelved {
+  id: number;
+  group_id: number | null;
+  device_id: number | null;
+  reason: string;
+  shelved_by: string;
+  begins_at: string;
+  until_at: string;
+}
+
 export interface AlarmGroup {
   key: string;
+  group_id: number;
   kind: string;
   state: number | string;
   title: string | Names;
@@ -237,7 +249,16 @@ export interface AlarmGroup {
   lat: number;
   since: string;
   acknowledged: number;
+  acknowledged_by: string[];
+  /** Whether who is signed in may acknowledge and shelve it. */
+  may_acknowledge: boolean;
   case: { id: number; number: string } | null;
+  /** When it comes back that was put aside: the group, or all its devices. */
+  shelved_until: string | null;
+  /** Who put the group aside, and why. */
+  shelving: Shelved | null;
+  /** Whether all its alarms came within maintenance windows. */
+  maintenance: boolean;
   area?: AreaRef | null;
   members: AlarmMember[];
 }
@@ -248,6 +269,7 @@ export interface Alarms {
   unacknowledged: number;
   /** Groups that are put aside, and the load of the last ten minutes. */
   shelved: number;
+  maintenance: number;
   load: { groups: number; alarms: number; operators: number; per_operator: number; acceptable: number; flood: boolean; flood_since: string | null };
 }
 

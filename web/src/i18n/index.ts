@@ -2,6 +2,8 @@
 import type { Names } from '../api/schema.ts';
 import { accessEn } from './access_en.ts';
 import { accessZh, type AccessWords } from './access_zh.ts';
+import { alarmsEn } from './alarms_en.ts';
+import { alarmsZh, type AlarmWords } from './alarms_zh.ts';
 import { deskEn } from './desk_en.ts';
 import { deskZh, type DeskWords } from './desk_zh.ts';
 import { en } from './en.ts';
@@ -12,9 +14,9 @@ import { sourcesZh, type SourcesWords } from './sources_zh.ts';
 import { zh, type Words } from './zh.ts';
 
 export type Lang = 'zh' | 'en';
-export type Key = keyof (Words & AccessWords & SourcesWords & DeskWords & RulesWords);
+export type Key = keyof (Words & AccessWords & SourcesWords & DeskWords & RulesWords & AlarmWords);
 
-const TABLES: Record<Lang, Record<Key, string>> = { zh: { ...zh, ...accessZh, ...sourcesZh, ...deskZh, ...rulesZh }, en: { ...en, ...accessEn, ...sourcesEn, ...deskEn, ...rulesEn } };
+const TABLES: Record<Lang, Record<Key, string>> = { zh: { ...zh, ...accessZh, ...sourcesZh, ...deskZh, ...rulesZh, ...alarmsZh }, en: { ...en, ...accessEn, ...sourcesEn, ...deskEn, ...rulesEn, ...alarmsEn } };
 
 /** Thin space that does not break: 3 118. */
 const THIN = '\u202f';

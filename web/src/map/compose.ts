@@ -34,10 +34,11 @@ export function clusterResolution(zoom: number): number {
   return Math.max(2, Math.min(9, Math.floor((zoom - 1.2) / 1.404 + 0.2)));
 }
 
-/** The group whose callout is open: the selected one, else the worst when it is critical. */
+/** The group whose callout is open: the selected one, else the worst when it is critical and not put aside. */
 export function openGroup(c: Pick<Composition, 'groups' | 'selectedGroup'>): AlarmGroup | undefined {
   if (c.selectedGroup) return c.groups.find((group) => group.key === c.selectedGroup);
-  return c.groups[0] && stateCode(c.groups[0].state) === 5 ? c.groups[0] : undefined;
+  const worst = c.groups.find((group) => !group.shelved_until);
+  return worst && stateCode(worst.state) === 5 ? worst : undefined;
 }
 
 /** How long a group has been open, as its row in the rail says it. */
@@ -53,19 +54,21 @@ export function compose(c: Composition): Mark[] {
       const state = c.lost ? 'unknown' : stateName(group.state);
       const callout = group.key === open;
       const code = stateCode(group.state);
+      const aside = !!group.shelved_until;
       marks.push({
         key: `group:${group.key}`,
         lon: group.lon,
         lat: group.lat,
-        rank: callout ? 0 : 10 + (5 - code) * 20 + i / 100,
+        // what is put aside gives way to all that is not
+        rank: callout ? 0 : (aside ? 120 : 10) + (5 - code) * 20 + i / 100,
         kind: 'mark',
         shape: state,
-        stem: callout ? 3.6 : code >= 4 ? 3 : 2.1,
-        text: callout ? groupTitle(c.lang, group) : groupWhat(c.lang, group),
+        stem: callout ? 3.6 : aside ? 1.4 : code >= 4 ? 3 : 2.1,
+        text: callout ? groupTitle(c.lang, group) : aside ? `${groupWhat(c.lang, group)}·${c.t('al_shelving')}` : groupWhat(c.lang, group),
         note: callout ? [group.count > 1 ? c.t(group.case ? 'toCase' : 'sensors', group.count) : c.t(`state_${state}` as Key), group.case?.number].filter(Boolean).join(' ') : undefined,
         figure: callout ? sinceClock(c.lang, group, c.nowMs) : undefined,
         callout,
-        rings: code === 5 && !c.lost && (callout || c.freshCritical.has(group.key)) ? { radiusM: RING_M, fresh: c.freshCritical.has(group.key) } : undefined,
+        rings: code === 5 && !aside && !c.lost && (callout || c.freshCritical.has(group.key)) ? { radiusM: RING_M, fresh: c.freshCritical.has(group.key) } : undefined,
         title: groupTitle(c.lang, group),
       });
     });

@@ -24,6 +24,8 @@ export const DESK_KEYS: { caps: string[]; key: Key }[] = [
   { caps: ['M'], key: 'dk_m' },
   { caps: ['V'], key: 'dk_v' },
   { caps: ['E'], key: 'dk_e' },
+  { caps: ['Y'], key: 'dk_y' },
+  { caps: ['S'], key: 'dk_s' },
   { caps: ['N'], key: 'dk_n' },
   { caps: ['P'], key: 'dk_p' },
   { caps: ['Ctrl', 'Enter'], key: 'dk_record' },
@@ -42,13 +44,14 @@ export function pressDesk(desk: Desk, event: KeyboardEvent): boolean {
   const target = event.target as HTMLElement | null;
   if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
     // a form of its own answers for itself
-    if (desk.entry.open || !desk.open || desk.searchOpen) return false;
+    if (desk.entry.open || desk.alarmActs.of || !desk.open || desk.searchOpen) return false;
     if (desk.merging.cases) void desk.merging.confirm();
     else if (target?.closest('[data-form]')) void desk.acts.confirm();
     else void desk.acts.record();
     return true;
   }
   if (event.ctrlKey || event.metaKey || event.altKey) return false;
+  if (desk.alarmActs.of && event.key !== 'Escape') return false;
   if (event.key === 'Escape') {
     if (isTyping(target) && target?.dataset.note !== undefined) target.blur();
     else desk.close();
@@ -130,6 +133,10 @@ function letter(desk: Desk, key: string): boolean {
     case 'e':
       open.expanded = !open.expanded;
       return true;
+    case 'y':
+      return desk.acknowledgeGroup();
+    case 's':
+      return desk.shelveGroup();
     case 'n':
       desk.onFocus('note');
       return true;

@@ -2,12 +2,13 @@
 import type { Wall } from '../state/wall.svelte.ts';
 
 /** Keys in the order in which the help lists them: caps and what they do. */
-const KEYS: { caps: string[]; key: 'key_move' | 'key_enter' | 'key_esc' | 'key_g' | 'key_a' | 'key_e' | 'key_find' | 'key_h' | 'key_f' | 'key_b' | 'key_l' | 'key_x' | 'key_v' | 'key_u' | 'key_help' }[] = [
+const KEYS: { caps: string[]; key: 'key_move' | 'key_enter' | 'key_esc' | 'key_g' | 'key_a' | 'key_s' | 'key_e' | 'key_find' | 'key_h' | 'key_f' | 'key_b' | 'key_l' | 'key_x' | 'key_v' | 'key_u' | 'key_help' }[] = [
   { caps: ['J', 'K'], key: 'key_move' },
   { caps: ['Enter'], key: 'key_enter' },
   { caps: ['Esc'], key: 'key_esc' },
   { caps: ['G'], key: 'key_g' },
   { caps: ['A'], key: 'key_a' },
+  { caps: ['S'], key: 'key_s' },
   { caps: ['E'], key: 'key_e' },
   { caps: ['/'], key: 'key_find' },
   { caps: ['H'], key: 'key_h' },
@@ -27,7 +28,7 @@ export function isTyping(target: EventTarget | null): boolean {
 
 /** The keys that do something for whoever looks: who may not act is not offered the act. */
 export function keysOf(wall: Wall): typeof KEYS {
-  const away = [wall.mayAcknowledge ? '' : 'key_a', wall.mayExport ? '' : 'key_x', wall.mayLook ? '' : 'key_v', wall.session.kiosk ? 'key_u' : ''];
+  const away = [...(wall.mayAcknowledge ? [] : ['key_a', 'key_s']), wall.mayExport ? '' : 'key_x', wall.mayLook ? '' : 'key_v', wall.session.kiosk ? 'key_u' : ''];
   return KEYS.filter((k) => !away.includes(k.key));
 }
 
@@ -39,7 +40,7 @@ export function press(wall: Wall, event: KeyboardEvent): boolean {
     return true;
   }
   // a dialog that asks something keeps the keys
-  if (isTyping(event.target) || wall.exporting) return false;
+  if (isTyping(event.target) || wall.exporting || wall.alarmActs.of) return false;
   // on the map itself the arrows move the map
   if (event.key.startsWith('Arrow') && (event.target as HTMLElement | null)?.closest('.maplibregl-canvas')) return false;
   switch (event.key.length === 1 ? event.key.toLowerCase() : event.key) {
@@ -62,6 +63,8 @@ export function press(wall: Wall, event: KeyboardEvent): boolean {
     case 'a':
       void wall.acknowledge();
       return true;
+    case 's':
+      return wall.shelve();
     case 'e':
       wall.expand();
       return true;

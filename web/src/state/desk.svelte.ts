@@ -1,8 +1,11 @@
 /** Hold what the operator's desk shows: queues, the open case, and what of the page is open. */
-import type { CaseStand, Move, Queue, QueueList, QueueName, QueueRow, Queues } from '../api/case_schema.ts';
+import type { CaseStand, EvidenceGroup, Move, Queue, QueueList, QueueName, QueueRow, Queues } from '../api/case_schema.ts';
 import type { JournalEvent } from '../api/socket.ts';
 import { nameOf } from '../i18n/index.ts';
+import { AlarmActs } from './alarm_acts.svelte.ts';
+import { unmarked } from './groups.ts';
 import { LivePage, type Selection } from './live_page.svelte.ts';
+import { heldNow } from './shelving.ts';
 import { CameraLook } from './camera_look.svelte.ts';
 import { Acts } from './desk/acts.svelte.ts';
 import { CaseEntry } from './desk/entry.svelte.ts';
@@ -36,6 +39,7 @@ export class Desk extends LivePage {
   readonly acts = new Acts(this);
   readonly entry = new CaseEntry(this);
   readonly merging = new Merging(this);
+  readonly alarmActs = new AlarmActs(this, () => this.readEvents());
   readonly cameraLook = new CameraLook();
   /** Camera whose field is shown, and whose picture may be looked at. */
   camera = $state<number | null>(null);
@@ -86,6 +90,7 @@ export class Desk extends LivePage {
     this.lists.clear();
     this.list = this.listOf(this.queue, this.source);
     this.entry.leave();
+    this.alarmActs.leave();
     this.merging.clear();
   }
 
@@ -232,6 +237,27 @@ export class Desk extends LivePage {
     this.acts.chosen();
   }
 
+  /** The group of alarms of the open case, where who is signed in may acknowledge and shelve it. */
+  private get ownGroup(): EvidenceGroup | null {
+    const group = this.open?.evidence.value?.group;
+    return group?.open && group.may_acknowledge && this.mayAcknowledge ? group : null;
+  }
+
+  acknowledgeGroup(): boolean {
+    const group = this.ownGroup;
+    if (!group) return false;
+    void this.alarmActs.acknowledge(group.group_id);
+    return true;
+  }
+
+  /** Ask for the reason and the end, or who put it aside; nothing is done before Enter. */
+  shelveGroup(): boolean {
+    const group = this.ownGroup;
+    if (!group || !this.stand) return false;
+    this.alarmActs.begin({ group_id: group.group_id, title: unmarked(nameOf(this.lang, this.stand.title)), shelving: heldNow(group.shelving, this.now) });
+    return true;
+  }
+
   moveOf(name: string): Move | undefined {
     return this.stand?.moves.find((m) => m.name === name);
   }
@@ -241,6 +267,7 @@ export class Desk extends LivePage {
   close(): void {
     if (this.menuOpen) this.menuOpen = false;
     else if (this.helpOpen) this.helpOpen = false;
+    else if (this.alarmActs.of) this.alarmActs.leave();
     else if (this.searchOpen) this.searchOpen = false;
     else if (this.entry.link) this.entry.link = null;
     else if (this.entry.picking) this.entry.picking = false;

@@ -17,12 +17,14 @@ import type {
   TraceMode,
 } from '../api/schema.ts';
 import { stateCode } from '../look/palette.ts';
+import { AlarmActs } from './alarm_acts.svelte.ts';
 import { CameraLook } from './camera_look.svelte.ts';
 import { presetOf, type Preset } from './exporting.ts';
-import { focusProperty } from './groups.ts';
+import { focusProperty, groupTitle } from './groups.ts';
 import { LivePage, type Selection } from './live_page.svelte.ts';
 import { isThing, THING_PATHS, type Thing } from './things.ts';
 import { Resource, type AnyResource } from './resource.svelte.ts';
+import { heldNow, isAside } from './shelving.ts';
 
 export interface Detail {
   device: DeviceDetail | null;
@@ -45,6 +47,7 @@ const EVERY_S = { alarms: 30, cases: 30, stats: 10, timeline: 60, detail: 5, rec
 
 export class Wall extends LivePage {
   readonly cameraLook = new CameraLook();
+  readonly alarmActs = new AlarmActs(this, () => this.readEvents());
   readonly cases = new Resource<Cases>('/api/cases?open=true', (c) => c.cases.length === 0);
   readonly stats = new Resource<Stat[]>('/api/stats');
   readonly recent = new Resource<CityEvent[]>('/api/journal?limit=40', (e) => e.length === 0);
@@ -87,6 +90,7 @@ export class Wall extends LivePage {
   protected override forget(): void {
     this.sheet = null;
     this.exporting = null;
+    this.alarmActs.leave();
     this.knownGroups = null;
   }
 
@@ -124,11 +128,11 @@ export class Wall extends LivePage {
     if (this.idle) void this.recent.refresh();
   }
 
-  /** Notice groups that have become critical since the page opened. */
+  /** Notice groups that have become critical since the page opened, or came back critical after they were put aside. */
   protected override arrived(): void {
     const groups = this.alarms.value?.groups;
     if (!groups) return;
-    const critical = groups.filter((g) => stateCode(g.state) === 5).map((g) => g.key);
+    const critical = groups.filter((g) => stateCode(g.state) === 5 && !isAside(g, this.now)).map((g) => g.key);
     if (this.knownGroups) {
       const fresh = critical.filter((key) => !this.knownGroups!.has(key));
       if (fresh.length) this.freshCritical = new Set([...[...this.freshCritical].filter((key) => critical.includes(key)), ...fresh]);
@@ -139,9 +143,19 @@ export class Wall extends LivePage {
 
   // ---- selection ------------------------------------------------------------------------------
 
+  /** Groups that ask for somebody. */
+  get present(): AlarmGroup[] {
+    return (this.alarms.value?.groups ?? []).filter((g) => !isAside(g, this.now));
+  }
+
+  /** Groups that are put aside, what comes back first at the head. */
+  get aside(): AlarmGroup[] {
+    return (this.alarms.value?.groups ?? []).filter((g) => isAside(g, this.now)).sort((a, b) => Date.parse(a.shelved_until!) - Date.parse(b.shelved_until!));
+  }
+
   /** Keys of the rows of the left rail in the order in which they are listed. */
   get rows(): string[] {
-    return [...(this.alarms.value?.groups ?? []).map((g) => g.key), ...(this.cases.value?.cases ?? []).map((c) => `case:${c.id}`)];
+    return [...this.present, ...this.aside].map((g) => g.key).concat((this.cases.value?.cases ?? []).map((c) => `case:${c.id}`));
   }
 
   group(key: string | null): AlarmGroup | undefined {
@@ -273,6 +287,7 @@ export class Wall extends LivePage {
   close(): void {
     if (this.menuOpen) this.menuOpen = false;
     else if (this.exporting) this.exporting = null;
+    else if (this.alarmActs.of) this.alarmActs.leave();
     else if (this.helpOpen) this.helpOpen = false;
     else if (this.searchOpen) this.searchOpen = false;
     else if (this.sheet) this.closeSheet();
@@ -294,16 +309,27 @@ export class Wall extends LivePage {
 
   // ---- acts -----------------------------------------------------------------------------------
 
-  async acknowledge(): Promise<void> {
+  /** The group under the keyboard or of what is selected, where who is signed in may act on it. */
+  private get actedGroup(): AlarmGroup | undefined {
     const group = this.group(this.cursor) ?? this.selectedGroup;
-    if (!group || !this.mayAcknowledge) return;
-    try {
-      const answer = await post<{ acknowledged: number; already: number }>('/api/alarms/acknowledge', { alarm_ids: group.members.map((m) => m.alarm_id) });
-      this.say(answer.acknowledged ? this.t('ackDone', answer.acknowledged) : this.t('ackNone'));
-      await this.alarms.refresh();
-    } catch (problem) {
-      this.say(this.failed(problem));
-    }
+    return group && this.mayActOn(group) ? group : undefined;
+  }
+
+  mayActOn(group: AlarmGroup): boolean {
+    return this.mayAcknowledge && group.may_acknowledge;
+  }
+
+  async acknowledge(): Promise<void> {
+    const group = this.actedGroup;
+    if (group) await this.alarmActs.acknowledge(group.group_id);
+  }
+
+  /** Ask for the reason and the end, or who put it aside; nothing is done before Enter. */
+  shelve(): boolean {
+    const group = this.actedGroup;
+    if (!group) return false;
+    this.alarmActs.begin({ group_id: group.group_id, title: groupTitle(this.lang, group), shelving: heldNow(group.shelving, this.now) });
+    return true;
   }
 
   /** Ask who is affected when what is selected breaks or is shut, or show that no longer. */

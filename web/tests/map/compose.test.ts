@@ -6,7 +6,7 @@ import { cellToChildren, cellToLatLng, latLngToCell } from 'h3-js';
 import type { AlarmGroup } from '../../src/api/schema.ts';
 
 const group = (key: string, state: string, count = 1): AlarmGroup => ({
-  key, kind: 'gas', state, title: { zh: '燃气浓度', en: 'Combustible gas detector' }, place: '顺吉大厦', count, lon: 104, lat: 30.6, since: '2026-11-21T00:00:00Z', acknowledged: 0, case: null,
+  key, group_id: 1, kind: 'gas', state, title: { zh: '燃气浓度', en: 'Combustible gas detector' }, place: '顺吉大厦', count, lon: 104, lat: 30.6, since: '2026-11-21T00:00:00Z', acknowledged: 0, acknowledged_by: [], may_acknowledge: true, shelved_until: null, shelving: null, maintenance: false, case: null,
   members: [{ alarm_id: 1, device_id: 2, state, value: 18 }],
 });
 const base: Composition = {
@@ -30,6 +30,15 @@ describe('compose', () => {
     expect(openGroup({ groups, selectedGroup: 'b' })?.key).toBe('b');
     expect(openGroup({ groups, selectedGroup: 'gone' })).toBeUndefined();
     expect(openGroup({ groups, selectedGroup: null })?.key).toBe('a');
+  });
+
+  it('lets what is put aside open no callout, ring for nobody and give way', () => {
+    const aside = { ...group('a', 'critical'), shelved_until: '2026-11-21T02:00:00Z' };
+    expect(openGroup({ groups: [aside, group('b', 'warning')], selectedGroup: null })).toBeUndefined();
+    expect(openGroup({ groups: [aside, group('b', 'critical')], selectedGroup: null })?.key).toBe('b');
+    const [mark, other] = compose({ ...base, groups: [aside, group('b', 'warning')], freshCritical: new Set(['a']) });
+    expect(mark).toMatchObject({ callout: false, rings: undefined, text: '燃气浓度·搁置中', shape: 'critical' });
+    expect(mark.rank).toBeGreaterThan(other.rank);
   });
 
   it('ranks by state', () => {

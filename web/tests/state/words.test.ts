@@ -2,9 +2,15 @@ import { describe, expect, it } from 'vitest';
 import { clock, failure, langOf, monthDay, number, say, span, type Key } from '../../src/i18n/index.ts';
 import { accessEn } from '../../src/i18n/access_en.ts';
 import { accessZh } from '../../src/i18n/access_zh.ts';
+import { alarmsEn } from '../../src/i18n/alarms_en.ts';
+import { alarmsZh } from '../../src/i18n/alarms_zh.ts';
 import { deskEn } from '../../src/i18n/desk_en.ts';
 import { deskZh } from '../../src/i18n/desk_zh.ts';
 import { en } from '../../src/i18n/en.ts';
+import { rulesEn } from '../../src/i18n/rules_en.ts';
+import { rulesZh } from '../../src/i18n/rules_zh.ts';
+import { sourcesEn } from '../../src/i18n/sources_en.ts';
+import { sourcesZh } from '../../src/i18n/sources_zh.ts';
 import { zh } from '../../src/i18n/zh.ts';
 import { byStage, focusProperty, groupWhat, leftWords, limitWords, reading, storm, unmarked, urgency } from '../../src/state/groups.ts';
 import { freshness } from '../../src/state/staleness.ts';
@@ -12,20 +18,20 @@ import { problem } from '../../src/layers/spec.ts';
 import { Perf } from '../../src/state/perf.ts';
 import type { AlarmGroup, CaseRow } from '../../src/api/schema.ts';
 
+const TABLES: [Record<string, string>, Record<string, string>][] = [[zh, en], [accessZh, accessEn], [deskZh, deskEn], [alarmsZh, alarmsEn], [rulesZh, rulesEn], [sourcesZh, sourcesEn]];
+
 describe('words', () => {
   it('has the same keys and the same places to fill in both languages', () => {
-    expect(Object.keys(en).sort()).toEqual(Object.keys(zh).sort());
     const places = (text: string) => [...new Set(text.match(/\{\d\}/g) ?? [])].sort();
-    for (const key of Object.keys(zh) as (keyof typeof zh)[]) expect(places(en[key]), key).toEqual(places(zh[key]));
-    expect(Object.keys(deskEn).sort()).toEqual(Object.keys(deskZh).sort());
-    for (const key of Object.keys(deskZh) as (keyof typeof deskZh)[]) expect(places(deskEn[key]), key).toEqual(places(deskZh[key]));
-    expect(Object.keys(accessEn).sort()).toEqual(Object.keys(accessZh).sort());
-    for (const key of Object.keys(accessZh) as (keyof typeof accessZh)[]) expect(places(accessEn[key]), key).toEqual(places(accessZh[key]));
+    for (const [chinese, english] of TABLES) {
+      expect(Object.keys(english).sort()).toEqual(Object.keys(chinese).sort());
+      for (const [key, text] of Object.entries(chinese)) expect(places(english[key]), key).toEqual(places(text));
+    }
   });
 
   it('keeps each word in one table', () => {
-    expect(Object.keys(accessZh).filter((key) => key in zh)).toEqual([]);
-    expect(Object.keys(deskZh).filter((key) => key in zh || key in accessZh)).toEqual([]);
+    const keys = TABLES.flatMap(([chinese]) => Object.keys(chinese));
+    expect(keys.filter((key, i) => keys.indexOf(key) !== i)).toEqual([]);
   });
 
   it('groups thousands by thin spaces and uses a true minus sign', () => {
