@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Match
 
+from api import plain_page
 from twin.errors import (
     ConflictError,
     ForbiddenError,
@@ -116,8 +117,10 @@ def problem(
     return Response(orjson.dumps(body), status, media_type=MEDIA_TYPE, headers=headers)
 
 
-def _twin_error(_: Request, error: Exception) -> Response:
+def _twin_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, TwinError)
+    if isinstance(error, NotFoundError) and plain_page.is_for_a_person(request):
+        return plain_page.unknown(request.url.path)
     for kind, status, name in STATUS_OF_ERROR:
         if isinstance(error, kind):
             headers = {"Retry-After": "2"} if status == 503 else None
@@ -142,8 +145,18 @@ def _validation_error(_: Request, error: Exception) -> Response:
     )
 
 
+def no_such_page(request: Request, hint: str = "") -> Response:
+    """Answer an address that nothing is at: people with a page, programs with a problem."""
+    path = request.url.path
+    if plain_page.is_for_a_person(request):
+        return plain_page.unknown(path)
+    return problem(404, "there is no such page", where=path[:200], hint=hint)
+
+
 def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return no_such_page(request)
     headers = dict(error.headers or {})
     if error.status_code == 405:
         # Starlette names the methods of the first route of this path only.

@@ -9,10 +9,10 @@ from typing import Final
 import anyio.to_thread
 from fastapi import FastAPI
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, Response
+from starlette.responses import FileResponse, Response
 
-from api.errors import problem
-from api.policy import policy_with_style
+from api import plain_page
+from api.errors import no_such_page
 
 _LONGEST_NAME_BYTES: Final = 255
 _FOREVER: Final = "public, max-age=31536000, immutable"
@@ -27,17 +27,6 @@ _PAGES: Final = {
     "/admin/record": "record.html",
     "/admin/sources": "sources.html",
 }
-
-_STYLE: Final = """body{font:18px/1.6 system-ui,sans-serif;background:#12161b;color:#e8ebee;max-width:44rem;
-margin:15vh auto;padding:0 1.5rem}code{background:#202832;
-padding:.1em .4em;border-radius:4px}a{color:#56b4e9}"""
-_NOT_BUILT: Final = f"""<!doctype html><html lang="zh-CN"><meta charset="utf-8"><title>GridTwin</title>
-<style>{_STYLE}</style>
-<h1>页面尚未构建</h1>
-<p>服务已启动，但网页文件还没有生成。请运行 <code>./gridtwin up</code>，它会自动构建页面。</p>
-<h2>The web pages are not built yet</h2>
-<p>The server runs, but the built pages are missing. Run <code>./gridtwin up</code>, which builds them.</p>
-<p><a href="/api/health">/api/health</a> · <a href="/docs">/docs</a></p></html>"""
 
 
 def _inside(root: Path, path: str) -> Path | None:
@@ -64,12 +53,7 @@ def install(app: FastAPI, web_dir: Path) -> None:
     async def page(request: Request) -> Response:
         file = root / _PAGES.get(request.url.path, "index.html")
         if not await anyio.to_thread.run_sync(file.is_file):
-            headers = {
-                "cache-control": "no-store",
-                "retry-after": "10",
-                "content-security-policy": policy_with_style(_STYLE),
-            }
-            return HTMLResponse(_NOT_BUILT, 503, headers)
+            return plain_page.not_built()
         return FileResponse(
             file, media_type="text/html; charset=utf-8", headers={"cache-control": "no-cache"}
         )
@@ -77,7 +61,7 @@ def install(app: FastAPI, web_dir: Path) -> None:
     async def asset(request: Request) -> Response:
         file = _inside(root, request.url.path)
         if file is None or not await anyio.to_thread.run_sync(file.is_file):
-            return problem(404, "there is no such page", where=request.url.path[:200])
+            return no_such_page(request)
         hashed = file.parent.name == "assets"
         kind = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
         return FileResponse(

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
 from api.access.permissions import PUBLIC, needs
-from api.errors import problem
+from api.errors import no_such_page
 from api.policy import policy_with_style
 
 router = APIRouter(include_in_schema=False)
@@ -83,9 +83,9 @@ def _shape(schema: dict[str, Any]) -> str:
 
 
 @router.get("/docs/{name}", dependencies=[needs(PUBLIC)])
-async def get_paper(name: str) -> Response:
+async def get_paper(request: Request, name: str) -> Response:
     """Return one of the project's papers as it is written."""
     file = _DOCS / name
     if name not in _PAPERS or not file.is_file():
-        return problem(404, f"there is no paper “{name[:60]}”", hint=", ".join(_PAPERS))
+        return no_such_page(request, hint=", ".join(_PAPERS))
     return PlainTextResponse(file.read_text(encoding="utf-8"), headers={"cache-control": "no-cache"})

@@ -143,3 +143,26 @@ async def test_a_path_no_file_can_have_is_not_found(reader, path: str) -> None:
     answer = await reader.get(path)
     assert answer.status_code == 404
     assert answer.json()["detail"] == "there is no such page"
+
+
+@pytest.mark.parametrize(
+    "path", ["/nothing-here", "/admin/nothing", "/docs/nothing.md", "/<script>x</script>"]
+)
+async def test_a_person_who_opens_no_page_is_told_so_and_led_back(reader, path: str) -> None:
+    answer = await reader.get(path, headers={"accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert "sha256-" in answer.headers["content-security-policy"]
+    assert "没有这个页面" in answer.text
+    assert "There is no such page" in answer.text
+    assert 'href="/"' in answer.text
+    assert "<script>" not in answer.text
+    told = await reader.get(path, headers={"accept": "application/json"})
+    assert told.status_code == 404
+    assert told.headers["content-type"] == "application/problem+json"
+
+
+async def test_below_the_api_nobody_gets_a_page(reader) -> None:
+    answer = await reader.get("/api/nothing", headers={"accept": "text/html"})
+    assert answer.status_code == 404
+    assert answer.json()["where"] == "/api/nothing"
