@@ -26,8 +26,12 @@ export function langOf(search: string, stored: string | null): Lang {
   return asked?.startsWith('en') ? 'en' : 'zh';
 }
 
+/** `{0}` is the first of the arguments, `{0|sensor|sensors}` the word for one of them or for any other number. */
 export function say(lang: Lang, key: Key, ...args: (string | number)[]): string {
-  return TABLES[lang][key].replace(/\{(\d)\}/g, (_all, i: string) => String(args[Number(i)] ?? ''));
+  return TABLES[lang][key].replace(/\{(\d)(?:\|([^|}]*)\|([^}]*))?\}/g, (_all, i: string, one?: string, many?: string) => {
+    const arg = String(args[Number(i)] ?? '');
+    return one === undefined ? arg : arg === '1' ? one : many!;
+  });
 }
 
 /** Whether there are words for a name that the server told, as for the kinds of its record. */

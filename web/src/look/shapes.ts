@@ -24,6 +24,7 @@ export const SHAPES: Record<string, string> = {
   component: '<rect x="6" y="6" width="12" height="12" fill="none" stroke="var(--text-2)" stroke-width="2"/><path d="M6 6l12 12" stroke="var(--text-2)" stroke-width="2"/>',
   network: '<path d="M3 17h7V7h11" fill="none" stroke="var(--text-2)" stroke-width="2.6"/><circle cx="10" cy="12" r="3.2" fill="var(--text-2)"/>',
   compound: '<path d="M3 20V9l5-3 5 3v11zM13 20v-8l4-2 4 2v8z" fill="none" stroke="var(--text-2)" stroke-width="2"/>',
+  find: '<circle cx="10.5" cy="10.5" r="6.5" fill="none" stroke="var(--text-2)" stroke-width="2.4"/><path d="M15.5 15.5 21 21" stroke="var(--text-2)" stroke-width="2.4" stroke-linecap="round"/>',
   place: '<path d="M12 22s7-7.6 7-12.5A7 7 0 0 0 5 9.5C5 14.4 12 22 12 22z" fill="none" stroke="var(--text-2)" stroke-width="2"/><circle cx="12" cy="9.5" r="2.4" fill="var(--text-2)"/>',
   area: '<path d="M4 7l8-4 8 4v10l-8 4-8-4z" fill="none" stroke="var(--text-2)" stroke-width="2" stroke-dasharray="4 2.4"/>',
   building: '<path d="M5 21V6l7-3 7 3v15z" fill="none" stroke="var(--text-2)" stroke-width="2"/><path d="M9 10h6M9 14h6" stroke="var(--text-2)" stroke-width="2"/>',

@@ -51,7 +51,7 @@ export function deskMarks(c: DeskComposition): Mark[] {
     zoom: c.zoom,
     nowMs: 0,
     lost: c.lost,
-  }).map((mark) => (stand && mark.callout ? { ...mark, callout: false } : { ...mark, figure: undefined }));
+  }).map((mark) => (stand && mark.callout ? { ...mark, callout: false, note: undefined, figure: undefined, rings: undefined } : { ...mark, figure: undefined }));
   if (c.picked) marks.push({ key: 'picked', lon: c.picked[0], lat: c.picked[1], rank: 1, kind: 'ring', text: c.t('reportPlace') });
   if (!stand || c.cells) return marks;
   const state = c.lost ? 'unknown' : c.icon;

@@ -20,11 +20,17 @@ export function clockSaid(zone: string | undefined, at: number, seconds = false)
   return format(zone, { hour: '2-digit', minute: '2-digit', ...(seconds ? { second: '2-digit' } : {}) }).format(at);
 }
 
+/** A day without its year where that is the present one. */
+export function dateSaid(zone: string | undefined, at: number, now: number): string {
+  const day = daySaid(zone, at);
+  return day.slice(0, 4) === daySaid(zone, now).slice(0, 4) ? day.slice(5) : day;
+}
+
 /** The time of day; of another day with its date before it. */
 export function whenSaid(zone: string | undefined, at: number, now: number, seconds = false): string {
   const clock = clockSaid(zone, at, seconds);
   const day = daySaid(zone, at);
-  return day === daySaid(zone, now) ? clock : `${day.slice(5)} ${clock.slice(0, 5)}`;
+  return day === daySaid(zone, now) ? clock : `${dateSaid(zone, at, now)} ${clock.slice(0, 5)}`;
 }
 
 /** How far a zone is ahead of UTC at a time, ms. */
