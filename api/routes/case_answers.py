@@ -26,7 +26,7 @@ class ClockAnswer(BaseModel):
 
     ``left_s`` is counted in what the clock counts (seconds of working time for working hours and days),
     negative once it is over. While ``runs`` it goes down by one each second, and by the calendar that turns
-    at ``changes_at``.
+    at ``changes_at``. From ``warns_at`` on little is left: null while it stands still.
     """
 
     amount: float
@@ -37,6 +37,7 @@ class ClockAnswer(BaseModel):
     left_s: float
     runs: bool
     changes_at: datetime | None
+    warns_at: datetime | None
 
 
 class HandlerAnswer(BaseModel):
@@ -92,6 +93,7 @@ def clock_answer(
         left_s=round(read.left_s, 3),
         runs=read.runs,
         changes_at=read.changes_at,
+        warns_at=read.warns_at,
     )
 
 

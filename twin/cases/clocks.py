@@ -120,12 +120,31 @@ class Clocks:
         still = not state.is_open or state.linked_to is not None or state.parked_at is not None
         if limit is None or since is None or due is None or still:
             return None
-        hours = self.used(limit.unit, since, due, state.pauses) / timedelta(hours=1)
-        if hours <= 0:
+        given = self._given(limit.unit, since, due, state.pauses)
+        if given is None:
             return due, due, due
-        unit = Unit.HOURS if limit.unit is Unit.HOURS else Unit.WORKING_HOURS
-        warned = self.due(since, Limit(hours * self.warn_after, unit), state.pauses)
-        return warned, due, self.due(due, Limit(hours, unit), state.pauses)
+        return self._warned(since, given, state.pauses), due, self.due(due, given, state.pauses)
+
+    def warns_at(self, state: CaseState, *, whole: bool = False) -> datetime | None:
+        """Return when the clock of the present stage, or of the whole case, warns.
+
+        None where there is none, or it stands still: then nobody knows.
+        """
+        limit = self.limit(state.category_code, state.priority, None if whole else state.stage)
+        since = state.filed_at if whole else state.stage_since
+        due = state.due_at if whole else state.stage_due_at
+        if limit is None or since is None or due is None or not state.is_open or state.parked_at is not None:
+            return None
+        given = self._given(limit.unit, since, due, state.pauses)
+        return due if given is None else self._warned(since, given, state.pauses)
+
+    def _given(self, unit: Unit, since: datetime, due: datetime, pauses: Pauses) -> Limit | None:
+        """Return the time between two times as it counts, of working days their hours; None where none is."""
+        hours = self.used(unit, since, due, pauses) / timedelta(hours=1)
+        return Limit(hours, Unit.HOURS if unit is Unit.HOURS else Unit.WORKING_HOURS) if hours > 0 else None
+
+    def _warned(self, since: datetime, given: Limit, pauses: Pauses) -> datetime:
+        return self.due(since, Limit(given.amount * self.warn_after, given.unit), pauses)
 
     def told_by(self, state: CaseState, now: datetime) -> int:
         """Return what the clock of the stage says: see `CaseState.clock_events`."""

@@ -14,6 +14,8 @@ from twin.cases.states import CaseState
 class Reading:
     """What one clock shows.
 
+    From ``warns_at`` on little is left; None while it stands still.
+
     ``left_s`` is counted in what the clock counts: seconds of working time for working hours and days,
     negative once it is over. While ``runs`` it goes down by one each second; ``changes_at`` is when that
     turns by the calendar, None where it does not. ``certain`` says whether the holidays up to the end are
@@ -26,6 +28,7 @@ class Reading:
     left_s: float
     runs: bool
     changes_at: datetime | None
+    warns_at: datetime | None
 
 
 def read_clock(state: CaseState, clocks: Clocks, now: datetime, *, whole: bool = False) -> Reading | None:
@@ -52,4 +55,5 @@ def read_clock(state: CaseState, clocks: Clocks, now: datetime, *, whole: bool =
         left / timedelta(seconds=1),
         runs,
         changes_at,
+        clocks.warns_at(state, whole=whole),
     )

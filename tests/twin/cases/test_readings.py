@@ -5,9 +5,11 @@ from __future__ import annotations
 import dataclasses
 from datetime import UTC, datetime, timedelta
 
-from hypothesis import given
+import chinese_calendar
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.twin.test_calendar import CHINA, HOURS, within_2026
 from twin.access.roles import Act
 from twin.calendar import Unit, calendar_for
 from twin.cases.clocks import clocks_for
@@ -46,6 +48,49 @@ def test_what_is_left_is_what_is_counted(since: datetime, after: timedelta, prio
     soon = read_clock(state, CLOCKS, now + timedelta(seconds=1))
     assert soon is not None
     assert soon.left_s == read.left_s - read.runs
+
+
+def worked_minutes(begun: datetime, ended: datetime) -> list[datetime]:
+    """List the minutes that are worked from one time to another, by the list of another project."""
+    first = begun.astimezone(CHINA).replace(hour=0, minute=0)
+    days = (first + timedelta(n) for n in range((ended - first).days + 1))
+    return [
+        at
+        for day in days
+        if chinese_calendar.is_workday(day.date())
+        for opens, closes in HOURS
+        for n in range((closes.hour - opens.hour) * 60)
+        if begun <= (at := day + timedelta(hours=opens.hour) + MINUTE * n) < ended
+    ]
+
+
+@settings(max_examples=25, deadline=None)
+@given(within_2026, st.sampled_from(["06010", "08003"]), st.booleans(), st.integers(0, 3 * 1440))
+def test_a_clock_of_working_time_warns_when_four_fifths_of_what_was_worked_are_over(
+    start: datetime, code: str, whole: bool, pause: int
+):
+    """Counted minute by minute with somebody else's list of holidays, also where the clocks stood still."""
+    begun = start.astimezone(UTC)
+    stood = (begun + MINUTE * 100, begun + MINUTE * (100 + pause))
+    case = CaseState(
+        stage=Stage.HANDLING,
+        category_code=code,
+        stage_since=begun,
+        filed_at=begun,
+        pauses=(stood,) if pause else (),
+    )
+    case = dataclasses.replace(case, stage_due_at=CLOCKS.stage_due(case), due_at=CLOCKS.case_due(case))
+    read = read_clock(case, CLOCKS, begun, whole=whole)
+    assert read is not None
+    assert read.warns_at is not None
+    counts = [at for at in worked_minutes(begun, read.due_at) if not stood[0] <= at < stood[1]]
+    # The minute in which it warns is that in which four fifths of those that count are over.
+    assert abs(counts[round(len(counts) * 0.8) - 1] + MINUTE - read.warns_at) <= MINUTE
+    assert begun < read.warns_at < read.due_at
+    parked = dataclasses.replace(case, parked_at=begun)
+    assert read_clock(parked, CLOCKS, begun, whole=whole).warns_at is None
+    if not whole:
+        assert CLOCKS.tells(case)[0] == read.warns_at
 
 
 @given(moments)

@@ -27,8 +27,8 @@ export interface CaseClock {
   left_s: number;
   runs: boolean;
   changes_at: string | null;
-  /** Little of it is left. */
-  soon?: boolean;
+  /** From then on little of it is left; null while it stands still. */
+  warns_at: string | null;
 }
 
 /** Who has a case, or may be given it. */

@@ -25,10 +25,11 @@ export function hourMinute(seconds: number): string {
 
 export type Pace = 'over' | 'soon' | 'held' | 'normal';
 
-export function pace(clock: CaseClock, leftS: number, parked: boolean): Pace {
+/** How a clock stands at a time, by the server's clock as all of them. */
+export function pace(clock: CaseClock, leftS: number, parked: boolean, nowMs: number): Pace {
   if (parked) return 'held';
   if (leftS < 0) return 'over';
-  return clock.soon || (clock.unit !== 'working_days' && leftS < clock.amount * 720) ? 'soon' : 'normal';
+  return clock.warns_at !== null && nowMs >= Date.parse(clock.warns_at) ? 'soon' : 'normal';
 }
 
 /** What is left, h:mm, with the word that says it is over or held. */

@@ -5,7 +5,7 @@ import { amountWords, clockWords, leftNow, pace, runsNow } from '../../../src/st
 
 const t = (key: Key, ...args: (string | number)[]) => say('zh', key, ...args);
 const at = (s: number) => new Date(s * 1000).toISOString();
-const clock = (part: Partial<CaseClock>): CaseClock => ({ amount: 4, unit: 'working_hours', due_at: at(99_999), certain: true, left_s: 3600, runs: true, changes_at: null, ...part });
+const clock = (part: Partial<CaseClock>): CaseClock => ({ amount: 4, unit: 'working_hours', due_at: at(99_999), certain: true, left_s: 3600, runs: true, changes_at: null, warns_at: at(2000), ...part });
 
 describe('clocks of cases', () => {
   it('go down second by second while they run, and past nothing', () => {
@@ -26,7 +26,10 @@ describe('clocks of cases', () => {
 
   it('say what is left, over or held, and what little is', () => {
     expect([clockWords(t, clock({}), 660, false), clockWords(t, clock({}), -1440, false), clockWords(t, clock({}), 3960, true), clockWords(t, null, 0, false)]).toEqual(['0:11', '超 0:24', '停 1:06', '无时限']);
-    expect([pace(clock({}), 2881, false), pace(clock({}), 2879, false), pace(clock({}), -1, false), pace(clock({}), -1, true), pace(clock({ soon: true }), 14_000, false)]).toEqual(['normal', 'soon', 'over', 'held', 'soon']);
+    for (const unit of ['hours', 'working_hours', 'working_days'] as const) {
+      const one = clock({ unit });
+      expect([pace(one, 2881, false, 1_999_999), pace(one, 2879, false, 2_000_000), pace(one, -1, false, 3_000_000), pace(one, -1, true, 3_000_000), pace(clock({ warns_at: null }), 1, false, 9_000_000)]).toEqual(['normal', 'soon', 'over', 'held', 'normal']);
+    }
     expect([amountWords(t, 0.25, 'hours'), amountWords(t, 4, 'working_hours'), amountWords(t, 5, 'working_days')]).toEqual(['0:15', '4:00', '5 日']);
   });
 });
