@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -140,7 +141,12 @@ async def bring_in_step(connection: AsyncConnection, board: Board) -> int:
         for one in await connection.execute(_OPEN_BY_LIMITS)
         if one.device_id in board.row_of_id
     }
-    other = [at for at in held.keys() | opened.keys() if held.get(at) != opened.get(at)]
+    # An open alarm of what the board has no reading of is left alone: nothing says that it is over.
+    other = [
+        at
+        for at in held.keys() | opened.keys()
+        if held.get(at) != opened.get(at) and math.isfinite(board.values[at])
+    ]
     transitions = [
         Transition(
             at[0],
