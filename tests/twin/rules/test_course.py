@@ -9,9 +9,10 @@ from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from tests.twin import test_twin
-from tests.twin.rules.test_watch import installed, rows, said
-from tests.twin.test_twin import batch
+from tests.reading import rows
+from tests.twin import observing
+from tests.twin.observing import batch
+from tests.twin.rules.switching import said
 from twin.errors import UnavailableError
 from twin.states import State
 from twin.store.engine import create_async_engine
@@ -19,7 +20,6 @@ from twin.store.rules import add_rule, add_version
 from twin.twin import Twin
 
 pytestmark = pytest.mark.postgis
-__all__ = ["installed"]
 
 LANE = [[[104.06, 30.66], [104.062, 30.66], [104.062, 30.6602], [104.06, 30.6602], [104.06, 30.66]]]
 IN, OUT = (104.061, 30.6601), (104.07, 30.6601)
@@ -157,7 +157,7 @@ class Course:
 
     async def tick(self) -> None:
         with suppress(ConnectionError):
-            await self.twin.rules.tick(test_twin.NOW_US + int(self.at * 1e6))
+            await self.twin.rules.tick(observing.now_us + int(self.at * 1e6))
 
     async def flicker(self) -> None:
         self.engine.away, self.engine.cuts = self.chance.choice(((0, 0), (0.5, 0), (0, 0.5), (0.3, 0.3)))
@@ -222,7 +222,7 @@ class Course:
 
 
 async def take(installed, seed: int, monkeypatch, steps: int) -> None:
-    monkeypatch.setattr(test_twin, "NOW_US", time.time_ns() // 1000)
+    monkeypatch.setattr(observing, "now_us", time.time_ns() // 1000)
     database = installed.copy()
     engine = create_async_engine(database.async_url)
     course = Course(database, engine, seed)
