@@ -12,7 +12,7 @@ import numpy as np
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from twin.catalog import Catalog, DeviceKind, load_catalog
+from twin.catalog import SLOTS, Catalog, DeviceKind, load_catalog
 from twin.errors import InvalidError
 from twin.live.board import FLAG_READINGS_SIMULATED, Board
 from twin.live.fold import Transition
@@ -54,7 +54,8 @@ _CLEAR = text(
     """
 )
 _OPEN_BY_LIMITS = text(
-    "SELECT device_id, property, state FROM alarm WHERE cleared_at IS NULL AND rule_id IS NULL"
+    "SELECT device_id, property, state FROM alarm WHERE cleared_at IS NULL AND rule_id IS NULL "
+    f"AND property BETWEEN 0 AND {SLOTS - 1}"
 )
 # Locking rows asks the policy of updates: an alarm that the caller may not acknowledge is not found. In
 # order, so that two who acknowledge the same alarms at once wait for, and not against, each other.
@@ -129,7 +130,8 @@ async def record(conn: AsyncConnection, board: Board, rounds: Sequence[Sequence[
 async def bring_in_step(connection: AsyncConnection, board: Board) -> int:
     """Let the open alarms of limits be what a board holds that was just read; return how many events it took.
 
-    Both are written in one transaction, and differ only where something went wrong before.
+    Both are written in one transaction, and differ only where something went wrong before. Of what no reading
+    is known nothing is said.
     """
     n = board.count
     held = {
@@ -137,9 +139,9 @@ async def bring_in_step(connection: AsyncConnection, board: Board) -> int:
         for row, slot in np.argwhere(board.states[:n] >= State.WARNING).tolist()
     }
     opened = {
-        (board.row_of_id[one.device_id], one.property): one.state
+        (row, one.property): one.state
         for one in await connection.execute(_OPEN_BY_LIMITS)
-        if one.device_id in board.row_of_id
+        if (row := board.row_of_id.get(one.device_id)) is not None and board.times_us[row, one.property]
     }
     # An open alarm of what the board has no reading of is left alone: nothing says that it is over.
     other = [
