@@ -23,6 +23,7 @@ from api.routes.answers import (
     state_name,
 )
 from api.routes.case_answers import (
+    AREA_JOIN,
     HANDLER_COLUMNS,
     HANDLER_JOINS,
     RAISED_JOIN,
@@ -110,9 +111,9 @@ class StageAnswer(BaseModel):
 class CaseStandAnswer(BaseModel):
     """Where a case stands, what the caller may do with it, and what happened, the newest first.
 
-    ``description`` is what was said when it was reported: as somebody wrote it, under ``zh``, or of sensors
-    in both languages; null where nothing was. ``alarms`` is how many sensors raised it, ``state`` the worst
-    of their states now, null where none is out of order any more.
+    ``area`` is as in `CaseAnswer`. ``description`` is what was said when it was reported: as somebody wrote
+    it, under ``zh``, or of sensors in both languages; null where nothing was. ``alarms`` is how many sensors
+    raised it, ``state`` the worst of their states now, null where none is out of order any more.
     """
 
     id: int
@@ -159,7 +160,7 @@ _BESIDE: Final = f"""
     SELECT {HANDLER_COLUMNS}, c.worker_id, c.organisation_id, c.opened_at, c.address,
            r.description, r.attributes, {area_columns("a", "area")}, raised.alarms, raised.state
     FROM case_file AS c LEFT JOIN case_report AS r ON r.case_id = c.id
-    LEFT JOIN area AS a ON a.id = coalesce(c.responsibility_grid_id, c.unit_grid_id)
+    {AREA_JOIN}
     {HANDLER_JOINS} {RAISED_JOIN}
     WHERE c.id = :id"""
 _EVENTS: Final = """

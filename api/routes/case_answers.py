@@ -70,6 +70,11 @@ HANDLER_JOINS = """
     LEFT JOIN organisation AS body ON body.id = c.organisation_id"""
 """Joins of who has a case, for `handler_answer`."""
 
+AREA_JOIN = """
+    LEFT JOIN area AS a ON CAST(a.code AS bigint) = c.scope_code AND a.valid_to IS NULL
+        AND a.level <> 'unit_grid'"""
+"""Join of the area ``a`` a case ``c`` lies in: the smallest of the tree around its place."""
+
 RAISED_JOIN = """
     CROSS JOIN LATERAL (
         SELECT count(DISTINCT device_id) AS alarms, max(state) FILTER (WHERE cleared_at IS NULL) AS state

@@ -60,11 +60,10 @@ class CaseReportRequest(BaseModel):
 
 
 class CaseReportedAnswer(CaseStandAnswer):
-    """The case as it stands, and where it was placed.
+    """The case as it stands.
 
-    ``area`` is its responsibility grid, or the smallest area there where no grid is; ``also_in`` are the
-    other grids that the place lies in, of which the lowest code was taken. ``token`` is what the reporter
-    asks after it with; null where nobody stands behind the source.
+    ``also_in`` are the other responsibility grids that the place lies in, of which ``area`` has the lowest
+    code. ``token`` is what the reporter asks after it with; null where nobody stands behind the source.
     """
 
     also_in: list[AreaRef]
@@ -73,12 +72,11 @@ class CaseReportedAnswer(CaseStandAnswer):
 
 _MADE: Final = text("SELECT id, scope_code FROM case_file WHERE number = :number")
 _POINT: Final = "ST_SetSRID(ST_MakePoint(CAST(:lon AS float8), CAST(:lat AS float8)), 4326)"
-_AREAS: Final = f"""
-    SELECT {area_columns("a", "area")}, a.level = 'responsibility_grid' AS is_grid,
-           CAST(a.code AS bigint) = :scope_code AS taken
+_ALSO_IN: Final = f"""
+    SELECT {area_columns("a", "area")}
     FROM area AS a
     WHERE a.geom && {_POINT} AND ST_Intersects(a.geom, {_POINT}) AND a.valid_to IS NULL
-      AND a.level <> 'unit_grid'
+      AND a.level = 'responsibility_grid' AND CAST(a.code AS bigint) <> :scope_code
     ORDER BY a.code"""
 
 
@@ -141,16 +139,10 @@ async def report_by_hand(caller: Writer, body: CaseReportRequest, response: Resp
             await write(connection, caller.actor, Entry("case.reported", f"case/{case.id}", detail=detail))
     if made.again:
         response.status_code = 200
-    areas = await caller.fetch(_AREAS, lon=body.lon, lat=body.lat, scope_code=case.scope_code)
+    beside = await caller.fetch(_ALSO_IN, lon=body.lon, lat=body.lat, scope_code=case.scope_code)
     stand = await case_stand(caller, case.id)
-    taken = next((row for row in areas if row["taken"]), None)
     return CaseReportedAnswer(
-        **stand.model_dump(exclude={"area"}),
-        area=None if taken is None else area_ref(taken, "area"),
-        also_in=[
-            found
-            for row in areas
-            if row["is_grid"] and not row["taken"] and (found := area_ref(row, "area")) is not None
-        ],
+        **stand.model_dump(),
+        also_in=[found for row in beside if (found := area_ref(row, "area")) is not None],
         token=made.token if body.source in REPORTED_SOURCES else None,
     )

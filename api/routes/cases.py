@@ -22,6 +22,7 @@ from api.routes.answers import (
     state_name,
 )
 from api.routes.case_answers import (
+    AREA_JOIN,
     HANDLER_COLUMNS,
     HANDLER_JOINS,
     RAISED_JOIN,
@@ -62,7 +63,8 @@ class ReporterAnswer(BaseModel):
 class CaseAnswer(BaseModel):
     """One case; ``reporter`` is null where nobody is behind it, or who it was is erased.
 
-    ``category_name`` is null where no table has its code.
+    ``category_name`` is null where no table has its code. ``area`` is the smallest area around its place that
+    is no unit grid: its responsibility grid, or where there is none the community or what is above.
 
     ``stage_since``, ``stage_due_at`` and ``clock`` are of the stage it stands in, ``due_at`` is of the whole
     case. While it is parked, since ``parked_at``, its clocks stand still. ``review_since`` is since when a
@@ -124,7 +126,7 @@ def cases_found(which: str, order: str, most: str) -> str:
            c.simulated, {area_columns("a", "area")}, {HANDLER_COLUMNS}, raised.alarms, raised.state,
            p.id AS reporter_id, {", ".join(f"p.{item}_masked AS reporter_{item}" for item in persons.ITEMS)}
     FROM (SELECT * FROM case_file AS c WHERE {which} ORDER BY {order} LIMIT {most}) AS c
-    LEFT JOIN area AS a ON a.id = coalesce(c.responsibility_grid_id, c.unit_grid_id)
+    {AREA_JOIN}
     LEFT JOIN person AS p ON p.id = c.reporter_id {HANDLER_JOINS} {RAISED_JOIN}
     ORDER BY {order}"""
 

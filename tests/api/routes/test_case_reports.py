@@ -64,6 +64,21 @@ async def test_where_grids_overlap_the_lowest_code_is_taken_and_the_other_told(s
     assert (told["area"]["code"], [area["code"] for area in told["also_in"]]) == (HERE, [BESIDE])
 
 
+async def test_the_area_of_a_case_is_the_same_in_every_answer(signed_in) -> None:
+    operator = await signed_in("operator")
+    for lon, level in (
+        (104.0600, "responsibility_grid"),
+        (104.0655, "community"),
+        (104.0670, "responsibility_grid"),
+    ):
+        made = (await report(operator, lon=lon)).json()
+        assert made["area"]["level"] == level
+        one = (await operator.get(f"/api/cases/{made['id']}")).json()
+        listed = (await operator.get("/api/cases")).json()["cases"]
+        assert one["area"] == made["area"]
+        assert next(case for case in listed if case["id"] == made["id"])["area"] == made["area"]
+
+
 async def test_what_cannot_be_a_case_is_refused_in_words(signed_in, monkeypatch) -> None:
     operator, worker = await signed_in("operator", HERE), await signed_in("worker", HERE, 1)
     for changes, status, where in (

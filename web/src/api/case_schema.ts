@@ -119,6 +119,7 @@ export interface CaseStand {
   lon: number;
   lat: number;
   address?: string | null;
+  /** The smallest area around it that is no unit grid, as in every answer about cases. */
   area?: AreaRef | null;
   alarms?: number;
   state?: string | null;
