@@ -1,52 +1,36 @@
-/** Hold what the operator's desk shows: queues, the open case, and what of the page is open. */
-import type { CaseStand, EvidenceGroup, Move, Queue, QueueList, QueueName, QueueRow, Queues } from '../api/case_schema.ts';
-import type { JournalEvent } from '../api/socket.ts';
+/** Hold what the operator's desk shows: queues, and what of the page is open. */
+import type { EvidenceGroup, Queue, QueueList, QueueName, Queues } from '../api/case_schema.ts';
 import { nameOf } from '../i18n/index.ts';
 import { AlarmActs } from './alarm_acts.svelte.ts';
 import { unmarked } from './groups.ts';
-import { LivePage, type Selection } from './live_page.svelte.ts';
+import type { Selection } from './live_page.svelte.ts';
 import { heldNow } from './shelving.ts';
 import { CameraLook } from './camera_look.svelte.ts';
-import { Acts } from './desk/acts.svelte.ts';
+import { CasePage } from './case_page.svelte.ts';
 import { CaseEntry } from './desk/entry.svelte.ts';
 import { Merging } from './desk/merging.svelte.ts';
-import { keyOf } from './desk/moves.ts';
-import { iconOf } from './desk/rows.ts';
-import { OpenCase } from './desk/open_case.svelte.ts';
 import { Resource, type AnyResource } from './resource.svelte.ts';
 
 export const QUEUE_NAMES: QueueName[] = ['collect', 'dispatch', 'supervise', 'check'];
 
 /** Seconds between two reads of what has no event of its own. */
 const EVERY_S = { queues: 15, stand: 30, evidence: 10, surroundings: 15, alarms: 30, timeline: 60 };
-/** Most cases that keep what was typed about them while others are open. */
-const KEPT_CASES = 20;
 
-export class Desk extends LivePage {
+export class Desk extends CasePage {
   readonly queues = new Resource<Queues>('/api/queues');
   queue = $state<QueueName>('dispatch');
   source = $state<string | null>(null);
   private readonly lists = new Map<string, Resource<QueueList>>();
   list = $state.raw<Resource<QueueList>>(this.listOf('dispatch', null));
 
-  /** Row under the keyboard. */
-  cursor = $state<number | null>(null);
-  open = $state.raw<OpenCase | null>(null);
-  private readonly kept = new Map<number, OpenCase>();
   /** Something that was found by search: a place with a name. */
   found = $state.raw<{ lon: number; lat: number; name: string } | null>(null);
-  menu = $state(false);
-  readonly acts = new Acts(this);
   readonly entry = new CaseEntry(this);
   readonly merging = new Merging(this);
   readonly alarmActs = new AlarmActs(this, () => this.readEvents());
   readonly cameraLook = new CameraLook();
   /** Camera whose field is shown, and whose picture may be looked at. */
   camera = $state<number | null>(null);
-  tab = $state<'queue' | 'map' | 'case'>('queue');
-
-  /** Set by the page: where the keyboard goes. */
-  onFocus: (where: 'note' | 'form' | 'row') => void = () => undefined;
 
   private listOf(queue: QueueName, source: string | null): Resource<QueueList> {
     const path = `/api/cases?open=true&queue=${queue}${source ? `&source=${encodeURIComponent(source)}` : ''}&limit=200`;
@@ -77,16 +61,8 @@ export class Desk extends LivePage {
     void this.open?.evidence.refresh();
   }
 
-  protected override heard(event: JournalEvent): void {
-    if (this.open && event.subject === `case/${this.open.id}`) void this.readStand(this.open);
-  }
-
-  protected override missed(): void {
-    if (this.open) void this.readStand(this.open);
-  }
-
   protected override forget(): void {
-    this.kept.clear();
+    super.forget();
     this.lists.clear();
     this.list = this.listOf(this.queue, this.source);
     this.entry.leave();
@@ -94,31 +70,12 @@ export class Desk extends LivePage {
     this.merging.clear();
   }
 
-  refreshQueues(): void {
+  override refreshQueues(): void {
     void this.queues.refresh();
     void this.list.refresh();
   }
 
-  /** Read where a case stands; a draft that nobody's act touches goes on from there. */
-  async readStand(open: OpenCase): Promise<void> {
-    await open.stand.refresh();
-    const stand = open.stand.value;
-    if (open.draft && stand && stand.version > open.draft.version && !open.conflict) open.draft = { ...open.draft, version: stand.version };
-  }
-
   // ---- queues ---------------------------------------------------------------------------------
-
-  get rows(): QueueRow[] {
-    return this.list.value?.cases ?? [];
-  }
-
-  get running(): QueueRow[] {
-    return this.rows.filter((row) => !row.parked_at);
-  }
-
-  get waiting(): QueueRow[] {
-    return this.rows.filter((row) => row.parked_at);
-  }
 
   queueOf(name: QueueName): Queue | undefined {
     return this.queues.value?.queues.find((q) => q.name === name);
@@ -134,38 +91,12 @@ export class Desk extends LivePage {
     void this.list.refresh();
   }
 
-  move(step: number): void {
-    const ids = [...this.running, ...this.waiting].map((row) => row.id);
-    if (!ids.length) return;
-    const at = ids.indexOf(this.cursor ?? this.open?.id ?? -1);
-    this.cursor = ids[Math.max(0, Math.min(ids.length - 1, at < 0 ? (step > 0 ? 0 : ids.length - 1) : at + step))];
-    this.onFocus('row');
-  }
-
-  openCursor(): void {
-    const id = this.cursor ?? this.running[0]?.id;
-    if (id !== undefined) this.openCase(id);
-  }
-
   // ---- the open case --------------------------------------------------------------------------
 
-  /** Open a case and, as that was asked for, look at its place. */
-  openCase(id: number): void {
-    this.cursor = id;
-    if (this.open?.id !== id) {
-      const held = this.kept.get(id) ?? new OpenCase(id);
-      this.kept.delete(id);
-      this.kept.set(id, held);
-      for (const [key, other] of this.kept) if (this.kept.size > KEPT_CASES && !other.typed && key !== id) this.kept.delete(key);
-      this.open = held;
-      this.menu = false;
-      this.camera = null;
-      this.found = null;
-      for (const resource of held.resources) if (resource !== held.stand) void resource.refresh();
-      void this.readStand(held).then(() => this.open === held && this.fly());
-      this.remember();
-    } else this.fly();
-    this.tab = 'case';
+  protected override opened(): void {
+    this.camera = null;
+    this.found = null;
+    this.remember();
   }
 
   /** The address says what is open, so that it is open again after a reload. */
@@ -186,30 +117,6 @@ export class Desk extends LivePage {
     if (Number.isInteger(id) && id > 0) this.openCase(id);
   }
 
-  get stand(): CaseStand | null {
-    return this.open?.stand.value ?? null;
-  }
-
-  get openRow(): QueueRow | undefined {
-    return this.rows.find((row) => row.id === this.open?.id);
-  }
-
-  /** The mark of the open case: of its worst alarm, else of its source. */
-  get icon(): string {
-    const { stand, openRow } = this;
-    return stand ? iconOf({ state: stand.state ?? openRow?.state ?? null, source: stand.source }) : 'case';
-  }
-
-  get place(): [number, number] | null {
-    const { stand } = this;
-    return stand ? [stand.lon, stand.lat] : null;
-  }
-
-  fly(): void {
-    const { place } = this;
-    if (place) this.onFly(place[0], place[1]);
-  }
-
   select(selection: Selection | null): void {
     this.found = null;
     if (selection?.type === 'case') this.openCase(Number(selection.id));
@@ -218,23 +125,6 @@ export class Desk extends LivePage {
       if (group?.case) this.openCase(group.case.id);
       else if (group) this.found = { lon: group.lon, lat: group.lat, name: nameOf(this.lang, group.title) };
     }
-  }
-
-  /** Choose the next or the one before of those who could go. */
-  nextCandidate(step: 1 | -1): boolean {
-    const { open } = this;
-    const n = open?.handlers.length ?? 0;
-    if (!open || n < 2) return false;
-    this.chooseCandidate((open.candidate + step + n) % n);
-    return true;
-  }
-
-  chooseCandidate(at: number): void {
-    const { open } = this;
-    const candidate = open?.handlers[at];
-    if (!open || !candidate) return;
-    open.chosen = keyOf(candidate);
-    this.acts.chosen();
   }
 
   /** The group of alarms of the open case, where who is signed in may acknowledge and shelve it. */
@@ -256,10 +146,6 @@ export class Desk extends LivePage {
     if (!group || !this.stand) return false;
     this.alarmActs.begin({ group_id: group.group_id, title: unmarked(nameOf(this.lang, this.stand.title)), shelving: heldNow(group.shelving, this.now) });
     return true;
-  }
-
-  moveOf(name: string): Move | undefined {
-    return this.stand?.moves.find((m) => m.name === name);
   }
 
   // ---- closing --------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ export class Resource<T> {
   error = $state<string | null>(null);
   /** The account's roles do not let it be read: it is not asked for again until they change. */
   refused = $state(false);
+  /** There is no such thing for this account: what was read of it no longer holds. */
+  gone = $state(false);
   /** When the value was read, ms since 1970. */
   at = $state(0);
   /** Since when the list has been empty, ms since 1970; null when it is not, or is no list. */
@@ -46,6 +48,7 @@ export class Resource<T> {
     this.value = null;
     this.error = null;
     this.refused = false;
+    this.gone = false;
     this.at = 0;
     this.emptySince = null;
     this.number += 1;
@@ -58,13 +61,15 @@ export class Resource<T> {
       if (number !== this.number) return;
       this.value = value;
       this.error = null;
+      this.gone = false;
       this.at = Date.now();
       if (!this.isEmpty(this.value)) this.emptySince = null;
       else this.emptySince ??= this.at;
     } catch (problem) {
       if (number !== this.number) return;
       this.refused = problem instanceof ApiError && problem.status === 403;
-      if (this.refused) this.value = null;
+      this.gone = problem instanceof ApiError && problem.status === 404;
+      if (this.refused || this.gone) this.value = null;
       this.error = problem instanceof Error ? problem.message : String(problem);
     }
   }

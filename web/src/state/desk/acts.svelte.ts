@@ -1,15 +1,15 @@
 /** Do something with the open case: begin, tell, confirm, and what to do where somebody else was first. */
 import { ApiError, post } from '../../api/client.ts';
 import type { Move, Told } from '../../api/case_schema.ts';
-import type { Desk } from '../desk.svelte.ts';
+import type { CasePage } from '../case_page.svelte.ts';
 import { withNote } from './model.ts';
 import { fieldsOf, handlerOf, missing, type Draft } from './moves.ts';
 import type { OpenCase } from './open_case.svelte.ts';
 
 export class Acts {
-  private readonly desk: Desk;
+  private readonly desk: CasePage;
 
-  constructor(desk: Desk) {
+  constructor(desk: CasePage) {
     this.desk = desk;
   }
 
