@@ -18,7 +18,7 @@ from api import document, errors, pages
 from api.access.door import Door
 from api.access.heads import HeadKeeper
 from api.access.oidc import Provider
-from api.access.permissions import IDENTITY_KEY, require_declared
+from api.access.permissions import IDENTITY_KEY, reading_permissions, require_declared
 from api.access.publishers import PublisherDoor
 from api.access.reading import RecentReads
 from api.access.retention import expire_persons
@@ -213,6 +213,7 @@ def create_app(settings: Settings) -> FastAPI:
     )
     routes = [route for router in ROUTERS for route in router.routes]
     require_declared(routes)
+    app.state.reading = reading_permissions(routes)
     errors.install(app, routes)
     document.install(app, routes)
     app.add_middleware(

@@ -20,6 +20,7 @@ _PAGES: Final = {
     "/": "index.html",
     "/wall": "wall.html",
     "/desk": "desk.html",
+    "/tasks": "tasks.html",
     "/rules": "rules.html",
     "/sign-in": "sign_in.html",
     "/kiosk": "kiosk.html",

@@ -240,6 +240,15 @@ def _checks(dependant: Dependant) -> Iterable[_Check]:
         yield from _checks(inner)
 
 
+def reading_permissions(routes: Iterable[object]) -> dict[str, Permission | None]:
+    """Return what each path that can be read asks, by the path as it is declared."""
+    return {
+        route.path: permission_of(route)
+        for route in routes
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ())
+    }
+
+
 def require_declared(routes: Iterable[object]) -> None:
     """Check that every route declares exactly one permission.
 

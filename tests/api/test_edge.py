@@ -86,6 +86,7 @@ async def test_pages_are_fresh_and_hashed_files_are_kept_for_ever(served, client
         "/": "index.html",
         "/wall": "wall.html",
         "/desk": "desk.html",
+        "/tasks": "tasks.html",
         "/rules": "rules.html",
         "/sign-in": "sign_in.html",
         "/kiosk": "kiosk.html",

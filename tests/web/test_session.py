@@ -38,7 +38,7 @@ def test_without_a_session_nothing_is_asked_for_and_nothing_goes_wrong(
 ) -> None:
     page = city.open_page(browser, *size, role=None)
     admin = ("/admin/accounts", "/admin/record", "/admin/sources")
-    for path in ("/sign-in", "/kiosk", "/", "/wall", "/desk", "/rules", *admin):
+    for path in ("/sign-in", "/kiosk", "/", "/wall", "/desk", "/tasks", "/rules", *admin):
         page.goto(city.url + path)
         page.wait_for_selector("form")
         page.wait_for_load_state("networkidle")

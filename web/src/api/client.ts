@@ -67,10 +67,11 @@ export interface Wait {
 
 async function request<T>(method: string, path: string, body: unknown, { signal, timeoutMs = TIMEOUT_MS }: Wait = {}): Promise<T> {
   const timeout = AbortSignal.timeout(timeoutMs);
+  const file = body instanceof Blob;
   const response = await answer(path, {
     method,
-    headers: body === undefined ? { accept: 'application/json' } : { accept: 'application/json', 'content-type': 'application/json' },
-    body: body === undefined ? undefined : JSON.stringify(body),
+    headers: body === undefined ? { accept: 'application/json' } : { accept: 'application/json', 'content-type': file ? body.type : 'application/json' },
+    body: body === undefined ? undefined : file ? body : JSON.stringify(body),
     signal: signal ? AbortSignal.any([signal, timeout]) : timeout,
   });
   return response.status === 204 ? (undefined as T) : ((await response.json()) as T);
@@ -87,6 +88,7 @@ export function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   return request<T>('GET', path, undefined, { signal });
 }
 
+/** A `Blob` is sent as it is, anything else as JSON. */
 export function post<T>(path: string, body?: unknown, wait?: Wait): Promise<T> {
   return request<T>('POST', path, body, wait);
 }

@@ -11,12 +11,14 @@ import { rulesEn } from './rules_en.ts';
 import { rulesZh, type RulesWords } from './rules_zh.ts';
 import { sourcesEn } from './sources_en.ts';
 import { sourcesZh, type SourcesWords } from './sources_zh.ts';
+import { tasksEn } from './tasks_en.ts';
+import { tasksZh, type TasksWords } from './tasks_zh.ts';
 import { zh, type Words } from './zh.ts';
 
 export type Lang = 'zh' | 'en';
-export type Key = keyof (Words & AccessWords & SourcesWords & DeskWords & RulesWords & AlarmWords);
+export type Key = keyof (Words & AccessWords & SourcesWords & DeskWords & RulesWords & AlarmWords & TasksWords);
 
-const TABLES: Record<Lang, Record<Key, string>> = { zh: { ...zh, ...accessZh, ...sourcesZh, ...deskZh, ...rulesZh, ...alarmsZh }, en: { ...en, ...accessEn, ...sourcesEn, ...deskEn, ...rulesEn, ...alarmsEn } };
+const TABLES: Record<Lang, Record<Key, string>> = { zh: { ...zh, ...accessZh, ...sourcesZh, ...deskZh, ...rulesZh, ...alarmsZh, ...tasksZh }, en: { ...en, ...accessEn, ...sourcesEn, ...deskEn, ...rulesEn, ...alarmsEn, ...tasksEn } };
 
 /** Thin space that does not break: 3 118. */
 const THIN = '\u202f';

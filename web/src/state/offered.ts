@@ -12,9 +12,12 @@ const DESK_ACTS = ['case.file', 'case.dispatch', 'case.check', 'case.approve'];
 export function offered(account: Account | null): Offered[] {
   if (!account) return [];
   const pages: Offered[] = [];
+  const decides = DESK_ACTS.some((act) => account.acts.includes(act));
+  // the staff of a department or company: what is given to them, and what they do with it
+  if (account.acts.includes('case.handle') && !decides) pages.push({ path: '/tasks', title: 'tasks' });
   if (account.reads.includes('place')) pages.push({ path: '/wall', title: 'wall' });
   // whoever decides what becomes of cases; workers have their own part of them
-  if (account.reads.includes('case') && DESK_ACTS.some((act) => account.acts.includes(act))) pages.push({ path: '/desk', title: 'desk' });
+  if (account.reads.includes('case') && decides) pages.push({ path: '/desk', title: 'desk' });
   // whoever sits at the desk may ask why something alarms
   if (account.reads.includes('alarm') && [...DESK_ACTS, 'rule.manage'].some((act) => account.acts.includes(act))) pages.push({ path: '/rules', title: 'rules' });
   if (account.acts.includes('account.manage')) pages.push({ path: '/admin/accounts', title: 'accounts' });

@@ -60,6 +60,8 @@ describe('offered', () => {
     expect(paths(null)).toEqual([]);
     expect(paths(account(['place', 'alarm'], ['alarm.acknowledge']))).toEqual(['/wall']);
     expect(paths(account(['place', 'alarm'], ['rule.manage']))).toEqual(['/wall', '/rules']);
+    expect(paths(account(['place'], ['case.handle', 'case.note']))).toEqual(['/tasks', '/wall']);
+    expect(paths(account(['place', 'alarm', 'case', 'worker'], ['case.file', 'case.handle']))).toEqual(['/wall', '/desk', '/rules']);
     expect(paths(account(['account'], ['account.manage']))).toEqual(['/admin/accounts']);
     expect(paths(account(['audit']))).toEqual(['/admin/record']);
     expect(paths(account(['system'], ['system.manage']))).toEqual(['/admin/sources']);
