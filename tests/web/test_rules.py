@@ -138,7 +138,7 @@ def test_a_rule_is_written_tried_and_switched_on_and_one_for_everything_is_refus
     refused.wait_for()
     assert re.search(r"\d+ 台设备中的 \d+ 台|\d+ % 的时间|\d+(\.\d)? 条告警", refused.inner_text())
     page.locator("[data-testid=verdict][data-verdict=refused]").wait_for()
-    assert page.locator("[data-row][data-enabled=true]").count() == 0
+    assert page.locator("[data-row][data-enabled=true]", has_text="一律报警").count() == 0
     looks.at(page, "a refused rule")
     # the two answers that refuse are said by the browser as well
     assert [said for said in page.said if not re.search(r"status of (409|422)", said)] == []
