@@ -60,7 +60,7 @@ class ObservedProperty(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
 
     ``words`` are (zh, en) for the values 0, 1, ... of a property that counts states rather than measures.
     ``family`` is given where its alarms have other causes than those of its kind; without ``case`` its alarms
-    raise none.
+    raise none. A value above 0 and below ``least`` is taken as 0: so few people would be somebody.
     """
 
     slot: Annotated[int, Meta(ge=0, lt=SLOTS)]
@@ -75,6 +75,7 @@ class ObservedProperty(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     words: tuple[tuple[Text, Text], ...] = ()
     family: Text | None = None
     case: CaseOf | None = None
+    least: float = 0.0
 
 
 class DeviceKind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -56,6 +56,10 @@ class Judge:
         self._oldest_us = np.zeros(max(kinds) + 1, np.int64)
         for kind in kinds.values():
             self._oldest_us[kind.code] = int(terms.accepted_days(kind) * 86_400 * _US)
+        self._least = np.zeros((max(kinds) + 1, SLOTS))
+        for kind in kinds.values():
+            for observed in kind.properties:
+                self._least[kind.code, observed.slot] = observed.least
         self._moves = np.zeros(max(kinds) + 1, np.bool_)
         self._moves[[kind.code for kind in kinds.values() if kind.moves]] = True
 
@@ -102,11 +106,13 @@ class Judge:
                 refused = self._refused(batch, i, reason)
                 written = None if batch.kept_elsewhere else self._quarantine.put(refused)
                 result.refusals.append(Refusal(i, refused.fault, written))
+        with np.errstate(invalid="ignore"):
+            few = inside & (batch.value > 0.0) & (batch.value < self._least[kind, slot_or_0])
         seen = Observations(
             row=batch.row,
             slot=slot,
             time_us=batch.phenomenon_us,
-            value=batch.value,
+            value=np.where(few, 0.0, batch.value),
             lon=batch.lon,
             lat=batch.lat,
             received_us=batch.received_us,

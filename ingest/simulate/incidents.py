@@ -141,7 +141,10 @@ class Incidents:
             self._catalog.by_name[str(self._kinds[r])].property(script.reaches[str(self._kinds[r])])
             for r in rows
         ]
-        targets = np.array([_target(p, float(s)) for p, s in zip(observed, strength, strict=True)])
+        if script.up_to is not None:
+            targets = script.up_to * strength
+        else:
+            targets = np.array([_target(p, float(s)) for p, s in zip(observed, strength, strict=True)])
         delay = distance / script.front_mps * random.uniform(0.85, 1.15, len(rows))
         order = np.argsort(rows)
         end_s = unix_s + float(delay.max()) + script.rise_s + script.hold_s + script.fall_s

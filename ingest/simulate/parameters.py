@@ -173,7 +173,8 @@ class FaultParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, k
 class IncidentScript(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A slow incident: what it is, whom it reaches and how fast.
 
-    ``reaches`` maps kind to the property that rises; the front runs at ``front_mps`` from the centre.
+    ``reaches`` maps kind to the property that rises, beyond its limits or to ``up_to`` at the centre; the
+    front runs at ``front_mps`` from there.
     """
 
     zh: str
@@ -187,6 +188,7 @@ class IncidentScript(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
     hold_s: float
     fall_s: float
     same_building: bool = False
+    up_to: float | None = None
 
 
 class IncidentParameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -223,6 +225,7 @@ class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
     rain: RainParameters
     faults: FaultParameters
     incidents: IncidentParameters
+    gatherings: IncidentParameters
     traffic: TrafficParameters
 
 

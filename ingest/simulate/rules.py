@@ -16,21 +16,27 @@ from ingest.simulate.city import City, RoadFact
 from ingest.simulate.vehicles import VEHICLE
 from twin.catalog import Catalog
 from twin.rules.conditions import write_condition
-from twin.rules.rule import Rule, read_rule
+from twin.rules.rule import EXCESS, GATHERING, PEOPLE, Rule, read_rule
 from twin.states import State
+
+COUNTER: Final = "people_counter"
+"""Kind of device that counts people."""
 
 AUTHOR: Final = "模拟 simulated"
 """Who made the first version of these rules."""
 
 _REASON: Final = "演示用规则，可以修改或停用 · of the demonstration, to be changed or switched off"
-_PARKED: Final = "09009"
+_PARKED, _GATHERED = "09009", "54005"
 _DWELL_S: Final = 180.0
+_CROWD: Final = 80
+"""So many people at a counter are a crowd: twice as many as on the busiest ordinary evening."""
+
 _STREETS: Final = ("tertiary", "residential", "unclassified", "secondary", "living_street", "primary")
 _ZONE_M: Final = 80.0
 _KERB_M: Final = 1.0
 
 _KNOWN: Final = text(
-    "SELECT en FROM alarm_rule WHERE version = 1 AND changed_by = :author AND condition ->> 'type' = :type"
+    "SELECT FROM alarm_rule WHERE version = 1 AND changed_by = :author AND condition ->> 'type' = :type"
 )
 _ADD: Final = text(
     """
@@ -111,7 +117,8 @@ def _switch(connection: Connection, *, enabled: bool) -> None:
 
 def _rules(city: City, catalog: Catalog) -> Sequence[Rule]:
     zone = no_parking(city)
-    return [] if zone is None else [_parking_rule(zone, catalog)]
+    fences = [] if zone is None else [_parking_rule(zone, catalog)]
+    return [*fences, _crowd_rule(catalog), _density_rule(catalog)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,4 +175,34 @@ def _parking_rule(zone: Zone, catalog: Catalog) -> Rule:
         observed=None,
         condition=condition,
         category_code=_PARKED,
+    )
+
+
+def _crowd_rule(catalog: Catalog) -> Rule:
+    """Return a fixed number: it needs to know nothing, so that it holds from the first minute."""
+    return read_rule(
+        catalog,
+        zh=f"人群聚集·{_CROWD} 人（模拟）",
+        en=f"Crowd of {_CROWD} (simulated)",
+        state=State.WARNING,
+        area=None,
+        kinds=(COUNTER,),
+        observed=PEOPLE,
+        condition={"type": "limit", "above": float(_CROWD), "hysteresis": 20.0, "hold_s": 60.0},
+        category_code=_GATHERED,
+    )
+
+
+def _density_rule(catalog: Catalog) -> Rule:
+    """Return what learns the usual hour of each cell: silent until an hour was known on three days."""
+    return read_rule(
+        catalog,
+        zh="异常聚集·与平时相比（模拟）",
+        en="More people than usual (simulated)",
+        state=State.WARNING,
+        area=None,
+        kinds=(GATHERING,),
+        observed=EXCESS,
+        condition={"type": "density", "of": [COUNTER], "at_least": 40, "surprise": 6.0},
+        category_code=_GATHERED,
     )

@@ -295,7 +295,9 @@ class _Session:
                 backlog=sum(link.backlog for link in self._links),
                 silent=silent,
                 abnormal=abnormal,
-                incidents=tuple(i.name for i in self._simulation.incidents.active),
+                incidents=tuple(
+                    i.name for i in (*self._simulation.incidents.active, *self._simulation.gatherings.active)
+                ),
             )
         )
 

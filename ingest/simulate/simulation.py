@@ -60,7 +60,7 @@ class Simulation:
     rate
         Aimed readings per second of all that does not move; None keeps the kinds' own intervals.
     first_incident_s
-        Unix time of the first incident; None: none by itself.
+        Unix time of the first incident; None: none by itself, and no gathering either.
     """
 
     def __init__(
@@ -98,17 +98,23 @@ class Simulation:
             start_s=start_s,
             settle_s=parameters.traffic.first_report_s + 5.0,
         )
-        self.incidents = Incidents(
-            fleet.kinds,
-            fleet.x_m,
-            fleet.y_m,
-            fleet.building,
-            catalog,
-            parameters.incidents,
-            seed=seed,
-            first_s=first_incident_s,
+        self.incidents, self.gatherings = (
+            Incidents(
+                fleet.kinds,
+                fleet.x_m,
+                fleet.y_m,
+                fleet.building,
+                catalog,
+                each,
+                seed=seed,
+                first_s=None if first_incident_s is None else first_s,
+            )
+            for each, first_s in (
+                (parameters.incidents, first_incident_s),
+                (parameters.gatherings, start_s + 60.0 * parameters.gatherings.first_after_min),
+            )
         )
-        self._hurry_s = parameters.incidents.report_interval_s
+        self._hurry_s = (parameters.incidents.report_interval_s, parameters.gatherings.report_interval_s)
         self.interval_s = fleet.interval_s.copy()
         self.interval_s[fleet.is_worker] = parameters.walk.report_interval_s
         drives = {row: fleet.drives[row] for row in np.flatnonzero(fleet.is_vehicle).tolist()}
@@ -157,11 +163,12 @@ class Simulation:
             self._next_housekeeping_s = unix_s + _HOUSEKEEPING_S
             self.faults.update(unix_s)
             self._offences.update(unix_s)
-            self.started = self.incidents.update(unix_s) or self.started
-            hurried = self.incidents.hurried()
-            self._due_s[hurried] = np.minimum(
-                self._due_s[hurried], np.maximum(self._sent_s[hurried] + self._hurry_s, unix_s)
-            )
+            for incidents, hurry_s in zip((self.incidents, self.gatherings), self._hurry_s, strict=True):
+                self.started = incidents.update(unix_s) or self.started
+                hurried = incidents.hurried()
+                self._due_s[hurried] = np.minimum(
+                    self._due_s[hurried], np.maximum(self._sent_s[hurried] + hurry_s, unix_s)
+                )
         rows = np.flatnonzero(self._due_s <= unix_s)
         first = self._sent_s[rows] == 0.0
         jitter = 1.0 + self._traffic.jitter * self._random.uniform(-1.0, 1.0, len(rows))
@@ -179,6 +186,7 @@ class Simulation:
         values = self._signals.values(rows, unix_s)
         self.faults.bend(rows, values, unix_s)
         self.incidents.bend(rows, values, unix_s)
+        self.gatherings.bend(rows, values, unix_s)
         lon, lat = np.full(len(rows), np.nan), np.full(len(rows), np.nan)
         moving = np.flatnonzero(self._moves[rows])
         if len(moving):

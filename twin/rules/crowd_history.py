@@ -1,4 +1,4 @@
-"""Try a rule of density on history: count what moved in each cell, and say where that was unusual."""
+"""Try a rule of density on history: count who was in each cell, and say where that was unusual."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from twin.live.board import Board
 from twin.live.rooms import Rows
 from twin.rules.conditions import Crowd
 from twin.rules.density import Density, count_cells, hour_of
-from twin.rules.rule import Rule
+from twin.rules.rule import Rule, counting_slot
 from twin.rules.trying import Episode, Outcome, summed_up
 from twin.zones import timezone_of
 
@@ -30,16 +30,20 @@ LOOK_S: Final = 300
 
 _DAY_US: Final = 86_400_000_000
 _LOOK_US: Final = LOOK_S * 1_000_000
-# The newest place of each by its first property, at each look; the outer bounds leave out whole partitions.
+# At each look the newest place of each that moves, by its first property, and the newest count of each that
+# counts; the outer bounds leave out whole partitions.
 _PLACES: Final = text(
     """
-    SELECT (extract(epoch FROM look.at) * 1000000)::int8 AS look_us, o.lon, o.lat
-    FROM unnest(CAST(:devices AS int4[])) AS d (id)
+    SELECT (extract(epoch FROM look.at) * 1000000)::int8 AS look_us,
+           CASE WHEN d.counts THEN d.lon ELSE o.lon END, CASE WHEN d.counts THEN d.lat ELSE o.lat END,
+           CASE WHEN d.counts THEN round(o.value)::int8 ELSE 1 END
+    FROM unnest(CAST(:devices AS int4[]), CAST(:slots AS int2[]), CAST(:counts AS bool[]),
+                CAST(:lons AS float8[]), CAST(:lats AS float8[])) AS d (id, slot, counts, lon, lat)
     CROSS JOIN generate_series(CAST(:first AS timestamptz), CAST(:last AS timestamptz),
                                make_interval(secs => :every)) AS look (at)
     CROSS JOIN LATERAL (
-        SELECT lon, lat FROM observation
-        WHERE device_id = d.id AND property = 0 AND lon IS NOT NULL
+        SELECT lon, lat, value FROM observation
+        WHERE device_id = d.id AND property = d.slot AND (d.counts OR observation.lon IS NOT NULL)
             AND phenomenon_time > CAST(:first AS timestamptz) - make_interval(secs => :fresh)
             AND phenomenon_time <= CAST(:last AS timestamptz)
             AND phenomenon_time > look.at - make_interval(secs => :fresh) AND phenomenon_time <= look.at
@@ -67,13 +71,19 @@ class CrowdTrial:
         self._spans: list[tuple[int, int, int | None, int]] = []
         self.places = 0
 
-    def look(self, now_us: int, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> None:
-        """Count who was where at a moment; nobody at all teaches nothing."""
+    def look(
+        self,
+        now_us: int,
+        lon: NDArray[np.float64],
+        lat: NDArray[np.float64],
+        people: NDArray[np.int64],
+    ) -> None:
+        """Count how many were where at a moment; nothing heard at all teaches nothing."""
         if not len(lon):
             return
         zone = timezone_of(float(lon[0]), float(lat[0]))
         now = self._density.tick(
-            *count_cells(lon, lat, self._terms), hour_of(calendar_for(zone), now_us), now_us
+            *count_cells(lon, lat, self._terms, people), hour_of(calendar_for(zone), now_us), now_us
         )
         counted = now_us >= self._begin_us
         self.places += len(lon) if counted else 0
@@ -132,12 +142,21 @@ async def try_crowd(
     crowd = rule.condition
     assert isinstance(crowd, Crowd)
     codes = [board.catalog.by_name[name].code for name in crowd.of]
-    devices = board.device_id[rows[np.isin(board.kind[rows], codes)]].tolist()
+    rows = rows[np.isin(board.kind[rows], codes)]
+    devices = board.device_id[rows].tolist()
+    slots = [counting_slot(board.catalog.by_code[code]) for code in board.kind[rows].tolist()]
+    who = {
+        "devices": devices,
+        "slots": [slot or 0 for slot in slots],
+        "counts": [slot is not None for slot in slots],
+        "lons": board.lon[rows].tolist(),
+        "lats": board.lat[rows].tolist(),
+    }
     trial, deadline = CrowdTrial(crowd, begin_us), time.monotonic() + limit_s
     at_us = (begin_us - LEARN_DAYS * _DAY_US) // _LOOK_US * _LOOK_US
     while devices and at_us < end_us:
         until_us = min(at_us + _DAY_US, end_us)
-        parameters = {"devices": devices, "every": LOOK_S, "fresh": crowd.fresh_s}
+        parameters = who | {"every": LOOK_S, "fresh": crowd.fresh_s}
         moments = {"first": _moment(at_us), "last": _moment(until_us - 1)}
         found = (await connection.execute(_PLACES, parameters | moments)).all()
         await asyncio.to_thread(_look_at, trial, found)
@@ -155,12 +174,12 @@ def _look_at(trial: CrowdTrial, found: Any) -> None:
     """Give a trial the places of a day, look by look."""
     if not found:
         return
-    look_us, lon, lat = (np.array(column) for column in zip(*found, strict=True))
+    look_us, lon, lat, people = (np.array(column) for column in zip(*found, strict=True))
     moments, begins = np.unique(look_us, return_index=True)
     for now_us, begin, end in zip(
         moments.tolist(), begins.tolist(), [*begins[1:].tolist(), len(look_us)], strict=True
     ):
-        trial.look(now_us, lon[begin:end], lat[begin:end])
+        trial.look(now_us, lon[begin:end], lat[begin:end], people[begin:end])
 
 
 def _moment(us: int) -> datetime:

@@ -1,4 +1,4 @@
-"""Count what moves in each cell once a minute, and make a gathering of each cell where too many are."""
+"""Count who is in each cell once a minute, and make a gathering of each cell where too many are."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from twin.errors import UnavailableError
 from twin.live.board import FLAG_READINGS_SIMULATED, Board
 from twin.rules.conditions import Crowd, Limit
 from twin.rules.density import USUAL, Density, Gatherings, count_cells, hour_of
-from twin.rules.rule import EXCESS, GATHERING, Rule
+from twin.rules.rule import EXCESS, GATHERING, Rule, counting_slot
 from twin.rules.thresholds import Limits
 from twin.store.outage import is_outage
 from twin.zones import timezone_of
@@ -143,26 +143,38 @@ class GatheringWatch:
 
     async def _look_by(self, rule: Rule, now_us: int) -> None:
         assert isinstance(rule.condition, Crowd)
-        rows = self._there(rule.condition, now_us)
+        rows, people = self._there(rule.condition, now_us)
         if not len(rows):
             return  # a feed that is down does not say that nobody is there
         lon, lat = self._board.lon[rows], self._board.lat[rows]
         counted = await self._counted(rule, rule.condition)
         hour = hour_of(calendar_for(timezone_of(float(lon[0]), float(lat[0]))), now_us)
-        found = counted.density.tick(*count_cells(lon, lat, rule.condition.terms()), hour, now_us)
+        found = counted.density.tick(*count_cells(lon, lat, rule.condition.terms(), people), hour, now_us)
         if counted.hour not in (None, hour):
             await self._keep(rule, counted)
         counted.hour = hour
         made_up = bool((self._board.flags[rows] & FLAG_READINGS_SIMULATED).any())
         await self._tell(rule, found, now_us, simulated=made_up)
 
-    def _there(self, crowd: Crowd, now_us: int) -> NDArray[np.intp]:
-        """Return the rows of what is counted: of its kinds, on the map, and heard of late."""
+    def _there(self, crowd: Crowd, now_us: int) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+        """Return the rows of what is counted and how many each stands for: of its kinds, and heard of late.
+
+        What moves is one and must be on the map; what stands and counts is as many as it said last.
+        """
         board, n = self._board, self._board.count
-        codes = [self._board.catalog.by_name[name].code for name in crowd.of]
-        there = np.isin(board.kind[:n], codes) & (board.device_id[:n] != 0) & (board.room[:n] != 0)
-        there &= board.position_us[:n] >= now_us - round(crowd.fresh_s * 1e6)
-        return np.flatnonzero(there)
+        kinds = [board.catalog.by_name[name] for name in crowd.of]
+        since_us = now_us - round(crowd.fresh_s * 1e6)
+        moving = np.isin(board.kind[:n], [kind.code for kind in kinds if kind.moves])
+        people = (moving & (board.room[:n] != 0) & (board.position_us[:n] >= since_us)).astype(np.int64)
+        there = people > 0
+        for kind in kinds:
+            slot = counting_slot(kind)
+            if slot is not None:
+                heard = (board.kind[:n] == kind.code) & (board.times_us[:n, slot] >= since_us)
+                people[heard] = np.round(board.values[:n, slot][heard]).astype(np.int64)
+                there |= heard
+        rows = np.flatnonzero(there & (board.device_id[:n] != 0))
+        return rows, people[rows]
 
     async def _counted(self, rule: Rule, crowd: Crowd) -> _Counted:
         """Return what is known by a rule: a new version that counts the same goes on from it."""

@@ -161,17 +161,23 @@ def hour_of(calendar: WorkingCalendar, now_us: int) -> tuple[int, int]:
     return local.hour + (0 if calendar.is_working_day(local.date()) else 24), int(now_us // 3_600_000_000)
 
 
-def count_cells(lon: Floats, lat: Floats, terms: DensityTerms) -> tuple[Cells, Integers]:
-    """Count n people, once each, by cell: cells in order and how many are in each, with its rings.
+def count_cells(
+    lon: Floats, lat: Floats, terms: DensityTerms, people: Integers | None = None
+) -> tuple[Cells, Integers]:
+    """Count people by cell: cells in order and how many are in each, with its rings.
 
     Parameters
     ----------
     lon, lat
-        Where each person is, degrees WGS 84.
+        Where n are, degrees WGS 84.
+    people
+        How many are at each place; one where left out.
     """
     find, resolution = h3.latlng_to_cell, terms.resolution
     at = np.array([find(y, x, resolution) for x, y in zip(lon.tolist(), lat.tolist(), strict=True)], np.int64)
-    cells, counts = np.unique(at, return_counts=True)
+    cells, back = np.unique(at, return_inverse=True)
+    # Floats hold whole numbers to 2^53 exactly.
+    counts = np.bincount(back, people, len(cells)).astype(np.int64)
     if not terms.ring or not len(cells):
         return cells, counts
     around = [disk_of(cell, terms.ring) for cell in cells.tolist()]

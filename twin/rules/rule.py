@@ -22,6 +22,9 @@ GATHERING: Final = "gathering"
 EXCESS: Final = "excess"
 """Their property that says how many more than usual are there, 0 where it is no gathering."""
 
+PEOPLE: Final = "people"
+"""Property of kinds that stand still and tell how many people are there."""
+
 WHOLE = -1
 """Slot of what is about a device as a whole, and of no one property."""
 
@@ -162,12 +165,16 @@ def read_rule(
 
 
 def _check_crowd(rule: Rule, crowd: Crowd, catalog: Catalog) -> None:
-    """Refuse to count what does not move, and a rule that is not about what is counted."""
-    moving = [kind.name for kind in catalog.by_name.values() if kind.moves]
+    """Refuse to count what neither moves nor counts, and a rule that is not about what is counted."""
+    counted = [
+        kind.name for kind in catalog.by_name.values() if kind.moves or counting_slot(kind) is not None
+    ]
     for name in crowd.of:
-        if name not in moving:
+        if name not in counted:
             raise InvalidError(
-                f"“{name}” is no kind that moves", where="condition.of", hint="one of " + ", ".join(moving)
+                f"“{name}” is no kind that moves or counts people",
+                where="condition.of",
+                hint="one of " + ", ".join(counted),
             )
     if (rule.kinds, rule.observed) != ((GATHERING,), EXCESS):
         raise InvalidError(
@@ -175,6 +182,12 @@ def _check_crowd(rule: Rule, crowd: Crowd, catalog: Catalog) -> None:
             where="kinds",
             hint=f"kinds [“{GATHERING}”], property “{EXCESS}”; what is counted is named in the condition",
         )
+
+
+def counting_slot(kind: DeviceKind) -> int | None:
+    """Return the slot in which a kind that stands still tells how many people are there, or None."""
+    found = (one.slot for one in kind.properties if one.name == PEOPLE and not kind.moves)
+    return next(found, None)
 
 
 def properties_of(rule: Rule, catalog: Catalog) -> list[tuple[DeviceKind, ObservedProperty]]:

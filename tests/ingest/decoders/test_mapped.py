@@ -154,3 +154,36 @@ def test_anything_is_read_or_refused(content):
         return
     assert len({len(column) for column in got.columns()}) == 1
     assert len(got) or got.refused
+
+
+def test_counts_of_phones_by_cell_are_read_and_whatever_else_a_platform_tells_is_not():
+    """Made after how platforms of networks write (docs/ingest.md): how many phones each cell held."""
+    told = {
+        "code": "200",
+        "message": "success",
+        "data": {
+            "statTime": "2026-07-16 18:35:00",
+            "interval": 5,
+            "gridList": [
+                {"gridId": "8a411c92d6c7fff", "time": "2026-07-16 18:35:00", "userNum": "137", "inNum": 61},
+                {"gridId": "8a411c92d68ffff", "time": "2026-07-16 18:35:00", "userNum": "3", "inNum": 1},
+                {"gridId": "8a411c92d6d7fff", "time": "2026-07-16 18:35:00", "userNum": None},
+            ],
+        },
+    }
+    mapping = {
+        "items": "data.gridList",
+        "device": "gridId",
+        "prefix": "cell-",
+        "time": "time",
+        "time_form": "iso",
+        "zone": "+08:00",
+        "values": [{"property": "people", "path": "userNum", "unit": "1"}],
+    }
+    got = read(told, mapping)
+    assert list(zip(got.uid, got.name, got.value, strict=True)) == [
+        ("cell-8a411c92d6c7fff", "people", 137.0),
+        ("cell-8a411c92d68ffff", "people", 3.0),
+    ]
+    assert set(got.time_us) == {1784198100000000}
+    assert all(map(math.isnan, got.lon))

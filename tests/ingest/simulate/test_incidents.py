@@ -101,3 +101,27 @@ def test_a_city_without_such_sensors_has_no_incident(
     )
     assert incidents.begin(START_S) is None
     assert incidents.update(START_S) is None
+
+
+def test_a_gathering_rises_to_its_number_at_one_counter_and_goes_again(
+    parameters: Parameters, catalog: Catalog
+) -> None:
+    kinds = ["people_counter"] * 3 + ["lamp"]
+    place = np.array([0.0, 500.0, 1000.0, 0.0])
+    gatherings = Incidents(
+        kinds, place, place, np.zeros(4, np.int64), catalog, parameters.gatherings, seed=1, first_s=START_S
+    )
+    crowd = gatherings.update(START_S)
+    assert crowd is not None
+    assert len(crowd.rows) == 1
+    rows = np.arange(4)
+
+    def people(after_s: float) -> list[float]:
+        values = np.full((4, 4), 20.0)
+        gatherings.bend(rows, values, START_S + after_s)
+        assert (values[:, 1:] == 20.0).all()
+        return values[:, 0].tolist()
+
+    most = crowd.script.up_to
+    assert sorted(people(crowd.script.rise_s + 60.0)) == [20.0, 20.0, 20.0, most]
+    assert people(crowd.end_s - START_S) == [20.0] * 4

@@ -125,9 +125,13 @@ def test_the_rule_of_the_demonstration_is_made_once_and_whoever_changes_it_has_t
     town: Engine, city: City, catalog: Catalog
 ) -> None:
     def rules() -> list[tuple[int, bool, str]]:
+        """Those of fences."""
         with town.begin() as connection:
             found = connection.execute(
-                text("SELECT version, enabled, changed_by FROM alarm_rule WHERE valid_to IS NULL ORDER BY id")
+                text(
+                    "SELECT version, enabled, changed_by FROM alarm_rule "
+                    "WHERE valid_to IS NULL AND kinds = '{vehicle}'"
+                )
             )
             return [(r.version, r.enabled, r.changed_by) for r in found]
 
@@ -135,11 +139,13 @@ def test_the_rule_of_the_demonstration_is_made_once_and_whoever_changes_it_has_t
         with town.begin() as connection:
             return site_devices(connection, SEALER, total=total, seed=7).rules
 
-    assert site(300) == 1
+    assert site(300) == 3
     assert rules() == [(1, True, AUTHOR)]
     with town.begin() as connection:
         zones = read_zones(connection)
-        words = connection.execute(text("SELECT zh, en FROM alarm_rule")).one()
+        words = connection.execute(text("SELECT zh, en FROM alarm_rule WHERE kinds = '{vehicle}'")).one()
+        marked = "SELECT bool_and(enabled AND zh LIKE '%（模拟）' AND en LIKE '%(simulated)') FROM alarm_rule"
+        assert connection.execute(text(marked)).scalar_one()
     zone = no_parking(city)
     assert zone is not None
     assert shapely.hausdorff_distance(zones[0], zone.polygon) < 1e-6
@@ -152,17 +158,18 @@ def test_the_rule_of_the_demonstration_is_made_once_and_whoever_changes_it_has_t
     assert site(300) == 0
     assert rules() == [(3, True, AUTHOR)]
     with town.begin() as connection:
-        connection.execute(text("UPDATE alarm_rule SET valid_to = now() WHERE valid_to IS NULL"))
+        close = text("UPDATE alarm_rule SET valid_to = now() WHERE valid_to IS NULL AND kinds = '{vehicle}'")
+        connection.execute(close)
         connection.execute(
             text(
                 "INSERT INTO alarm_rule (id, version, zh, en, state, kinds, property, condition, enabled, "
                 "changed_by) SELECT id, 4, zh, en, state, kinds, property, condition, false, '张三' "
-                "FROM alarm_rule WHERE version = 3"
+                "FROM alarm_rule WHERE version = 3 AND kinds = '{vehicle}'"
             )
         )
     assert site(300) == 0
     assert rules() == [(4, False, "张三")], "it does not come back"
     with town.begin() as connection:
-        connection.execute(text("UPDATE alarm_rule SET valid_to = now() WHERE valid_to IS NULL"))
+        connection.execute(close)
         assert site_rules(connection, city, catalog, wanted=True) == 0
         assert len(read_zones(connection)) == 1, "vehicles go on parking there"

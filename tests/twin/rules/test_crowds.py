@@ -27,6 +27,7 @@ from twin.twin import Twin
 pytestmark = pytest.mark.postgis
 
 CARS = {f"car-{n:02}": "vehicle" for n in range(14)} | {f"walker-{n}": "worker" for n in range(4)}
+COUNTERS = {f"count-{n}": "people_counter" for n in range(2)}
 HERE = 104.061, 30.6601
 CELL = h3.latlng_to_cell(HERE[1], HERE[0], 10)
 CROWD = {"type": "density", "of": ["vehicle"], "at_least": 10, "hold_s": 60, "quiet_s": 60}
@@ -41,7 +42,7 @@ def _quiet(monkeypatch) -> None:
 @pytest.fixture(scope="module")
 def installed(database, install_devices):
     fresh = database.fresh()
-    install_devices(fresh, CARS)
+    install_devices(fresh, CARS | COUNTERS)
     return fresh
 
 
@@ -140,6 +141,45 @@ async def test_who_is_off_duty_is_not_counted(city, on_duty) -> None:
     assert len(gatherings(database)) == on_duty
 
 
+async def test_people_who_were_counted_are_as_many_as_was_said(city) -> None:
+    twin, database, _ = city
+    crowd = CROWD | {"of": ["people_counter", "vehicle"], "at_least": 30}
+    _, now = await crowded(city, crowd, cars=0)
+    row = twin.board.row_of_uid["count-0"]
+    twin.board.lon[row], twin.board.lat[row] = HERE
+    await twin.observe(batch(twin, ("count-0", "people", -5, 29.0)))
+    there = [(uid, "speed", -5, 0.0, *HERE) for uid in sorted(CARS)[:2]]
+    for n in range(3):
+        await twin.gatherings.look(now + n * MIN)
+    assert gatherings(database) == []
+    await twin.observe(batch(twin, *there))
+    for n in range(3, 5):
+        await twin.gatherings.look(now + n * MIN)
+    ((uid, *_),) = gatherings(database)
+    assert twin.board.values[twin.board.row_of_uid[uid], 0] == 31
+    # A count that is old says nothing any more, and nobody else is heard of: nothing is judged or learned.
+    (known,) = twin.gatherings._known.values()
+    heard = known.density._heard_us
+    await twin.gatherings.look(now + 20 * MIN)
+    assert known.density._heard_us == heard
+    assert twin.board.values[twin.board.row_of_uid[uid], 0] == 31
+
+
+async def test_so_few_people_that_they_would_be_somebody_are_stored_as_nobody(city) -> None:
+    twin, database, _ = city
+    said_so = [(n, float(people)) for n, people in enumerate((0, 1, 4, 5, 6))]
+    await twin.observe(batch(twin, *[("count-1", "people", n - 10, people) for n, people in said_so]))
+    stored = rows(
+        database,
+        "SELECT value FROM observation JOIN device ON device.id = device_id WHERE uid = 'count-1' "
+        "ORDER BY phenomenon_time",
+    )
+    assert stored == [(0.0,), (0.0,), (0.0,), (5.0,), (6.0,)]
+    # Speeds below 5 are speeds.
+    await twin.observe(batch(twin, ("car-00", "speed", -5, 3.0, *HERE)))
+    assert twin.board.values[twin.board.row_of_uid["car-00"], 0] == 3.0
+
+
 @pytest.mark.parametrize("inside", [True, False])
 async def test_a_rule_makes_gatherings_in_its_own_area_alone(city, inside) -> None:
     twin, database, _ = city
@@ -214,12 +254,21 @@ async def test_a_rule_is_tried_on_the_places_of_the_past(city) -> None:
         "WHERE d.kind = 'vehicle' RETURNING device_id",
         *HERE,
     )
+    # One who stands counts a hundred for the same two hours, and nobody else.
+    rows(
+        database,
+        "INSERT INTO observation (device_id, property, phenomenon_time, received_at, value) "
+        "SELECT d.id, 0, at, at, CASE WHEN at BETWEEN now() - interval '5 h' AND now() - interval '3 h' "
+        "    THEN 100 ELSE 0 END "
+        "FROM device AS d, generate_series(now() - interval '10 days', now(), interval '10 minutes') AS at "
+        "WHERE d.uid = 'count-0' RETURNING device_id",
+    )
     crowd = CROWD | {"learn_days": 1, "fresh_s": 900}
     rule = read_rule(load_catalog(), **(GIVEN | {"condition": crowd}))
     now = time.time_ns() // 1000
     every = np.flatnonzero(twin.board.device_id[: twin.board.count]).astype(np.int32)
 
-    async def tried(seen, limit_s=60.0):
+    async def tried(seen, limit_s=60.0, rule=rule):
         async with engine.connect() as connection:
             begin = now - 24 * 60 * MIN
             return await try_crowd(
@@ -237,6 +286,13 @@ async def test_a_rule_is_tried_on_the_places_of_the_past(city) -> None:
     assert (await tried(every[:9]))[0].fired == 0
     assert (await tried(every[:0]))[0].devices == 0
     assert (await tried(every, limit_s=0.0))[1] is False
+
+    counting = read_rule(load_catalog(), **(GIVEN | {"condition": crowd | {"of": ["people_counter"]}}))
+    outcome, _, cells = await tried(every, rule=counting)
+    (one,) = outcome.episodes
+    at = twin.board.row_of_uid["count-0"]
+    assert cells == (h3.latlng_to_cell(float(twin.board.lat[at]), float(twin.board.lon[at]), 10),)
+    assert (outcome.devices, one.worst) == (2, 100)
 
 
 async def _stays() -> bool:
@@ -257,7 +313,7 @@ GIVEN = {
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        ({"condition": CROWD | {"of": ["bin"]}}, "no kind that moves"),
+        ({"condition": CROWD | {"of": ["bin"]}}, "no kind that moves or counts"),
         ({"condition": CROWD | {"at_least": 4}}, "fewer than 5"),
         ({"condition": CROWD | {"of": []}}, "length >= 1"),
         ({"kinds": ("vehicle",), "observed": "speed"}, "about gatherings"),

@@ -244,7 +244,7 @@ export const rulesEn: RulesWords = {
   ru_type_density: 'Gathering',
   ru_about_density: 'Raised when more people or vehicles are at a place than is usual there at this hour; they are counted, not named.',
   ru_of: 'What is counted',
-  rh_of: 'only kinds that move',
+  rh_of: 'kinds that move, or that count people',
   rf_at_least: 'At least',
   rf_surprise: 'Surprise',
   rf_quiet_s: 'Over after',

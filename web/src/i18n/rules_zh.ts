@@ -242,7 +242,7 @@ export const rulesZh = {
   ru_type_density: '异常聚集',
   ru_about_density: '同一地方、同一时段，人或车比平时多得反常即报警；只统计人数，不记录是谁。',
   ru_of: '统计哪些对象',
-  rh_of: '只能选会移动的类型',
+  rh_of: '会移动的类型，或会计数的人流设备',
   rf_at_least: '至少',
   rf_surprise: '反常程度',
   rf_quiet_s: '解除等待',
