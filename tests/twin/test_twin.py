@@ -354,7 +354,7 @@ async def test_flood_of_alarms_is_one_commit(city, install_devices) -> None:
 async def test_device_removed_while_its_observation_waits_is_not_stored(city) -> None:
     twin, database = city
     waiting = batch(twin, ("level-1", "level", -1, 1.0), ("level-2", "level", -1, 2.0))
-    async with twin._turn:
+    async with twin._commits.turn:
         task = asyncio.create_task(twin.observe(waiting))
         await asyncio.sleep(0.05)
         twin.board.remove([int(twin.board.device_id[twin.board.row_of_uid["level-1"]])])

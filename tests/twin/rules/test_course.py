@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-import time
 from contextlib import asynccontextmanager, suppress
 
 import pytest
 
 from tests.reading import rows
 from tests.twin import observing
-from tests.twin.observing import batch
+from tests.twin.observing import batch, begin_now
 from tests.twin.rules.switching import said
 from twin.errors import UnavailableError
 from twin.states import State
@@ -201,8 +200,8 @@ class Course:
         twin, board = self.twin, self.twin.board
         await twin.refresh_devices()
         await twin.rules.refresh()
-        async with twin._turn:
-            await twin._answer.settle(twin.engine)
+        async with twin._commits.turn:
+            await twin._commits.answer.settle(twin.engine)
             async with twin.rules.writing:
                 while twin.rules._pending.transitions:
                     await twin.rules._write()
@@ -222,7 +221,7 @@ class Course:
 
 
 async def take(installed, seed: int, monkeypatch, steps: int) -> None:
-    monkeypatch.setattr(observing, "now_us", time.time_ns() // 1000)
+    begin_now(monkeypatch)
     database = installed.copy()
     engine = create_async_engine(database.async_url)
     course = Course(database, engine, seed)

@@ -169,7 +169,7 @@ async def test_what_waits_while_the_twin_closes_is_refused(city) -> None:
         first = asyncio.create_task(twin.observe(batch(twin, ("level-1", "level", -9, 16.0))))
         await until(lambda: twin.totals.commit_begun is not None)
         second = asyncio.create_task(twin.observe(batch(twin, ("level-1", "level", -8, 3.0))))
-        await until(lambda: bool(twin._jobs))
+        await until(lambda: bool(twin._commits.waiting))
         closing = asyncio.create_task(twin.close())
         await asyncio.sleep(0)
     await asyncio.wait([first, second, closing], timeout=5)
