@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 import time
 from datetime import UTC, datetime, timedelta
@@ -127,7 +128,11 @@ class Telling:
                 return False
         # What it was paused for, and what is sent again, does not count as waiting.
         oldest = now - retrying.OLDEST
-        old = [event.seq for event in left if max(event.at, partner.begun_at) < oldest]
+        # Only at the head: where a clock was put back, an old one may stand behind one that is not.
+        old = [
+            event.seq
+            for event in itertools.takewhile(lambda one: max(one.at, partner.begun_at) < oldest, left)
+        ]
         return await self._park(old, failed, is_well=False) if old else True
 
     async def _park(self, seqs: list[int], failed: Failed, *, is_well: bool) -> bool:

@@ -108,9 +108,16 @@ async def take(
     if found is None:
         raise NotFoundError(f"there is no case {said.number} that was given to you", where="number")
     told = Told(reason=said.reason, note=said.note)
-    done = await act_as(
-        connection, Act(found, said.version, said.move, told), lambda row: party(partner, row), now=now
-    )
+    try:
+        done = await act_as(
+            connection, Act(found, said.version, said.move, told), lambda row: party(partner, row), now=now
+        )
+    except (ConflictError, NotFoundError):
+        # The case was waited for: it may be this very message, sent again, that was done meanwhile.
+        known = (await connection.execute(_KNOWN, key)).first()
+        if known is None:
+            raise
+        return _again(known, digest)
     answer = {"number": done.number, "version": done.state.version, "stage": done.state.stage.value}
     claimed = await connection.execute(_CLAIM, {**key, "digest": digest, "answer": json.dumps(answer)})
     if claimed.rowcount == 0:

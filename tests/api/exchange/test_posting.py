@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import ipaddress
 import socket
 import ssl
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from cryptography import x509
@@ -17,11 +19,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from api.exchange import posting
 from api.exchange.posting import Answered, Posting, read_address
+from api.exchange.telling import Telling
 from tests.api.exchange.receiver import answer, drip, hang, huge, receiving
 from twin.address_ranges import read_ranges
 from twin.errors import InvalidError
+from twin.exchange import owing
 from twin.exchange.owing import Failed
-from twin.exchange.retrying import Failure
+from twin.exchange.retrying import OLDEST, Failure, asked_wait_s
+from twin.exchange.telling import Owed
 from twin.store.sockets import free_tcp_port
 
 HERE = "127.0.0.0/8"
@@ -191,3 +196,41 @@ def test_what_is_no_address_is_refused_without_repeating_it(address) -> None:
         read_address(address)
     assert refused.value.where == "address"
     assert "u:p" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "Mon, 01 Jan 99999999999999999999 00:00:00 GMT",
+        "Mon, 01 Jan 2026 00:00:00 +99999999999999999999",
+        "Mon, 99 Jan 2026",
+        "soon",
+        "",
+    ],
+)
+def test_a_wait_that_is_no_moment_is_not_kept(said) -> None:
+    assert asked_wait_s(said, datetime.datetime.now(datetime.UTC)) is None
+
+
+async def test_what_stands_behind_an_event_that_is_not_old_is_not_parked_with_it(monkeypatch) -> None:
+    now, parked = datetime.datetime.now(datetime.UTC), []
+
+    @contextlib.asynccontextmanager
+    async def database():
+        yield None
+
+    async def kept(*_values) -> bool:
+        return True
+
+    async def park(_connection, _partner, seqs, _failed, **_values) -> bool:
+        parked.extend(seqs)
+        return True
+
+    monkeypatch.setattr(owing, "note_failed", kept)
+    monkeypatch.setattr(owing, "park", park)
+    partner = SimpleNamespace(sent_seq=0, tries=0, next_try_at=None, begun_at=now - 9 * OLDEST)
+    days = (9, 9, 0, 9)  # the clock was put back, and then on
+    owed = [Owed(n, now - datetime.timedelta(days=old), "case.noted", 1, {}) for n, old in enumerate(days, 1)]
+    telling = Telling(partner, None, database, asyncio.Event())
+    assert await telling._note_failed(owed, Failed(Failure.TIMEOUT), now)
+    assert parked == [1, 2]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
@@ -53,6 +54,12 @@ async def given(exchange) -> tuple[int, str]:
     await exchange.act(case, 1, "file")
     sent = await exchange.act(case, 2, "dispatch", organisation_id=1)
     return case, sent["number"]
+
+
+async def test_a_message_that_is_sent_again_while_it_is_done_is_answered_the_same(exchange, speaker) -> None:
+    _, number = await given(exchange)
+    said = await asyncio.gather(*(speaker.say("take", number, 3, event_id="twice") for _ in range(4)))
+    assert {(one.status_code, one.json().get("version")) for one in said} == {(200, 4)}
 
 
 async def test_a_partner_takes_a_case_and_says_that_it_is_done(exchange, speaker) -> None:
