@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from fastapi import Path
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
 
 from api.rows import Row
 from twin.access.masking import mask_address, mask_name, mask_text
@@ -196,7 +196,17 @@ def _is_no_number(value: object) -> object:
     raise ValueError("write date, time and zone, as 2026-01-31T08:00:00Z")
 
 
-GivenMoment = Annotated[AwareDatetime, BeforeValidator(_is_no_number)]
+def _has_a_year(moment: datetime) -> datetime:
+    # At the ends of the calendar the same moment has no year in another zone.
+    if not 1 < moment.year < 9999:
+        raise ValueError("a moment lies in the years 2 to 9998")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_has_a_year)]
+"""A moment with its zone, which can be said in any other zone."""
+
+GivenMoment = Annotated[Moment, BeforeValidator(_is_no_number)]
 """A moment that a caller sends: ISO 8601 with its zone."""
 
 

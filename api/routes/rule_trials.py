@@ -7,13 +7,13 @@ from typing import Annotated, Any, Final
 
 import h3.api.basic_int as h3
 from fastapi import APIRouter, Request
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import text
 
 from api.access.caller import Caller
 from api.access.permissions import does, needs, reads
 from api.errors import TOO_MANY
-from api.routes.answers import AreaRef, Names, area_columns, area_ref, device_names
+from api.routes.answers import AreaRef, Moment, Names, area_columns, area_ref, device_names
 from api.routes.rule_content import AreaAnswer, RuleContent, read_content
 from api.rule_trials import CHECK
 from twin.access.record import Entry, write
@@ -46,8 +46,8 @@ class TrialRuleRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     rule: RuleContent
-    begin: AwareDatetime = Field(alias="from")
-    end: AwareDatetime = Field(alias="to")
+    begin: Moment = Field(alias="from")
+    end: Moment = Field(alias="to")
 
 
 class EpisodeAnswer(BaseModel):

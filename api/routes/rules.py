@@ -167,7 +167,7 @@ async def change_rule(
     One that is on is tried before as if it were switched on.
     """
     async with caller.transaction() as connection:
-        old = await store.get_rule(connection, rule_id)
+        old = await _get_seen(connection, rule_id, asked.version)
         rule = await read_content(caller, connection, asked.rule)
     if old.enabled:
         await _require_sound(request, caller, rule)
@@ -187,7 +187,7 @@ async def switch_rule(
     ten alarms in ten minutes: it is tried on the last 24 hours before.
     """
     async with caller.transaction() as connection:
-        old = await store.get_rule(connection, rule_id)
+        old = await _get_seen(connection, rule_id, asked.version)
     if asked.enabled:
         require_category(old.category_code)
         await _require_sound(request, caller, read_kept(caller.running.twin.catalog, old))
@@ -195,6 +195,14 @@ async def switch_rule(
         raise InvalidError("to switch a rule off needs a reason", where="body.reason", hint="say why")
     act = "switched_on" if asked.enabled else "switched_off"
     return await _add(caller, act, old, asked.version, old.said, enabled=asked.enabled, reason=asked.reason)
+
+
+async def _get_seen(connection: AsyncConnection, rule_id: int, seen: int) -> KeptRule:
+    """Return the newest version of a rule, which whoever changes it saw: what is tried is what they mean."""
+    newest = await store.get_rule(connection, rule_id)
+    if newest.version != seen:
+        raise store.not_newest(newest, seen)
+    return newest
 
 
 async def _add(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 import msgspec
@@ -205,8 +206,12 @@ def write_condition(condition: Condition) -> dict[str, Any]:
     return built
 
 
-def _numbers(content: Any) -> list[float]:
-    if isinstance(content, float):
-        return [content]
-    inner = content.values() if isinstance(content, dict) else content if isinstance(content, list) else ()
-    return [number for value in inner for number in _numbers(value)]
+def _numbers(content: Any) -> Iterator[float]:
+    """Yield the numbers in JSON, however deep it is nested."""
+    left = [content]
+    while left:
+        one = left.pop()
+        if isinstance(one, float):
+            yield one
+        elif isinstance(one, dict | list):
+            left += one.values() if isinstance(one, dict) else one

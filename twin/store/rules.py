@@ -157,12 +157,7 @@ async def add_version(
         newest = await get_rule(connection, rule_id)
         if newest.version == known:
             raise NotFoundError(f"there is no rule {rule_id} that you may change", where="id")
-        raise ConflictError(
-            f"version {known} of rule {rule_id} is not the newest: {newest.changed_by} made version "
-            f"{newest.version}",
-            where="version",
-            hint="read the newest version, and change that",
-        )
+        raise not_newest(newest, known)
     if known >= MOST_VERSIONS:
         raise ConflictError(
             f"rule {rule_id} has {MOST_VERSIONS} versions already", where="id", hint="make a new rule"
@@ -173,6 +168,16 @@ async def add_version(
     else:
         added = await connection.execute(_FAILED, row | {"failed": failed})
     return KeptRule(**added.mappings().one())
+
+
+def not_newest(newest: KeptRule, known: int) -> ConflictError:
+    """Return the error by which whoever changes a rule is told that they did not see its newest version."""
+    return ConflictError(
+        f"version {known} of rule {newest.id} is not the newest: {newest.changed_by} made version "
+        f"{newest.version}",
+        where="version",
+        hint="read the newest version, and change that",
+    )
 
 
 def _row(said: RuleText, by: str, reason: str | None, *, enabled: bool) -> dict[str, Any]:

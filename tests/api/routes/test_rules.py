@@ -260,3 +260,22 @@ async def test_form_tells_what_a_rule_can_be_made_of(signed_in) -> None:
     assert form["learned"][0]["name"] == "usual"
     assert HERE in {area["code"] for area in form["areas"]}
     assert BESIDE not in {area["code"] for area in form["areas"]}
+
+
+async def test_who_switches_a_version_on_that_is_made_meanwhile_does_not_undo_it(
+    history, signed_in, monkeypatch
+) -> None:
+    manager = await signed_in("manager", HERE)
+    rule = await made(manager)
+    whole = rule_trials.RuleTrials.check
+
+    async def check(self, caller, tried, gone):
+        body = {"version": 1, "rule": RULE | {"state": "critical"}, "reason": "更严"}
+        assert (await manager.put(f"/api/rules/{rule['id']}", json=body)).status_code == 200
+        return await whole(self, caller, tried, gone)
+
+    monkeypatch.setattr(rule_trials.RuleTrials, "check", check)
+    assert (await switch(manager, rule, True, version=2)).status_code == 409
+    assert (await switch(manager, rule, True)).status_code == 409
+    kept = (await manager.get(f"/api/rules/{rule['id']}")).json()
+    assert (kept["version"], kept["state"], kept["enabled"]) == (2, "critical", False)
