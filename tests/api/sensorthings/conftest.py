@@ -56,3 +56,9 @@ async def program(served: Served, role: str, area: str) -> tuple[str, str]:
         "ORDER BY c.created_at DESC LIMIT 1"
     )
     return rows[0][0], token
+
+
+@pytest.fixture
+async def writer(served):
+    async with await served.signed_in("integrator") as http:
+        yield http

@@ -11,8 +11,8 @@ import pytest
 
 from tests.api.routes.conftest import observe
 from tests.api.sensorthings.conftest import ROOT, program
+from tests.api.sensorthings.declaring import STREAM, THING, iso
 from tests.api.sensorthings.test_mqtt import GRID, connected
-from tests.api.sensorthings.test_writing import STREAM, THING, iso
 from tests.waiting import until
 
 pytestmark = pytest.mark.postgis
