@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from datetime import UTC, datetime
 from typing import Final
@@ -12,11 +11,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from twin.cases.repeats import link_if_sure
 from twin.errors import ConflictError
+from twin.store.journal import CHANNEL
+from twin.store.news import follow
 from twin.store.outage import is_outage
 
-PERIOD_S: Final = 1.0
-
 _log = logging.getLogger("gridtwin.cases")
+_GATHER_S: Final = 0.2
 _MOST_AT_ONCE: Final = 200
 _SINCE_BEFORE: Final = 2_000
 """Newest events of the journal that are looked through when a server starts: it may have been away."""
@@ -29,18 +29,24 @@ _REPORTED: Final = text(
 
 
 async def link_repeated_cases(own: AsyncEngine) -> None:
-    """Look every `PERIOD_S` for cases that were reported, for ever.
+    """Look at cases as the journal tells that they were reported, for ever.
 
     Several servers may look at the same case: only an act on what nobody acted on is done.
     """
     seen: int | None = None
-    while True:
+
+    async def catch_up() -> None:
+        nonlocal seen
+        before: int | None = -1
         try:
-            seen = await look(own, seen)
+            while seen != before:
+                before, seen = seen, await look(own, seen)
         except Exception as error:
             if not is_outage(error):
                 _log.exception("repeated cases could not be linked")
-        await asyncio.sleep(PERIOD_S)
+            raise  # whoever follows asks again, with a new connection
+
+    await follow(own, CHANNEL, catch_up, gather_s=_GATHER_S)
 
 
 async def look(own: AsyncEngine, seen: int | None) -> int:
