@@ -82,6 +82,8 @@ class AlarmGroup(BaseModel):
     case: CaseRef | None
     no_case: str | None
     """Why the server raised no case: `no_area`, `failed`, or open `before` it raised any."""
+    no_case_why: str | None
+    """What went wrong, in words; what `failed` is tried again each minute for a day."""
     shelved_until: datetime | None
     """When it comes back that was put aside: the group, or all its devices."""
     shelving: ShelvingAnswer | None
@@ -120,7 +122,7 @@ _OPEN: Final = f"""
            coalesce(o.address, b.name, b.address) AS place,
            CASE WHEN o.address IS NULL THEN b.name_en ELSE o.address_en END AS place_en,
            {area_columns("area", "area")},
-           g.id AS group_id, g.family, g.no_case, c.id AS case_id, c.number AS case_number,
+           g.id AS group_id, g.family, g.no_case, g.no_case_why, c.id AS case_id, c.number AS case_number,
            o.maintenance_id, sd.until_at AS device_until,
            g.scope_code <@ {MAY_SHELVE} AS may_acknowledge
     FROM open_alarm AS o
@@ -195,6 +197,7 @@ def _group(running: Runtime, rows: list[Row], shelving: ShelvingAnswer | None) -
         simulated=any(row["simulated"] for row in rows),
         case=CaseRef(id=case["case_id"], number=case["case_number"]) if case else None,
         no_case=worst["no_case"],
+        no_case_why=worst["no_case_why"],
         shelved_until=_until(rows) if shelving is None else shelving.until_at,
         shelving=shelving,
         maintenance=all(row["maintenance_id"] is not None for row in rows),

@@ -28,6 +28,7 @@ EVENT_NAMES: Final = {
     "alarm.acknowledged": ("告警已确认", "Alarm acknowledged"),
     "alarm.shelved": ("告警已搁置", "Alarm shelved"),
     "alarm.unshelved": ("告警搁置结束", "Alarm no longer shelved"),
+    "alarm.no_case": ("告警未能立案", "No case could be raised of alarms"),
     "alarm.maintenance_set": ("设置维护时段", "Maintenance window set"),
     "alarm.maintenance_ended": ("维护时段结束", "Maintenance window ended"),
     "rule.created": ("规则建立", "Rule made"),

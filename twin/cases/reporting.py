@@ -35,6 +35,9 @@ SYSTEM_ACCOUNT: Final = UUID(int=0)
 SAME_WORDS_FOR: Final = timedelta(minutes=10)
 """The same report of an account that names no key is the same case for this long."""
 
+PLACE: Final = "lat, long"
+"""Where an error says it is when the place of a report is wrong."""
+
 TITLE_WORDS: Final = 40
 """Most letters of the words of a report that stand in the title of its case."""
 
@@ -206,11 +209,12 @@ async def report_by_system(
     """
     key = hashlib.sha256(b"system" + name.encode()).digest()
     values = {"account_id": SYSTEM_ACCOUNT, "key": key}
+    # First the turn: who looked before it would not know what was reported by whoever had it until then.
+    if not (await connection.execute(_TURN, {"name": name})).scalar_one():
+        raise ConflictError("this is reported at this moment", where=name)
     known: int | None = (await connection.execute(_KNOWN, values)).scalar()
     if known is not None:
         return known
-    if not (await connection.execute(_TURN, {"name": name})).scalar_one():
-        raise ConflictError("this is reported at this moment", where=name)
     made, _token = await _take(connection, sealer, report, SYSTEM_ACCOUNT, key, report.digest(), now)
     case_id: int = made.case_id
     return case_id
@@ -289,12 +293,12 @@ async def _require_place(connection: AsyncConnection, report: Report) -> None:
     if not place.scope_code:
         raise InvalidError(
             "this place lies in no area of this installation",
-            where="lat, long",
+            where=PLACE,
             hint="check that latitude and longitude are not exchanged, and are WGS 84",
         )
     if not place.allowed:
         raise ForbiddenError(
-            "this place lies outside the area in which this account may report cases", where="lat, long"
+            "this place lies outside the area in which this account may report cases", where=PLACE
         )
 
 

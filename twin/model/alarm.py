@@ -32,7 +32,8 @@ class AlarmGroup(Base, Scoped):
     whose clock is wrong, or hours that come late after an outage, tear nothing apart. ``alarms`` counts those
     it ever had, ``open_alarms`` those that are not cleared; ``ended_at`` is since when there is none.
     ``scope_code`` is that of the first alarm. ``no_case`` says why the server could raise no case of it,
-    ``case_priority`` how urgent the group has made its case so far.
+    ``no_case_why`` in words, ``no_case_at`` when it last tried; ``case_priority`` how urgent the group has
+    made its case so far.
     """
 
     __tablename__ = "alarm_group"
@@ -50,6 +51,8 @@ class AlarmGroup(Base, Scoped):
     case_id: Mapped[int | None] = mapped_column(ForeignKey("case_file.id"), unique=True)
     case_priority: Mapped[int | None] = mapped_column(SmallInteger)
     no_case: Mapped[str | None]
+    no_case_why: Mapped[str | None]
+    no_case_at: Mapped[datetime | None]
     simulated: Mapped[bool] = mapped_column(server_default=text("false"))
 
     __table_args__ = (

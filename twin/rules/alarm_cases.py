@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from twin.access.grants import Grants
+from twin.access.masking import mask_text
 from twin.access.roles import Act
 from twin.access.scope import EVERYWHERE
 from twin.access.sealing import Sealer
 from twin.cases.clocks import raise_after_devices
-from twin.cases.reporting import Report, report_by_system
+from twin.cases.reporting import PLACE, Report, report_by_system
 from twin.catalog import Catalog
-from twin.errors import ConflictError, InvalidError
+from twin.errors import ConflictError, InvalidError, TwinError
 from twin.rules.case_alarms import COUNTING, NOT_ASIDE, cases_of_kinds, urgency_of
 from twin.rules.case_words import kept_of, words_of
 from twin.states import State
+from twin.store.journal import Event, append, area_code_of
 from twin.store.outage import is_outage
 from twin.store.scoped import set_scope
 
 MOST_AT_ONCE: Final = 50
+
+AGAIN_AFTER: Final = timedelta(minutes=1)
+"""How long after it failed a report is tried again: what was in the way may be gone, or mended."""
+
+LONGEST_WHY: Final = 300
 
 _log = logging.getLogger("gridtwin.cases")
 _SYSTEM: Final = Grants(acts={Act.FILE_CASE: EVERYWHERE})
@@ -36,7 +44,7 @@ _DUE: Final = f"""
            coalesce(a.address, b.name, grid.name) AS place,
            CASE WHEN a.address IS NULL THEN coalesce(b.name_en, grid.name_en) ELSE a.address_en END
                AS place_en,
-           a.address, kinds.n AS kinds, grids.n AS grids, counting.devices
+           a.address, kinds.n AS kinds, grids.n AS grids, counting.devices, g.no_case
     FROM alarm_group AS g
     CROSS JOIN LATERAL (
         SELECT alarm.worst_state AS state, d.kind, alarm.property AS slot,
@@ -53,7 +61,8 @@ _DUE: Final = f"""
     CROSS JOIN LATERAL (SELECT gt_scope_of(g.geom) AS code OFFSET 0) AS at
     LEFT JOIN area AS grid ON grid.code::bigint = at.code AND grid.valid_to IS NULL
         AND grid.level <> 'unit_grid' AND at.code <> 0
-    WHERE g.case_id IS NULL AND g.no_case IS NULL
+    WHERE g.case_id IS NULL
+      AND (g.no_case IS NULL OR g.no_case = 'failed' AND g.no_case_at < now() - CAST(:again AS interval))
       AND (g.worst_state >= :least AND g.family = ANY(CAST(:families AS text[])) OR EXISTS (
           SELECT FROM alarm JOIN alarm_rule AS u ON u.id = alarm.rule_id AND u.version = alarm.rule_version
           WHERE alarm.group_id = g.id AND u.category_code IS NOT NULL))
@@ -66,11 +75,16 @@ _GIVE: Final = text(
     """
     UPDATE alarm_group SET case_id = CAST(:case_id AS bigint), case_priority = (
         SELECT CAST(data -> 'changes' ->> 'priority' AS int2) FROM journal
-        WHERE subject = 'case/' || CAST(:case_id AS bigint) AND kind = 'case.reported')
-    WHERE id = :id AND case_id IS NULL AND no_case IS NULL
+        WHERE subject = 'case/' || CAST(:case_id AS bigint) AND kind = 'case.reported'),
+        no_case = NULL, no_case_why = NULL, no_case_at = NULL
+    WHERE id = :id AND case_id IS NULL AND (no_case IS NULL OR no_case = 'failed')
     """
 )
-_REFUSE: Final = text("UPDATE alarm_group SET no_case = :why WHERE id = :id AND case_id IS NULL")
+_REFUSE: Final = text(
+    "UPDATE alarm_group SET no_case = :no_case, no_case_why = :why, no_case_at = now() "
+    "WHERE id = :id AND case_id IS NULL AND no_case IS NOT DISTINCT FROM CAST(:was AS text) "
+    "RETURNING scope_code"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +101,14 @@ async def raise_cases(engine: AsyncEngine, catalog: Catalog, sealer: Sealer, *, 
 
     Between the two the server may be killed: the same report is the same case, whoever looks again.
 
-    A group whose place lies in no area gets none, and says so; so does one for which reporting fails, and
-    neither keeps the others waiting. A place in two grids is reported in the first of them, which the words
+    A group whose place lies in no area gets none, and says so; so does one for which reporting fails, which
+    is tried again every `AGAIN_AFTER` for the day in which groups raise cases, and neither keeps the others
+    waiting. A place in two grids is reported in the first of them, which the words
     of the case say.
     """
     async with engine.connect() as connection:
-        due = (await connection.execute(_LIST, cases_of_kinds(catalog))).all()
+        asked = cases_of_kinds(catalog) | {"again": AGAIN_AFTER}
+        due = (await connection.execute(_LIST, asked)).all()
     raised = refused = 0
     for row in due:
         try:
@@ -108,13 +124,38 @@ async def raise_cases(engine: AsyncEngine, catalog: Catalog, sealer: Sealer, *, 
         except Exception as error:
             if is_outage(error):
                 raise
-            if not isinstance(error, InvalidError):
-                _log.exception("no case could be raised of group %d of alarms", row.id)
-            why = "no_area" if isinstance(error, InvalidError) else "failed"
             async with engine.begin() as connection:
-                await connection.execute(_REFUSE, {"id": row.id, "why": why})
-            refused += 1
+                refused += await _refuse(connection, row, error)
     return Raised(len(due), raised, refused)
+
+
+async def _refuse(connection: AsyncConnection, row: Row[Any], error: Exception) -> bool:
+    """Note why a group has no case, the first time also in the journal and the log; say whether it was."""
+    no_area = isinstance(error, InvalidError) and error.where == PLACE
+    said = {
+        "id": row.id,
+        "was": row.no_case,
+        "no_case": "no_area" if no_area else "failed",
+        "why": _words_of(error),
+    }
+    noted = (await connection.execute(_REFUSE, said)).first()
+    if noted is None or row.no_case is not None:
+        return False
+    if not no_area:
+        _log.error("no case could be raised of group %d of alarms", row.id, exc_info=error)
+    data = {"group_id": row.id, "no_case": said["no_case"], "why": said["why"], "simulated": row.simulated}
+    code = area_code_of(noted.scope_code)
+    await append(connection, [Event("alarm.no_case", f"alarm_group/{row.id}", data, area_code=code)])
+    return True
+
+
+def _words_of(error: Exception) -> str:
+    """Return what went wrong in one line, without the statement and its values."""
+    if isinstance(error, TwinError):
+        return error.what
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    first = next(iter(str(cause).splitlines()), "")
+    return mask_text(f"{type(cause).__name__}: {first}"[:LONGEST_WHY]) or ""
 
 
 def report_of(catalog: Catalog, row: Row[Any]) -> Report:

@@ -41,7 +41,13 @@ def is_outage(error: BaseException) -> bool:
     if isinstance(error, asyncpg.PostgresError):
         return str(error.sqlstate or "")[:2] in _PASSING
     return isinstance(
-        error, OSError | asyncpg.InterfaceError | PoolTimeoutError | asyncio.TimeoutError | EOFError
+        error,
+        OSError
+        | asyncpg.InterfaceError
+        | asyncpg.InternalClientError
+        | PoolTimeoutError
+        | asyncio.TimeoutError
+        | EOFError,
     )
 
 

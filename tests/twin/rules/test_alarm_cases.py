@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import UTC, datetime, timedelta
 
 import psycopg
 import pytest
+from sqlalchemy import event
 
 from tests.access.world import KEY, LAT, LON, STEP, grids
 from twin.access.sealing import Sealer
 from twin.cases.categories import load_categories
+from twin.cases.reporting import report_by_system
 from twin.catalog import load_catalog
 from twin.errors import ConflictError, InvalidError, NotFoundError
 from twin.live.board import Board
@@ -19,11 +22,13 @@ from twin.live.installed import Installed
 from twin.rules import alarm_cases
 from twin.rules.alarm_cases import Raised, raise_cases
 from twin.rules.alarms import record
+from twin.rules.case_alarms import cases_of_kinds
 from twin.rules.case_words import words_of
 from twin.rules.maintenance import Window, end_window, set_window
 from twin.rules.rule import WHOLE, RuleName
 from twin.rules.shelving import ToShelve, bring_back, put_back, shelve
 from twin.store.engine import create_async_engine
+from twin.store.scoped import set_scope
 
 pytestmark = pytest.mark.postgis
 
@@ -66,6 +71,12 @@ class World:
 
     async def look(self) -> Raised:
         return await raise_cases(self.engine, self.catalog, Sealer(KEY), now=datetime.now(UTC))
+
+    async def due(self) -> list:
+        """Return the groups that are due, as a look finds them."""
+        async with self.engine.connect() as connection:
+            asked = cases_of_kinds(self.catalog) | {"again": HOUR}
+            return list(await connection.execute(alarm_cases._LIST, asked))
 
     def sensed(self) -> list[tuple]:
         return self.rows("SELECT count(*) FROM case_file WHERE source = 'sensor'")
@@ -194,6 +205,75 @@ async def test_killed_before_the_group_knows_its_case_it_gets_the_same(world) ->
     assert world.sensed() == [(1,)]
 
 
+async def test_reported_by_another_server_just_before_its_turn_it_is_the_same_case(world) -> None:
+    """One server is killed after it reported; another, that looked before, gives the group that case."""
+    await world.alarm(0)
+    [row] = await world.due()
+
+    async def report_first() -> None:
+        engine = create_async_engine(world.url.replace("postgresql://", "postgresql+asyncpg://"))
+        async with engine.begin() as connection:
+            await set_scope(connection, alarm_cases._SYSTEM)
+            report = alarm_cases.report_of(world.catalog, row)
+            name = f"alarm_group/{row.id}"
+            await report_by_system(connection, Sealer(KEY), report, name=name, now=datetime.now(UTC))
+        await engine.dispose()
+
+    asked: list[str] = []
+
+    def before(_connection, _cursor, statement, *_rest) -> None:
+        if "pg_try_advisory_xact_lock" in statement and not asked:
+            asked.append(statement)
+            other = threading.Thread(target=asyncio.run, args=(report_first(),))
+            other.start()
+            other.join()
+
+    event.listen(world.engine.sync_engine, "before_cursor_execute", before)
+    assert await world.look() == Raised(1, 1)
+    assert asked
+    assert world.sensed() == [(1,)]
+    assert world.rows("SELECT count(*) FROM alarm_group WHERE no_case_why IS NOT NULL") == [(0,)]
+
+
+async def test_what_went_wrong_is_told_and_tried_again_later(world, monkeypatch) -> None:
+    await world.alarm(0)
+    report = alarm_cases.report_by_system
+
+    async def fails(*_arguments, **_named):
+        raise RuntimeError("no seal for 13812341234\nsecond line")
+
+    monkeypatch.setattr(alarm_cases, "report_by_system", fails)
+    noted = "SELECT no_case, no_case_why FROM alarm_group WHERE no_case_at IS NOT NULL"
+    assert await world.look() == Raised(1, 0, 1)
+    assert await world.look() == Raised()
+    assert world.rows(noted) == [("failed", "RuntimeError: no seal for 138****1234")]
+    later = "UPDATE alarm_group SET no_case_at = no_case_at - interval '2 minutes'"
+    world.rows(later)
+    assert await world.look() == Raised(1)
+    assert world.rows("SELECT data ->> 'why' FROM journal WHERE kind = 'alarm.no_case'") == [
+        ("RuntimeError: no seal for 138****1234",)
+    ]
+    monkeypatch.setattr(alarm_cases, "report_by_system", report)
+    assert await world.look() == Raised()
+    world.rows(later)
+    assert await world.look() == Raised(1, 1)
+    assert world.rows(noted) == []
+    assert world.sensed() == [(1,)]
+
+
+async def test_a_database_that_refuses_says_why_without_the_statement(world, monkeypatch) -> None:
+    await world.alarm(0)
+
+    async def fails(connection, *_arguments, **_named):
+        await connection.exec_driver_sql("SELECT 1 / 0")
+
+    monkeypatch.setattr(alarm_cases, "report_by_system", fails)
+    assert (await world.look()).refused == 1
+    [(why,)] = world.rows("SELECT no_case_why FROM alarm_group WHERE no_case_at IS NOT NULL")
+    assert "division by zero" in why
+    assert "SELECT" not in why
+
+
 async def test_a_place_in_no_area_is_counted_and_keeps_nobody_waiting(world) -> None:
     row = world.board.row_of_uid[f"water_level-{CODES[0]}"]
     world.board.lon[row] = 110.0
@@ -201,7 +281,10 @@ async def test_a_place_in_no_area_is_counted_and_keeps_nobody_waiting(world) -> 
     await world.alarm(20)
     assert await world.look() == Raised(2, 1, 1)
     assert await world.look() == Raised()
-    assert world.rows("SELECT count(*) FROM alarm_group WHERE no_case = 'no_area'") == [(1,)]
+    assert world.rows("SELECT no_case_why FROM alarm_group WHERE no_case = 'no_area'") == [
+        ("this place lies in no area of this installation",)
+    ]
+    assert world.rows("SELECT data ->> 'no_case' FROM journal WHERE kind = 'alarm.no_case'") == [("no_area",)]
 
 
 async def test_a_place_in_two_grids_is_reported_in_the_first_and_says_so(world) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
@@ -56,6 +57,7 @@ async def test_database_that_is_not_there_is_an_outage(tmp_path) -> None:
         (ValueError("x"), False),
         (ConnectionResetError(), True),
         (TimeoutError(), True),
+        (asyncpg.InternalClientError("got result for unknown protocol state 3"), True),
         (KeyError(), False),
     ],
 )
