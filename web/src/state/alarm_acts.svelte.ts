@@ -87,9 +87,10 @@ export class AlarmActs {
         if (draft.end === 'shift') localStorage.setItem(SHIFT_KEPT_AS, draft.shift);
         page.say(page.t('al_shelvedNow', clockSaid(zone, Date.parse(made.until_at))));
       }
-      this.of = null;
+      if (this.of === of) this.of = null;
     } catch (problem) {
-      this.refusal = this.words(problem);
+      if (this.of === of) this.refusal = this.words(problem);
+      else page.say(this.words(problem));
     } finally {
       this.busy = false;
     }

@@ -23,6 +23,8 @@ export class Rules extends LivePage {
   tab = $state<'list' | 'map' | 'rule'>('list');
 
   readonly trying = new Trying(this);
+  /** Grows with each rule that is asked for: only the last one is shown. */
+  private wanted = 0;
 
   /** Corners of a polygon that is being drawn; null while none is. */
   drawing = $state.raw<[number, number][] | null>(null);
@@ -107,6 +109,7 @@ export class Rules extends LivePage {
   }
 
   private show(open: OpenRule): void {
+    this.wanted += 1;
     if (this.open && !this.open.typed) this.kept.delete(this.open.id);
     this.kept.set(open.id, open);
     if (this.open !== open) this.trying.leave();
@@ -123,14 +126,17 @@ export class Rules extends LivePage {
       this.show(held);
       return this.readOpen(held);
     }
+    const mine = ++this.wanted;
     try {
       const rule = await get<Rule>(`${PATH}/${id}${version ? `?version=${version}` : ''}`);
+      // another was asked for meanwhile, or something was typed into this one
+      if (mine !== this.wanted || this.kept.get(id)?.typed) return;
       const open = new OpenRule(id);
       open.fill(rule);
       this.show(open);
       if (open.form.polygons.length) this.onSee(open.form.polygons);
     } catch (problem) {
-      this.say(this.failed(problem));
+      if (mine === this.wanted) this.say(this.failed(problem));
     }
   }
 
@@ -153,6 +159,7 @@ export class Rules extends LivePage {
   }
 
   closeRule(): void {
+    this.wanted += 1;
     if (this.open && !this.open.typed) this.kept.delete(this.open.id);
     this.open = null;
     this.drawing = null;
@@ -204,11 +211,11 @@ export class Rules extends LivePage {
       open.problem = this.t('ru_conflictFirst');
       return;
     }
-    const content = open.content;
-    const reason = open.reason.trim() || null;
+    const { content, reason: typed } = open;
+    const reason = typed.trim() || null;
     await this.act(open, content, async () => {
       const made = open.id ? await put<Rule>(`${PATH}/${open.id}`, { version: open.version, rule: content, reason }, { timeoutMs: TRIAL_MS }) : await post<Rule>(PATH, content);
-      this.done(open, made);
+      this.done(open, made, content, typed);
       this.say(this.t(open.id ? 'ru_saved' : 'ru_made', made.version));
     });
   }
@@ -216,32 +223,34 @@ export class Rules extends LivePage {
   async turn(enabled: boolean): Promise<void> {
     const { open } = this;
     if (!open?.kept || open.busy || open.dirty || !this.mayEdit) return;
-    const reason = open.reason.trim() || null;
+    const { content, reason: typed } = open;
+    const reason = typed.trim() || null;
     if (!enabled && !reason) {
       open.stopping = true;
       return;
     }
-    await this.act(open, open.content, async () => {
+    await this.act(open, content, async () => {
       const made = await post<Rule>(`${PATH}/${open.id}/switch`, { version: open.version, enabled, reason }, { timeoutMs: TRIAL_MS });
       open.stopping = false;
-      this.done(open, made);
+      this.done(open, made, content, typed);
       this.say(this.t(enabled ? 'ru_isOn' : 'ru_isOff', made.version));
     });
   }
 
-  private done(open: OpenRule, made: Rule): void {
-    if (open.id) {
-      open.fill(made);
-      open.reason = '';
-    } else {
+  private done(open: OpenRule, made: Rule, content: RuleContent, reason: string): void {
+    if (open.id) open.sent(made, content, reason);
+    else {
       // the new rule has a number now
       this.kept.delete(0);
       const numbered = new OpenRule(made.id);
-      numbered.fill(made);
+      numbered.form = open.form;
+      numbered.sent(made, content, reason);
       this.kept.set(made.id, numbered);
-      if (this.open === open) this.open = numbered;
-      this.cursor = made.id;
-      this.remember();
+      if (this.open === open) {
+        this.open = numbered;
+        this.cursor = made.id;
+        this.remember();
+      }
     }
     void this.list.refresh();
   }
@@ -272,7 +281,7 @@ export class Rules extends LivePage {
     open.problem = this.refusal(problem);
     // the server tried it on the last hours and says no: show on the map what it found
     open.refused = problem instanceof ApiError && problem.status === 422 && problem.where === 'rule';
-    if (open.refused) {
+    if (open.refused && this.open === open) {
       this.trying.hours = 24;
       void this.trying.try(content);
     }

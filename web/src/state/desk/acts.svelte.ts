@@ -60,14 +60,15 @@ export class Acts {
       this.desk.onFocus('form');
       return;
     }
-    if (await this.send(open, draft)) {
+    if ((await this.send(open, draft)) === 'done') {
       open.draft = null;
-      this.desk.say(this.desk.t(move.asks ? 'asked' : 'done', this.desk.lang === 'zh' ? move.zh : move.en, this.desk.stand?.number ?? ''));
-      this.desk.onFocus('row');
+      this.desk.say(this.desk.t(move.asks ? 'asked' : 'done', this.desk.lang === 'zh' ? move.zh : move.en, open.stand.value?.number ?? ''));
+      if (this.desk.open === open) this.desk.onFocus('row');
     }
   }
 
-  private async send(open: OpenCase, draft: Draft): Promise<boolean> {
+  /** Send an act: `stale` where somebody was first, `failed` where it is not known, or was refused. */
+  private async send(open: OpenCase, draft: Draft): Promise<'done' | 'stale' | 'failed'> {
     open.busy = true;
     open.refusal = '';
     try {
@@ -76,13 +77,13 @@ export class Acts {
       this.desk.refreshQueues();
       await open.stand.refresh();
       void open.surroundings.refresh();
-      return true;
+      return 'done';
     } catch (problem) {
       // somebody was first: what they did is read, and what was typed stays
       const stale = problem instanceof ApiError && problem.status === 409 && typeof problem.problem.version === 'number';
       await this.desk.readStand(open);
       if (!stale || !open.conflict) open.refusal = problem instanceof Error ? problem.message : String(problem);
-      return false;
+      return stale ? 'stale' : 'failed';
     } finally {
       open.busy = false;
     }
@@ -125,13 +126,17 @@ export class Acts {
     if (!open || !stand || !note || open.busy) return;
     for (let tries = 0; tries < 3; tries++) {
       const version = open.stand.value?.version ?? stand.version;
-      if (await this.send(open, { move: 'note', version, told: { note } })) {
-        open.note = '';
+      const typed = open.note;
+      const sent = await this.send(open, { move: 'note', version, told: { note } });
+      if (sent === 'done') {
+        // what was typed meanwhile is another note
+        open.note = open.note === typed ? '' : open.note.startsWith(typed) ? open.note.slice(typed.length) : open.note;
         this.desk.say(this.desk.t('noted'));
         return;
       }
-      // a note fits any version: where somebody acted meanwhile it goes with the new one
-      if ((open.stand.value?.version ?? version) === version) return;
+      // a note fits any version: where somebody acted meanwhile it goes with the new one. Where no answer came
+      // the new version may be this very note.
+      if (sent !== 'stale' || (open.stand.value?.version ?? version) === version) return;
       open.refusal = '';
     }
   }

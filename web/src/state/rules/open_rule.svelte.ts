@@ -41,6 +41,15 @@ export class OpenRule {
     return this.dirty || !!this.reason.trim();
   }
 
+  /** Take what the server made of what was sent; what was typed since stays, as a change of that. */
+  sent(made: Rule, content: RuleContent, reason: string): void {
+    const { form } = this;
+    const goneOn = !sameContent(this.content, content);
+    this.fill(made);
+    if (goneOn) this.form = form;
+    if (this.reason === reason) this.reason = '';
+  }
+
   fill(rule: Rule): void {
     this.kept = rule;
     this.base = contentOfRow(rule);
