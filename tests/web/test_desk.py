@@ -224,3 +224,62 @@ def test_of_two_on_one_case_one_wins_and_the_other_loses_nothing(city: RunningCi
     assert second.locator("[name=case-note]").input_value() == "已电话告知"
     for page in (first, second):
         page.context.close()
+
+
+NARROW = (390, 844)
+SMALL = """() => [...document.querySelectorAll('button, a[href], input, select, summary')].filter((one) => {
+    const { width, height } = one.getBoundingClientRect();
+    const visible = one.checkVisibility({ opacityProperty: true, visibilityProperty: true });
+    const seen = width > 1 && height > 1 && visible;
+    return seen && !one.closest('.marks') && (width < 43.5 || height < 43.5);
+}).map((one) => one.outerHTML.slice(0, 120))"""
+
+
+def test_menus_stay_in_their_panel_keys_lead_out_and_thumbs_find_what_they_press(
+    city: RunningCity, browser: Browser
+) -> None:
+    page = _open(city, browser, city.make_person("manager"))
+    lon, lat = city.get("/api/scene")["center"]
+    case = _case(page, lon + 0.004, lat + 0.003)
+    page.goto(f"{city.url}/desk?lang=en&queue=collect&case={case}")
+    page.locator("[data-candidate]").first.wait_for()
+
+    # The menu has the arrows while it is open, and all of it is seen.
+    _do(page, "o")
+    menu = page.get_by_role("menu")
+    first, panel = menu.bounding_box(), page.get_by_test_id("case").bounding_box()
+    assert first is not None
+    assert panel is not None
+    assert panel["x"] <= first["x"]
+    assert first["x"] + first["width"] <= panel["x"] + panel["width"]
+    expect(menu.get_by_role("menuitem").first).to_be_focused()
+    _do(page, "ArrowDown")
+    expect(menu.get_by_role("menuitem").nth(1)).to_be_focused()
+    _do(page, "Escape")
+
+    # The arrows look back at what happened; Esc is now again.
+    at = page.get_by_test_id("strip-at")
+    expect(at).to_have_text("now")
+    _do(page, "ArrowLeft")
+    expect(at).to_contain_text(":")
+    _do(page, "Escape")
+    expect(at).to_have_text("now")
+
+    # Behind the last of those who could go, Tab leaves.
+    row = page.locator(f"[data-row='{case}']")
+    row.focus()
+    last = page.locator("[data-candidate]").count()
+    for _ in range(40):
+        if not row.evaluate("(one) => one === document.activeElement"):
+            break
+        _do(page, "Tab")
+    else:
+        pytest.fail("Tab never leaves the row")
+    assert last >= 1
+
+    page.set_viewport_size({"width": NARROW[0], "height": NARROW[1]})
+    for part in (1, 2, 3):
+        page.locator("nav.which button").nth(part - 1).click()
+        assert page.evaluate(SMALL) == []
+        assert page.evaluate("() => document.documentElement.scrollWidth") <= NARROW[0]
+    page.context.close()

@@ -29,6 +29,7 @@ export const DESK_KEYS: { caps: string[]; key: Key }[] = [
   { caps: ['N'], key: 'dk_n' },
   { caps: ['P'], key: 'dk_p' },
   { caps: ['Ctrl', 'Enter'], key: 'dk_record' },
+  { caps: ['←', '→'], key: 'dk_arrows' },
   { caps: ['G'], key: 'dk_g' },
   { caps: ['F1', 'F2', 'F3'], key: 'dk_cameras' },
   { caps: ['C'], key: 'dk_c' },
@@ -74,7 +75,9 @@ export function pressDesk(desk: Desk, event: KeyboardEvent): boolean {
   if (key === 'Tab') {
     // from the row or the page itself; inside panels and forms Tab goes where it always goes
     const free = !target || target === document.body || target.dataset.row !== undefined || target.dataset.candidate !== undefined;
-    return free && !!desk.open && desk.nextCandidate(event.shiftKey ? -1 : 1);
+    // behind the last and before the first of them Tab leaves, as everywhere
+    const step = event.shiftKey ? -1 : 1;
+    return free && !!desk.open?.handlers[desk.open.candidate + step] && desk.nextCandidate(step);
   }
   if (key === 'Enter') {
     if (target?.closest('[data-form]')) return false;
@@ -83,12 +86,23 @@ export function pressDesk(desk: Desk, event: KeyboardEvent): boolean {
     else desk.openCursor();
     return true;
   }
+  if (desk.menu && target && inMenu(target, key)) return true;
   const queue = QUEUE_NAMES[Number(key) - 1];
   if (queue && !desk.menu) {
     desk.choose(queue);
     return true;
   }
   return letter(desk, key);
+}
+
+/** Go up and down in the menu that has the keyboard. */
+function inMenu(target: HTMLElement, key: string): boolean {
+  const step = key === 'ArrowDown' || key === 'j' ? 1 : key === 'ArrowUp' || key === 'k' ? -1 : 0;
+  const items = [...(target.closest('[role=menu]')?.querySelectorAll<HTMLElement>('[role=menuitem]') ?? [])];
+  if (!step || !items.length) return false;
+  const at = items.findIndex((item) => item === target.closest('[role=menuitem]'));
+  items[(Math.max(at, step > 0 ? -1 : 0) + step + items.length) % items.length].focus();
+  return true;
 }
 
 function letter(desk: Desk, key: string): boolean {
@@ -127,6 +141,10 @@ function letter(desk: Desk, key: string): boolean {
   }
   if (!open || !stand) return false;
   switch (key) {
+    case 'ArrowLeft':
+      return desk.stepStrip(-1);
+    case 'ArrowRight':
+      return desk.stepStrip(1);
     case 'g':
       desk.fly();
       return true;

@@ -9,6 +9,7 @@ import { CameraLook } from './camera_look.svelte.ts';
 import { CasePage } from './case_page.svelte.ts';
 import { CaseEntry } from './desk/entry.svelte.ts';
 import { Merging } from './desk/merging.svelte.ts';
+import { momentFrom, stripOf } from './desk/strip.ts';
 import { Resource, type AnyResource } from './resource.svelte.ts';
 
 export const QUEUE_NAMES: QueueName[] = ['collect', 'dispatch', 'supervise', 'check'];
@@ -31,6 +32,8 @@ export class Desk extends CasePage {
   readonly cameraLook = new CameraLook();
   /** Camera whose field is shown, and whose picture may be looked at. */
   camera = $state<number | null>(null);
+  /** What the strip under the map tells of while a case is open. */
+  strip = $state<'case' | 'day'>('case');
 
   private listOf(queue: QueueName, source: string | null): Resource<QueueList> {
     const path = `/api/cases?open=true&queue=${queue}${source ? `&source=${encodeURIComponent(source)}` : ''}&limit=200`;
@@ -148,6 +151,14 @@ export class Desk extends CasePage {
     return true;
   }
 
+  /** Look at the moment before or after of what happened to the case. */
+  stepStrip(step: 1 | -1): boolean {
+    const { open, stand } = this;
+    if (!open || !stand || this.strip !== 'case') return false;
+    open.lookedAt = momentFrom(stripOf(open.evidence.value, stand.events, this.now).moments, open.lookedAt, step);
+    return true;
+  }
+
   // ---- closing --------------------------------------------------------------------------------
 
   close(): void {
@@ -167,6 +178,7 @@ export class Desk extends CasePage {
     else if (this.open?.draft) this.acts.abandon();
     else if (this.merging.marked.size) this.merging.clear();
     else if (this.camera !== null) this.camera = null;
+    else if (this.open && this.open.lookedAt !== null) this.open.lookedAt = null;
     else if (this.found) this.found = null;
     else if (this.open?.expanded) this.open.expanded = false;
     else if (this.open) {

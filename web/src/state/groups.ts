@@ -93,7 +93,7 @@ export function limitWords(t: Say, row: CaseRow): string {
   const of = clock(row);
   if (!of) return '';
   const h = (of.due - of.since) / 3600;
-  return t('limit', h < 48 ? t('u_h', Math.round(h * 10) / 10) : t('u_d', Math.round(h / 24)));
+  return t('limit', h < 1 ? t('u_min', Math.round(h * 60)) : h < 48 ? t('u_h', Math.round(h * 10) / 10) : t('u_d', Math.round(h / 24)));
 }
 
 /** Seconds a case has left, or had when it was parked; negative when it is over; null without a limit. */

@@ -113,7 +113,7 @@ describe('cases', () => {
   it('says what is left and what was given', () => {
     const t = (key: Key, ...args: (string | number)[]) => say('zh', key, ...args);
     expect([leftWords(t, row(0, 7200), 60), leftWords(t, row(0, 7200), 7200 + 3360), leftWords(t, row(0, null), 0)]).toEqual(['1:59', '超 0:56', '无时限']);
-    expect([limitWords(t, row(0, 7200)), limitWords(t, row(0, 72 * 3600)), limitWords(t, row(0, null))]).toEqual(['限 2 时', '限 3 天', '']);
+    expect([limitWords(t, row(0, 900)), limitWords(t, row(0, 7200)), limitWords(t, row(0, 72 * 3600)), limitWords(t, row(0, null))]).toEqual(['限 15 分', '限 2 时', '限 3 天', '']);
   });
 
   it('keeps the order of stages', () => {

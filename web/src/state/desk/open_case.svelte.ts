@@ -20,6 +20,8 @@ export class OpenCase {
   /** Which of the similar cases is looked at for how it was handled; null: the first that says. */
   like = $state<number | null>(null);
   expanded = $state(false);
+  /** The time that its strip is looked at, ms since 1970; null: now. */
+  lookedAt = $state<number | null>(null);
   /** The differences to what others did are listed. */
   differences = $state(false);
   busy = $state(false);
