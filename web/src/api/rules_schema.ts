@@ -81,6 +81,7 @@ export interface RuleProperty {
 export interface RuleKind {
   name: string;
   title: Names;
+  moves: boolean;
   properties: RuleProperty[];
 }
 

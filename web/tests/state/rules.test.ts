@@ -20,9 +20,9 @@ const SQUARE: Polygons = [[[[104.06, 30.66], [104.062, 30.66], [104.062, 30.662]
 
 const OPTIONS: RuleOptions = {
   kinds: [
-    { name: 'water_level', title: { zh: '液位计', en: 'Water level gauge' }, properties: [{ name: 'level', title: { zh: '液位', en: 'Level' }, unit: 'cm', minimum: 0, maximum: 1000, decimals: 1 }] },
-    { name: 'door', title: { zh: '门磁', en: 'Door sensor' }, properties: [{ name: 'open', title: { zh: '门状态', en: 'Door' }, unit: '1', minimum: 0, maximum: 1, decimals: 0 }] },
-    { name: 'worker', title: { zh: '网格员', en: 'Worker' }, properties: [] },
+    { name: 'water_level', title: { zh: '液位计', en: 'Water level gauge' }, moves: false, properties: [{ name: 'level', title: { zh: '液位', en: 'Level' }, unit: 'cm', minimum: 0, maximum: 1000, decimals: 1 }] },
+    { name: 'door', title: { zh: '门磁', en: 'Door sensor' }, moves: false, properties: [{ name: 'open', title: { zh: '门状态', en: 'Door' }, unit: '1', minimum: 0, maximum: 1, decimals: 0 }] },
+    { name: 'worker', title: { zh: '网格员', en: 'Worker' }, moves: true, properties: [] },
   ],
   learned: [{ name: 'usual', title: { zh: '通用', en: 'Usual' }, score: 2.1 }],
   areas: [{ code: '510104021000000', level: 'street', name: { zh: '西御河街道', en: 'Xiyuhe' } }],
