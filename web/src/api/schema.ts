@@ -309,54 +309,6 @@ export interface CaseRow {
   reporter?: Reporter | null;
 }
 
-/** `flags`: what of its claims does not fit the case; none when time and place do. */
-export interface Photograph {
-  id: number;
-  case_id: number;
-  moment: 'before' | 'during' | 'after' | 'evidence';
-  added_at: string;
-  taken_at: string | null;
-  distance_m: number | null;
-  flags: (
-    | 'no_place' | 'far_away' | 'perhaps_gcj02' | 'no_time' | 'in_the_future' | 'long_before_case' | 'before_dispatch'
-    | 'after_closing' | 'claims_differ'
-  )[];
-  place_check: 'match' | 'far' | 'perhaps_gcj02' | 'unknown';
-  time_check: 'match' | 'wrong' | 'unknown';
-  /** Since when whoever reported the case is shown it; null: they are not. */
-  released_at: string | null;
-  width_px: number;
-  height_px: number;
-  bytes: number;
-  simulated: boolean;
-}
-
-/** How the stream of a camera does. */
-export interface CameraStream {
-  id: number;
-  has_stream: boolean;
-  /** Pictures are drawn by the server and show nothing real. */
-  made_up: boolean;
-  may_look: boolean;
-  state: 'ok' | 'broken' | 'unknown' | null;
-  reason: string | null;
-  since: string | null;
-  checked_at: string | null;
-}
-
-/** A picture that was taken: where it is fetched, until when. */
-export interface CameraPicture {
-  url: string;
-  taken_at: string;
-  until: string;
-  simulated: boolean;
-}
-
-export interface Photographs {
-  photographs: Photograph[];
-  may_add: boolean;
-}
-
 export interface Cases {
   cases: CaseRow[];
   open: number;
@@ -397,20 +349,6 @@ export interface Trail {
   timestamps: number[];
 }
 
-export interface BuildingDetail {
-  id: number;
-  name: string | Names | null;
-  height_m: number | null;
-  levels: number | null;
-  height_source: string | null;
-  kind?: string | null;
-  address?: string | null;
-  lon: number;
-  lat: number;
-  area?: Record<string, AreaRef | null>;
-  devices: number;
-}
-
 export interface SearchHit {
   type: string;
   id: number;
@@ -426,103 +364,4 @@ export interface Problem {
   where?: string;
   hint?: string;
   status: number;
-}
-
-export interface Word {
-  code: string;
-  name: Names;
-}
-
-interface Party {
-  code: string | null;
-  name: string | null;
-}
-
-export interface ComponentDetail {
-  id: number;
-  code: string;
-  name: string;
-  component_class: Word;
-  major_class: Word;
-  state: Word;
-  lon: number;
-  lat: number;
-  department: Party;
-  owner: Party;
-  maintainer: Party;
-  installed_on: string | null;
-  changed_on: string | null;
-  data_source: Word | null;
-  note: string | null;
-  street?: AreaRef | null;
-  area?: Record<string, AreaRef | null>;
-  simulated: boolean;
-  states: { state: Word; since: string; until: string | null }[];
-}
-
-export interface NetworkDetail {
-  id: number;
-  utility: string;
-  utility_name: Names;
-  name: Names;
-  owner: string | null;
-  laid_year: number | null;
-  lon: number;
-  lat: number;
-  simulated: boolean;
-}
-
-export interface LineDetail extends NetworkDetail {
-  grade: string | null;
-  diameter_mm: number | null;
-  material: string | null;
-  length_m: number;
-}
-
-export interface NodeDetail extends NetworkDetail {
-  kind: string;
-  kind_name: Names;
-  passes: boolean;
-  device_id: number | null;
-  lines: number;
-  buildings: number;
-}
-
-export interface CompoundDetail {
-  id: number;
-  name: Names;
-  score: number;
-  buildings: number;
-  lon: number;
-  lat: number;
-  property_company: string | null;
-  households: number;
-  households_source: string;
-  area_m2: number;
-  devices: number;
-  tiers: { code: string; name: Names; weight: number; score: number | null }[];
-  items: { code: string; name: Names; tier: string; have: number; need: number; declared: number | null; lacks: boolean }[];
-  area?: Record<string, AreaRef | null>;
-  simulated: boolean;
-}
-
-/** Who is affected by a break, as far as the caller sees it. */
-/** What happens to the thing: it breaks and is cut off on all sides, or it is only shut. */
-export type TraceMode = 'break' | 'downstream';
-
-export interface Trace {
-  utility: string;
-  mode: TraceMode;
-  sources: 'declared' | 'assumed' | 'none';
-  outside: boolean;
-  to_close: { id: number; kind: string; kind_name: Names; name: Names; lon: number; lat: number }[];
-  lines: number;
-  length_m: number;
-  section: object | null;
-  lost: object | null;
-  buildings: number;
-  households: number;
-  listed: { id: number; name: string | null; address: string | null; households: number; lon: number; lat: number }[];
-  key_places: { id: number; category: string; category_name: Names; name: Names; lon: number; lat: number }[];
-  devices: number;
 }

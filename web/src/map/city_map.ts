@@ -1,7 +1,8 @@
 /** Own the one map of the page: base map, deck overlays, marks, camera and picking. */
 import { Map as MapLibreMap, setWorkerUrl, type GeoJSONFeature, type PaddingOptions } from 'maplibre-gl';
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
-import type { LayerSpec, Scene, Trace } from '../api/schema.ts';
+import type { LayerSpec, Scene } from '../api/schema.ts';
+import type { Trace } from '../api/things_schema.ts';
 import type { TilesChanged, Viewport } from '../api/socket.ts';
 import { PALETTES } from '../look/palette.ts';
 import type { Theme } from '../look/theme.ts';

@@ -1,7 +1,8 @@
 /** Write the base map's style by hand from the tokens: ground, roads, borders, buildings. */
 import type { ExpressionSpecification, FilterSpecification, LayerSpecification, SourceSpecification, StyleSpecification } from 'maplibre-gl';
 import type { FeatureCollection, Geometry } from 'geojson';
-import type { Scene, Trace } from '../api/schema.ts';
+import type { Scene } from '../api/schema.ts';
+import type { Trace } from '../api/things_schema.ts';
 import type { Tokens } from '../look/palette.ts';
 import { MAP_FONT, fontFaces } from './fonts.ts';
 

@@ -1,6 +1,6 @@
 /** Look at a camera: how its stream does, one picture at a time, gone when its time is over. */
 import { ApiError, get, post } from '../api/client.ts';
-import type { CameraPicture, CameraStream } from '../api/schema.ts';
+import type { CameraPicture, CameraStream } from '../api/pictures_schema.ts';
 
 /** How often a camera that is open is asked how its stream does, ms. */
 const WATCH_MS = 5_000;

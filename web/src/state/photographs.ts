@@ -1,5 +1,5 @@
 /** Say in words what a photograph claims of its time and place, and go from one to the next. */
-import type { Photograph } from '../api/schema.ts';
+import type { Photograph } from '../api/pictures_schema.ts';
 import { number, type Key } from '../i18n/index.ts';
 
 type Say = (key: Key, ...args: (string | number)[]) => string;

@@ -1,5 +1,5 @@
 /** Say what is kept of things without readings (components, networks, compounds) as labelled facts: pure. */
-import type { ComponentDetail, CompoundDetail, LineDetail, NodeDetail, Word } from '../api/schema.ts';
+import type { ComponentDetail, CompoundDetail, LineDetail, NodeDetail, Word } from '../api/things_schema.ts';
 import { nameOf, number, type Key, type Lang } from '../i18n/index.ts';
 
 export const THING_PATHS = {

@@ -1,21 +1,7 @@
 /** Hold what the wall shows: answers of the API, selection and what is known of it. */
 import { get, post } from '../api/client.ts';
-import type {
-  AlarmGroup,
-  BuildingDetail,
-  Cases,
-  CityEvent,
-  DeviceDetail,
-  DeviceEvent,
-  DeviceGroup,
-  History,
-  Names,
-  Neighbour,
-  Stat,
-  StatList,
-  Trace,
-  TraceMode,
-} from '../api/schema.ts';
+import type { AlarmGroup, Cases, CityEvent, DeviceDetail, DeviceEvent, DeviceGroup, History, Names, Neighbour, Stat, StatList } from '../api/schema.ts';
+import type { BuildingDetail, Trace, TraceMode } from '../api/things_schema.ts';
 import { stateCode } from '../look/palette.ts';
 import { AlarmActs } from './alarm_acts.svelte.ts';
 import { CameraLook } from './camera_look.svelte.ts';

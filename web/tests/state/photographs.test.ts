@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Photograph } from '../../src/api/schema.ts';
+import type { Photograph } from '../../src/api/pictures_schema.ts';
 import { isKey, say, type Key, type Lang } from '../../src/i18n/index.ts';
 import { claimWords, neighbour } from '../../src/state/photographs.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { ComponentDetail, CompoundDetail, LineDetail, NodeDetail, Trace } from '../../src/api/schema.ts';
+import type { ComponentDetail, CompoundDetail, LineDetail, NodeDetail, Trace } from '../../src/api/things_schema.ts';
 import { say, type Key } from '../../src/i18n/index.ts';
 import { TOGGLED, traceData } from '../../src/map/style.ts';
 import { facts, isThing, thingTitle } from '../../src/state/things.ts';
