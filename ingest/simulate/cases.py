@@ -9,6 +9,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from sqlalchemy import Connection, Row, text
 
+from ingest.simulate.departments import department_code
 from ingest.simulate.parameters import CaseTemplate, Parameters, WorkerRule
 from ingest.simulate.persons import identity_number_of, phone_of, store_person
 from ingest.simulate.sites import rank
@@ -17,6 +18,7 @@ from twin.access.persons import Person
 from twin.access.roles import Act
 from twin.access.sealing import Sealer
 from twin.cases.acting import READ, clocks_of, event_of, state_of, store
+from twin.cases.categories import open_category
 from twin.cases.clocks import clocks_at
 from twin.cases.deciding import decide
 from twin.cases.parties import Party, Told
@@ -62,6 +64,8 @@ _WORKER = text(
     WHERE c.id = :case ORDER BY NOT w.on_duty, w.id LIMIT 1
     """
 )
+
+_DEPARTMENT = text("SELECT id FROM organisation WHERE simulated AND code = :code")
 
 
 def site_cases(
@@ -142,15 +146,27 @@ def _open(
     append_now(connection, [event_of(row, "case.reported", CaseState(), state, _PLAYER, Told())])
     way = _WAY[: tuple(Stage).index(_STAGES[n % len(_STAGES)])]
     times = (opened_at + age * (step + 1) / (len(way) + 2) for step in range(len(way)))
-    _play(connection, number, [(move, _WHO, at) for move, at in zip(way, times, strict=True)])
+    acts = [(move, _WHO, at) for move, at in zip(way, times, strict=True)]
+    department = None
+    if template.by_department:
+        about = open_category(template.category_code, now.date()).responsible
+        department = connection.execute(_DEPARTMENT, {"code": department_code(about)}).scalar()
+    _play(connection, number, acts, department)
 
 
-def _play(connection: Connection, number: str, acts: Iterable[tuple[str, Party, datetime]]) -> None:
-    """Let simulated people act on a case, the worker of its grid as the one who handles it."""
+def _play(
+    connection: Connection,
+    number: str,
+    acts: Iterable[tuple[str, Party, datetime]],
+    department: int | None = None,
+) -> None:
+    """Let simulated people act on a case; a department, or the worker of its grid, is who handles it."""
     for move, who, at in acts:
         row = connection.execute(_FIND, {"number": number}).one()
-        worker = connection.execute(_WORKER, {"case": row.id}).scalar()
-        told = Told(reason="演示重新开始", note="已处理（模拟）", worker_id=worker)
+        worker = None if department else connection.execute(_WORKER, {"case": row.id}).scalar()
+        told = Told(
+            reason="演示重新开始", note="已处理（模拟）", worker_id=worker, organisation_id=department
+        )
         state = state_of(row)
         decision = decide(state, move, who, told, clocks=clocks_of(row), now=at)
         store(connection, [(row, state, decision)], told, who.name)

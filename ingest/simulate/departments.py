@@ -26,6 +26,11 @@ _WITHDRAW = text(
 )
 
 
+def department_code(about: str) -> str:
+    """Return the code of the simulated department that answers for what a kind of body answers for."""
+    return f"SIM-D-{about}"
+
+
 def site_departments(connection: Connection, *, wanted: bool) -> int:
     """Make one department for each kind of body that answers for cases, everywhere; return how many.
 
@@ -40,7 +45,7 @@ def site_departments(connection: Connection, *, wanted: bool) -> int:
         made = connection.execute(
             ORGANISATION,
             {
-                "code": f"SIM-D-{about}",
+                "code": department_code(about),
                 "name": f"{name.zh}部门（模拟）",
                 "name_en": f"{name.en} (simulated)",
                 "kind": _NOT_DEPARTMENTS.get(about, "department"),

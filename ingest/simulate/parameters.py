@@ -66,7 +66,10 @@ class VehicleRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class CaseTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """One kind of simulated case: its GB/T 47678.5 code, words, where it lies and how long it may take."""
+    """One kind of simulated case: its GB/T 47678.5 code, words, where it lies and how long it may take.
+
+    It goes to the worker of its grid, or ``by_department`` to the department that answers for its kind.
+    """
 
     category_code: str
     zh: str
@@ -75,6 +78,7 @@ class CaseTemplate(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
     priority: int
     near: str
     due_h: float
+    by_department: bool = False
 
 
 class CaseRule(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -96,7 +96,7 @@ def test_what_is_given_to_a_department_comes_is_done_with_a_photograph_and_is_se
         row = page.locator(f'[data-row="{mine["id"]}"]')
         row.wait_for()
         page.locator(f'[data-row="{lent["id"]}"]').wait_for()
-        looks.in_both_themes(page, "list")
+        looks.at(page, "list")
         page.screenshot(path=screenshots / f"tasks-{lang}-1-list.png")
         _act(dispatcher, lent, "transfer", organisation_id=second, reason="归口有误")
         expect(page.locator(f'[data-row="{lent["id"]}"]')).to_have_count(0)
@@ -104,14 +104,13 @@ def test_what_is_given_to_a_department_comes_is_done_with_a_photograph_and_is_se
 
     row.click()
     page.locator('[data-move="take"]').wait_for()
-    looks.in_both_themes(page, "to be taken on")
+    looks.at(page, "to be taken on")
     offered = {str(one.get_attribute("data-move")) for one in page.locator("[data-move]").all()}
     assert offered == {"take", "return", "extend", "park", "call_up"}
     page.screenshot(path=screenshots / f"tasks-{lang}-2-case.png")
     page.locator('[data-move="take"]').click()
     page.get_by_test_id("camera").wait_for(state="attached")
     assert _stage(city, mine["id"]) == "handling"
-    looks.in_both_themes(page, "in work")
     page.screenshot(path=screenshots / f"tasks-{lang}-3-work.png")
 
     # From the list it is three taps: the case, the photograph, the report.
@@ -128,7 +127,7 @@ def test_what_is_given_to_a_department_comes_is_done_with_a_photograph_and_is_se
     form.wait_for(state="detached")
     page.locator('[data-part="done"][aria-pressed="true"]').wait_for(state="attached")
     assert _stage(city, mine["id"]) == "feedback"
-    looks.in_both_themes(page, "reported")
+    looks.at(page, "reported")
     page.screenshot(path=screenshots / f"tasks-{lang}-5-reported.png")
 
     with _client(city, "operator") as operator:

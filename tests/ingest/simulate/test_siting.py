@@ -253,6 +253,13 @@ def test_siting_twice_changes_nothing_and_links_everything(town: Engine, paramet
         assert len(cases) == first.cases
         assert all(c.simulated and c.ok and c.title.endswith("（模拟）") for c in cases)
         assert {c.stage for c in cases} >= {"collected", "filed", "dispatched", "handling", "feedback"}
+        given = connection.execute(
+            text(
+                "SELECT c.stage FROM case_file AS c JOIN organisation AS o ON o.id = c.organisation_id"
+                " WHERE o.code = 'SIM-D-city_management' AND c.worker_id IS NULL"
+            )
+        ).scalars()
+        assert set(given) >= {"dispatched", "handling"}, "what the department of the demonstration has"
         told = connection.execute(text("SELECT count(*) FROM journal WHERE kind LIKE 'case.%'")).scalar()
         assert told == sum(c.version for c in cases)
         # The second siting sealed them anew, in the same rows.

@@ -9,6 +9,11 @@ export interface Offered {
 
 const DESK_ACTS = ['case.file', 'case.dispatch', 'case.check', 'case.approve'];
 
+/** Where somebody begins after signing in: who works on what is given to them, with that. */
+export function homeOf(account: Account | null): string {
+  return offered(account)[0]?.path === '/tasks' ? '/tasks' : '/';
+}
+
 export function offered(account: Account | null): Offered[] {
   if (!account) return [];
   const pages: Offered[] = [];

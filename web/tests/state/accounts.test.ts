@@ -4,7 +4,7 @@ import type { Account, AccountRow, Role } from '../../src/api/access_schema.ts';
 import type { Names } from '../../src/api/schema.ts';
 import { areaOf, factor, givable, matching, refusal } from '../../src/state/account_list.ts';
 import { spacedCode, WHOLE_CODE } from '../../src/state/area_code.ts';
-import { offered } from '../../src/state/offered.ts';
+import { homeOf, offered } from '../../src/state/offered.ts';
 
 const role = (name: string, zh: string, en: string, duty: string, privileged = false): Role => ({ name, title: { zh, en }, duty, privileged, reads: [], acts: [] });
 const ROLES = [role('operator', '值班员', 'Operator', 'business'), role('dispatcher', '派遣员', 'Dispatcher', 'business', true), role('auditor', '安全审计员', 'Auditor', 'audit', true), role('wall', '大屏', 'Wall screen', 'machine')];
@@ -62,6 +62,8 @@ describe('offered', () => {
     expect(paths(account(['place', 'alarm'], ['rule.manage']))).toEqual(['/wall', '/rules']);
     expect(paths(account(['place'], ['case.handle', 'case.note']))).toEqual(['/tasks', '/wall']);
     expect(paths(account(['place', 'alarm', 'case', 'worker'], ['case.file', 'case.handle']))).toEqual(['/wall', '/desk', '/rules']);
+    expect(homeOf(account(['place'], ['case.handle']))).toBe('/tasks');
+    expect([homeOf(null), homeOf(account(['place', 'case'], ['case.file']))]).toEqual(['/', '/']);
     expect(paths(account(['account'], ['account.manage']))).toEqual(['/admin/accounts']);
     expect(paths(account(['audit']))).toEqual(['/admin/record']);
     expect(paths(account(['system'], ['system.manage']))).toEqual(['/admin/sources']);
