@@ -17,7 +17,7 @@ from api.live.hub import CLOSE_RIGHTS_CHANGED, KEPT_EVENTS, Hub
 from api.tiles import TileStore
 from twin.access import credentials
 from twin.store import journal
-from twin.store.outage import CUT
+from twin.store.outage import CUT, is_outage
 
 _log = logging.getLogger("gridtwin.notices")
 
@@ -78,6 +78,7 @@ class NoticeListener:
                     # What was said meanwhile was not heard.
                     self._hub.announce_tiles(self._tiles.invalidate_all())
                     self._door.forget_all()
+                    await self._end_changed()
                     _log.warning("listening to the database again")
                 first = False
                 self.connected = True
@@ -102,6 +103,23 @@ class NoticeListener:
                 if connection is not None:
                     connection.terminate()
 
+    async def _end_changed(self) -> None:
+        """Close the sockets of accounts that may see something else than when these were opened."""
+        held = {(viewer.account_id, viewer.grants.key) for viewer in self._hub.viewers}
+        try:
+            async with self._door.engine.connect() as connection:
+                for account_id, key in held:
+                    grants = await credentials.grants_of_account(connection, account_id)
+                    if grants.key != key:
+                        self._end(account_id)
+        except Exception as error:
+            if not is_outage(error):
+                raise
+            raise ConnectionError("rights cannot be read") from error  # it listens anew
+
+    def _end(self, account_id: UUID) -> None:
+        self._hub.end(account_id, CLOSE_RIGHTS_CHANGED, "come back: what you may see is another now")
+
     def _on_tiles(self, _connection: object, _pid: int, _channel: str, payload: object) -> None:
         try:
             notice = orjson.loads(str(payload))
@@ -118,7 +136,7 @@ class NoticeListener:
             _log.warning("a notice about an account cannot be read: %.100s", payload)
             return
         self._door.forget(account_id)
-        self._hub.end(account_id, CLOSE_RIGHTS_CHANGED, "come back: what you may see is another now")
+        self._end(account_id)
 
     def _on_journal(self, _connection: object, _pid: int, _channel: str, _payload: object) -> None:
         self._journal_news.set()

@@ -1,8 +1,10 @@
 import asyncio
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 
 from api.live.client import LiveClient
+from api.live.hub import CLOSE_RIGHTS_CHANGED
 from twin.access.credentials import CredentialKind
 from twin.access.scope import WHOLE_CODE
 
@@ -37,6 +39,25 @@ async def test_no_event_is_lost_when_the_database_cuts_every_connection(served) 
     await live.until(lambda: len(live.events) == 705, timeout_s=5.0)
     assert [event["journal"] for event in live.events] == list(range(1, 706))
     await live.close()
+
+
+async def test_rights_that_were_withdrawn_while_nobody_listened_hold_no_more(served) -> None:
+    manager = await signed_in(served)
+    token = await served.secret(("operator", WHOLE_CODE), kind=CredentialKind.TOKEN)
+    operator = LiveClient(served.live, token=token)
+    await manager.connect()
+    await operator.connect()
+    withdraw = "UPDATE membership SET valid_to = now() WHERE role = 'manager' RETURNING account_id"
+    [(gone,)] = await served.run_sql(
+        f"WITH cut AS ({_CUT}), done AS ({withdraw}) SELECT done.account_id FROM done, cut"
+    )
+    with pytest.raises(ConnectionClosed) as closed:
+        await manager.until(lambda: False, timeout_s=10.0)
+    assert closed.value.rcvd.code == CLOSE_RIGHTS_CHANGED
+    viewers = served.runtime.hub.viewers
+    assert len(viewers) == 1, "whose rights are the same stays"
+    assert gone not in {viewer.account_id for viewer in viewers}
+    await operator.close()
 
 
 async def test_tiles_are_cut_anew_after_a_time_of_not_listening(served) -> None:
