@@ -22,6 +22,7 @@ _PAGES: Final = {
     "/desk": "desk.html",
     "/tasks": "tasks.html",
     "/rules": "rules.html",
+    "/maintenance": "maintenance.html",
     "/sign-in": "sign_in.html",
     "/kiosk": "kiosk.html",
     "/admin/accounts": "accounts.html",

@@ -8,11 +8,13 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.access.caller import Caller
 from api.access.permissions import does, needs, reads
 from api.errors import CONFLICT, NOT_FOUND
-from api.routes.answers import RowId
+from api.routes.answers import Names, RowId
 from twin.access.record import Entry, write
 from twin.access.roles import Act, DataClass
 from twin.rules import maintenance, shelving
@@ -107,10 +109,18 @@ def _shelved(row: Any) -> ShelvingAnswer:
 
 
 class WindowAnswer(BaseModel):
-    """A time in which alarms of a place are expected; `area_code` null is everywhere."""
+    """A time in which alarms of a place are expected; `area_code` null is everywhere.
+
+    ``alarms`` came within it, of what the caller sees; ``open_alarms`` of them are open.
+    """
 
     id: int
     area_code: str | None
+    area_name: Names | None
+    alarms: int
+    open_alarms: int
+    may_end: bool
+    """Whether the caller may end it."""
     polygon: dict[str, Any] | None
     kind: str | None
     reason: str
@@ -163,6 +173,9 @@ class WindowRequest(BaseModel):
     reason: _Reason
 
 
+_WINDOW: Final = text(maintenance.READ)
+
+
 @router.get("/api/maintenance")
 async def list_maintenance(caller: Reader) -> list[WindowAnswer]:
     """Return the windows that hold now or are to come, where the caller sees alarms."""
@@ -186,7 +199,7 @@ async def set_maintenance(caller: Manager, body: WindowRequest) -> WindowAnswer:
         detail = {"area": body.area_code, "kind": body.kind, "ends_at": body.ends_at.isoformat()}
         entry = Entry("maintenance.set", f"maintenance/{row.id}", reason=row.reason, detail=detail)
         await write(connection, caller.actor, entry)
-    return _window(row._mapping)
+        return await _told(connection, row.id)
 
 
 @router.post("/api/maintenance/{id}/end", responses=NOT_FOUND)
@@ -195,9 +208,18 @@ async def end_maintenance(caller: Manager, window_id: RowId) -> WindowAnswer:
     async with caller.transaction() as connection:
         row = await end_window(connection, window_id, by=caller.shown_name)
         await write(connection, caller.actor, Entry("maintenance.ended", f"maintenance/{row.id}"))
+        return await _told(connection, row.id)
+
+
+async def _told(connection: AsyncConnection, window_id: int) -> WindowAnswer:
+    row = (await connection.execute(_WINDOW, {"id": window_id})).one()
     return _window(row._mapping)
 
 
 def _window(row: Any) -> WindowAnswer:
-    told = {name: row[name] for name in WindowAnswer.model_fields}
-    return WindowAnswer(**told | {"polygon": row["polygon"] and json.loads(row["polygon"])})
+    told = {name: row[name] for name in WindowAnswer.model_fields if name != "area_name"}
+    named = row["area_name"] is not None
+    return WindowAnswer(
+        **told | {"polygon": row["polygon"] and json.loads(row["polygon"])},
+        area_name=Names(zh=row["area_name"], en=row["area_name_en"]) if named else None,
+    )

@@ -88,6 +88,7 @@ async def test_pages_are_fresh_and_hashed_files_are_kept_for_ever(served, client
         "/desk": "desk.html",
         "/tasks": "tasks.html",
         "/rules": "rules.html",
+        "/maintenance": "maintenance.html",
         "/sign-in": "sign_in.html",
         "/kiosk": "kiosk.html",
         "/admin/accounts": "accounts.html",

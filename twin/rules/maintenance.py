@@ -51,10 +51,24 @@ _END: Final = text(
     "UPDATE maintenance_window SET ended_at = greatest(now(), begins_at), ended_by = :by "
     f"WHERE id = :id AND ended_at IS NULL AND ends_at > now() RETURNING {_COLUMNS}"
 )
+_TOLD: Final = """
+    SELECT w.id, w.area_code, w.area_level, ST_AsGeoJSON(w.geom, 6) AS polygon, w.kind, w.reason, w.made_by,
+           w.made_at, w.begins_at, w.ends_at, w.ended_at, w.ended_by,
+           a.name AS area_name, a.name_en AS area_name_en,
+           w.holds <@ (SELECT gt_scope('may_rule_manage')) AS may_end,
+           count(d.id) AS alarms, count(d.id) FILTER (WHERE m.cleared_at IS NULL) AS open_alarms
+    FROM maintenance_window AS w
+    LEFT JOIN area AS a ON a.code = w.area_code AND a.level = w.area_level AND a.valid_to IS NULL
+    LEFT JOIN alarm AS m ON m.maintenance_id = w.id
+    LEFT JOIN device AS d ON d.id = m.device_id"""
 LIST: Final = (
-    f"SELECT {_COLUMNS} FROM maintenance_window WHERE ended_at IS NULL AND ends_at > now() "
-    "ORDER BY begins_at, id LIMIT 500"
+    f"{_TOLD} WHERE w.ended_at IS NULL AND w.ends_at > now() "
+    "GROUP BY w.id, a.id ORDER BY w.begins_at, w.id LIMIT 500"
 )
+"""The windows that hold or are to come, with how many alarms came within each."""
+
+READ: Final = f"{_TOLD} WHERE w.id = :id GROUP BY w.id, a.id"
+"""One of them, also when it has ended."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,13 @@ async def test_who_may_set_windows_and_where(served, signed_in) -> None:
     assert (refused.status_code, refused.json()["where"]) == (422, "polygon")
     made = await manager.post("/api/maintenance", json=body)
     assert made.status_code == 201, made.text
+    assert made.json()["area_name"]["zh"] == "第一网格"
+    assert (made.json()["may_end"], made.json()["alarms"]) == (True, 0)
+    await served.run_sql(
+        "UPDATE alarm SET maintenance_id = %s WHERE id = (SELECT min(id) FROM alarm)", made.json()["id"]
+    )
+    [told] = (await operator.get("/api/maintenance")).json()
+    assert (told["may_end"], told["alarms"], told["open_alarms"]) == (False, 1, 1)
     assert [one["id"] for one in (await operator.get("/api/maintenance")).json()] == [made.json()["id"]]
     assert (await manager.post(f"/api/maintenance/{made.json()['id']}/end")).status_code == 200
     assert (await operator.get("/api/maintenance")).json() == []
