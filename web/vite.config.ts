@@ -18,7 +18,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     chunkSizeWarningLimit: 3000,
     modulePreload: { polyfill: false },
-    rolldownOptions: { input: Object.fromEntries(['index', 'wall', 'desk', 'tasks', 'rules', 'sign_in', 'kiosk', 'accounts', 'record', 'sources'].map((name) => [name, `${name}.html`])) },
+    rolldownOptions: { input: Object.fromEntries(['index', 'wall', 'desk', 'tasks', 'rules', 'maintenance', 'sign_in', 'kiosk', 'accounts', 'record', 'sources'].map((name) => [name, `${name}.html`])) },
   },
   test: { include: ['tests/**/*.test.ts'], environment: 'node' },
 });

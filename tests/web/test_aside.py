@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.parametrize("city", ["helsinki"], indirect=True),
 ]
 
-DESK, PHONE = (1440, 900), (390, 844)
+DESK, PHONE = (1000, 800), (390, 844)
 STILL = {"reduced_motion": "reduce"}
 ON_PHONE = {"has_touch": True, "is_mobile": True}
 LIVE = "() => typeof window.__gridtwin === 'object' && window.__gridtwin.connection() === 'live'"

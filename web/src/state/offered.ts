@@ -24,7 +24,7 @@ export function offered(account: Account | null): Offered[] {
   // whoever decides what becomes of cases; workers have their own part of them
   if (account.reads.includes('case') && decides) pages.push({ path: '/desk', title: 'desk' });
   // whoever sits at the desk may ask why something alarms
-  if (account.reads.includes('alarm') && [...DESK_ACTS, 'rule.manage'].some((act) => account.acts.includes(act))) pages.push({ path: '/rules', title: 'rules' });
+  if (account.reads.includes('alarm') && [...DESK_ACTS, 'rule.manage'].some((act) => account.acts.includes(act))) pages.push({ path: '/rules', title: 'rules' }, { path: '/maintenance', title: 'maintenance' });
   if (account.acts.includes('account.manage')) pages.push({ path: '/admin/accounts', title: 'accounts' });
   if (account.reads.includes('system') || account.acts.includes('device.manage')) pages.push({ path: '/admin/sources', title: 'sources' });
   if (account.reads.includes('audit')) pages.push({ path: '/admin/record', title: 'record' });

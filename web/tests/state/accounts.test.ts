@@ -59,9 +59,9 @@ describe('offered', () => {
     const paths = (a: Account | null) => offered(a).map((p) => p.path);
     expect(paths(null)).toEqual([]);
     expect(paths(account(['place', 'alarm'], ['alarm.acknowledge']))).toEqual(['/wall']);
-    expect(paths(account(['place', 'alarm'], ['rule.manage']))).toEqual(['/wall', '/rules']);
+    expect(paths(account(['place', 'alarm'], ['rule.manage']))).toEqual(['/wall', '/rules', '/maintenance']);
     expect(paths(account(['place'], ['case.handle', 'case.note']))).toEqual(['/tasks', '/wall']);
-    expect(paths(account(['place', 'alarm', 'case', 'worker'], ['case.file', 'case.handle']))).toEqual(['/wall', '/desk', '/rules']);
+    expect(paths(account(['place', 'alarm', 'case', 'worker'], ['case.file', 'case.handle']))).toEqual(['/wall', '/desk', '/rules', '/maintenance']);
     expect(homeOf(account(['place'], ['case.handle']))).toBe('/tasks');
     expect([homeOf(null), homeOf(account(['place', 'case'], ['case.file']))]).toEqual(['/', '/']);
     expect(paths(account(['account'], ['account.manage']))).toEqual(['/admin/accounts']);
