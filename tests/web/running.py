@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 import gmqtt
 import httpx
 import psutil
+import pytest
 from gmqtt.mqtt.handler import MQTTConnectError
 from gmqtt.storage import PersistentStorage
 from playwright.sync_api import Browser, BrowserContext, Page
@@ -55,6 +56,17 @@ POINTS = 1.0 if os.environ.get("GRIDTWIN_SCREENSHOTS") else 0.5
 SHOWN = """() => typeof window.__gridtwin === 'object' && window.__gridtwin.size().devices > 100
     && window.__gridtwin.idle()"""
 """A wall holds its devices and has drawn its map."""
+
+
+def in_city(name: str) -> list[pytest.MarkDecorator]:
+    """Mark the tests of a file as those of the whole product in a browser, which runs for one city."""
+    return [
+        pytest.mark.browser,
+        pytest.mark.alone,
+        pytest.mark.postgis,
+        pytest.mark.broker,
+        pytest.mark.parametrize("city", [name], indirect=True),
+    ]
 
 
 @dataclass(frozen=True)

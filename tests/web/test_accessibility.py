@@ -9,15 +9,9 @@ import pyotp
 import pytest
 from looks import Looks
 from playwright.sync_api import Browser, Page
-from running import SHOWN, RunningCity
+from running import RunningCity, SHOWN, in_city
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.alone,
-    pytest.mark.postgis,
-    pytest.mark.broker,
-    pytest.mark.parametrize("city", ["helsinki"], indirect=True),
-]
+pytestmark = in_city("helsinki")
 
 DESK, PHONE = (1440, 900), (390, 844)
 STILL = {"reduced_motion": "reduce"}  # half way from one colour to another it is none of ours

@@ -7,15 +7,9 @@ from typing import Any
 import pytest
 from looks import Looks
 from playwright.sync_api import Browser, Page, expect
-from running import PATIENCE_MS, RunningCity, found
+from running import PATIENCE_MS, RunningCity, found, in_city
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.alone,
-    pytest.mark.postgis,
-    pytest.mark.broker,
-    pytest.mark.parametrize("city", ["helsinki"], indirect=True),
-]
+pytestmark = in_city("helsinki")
 
 DESK, PHONE = (1000, 800), (390, 844)
 STILL = {"reduced_motion": "reduce"}

@@ -9,15 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
-from running import SENSOR, SHOWN, RunningCity
+from running import RunningCity, SENSOR, SHOWN, in_city
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.alone,
-    pytest.mark.postgis,
-    pytest.mark.broker,
-    pytest.mark.parametrize("city", ["helsinki"], indirect=True),
-]
+pytestmark = in_city("helsinki")
 
 BACK_WITHIN_S = 10.0
 CRITICAL = (0xFF, 0x4D, 0x6D)

@@ -14,18 +14,11 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page
-from running import PATIENCE_MS, SHOWN, RunningCity
+from running import PATIENCE_MS, RunningCity, SHOWN, in_city
 
 from api.access.door import COOKIE
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.alone,
-    pytest.mark.slow,
-    pytest.mark.postgis,
-    pytest.mark.broker,
-    pytest.mark.parametrize("city", ["chengdu"], indirect=True),
-]
+pytestmark = [*in_city("chengdu"), pytest.mark.slow]
 
 SENSORS = 40
 PLACE = (104.06562, 30.65738)

@@ -6,15 +6,9 @@ import uuid
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
-from running import PATIENCE_MS, RunningCity
+from running import PATIENCE_MS, RunningCity, in_city
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.alone,
-    pytest.mark.postgis,
-    pytest.mark.broker,
-    pytest.mark.parametrize("city", ["helsinki"], indirect=True),
-]
+pytestmark = in_city("helsinki")
 
 DESK = (1440, 900)
 READY = "() => typeof window.__gridtwin === 'object' && window.__gridtwin.connection() === 'live'"

@@ -10,15 +10,9 @@ from typing import Any
 import pytest
 from looks import Looks
 from playwright.sync_api import Browser, Page
-from running import SENSOR, SHOWN, RunningCity
+from running import RunningCity, SENSOR, SHOWN, in_city
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.alone,
-    pytest.mark.postgis,
-    pytest.mark.broker,
-    pytest.mark.parametrize("city", ["helsinki"], indirect=True),
-]
+pytestmark = in_city("helsinki")
 
 DESK, PHONE = (1920, 1080), (390, 844)
 STILL = {"reduced_motion": "reduce"}

@@ -7,15 +7,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page
-from running import PATIENCE_MS, SHOWN, RunningCity
+from running import PATIENCE_MS, RunningCity, SHOWN, in_city
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.alone,
-    pytest.mark.postgis,
-    pytest.mark.broker,
-    pytest.mark.parametrize("city", ["helsinki"], indirect=True),
-]
+pytestmark = in_city("helsinki")
 
 PASSWORD = "Regen-Schirm-27"
 IDLE_S = 30 * 60

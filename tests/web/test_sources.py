@@ -12,15 +12,9 @@ import httpx
 import pytest
 from looks import Looks
 from playwright.sync_api import Browser, Page
-from running import SENSOR, RunningCity
+from running import RunningCity, SENSOR, in_city
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.alone,
-    pytest.mark.postgis,
-    pytest.mark.broker,
-    pytest.mark.parametrize("city", ["helsinki"], indirect=True),
-]
+pytestmark = in_city("helsinki")
 
 WALL, PHONE = (2560, 1440), (390, 844)
 STILL = {"reduced_motion": "reduce"}

@@ -11,17 +11,11 @@ import httpx
 import pytest
 from looks import Looks
 from playwright.sync_api import Browser, Page, expect
-from running import PATIENCE_MS, RunningCity
+from running import PATIENCE_MS, RunningCity, in_city
 
 from api.access.door import COOKIE
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.alone,
-    pytest.mark.postgis,
-    pytest.mark.broker,
-    pytest.mark.parametrize("city", ["helsinki"], indirect=True),
-]
+pytestmark = in_city("helsinki")
 
 DESK, PHONE = (1440, 900), (390, 844)
 ON_PHONE = {"has_touch": True, "is_mobile": True}

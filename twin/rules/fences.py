@@ -317,8 +317,7 @@ class FenceWatch:
         self, pairs: NDArray[np.void], which: Bools, time_us: Integers, x: Floats, y: Floats
     ) -> None:
         """After a silence: no run goes on, and nobody knows that the mover stayed."""
-        for name, column in (("stay_us", time_us), ("stay_x_m", x), ("stay_y_m", y)):
-            pairs[name] = np.where(which, column, pairs[name])
+        _stay_from(pairs, which, time_us, x, y)
         pairs["against"] = np.where(which, 0, pairs["against"])
 
     def _cross(
@@ -336,8 +335,7 @@ class FenceWatch:
         first = contradicts & (pairs["against"] == 0)
         pairs["against_us"] = np.where(first, time_us, pairs["against_us"])
         comes = first & is_in
-        for name, column in (("stay_us", time_us), ("stay_x_m", x), ("stay_y_m", y)):
-            pairs[name] = np.where(comes, column, pairs[name])
+        _stay_from(pairs, comes, time_us, x, y)
         pairs["against"] = np.where(contradicts, pairs["against"] + 1, np.where(said, 0, pairs["against"]))
         crosses = contradicts & (pairs["against"] >= self.table.fixes[row])
         crosses &= time_us - pairs["against_us"] >= self.table.run_us[row]
@@ -360,9 +358,14 @@ class FenceWatch:
         pairs["away_us"] = np.where(far & (pairs["away"] == 0), time_us, pairs["away_us"])
         pairs["away"] = np.where(far, pairs["away"] + 1, np.where(said, 0, pairs["away"]))
         moves = far & (pairs["away"] >= self.table.fixes[row])
-        for name, column in (("stay_us", pairs["away_us"].copy()), ("stay_x_m", x), ("stay_y_m", y)):
-            pairs[name] = np.where(moves, column, pairs[name])
+        _stay_from(pairs, moves, pairs["away_us"].copy(), x, y)
         pairs["away"] = np.where(moves, 0, pairs["away"])
+
+
+def _stay_from(pairs: NDArray[np.void], which: Bools, time_us: Integers, x: Floats, y: Floats) -> None:
+    """Let the stay of some begin at this moment and place."""
+    for name, column in (("stay_us", time_us), ("stay_x_m", x), ("stay_y_m", y)):
+        pairs[name] = np.where(which, column, pairs[name])
 
 
 _NO_INTEGERS: Final[Integers] = np.zeros(0, np.int64)
