@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from layers import case_points, cells, devices, heat, trails, workers
+from layers import case_points, cells, devices, heat, trails, vehicles, workers
 from layers.declaration import MapLayer
 
 LAYERS: tuple[MapLayer, ...] = (
@@ -10,6 +10,7 @@ LAYERS: tuple[MapLayer, ...] = (
     trails.LAYER,
     cells.LAYER,
     devices.LAYER,
+    vehicles.LAYER,
     workers.LAYER,
     case_points.LAYER,
 )

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import pydeck as pdk
 
-LIVE_NAMES: Final = ("live:devices", "live:workers", "live:cells")
+LIVE_NAMES: Final = ("live:devices", "live:vehicles", "live:workers", "live:cells")
 """Data that the page takes from the live socket; everything else is an address under ``/api/``."""
 
 DECK_CLASSES: Final = (
@@ -38,6 +38,7 @@ LEGEND_SHAPES: Final = (
     "alarm",
     "critical",
     "person",
+    "vehicle",
     "camera",
     "heat",
     "case",

@@ -113,13 +113,14 @@ class AlarmsAnswer(BaseModel):
 _OPEN: Final = f"""
     WITH open_alarm AS (
         SELECT a.*, d.uid, d.kind, d.address, d.address_en, d.geom, d.building_id,
-               coalesce(d.responsibility_grid_id, d.unit_grid_id) AS area_id
+               coalesce(d.responsibility_grid_id, d.unit_grid_id) AS area_id,
+               d.kind = ANY(CAST(:moving AS text[])) AS moves
         FROM alarm AS a JOIN device AS d ON d.id = a.device_id
         WHERE a.cleared_at IS NULL
         ORDER BY a.state DESC, a.raised_at DESC LIMIT :most)
     SELECT o.id, o.device_id, o.property, o.state, o.value, o.raised_at, o.acknowledged_at, o.simulated,
-           o.acknowledged_by, o.uid, o.kind, ST_X(o.geom) AS lon, ST_Y(o.geom) AS lat,
-           coalesce(o.address, b.name, b.address) AS place,
+           o.acknowledged_by, o.uid, o.kind, ST_X(at.geom) AS lon, ST_Y(at.geom) AS lat,
+           r.zh AS rule, r.en AS rule_en, coalesce(o.address, b.name, b.address) AS place,
            CASE WHEN o.address IS NULL THEN b.name_en ELSE o.address_en END AS place_en,
            {area_columns("area", "area")},
            g.id AS group_id, g.family, g.no_case, g.no_case_why, c.id AS case_id, c.number AS case_number,
@@ -128,7 +129,12 @@ _OPEN: Final = f"""
     FROM open_alarm AS o
     JOIN alarm_group AS g ON g.id = o.group_id
     LEFT JOIN building AS b ON b.id = o.building_id
-    LEFT JOIN area ON area.id = o.area_id
+    -- What moves is not at home: its alarm is where its group began.
+    CROSS JOIN LATERAL (SELECT CASE WHEN o.moves THEN g.geom ELSE o.geom END AS geom) AS at
+    LEFT JOIN area ON area.id = CASE WHEN NOT o.moves THEN o.area_id ELSE (
+        SELECT a.id FROM area AS a WHERE a.valid_to IS NULL AND a.level = 'responsibility_grid'
+        AND a.geom && g.geom AND ST_Intersects(a.geom, g.geom) ORDER BY a.code LIMIT 1) END
+    LEFT JOIN alarm_rule AS r ON r.id = o.rule_id AND r.version = o.rule_version
     LEFT JOIN case_file AS c ON c.id = g.case_id
     LEFT JOIN shelving AS sd ON sd.device_id = o.device_id AND sd.ended_at IS NULL AND sd.until_at > now()"""
 
@@ -147,7 +153,8 @@ async def list_alarms(
     limit: Annotated[int, Query(ge=1, le=500, description="most groups")] = 200,
 ) -> AlarmsAnswer:
     """Return the open alarms in groups; `load_per_10_min` is the mean of the last hour."""
-    rows = await caller.fetch(_OPEN, most=MOST_ALARMS)
+    moving = [kind.name for kind in caller.running.twin.catalog.by_name.values() if kind.moves]
+    rows = await caller.fetch(_OPEN, most=MOST_ALARMS, moving=moving)
     counts = await caller.fetch_one(_COUNTS) or {}
     grouped: dict[int, list[Row]] = defaultdict(list)
     for row in rows:
@@ -226,7 +233,7 @@ def _until(rows: list[Row]) -> datetime | None:
 
 
 def _title(catalog: Catalog, rows: list[Row]) -> Names:
-    """Return what the alarms are about: a property, else a kind, else what their families are called."""
+    """Return what alarms are about: a property, a rule, else a kind, else what their families are called."""
     if len({row["kind"] for row in rows}) > 1 and rows[0]["family"] in catalog.families:
         family = catalog.families[rows[0]["family"]]
         return Names(zh=family.zh, en=family.en)
@@ -236,6 +243,8 @@ def _title(catalog: Catalog, rows: list[Row]) -> Names:
     slots = {row["property"] for row in rows}
     if len(slots) == 1 and None not in slots and rows[0]["property"] < len(kind.properties):
         return property_names(kind, kind.properties[rows[0]["property"]])
+    if slots == {None} and len({row["rule"] for row in rows}) == 1 and rows[0]["rule"] is not None:
+        return Names(zh=rows[0]["rule"], en=rows[0]["rule_en"])
     return Names(zh=kind.zh, en=kind.en)
 
 

@@ -23,7 +23,7 @@ class LayersAnswer(BaseModel):
     legend: list[dict[str, str]]
 
 
-_AFTER = "worker", "case", "trail", "camera_field", "heat", "component", "network", "compound"
+_AFTER = "worker", "vehicle", "case", "trail", "camera_field", "heat", "component", "network", "compound"
 _PLACE = {key: n for n, key in enumerate(_AFTER, 1)}
 
 

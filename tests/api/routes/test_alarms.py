@@ -54,6 +54,24 @@ async def test_alarms_of_several_kinds_with_one_cause_are_called_by_it(served, c
     assert (group["kind"], group["count"], group["title"]["zh"]) == ("flood", 2, "积水漏水")
 
 
+async def test_the_alarm_of_what_moves_is_called_by_its_rule_and_lies_where_it_began(served, client) -> None:
+    await raise_alarm(served, "water-0001", 3)
+    (home,) = (await client.get("/api/alarms")).json()["groups"]
+    await served.run_sql("UPDATE device SET kind = 'vehicle' WHERE uid = 'water-0001'")
+    ((rule,),) = await served.run_sql(
+        "INSERT INTO alarm_rule (version, zh, en, state, kinds, condition, enabled, changed_by) "
+        "VALUES (1, '小河街违停', 'Parked', 3, '{vehicle}', '{}', false, 'x') RETURNING id"
+    )
+    await served.run_sql("UPDATE alarm SET property = NULL, rule_id = %s, rule_version = 1", rule)
+    await served.run_sql("UPDATE alarm_group SET geom = ST_Translate(geom, 0.001, 0)")
+    await served.runtime.twin.refresh_devices()
+    (group,) = (await client.get("/api/alarms")).json()["groups"]
+    assert group["title"] == {"zh": "小河街违停", "en": "Parked"}
+    assert group["members"][0]["property"] is None
+    assert (group["lon"], group["lat"]) == pytest.approx((home["lon"] + 0.001, home["lat"]))
+    assert group["area"]["name"] == {"zh": "第一网格", "en": None}
+
+
 async def test_an_acknowledgement_is_kept_counted_once_and_told_to_every_socket(served, client) -> None:
     await raise_alarm(served, "water-0001", 3)
     ticket = (await client.post("/api/live/ticket")).json()["ticket"]

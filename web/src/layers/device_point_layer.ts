@@ -1,5 +1,5 @@
 /** Draw each device as one point whose shape and colour follow from its state byte in the shader. */
-import { Layer, picking, project32, type DefaultProps, type LayerDataSource, type LayerProps, type UpdateParameters } from '@deck.gl/core';
+import { Layer, picking, project32, type Accessor, type DefaultProps, type LayerDataSource, type LayerProps, type UpdateParameters } from '@deck.gl/core';
 import type { ShaderModule } from '@luma.gl/shadertools';
 import { Model } from '@luma.gl/engine';
 import { PALETTES, hex, statePalette, type Rgb } from '../look/palette.ts';
@@ -16,6 +16,7 @@ type PointUniforms = {
   halo: Rgba;
   sizes: Rgba;
   sizes2: Rgba;
+  view: Rgba;
 };
 
 // luma reads uniform blocks line by line: one field a line
@@ -30,6 +31,7 @@ layout(std140) uniform devicePointUniforms {
   vec4 halo;
   vec4 sizes;
   vec4 sizes2;
+  vec4 view;
 } devicePoint;
 `;
 
@@ -47,16 +49,19 @@ const devicePointUniforms = {
     halo: 'vec4<f32>',
     sizes: 'vec4<f32>',
     sizes2: 'vec4<f32>',
+    view: 'vec4<f32>',
   },
 } as const satisfies ShaderModule<PointUniforms>;
 
-/* halo.w: all states shown as unknown (1) because the feed is dead. sizes2.z: 1 draws a person. sizes2.w: px per CSS px. */
+/* halo.w: all states shown as unknown (1) because the feed is dead. sizes2.z: 1 draws a person, 2 a vehicle. sizes2.w: px per CSS px. view.x: bearing of the map, rad. */
 const vs = `\
 #version 300 es
 #define SHADER_NAME device-point-vertex
 in vec3 positions;
 in vec3 positions64Low;
 in float devState;
+in float heading;
+out float vTurn;
 out vec4 vColour;
 flat out int vState;
 out float vSize;
@@ -65,6 +70,7 @@ void main(void) {
   int state = int(devState * 255. + .5);
   if (devicePoint.halo.w > .5) state = 1;
   vState = state;
+  vTurn = heading - devicePoint.view.x;
   float size = devicePoint.sizes.x;
   vec4 colour = devicePoint.colour0;
   if (state == 1) { size = devicePoint.sizes.y; colour = devicePoint.colour1; }
@@ -92,6 +98,7 @@ precision highp float;
 in vec4 vColour;
 flat in int vState;
 in float vSize;
+in float vTurn;
 out vec4 fragColor;
 
 float box(vec2 p, vec2 b) {
@@ -119,11 +126,20 @@ float person(vec2 p) {
   float body = max(length(p - vec2(0., .78)) - .68, p.y - .78);
   return min(head, body);
 }
+// seen from above, its nose up the screen when it goes that way
+float vehicle(vec2 at) {
+  vec2 p = vec2(at.x * cos(vTurn) + at.y * sin(vTurn), at.y * cos(vTurn) - at.x * sin(vTurn));
+  float hull = box(p - vec2(0., .26), vec2(.3, .42)) - .12;
+  float nose = max(abs(p.x) * .84 - (p.y + .96) * .54, p.y);
+  float pane = box(p - vec2(0., -.04), vec2(.22, .07)) - .04;
+  return max(min(hull, nose), -pane);
+}
 
 void main(void) {
   vec2 p = gl_PointCoord * 2. - 1.;
   float d;
-  if (devicePoint.sizes2.z > .5) d = person(p);
+  if (devicePoint.sizes2.z > 1.5) d = vehicle(p);
+  else if (devicePoint.sizes2.z > .5) d = person(p);
   else if (vState == 0) d = dotShape(p);
   else if (vState == 1) d = ring(p);
   else if (vState == 2) d = crossShape(p);
@@ -149,7 +165,11 @@ export interface DevicePointLayerProps extends LayerProps {
   halo?: Rgb;
   /** Colour of people. */
   person?: Rgb;
-  shape?: 'state' | 'person';
+  /** Colour of vehicles about which there is nothing to say. */
+  vehicle?: Rgb;
+  /** The way it goes, clockwise from north, rad; vehicles alone show it. */
+  getHeading?: Accessor<unknown, number>;
+  shape?: 'state' | 'person' | 'vehicle';
   /** Factor on the sizes: the wall's rem over 20 px. */
   sizeScale?: number;
   /** Show every device as unknown: the feed is dead. */
@@ -158,6 +178,8 @@ export interface DevicePointLayerProps extends LayerProps {
 
 /** Diameter of a person, CSS px. */
 const PERSON_PX = 19;
+const VEHICLE_PX = 21;
+const KIND_OF_SHAPE = { state: 0, person: 1, vehicle: 2 };
 
 /** Opacity of the neutral dots: many of them, none of them news. */
 const NORMAL_ALPHA = 0.9;
@@ -167,6 +189,8 @@ const defaultProps: DefaultProps<DevicePointLayerProps> = {
   sizes: { type: 'array', value: [6.5, 9.5, 10, 11.5, 12, 13.5], compare: true },
   halo: { type: 'array', value: hex(PALETTES.dark.halo), compare: true },
   person: { type: 'array', value: hex(PALETTES.dark.person), compare: true },
+  getHeading: { type: 'accessor', value: 0 },
+  vehicle: { type: 'array', value: hex(PALETTES.dark.text2), compare: true },
   shape: 'state',
   sizeScale: 1,
   dead: false,
@@ -186,6 +210,7 @@ export class DevicePointLayer extends Layer<Required<DevicePointLayerProps>> {
     this.getAttributeManager()!.add({
       positions: { size: 3, type: 'float64', fp64: this.use64bitPositions(), accessor: 'getPosition' },
       devState: { size: 1, type: 'unorm8', accessor: 'getDevState', defaultValue: 0 },
+      heading: { size: 1, type: 'float32', accessor: 'getHeading', defaultValue: 0 },
     });
   }
 
@@ -217,10 +242,11 @@ export class DevicePointLayer extends Layer<Required<DevicePointLayerProps>> {
     const ratio = this.context.device.canvasContext?.cssToDeviceRatio() ?? window.devicePixelRatio;
     // points grow a little as one comes nearer
     const near = Math.max(0.62, Math.min(1.25, 0.7 + 0.3 * (this.context.viewport.zoom - 15)));
-    const size = (i: number) => (shape === 'person' ? PERSON_PX : sizes[i]);
+    const size = (i: number) => (shape === 'person' ? PERSON_PX : shape === 'vehicle' ? VEHICLE_PX : sizes[i]);
+    const calm: Rgba = [...(this.props.vehicle.map((v) => v / 255) as Rgb), 1];
     const person: Rgba = [...(this.props.person.map((v) => v / 255) as Rgb), 1];
     const devicePoint: PointUniforms = {
-      colour0: shape === 'person' ? person : colour(0),
+      colour0: shape === 'person' ? person : shape === 'vehicle' ? calm : colour(0),
       colour1: colour(1),
       colour2: colour(2),
       colour3: colour(3),
@@ -228,7 +254,8 @@ export class DevicePointLayer extends Layer<Required<DevicePointLayerProps>> {
       colour5: colour(5),
       halo: [halo[0] / 255, halo[1] / 255, halo[2] / 255, dead ? 1 : 0],
       sizes: [size(0), size(1), size(2), size(3)],
-      sizes2: [size(4), size(5), shape === 'person' ? 1 : 0, sizeScale * ratio * near],
+      sizes2: [size(4), size(5), KIND_OF_SHAPE[shape], sizeScale * ratio * near],
+      view: [((this.context.viewport as { bearing?: number }).bearing ?? 0) * (Math.PI / 180), 0, 0, 0],
     };
     model.shaderInputs.setProps({ devicePoint });
     model.setVertexCount(this.getNumInstances());

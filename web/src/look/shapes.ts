@@ -10,6 +10,7 @@ export const SHAPES: Record<string, string> = {
   unknown: '<circle cx="12" cy="12" r="6.6" fill="none" stroke="var(--text-3)" stroke-width="2.4" stroke-dasharray="3 2.4"/>',
   paused: '<path d="M7 4h3.6v16H7zM13.4 4H17v16h-3.6z" fill="var(--text-2)"/>',
   person: '<circle cx="12" cy="7" r="4" fill="var(--person)"/><path d="M4.5 21c0-5 3.2-8 7.5-8s7.5 3 7.5 8z" fill="var(--person)"/>',
+  vehicle: '<path d="M12 1.8 17.4 9v11.200a2 2 0 0 1-2 2H8.600a2 2 0 0 1-2-2V9zM8.800 11v2.600h6.400V11z" fill="var(--text-2)" fill-rule="evenodd"/>',
   case: '<rect x="4" y="4" width="16" height="16" rx="3" fill="none" stroke="var(--case)" stroke-width="2.6"/><path d="M8 10h8M8 14h5" stroke="var(--case)" stroke-width="2.2"/>',
   hotline: '<path d="M6.5 3.5 10 4.6l.9 4.2-2.4 2a13 13 0 0 0 5 5l2-2.4 4.2.9 1.1 3.5c-1 1.9-2.6 2.9-4.6 2.7C9.4 19.7 4.3 14.6 3.6 7.9c0-2 1-3.5 2.9-4.4z" fill="var(--case)"/>',
   patrol: '<circle cx="12" cy="7" r="3.6" fill="none" stroke="var(--case)" stroke-width="2.2"/><path d="M5 20.5c0-4.6 2.9-7 7-7s7 2.4 7 7" fill="none" stroke="var(--case)" stroke-width="2.2"/>',

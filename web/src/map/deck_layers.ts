@@ -10,6 +10,7 @@ import { Glide, STEP_MS } from '../layers/glide.ts';
 import { LiveSource } from '../layers/live_source.ts';
 import type { RoofEdgeLayer } from '../layers/roof_edge_layer.ts';
 import { extras, problem, type LayerExtras } from '../layers/spec.ts';
+import { Vehicles } from '../layers/vehicles.ts';
 import '../layers/vertex_arrays.ts';
 import { hex, PALETTES, type Tokens } from '../look/palette.ts';
 import type { Theme } from '../look/theme.ts';
@@ -54,6 +55,10 @@ export class DeckLayers {
   private readonly glide = new Glide();
   private glideTimer: ReturnType<typeof setTimeout> | undefined;
   private workersSeen = -1;
+  private readonly vehicles = new Vehicles();
+  private readonly drive = new Glide();
+  private vehiclesSeen = -1;
+  private dots: unknown = null;
   private readonly abort = new AbortController();
   private stopped = false;
   /** What gliding has cost: steps taken, steps drawn, main-thread time, ms. */
@@ -131,7 +136,8 @@ export class DeckLayers {
   }
 
   private resolve(data: string): unknown {
-    if (data === 'live:devices') return this.sources.devices.layerData();
+    if (data === 'live:devices') return this.deviceData();
+    if (data === 'live:vehicles') return this.vehicleData();
     if (data === 'live:workers') return this.workerData();
     if (data === 'live:cells') return this.cells;
     return this.data.get(data) ?? null;
@@ -145,6 +151,7 @@ export class DeckLayers {
       props.dead = this.dead[x.data === 'live:workers' ? 'workers' : 'devices'];
       props.halo = hex(this.tokens.halo);
       props.person = hex(this.tokens.person);
+      props.vehicle = hex(this.tokens.text2);
       props.parameters = { depthCompare: 'less-equal', depthWriteEnabled: true };
     } else if (x.beforeId) props.parameters = { depthCompare: 'always', depthWriteEnabled: false };
     return props;
@@ -220,6 +227,37 @@ export class DeckLayers {
     this.render();
   }
 
+  private readVehicles(): void {
+    const { devices, moving } = this.board;
+    if (this.vehiclesSeen === devices.structureVersion) return;
+    this.vehiclesSeen = devices.structureVersion;
+    this.vehicles.read(devices, moving);
+    const now = performance.now();
+    this.drive.read(this.vehicles, now, reducedMotion() || document.hidden);
+    this.drive.step(this.vehicles, now, this.bounds());
+    if (this.drive.moving) this.glideTimer ??= setTimeout(this.glideOn, STEP_MS);
+  }
+
+  /** Devices as points, but for vehicles. */
+  private deviceData(): unknown {
+    this.readVehicles();
+    const data = this.sources.devices.layerData();
+    if (!this.vehicles.length || data === this.dots) return data;
+    return (this.dots = this.sources.devices.layerDataAt(this.vehicles.others(this.board.devices)));
+  }
+
+  /** Vehicles where they are shown now. */
+  private vehicleData(): unknown {
+    this.readVehicles();
+    const { length, state, heading } = this.vehicles;
+    const attributes = {
+      getPosition: { value: this.drive.shown, size: 3 },
+      getDevState: { value: state, size: 1, type: 'unorm8', normalized: true },
+      getHeading: { value: heading, size: 1 },
+    };
+    return length ? { length, attributes } : null;
+  }
+
   /** Workers where they are shown now: on their way to their newest fixes. */
   private workerData(): unknown {
     const { workers } = this.board;
@@ -239,28 +277,39 @@ export class DeckLayers {
     return [b.getWest(), b.getSouth(), b.getEast(), b.getNorth()];
   }
 
-  /** One step of the gliding: only the workers' layer is given new data, and only when one in view moved. */
+  /** One step of the gliding: only the layers of what glides are given new data, and only when one in view moved. */
   private readonly glideOn = (): void => {
     this.glideTimer = undefined;
     if (this.stopped || !this.live) return;
     const begun = performance.now();
     const { workers } = this.board;
-    if (this.workersSeen !== workers.structureVersion) return; // the commit that is due draws and goes on
-    const { moving, visible } = this.glide.step(workers, begun, this.bounds());
-    const at = this.liveLayers.findIndex((l) => this.specs.find((s) => s.id === l.id)?.data === 'live:workers');
-    if (visible && at >= 0 && !document.hidden) {
-      const data = this.sources.workers.layerDataAt(this.glide.shown);
-      if (data) {
-        this.liveLayers = this.liveLayers.with(at, this.liveLayers[at].clone({ data } as never));
+    const view = this.bounds();
+    // of workers who came or went meanwhile the commit that is due draws, and goes on
+    const known = this.workersSeen === workers.structureVersion;
+    const walk = known ? this.glide.step(workers, begun, view) : { moving: false, visible: false };
+    const drive = this.drive.step(this.vehicles, begun, view);
+    if (!document.hidden) {
+      const walked = walk.visible && this.redraw('live:workers', () => this.sources.workers.layerDataAt(this.glide.shown));
+      const driven = drive.visible && this.redraw('live:vehicles', () => this.vehicleData());
+      if (walked || driven) {
         this.live.setProps({ layers: this.liveLayers });
-        this.handlers.glided();
         this.glideCost.drawn += 1;
       }
+      if (walked) this.handlers.glided();
     }
-    if (moving) this.glideTimer = setTimeout(this.glideOn, STEP_MS);
+    if (walk.moving || drive.moving) this.glideTimer = setTimeout(this.glideOn, STEP_MS);
     this.glideCost.steps += 1;
     this.glideCost.ms += performance.now() - begun;
   };
+
+  /** Give a live layer other data; false where it is not drawn. */
+  private redraw(name: string, make: () => unknown): boolean {
+    const at = this.liveLayers.findIndex((l) => this.specs.find((s) => s.id === l.id)?.data === name);
+    const data = at >= 0 ? make() : null;
+    if (data === null) return false;
+    this.liveLayers = this.liveLayers.with(at, this.liveLayers[at].clone({ data } as never));
+    return true;
+  }
 
   /** Where a worker is shown now; null where it is not. */
   workerAt(id: number): [number, number] | null {
@@ -282,8 +331,9 @@ export class DeckLayers {
     try {
       const info = this.live.pickObject({ x, y, radius: 6, layerIds: ids });
       if (info?.layer && info.index >= 0) {
-        const workers = this.specs.find((s) => s.id === info.layer!.id)?.data === 'live:workers';
-        const rows = workers ? this.board.workers : this.board.devices;
+        const data = this.specs.find((s) => s.id === info.layer!.id)?.data;
+        const workers = data === 'live:workers';
+        const rows = workers ? this.board.workers : data === 'live:vehicles' ? this.vehicles : this.board.devices;
         if (info.index < rows.length) return { type: workers ? 'worker' : 'device', id: rows.id[info.index] };
       }
     } catch {

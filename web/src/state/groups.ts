@@ -17,7 +17,7 @@ export function groupTitle(lang: Lang, group: AlarmGroup): string {
 }
 
 /** Units come as UCUM codes; people read symbols. */
-const UNIT_TEXT: Record<string, string> = { Cel: '°C', 'ug/m3': 'µg/m³', 'mg/m3': 'mg/m³', m3: 'm³', 'm3/h': 'm³/h', deg: '°', 'dB[A]': 'dB(A)', '[ppm]': 'ppm' };
+const UNIT_TEXT: Record<string, string> = { '1': '', Cel: '°C', 'ug/m3': 'µg/m³', 'mg/m3': 'mg/m³', m3: 'm³', 'm3/h': 'm³/h', deg: '°', 'dB[A]': 'dB(A)', '[ppm]': 'ppm' };
 
 export function unitText(unit: string | null | undefined): string {
   return unit ? (UNIT_TEXT[unit] ?? unit) : '';
@@ -28,7 +28,7 @@ export function reading(lang: Lang, property: Pick<KindProperty, 'unit' | 'decim
   if (value === null || value === undefined || !Number.isFinite(value)) return '—';
   const words = property?.words?.[Math.round(value)];
   if (words) return words[lang === 'zh' ? 0 : 1];
-  return `${number(value, property?.decimals)}${property?.unit ? ` ${unitText(property.unit)}` : ''}`;
+  return `${number(value, property?.decimals)} ${unitText(property?.unit)}`.trim();
 }
 
 /**

@@ -18,6 +18,8 @@ export class LiveBoard {
   readonly workers = new RowStore();
   readonly cells = new CellStore();
   readonly perf = new Perf();
+  /** Codes of the kinds of devices that move. */
+  moving: ReadonlySet<number> = new Set();
   mode: 'points' | 'cells' = 'points';
   /** Server time less this machine's, s: ages are told in the server's time. */
   clockOffsetS = 0;

@@ -103,6 +103,7 @@ export abstract class LivePage extends LiveFeed {
         this.demo = !!health.demo || this.session.account!.demo;
         this.scene = scene;
         this.catalog = catalog;
+        this.board.moving = new Set(catalog.device_kinds.filter((k) => k.moves).map((k) => k.code));
         this.layers = layers;
         this.startError = null;
         break;
@@ -268,7 +269,7 @@ export abstract class LivePage extends LiveFeed {
 
   /** Something went wrong that people should know of, without taking the page down. */
   report(detail: string): void {
-    if (this.problems.at(-1) === detail) return;
+    if (this.problems.includes(detail)) return;
     this.problems = [...this.problems, detail].slice(-3);
     setTimeout(() => (this.problems = this.problems.filter((p) => p !== detail)), 15_000);
   }
