@@ -64,4 +64,10 @@ async def look(own: AsyncEngine, seen: int | None) -> int:
                 await link_if_sure(connection, one.case_id, now=datetime.now(UTC))
         except ConflictError:
             pass  # somebody acted on one of the two meanwhile: the case is offered, if it still is one
+        except Exception as error:
+            if is_outage(error):
+                raise
+            _log.exception(
+                "case %d could not be compared with others", one.case_id
+            )  # which are, nevertheless
     return reported[-1].seq if len(reported) == _MOST_AT_ONCE else newest

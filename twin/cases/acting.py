@@ -6,7 +6,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final, Literal
 from uuid import UUID
 
@@ -43,7 +43,8 @@ _SET: Final = ", ".join(
 )
 _STORE: Final = text(f"UPDATE case_file SET {_SET} WHERE id = :id")
 _TELLING: Final = text(
-    f"{READ} WHERE clock_at <= :now ORDER BY clock_at LIMIT :most FOR NO KEY UPDATE SKIP LOCKED"
+    f"{READ} WHERE clock_at <= :now AND (clock_at, id) > (CAST(:after AS timestamptz), CAST(:id AS bigint)) "
+    "ORDER BY clock_at, id LIMIT :most FOR NO KEY UPDATE SKIP LOCKED"
 )
 _IS_KNOWN: Final = {
     table: text(f"SELECT EXISTS (SELECT FROM {table} WHERE id = :id)") for table in ("worker", "organisation")
@@ -179,17 +180,24 @@ async def _to_responsible(connection: AsyncConnection, told: Told, row: Row[Any]
 
 
 async def tell_clocks(connection: AsyncConnection, *, now: datetime, most: int = 200) -> int:
-    """Tell what the clocks of cases have to tell; return of how many, ``most`` where there may be more.
+    """Tell what the clocks of cases have to tell; return of how many, ``most`` or more if there may be more.
 
     In the caller's transaction: commit soon. Cases on which somebody acts at this moment are left for the
     next time.
     """
     decided: list[Decided] = []
-    for row in await connection.execute(_TELLING, {"now": now, "most": most}):
-        state = state_of(row)
-        decision = decide_clock(state, clocks=clocks_of(row), now=now)
-        if decision is not None:
-            decided.append((row, state, decision))
+    asked = {"now": now, "most": most, "after": datetime.min.replace(tzinfo=UTC), "id": 0}
+    while len(decided) < most:
+        rows = (await connection.execute(_TELLING, asked)).all()
+        for row in rows:
+            state = state_of(row)
+            decision = decide_clock(state, clocks=clocks_of(row), now=now)
+            if decision is not None:
+                decided.append((row, state, decision))
+        if len(rows) < most:
+            break
+        # Some have nothing to tell yet, as after the calendar was changed: they are in nobody's way.
+        asked |= {"after": rows[-1].clock_at, "id": rows[-1].id}
     await connection.run_sync(store, decided, Told(), "system")
     return len(decided)
 

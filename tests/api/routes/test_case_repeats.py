@@ -7,6 +7,7 @@ import asyncio
 import httpx
 import pytest
 
+from api import case_repeats
 from tests.waiting import until
 from twin.access.credentials import CredentialKind
 from twin.access.scope import WHOLE_CODE
@@ -58,3 +59,18 @@ async def test_a_sure_repeat_is_linked_and_a_likely_one_offered(served, client):
 
 
 NOISE = {"attribute[noise_source]": "construction"}
+
+
+async def test_a_case_that_cannot_be_compared_holds_up_no_other(served, client, monkeypatch):
+    looked: list[int] = []
+
+    async def broken(_connection: object, case_id: int, **_values: object) -> None:
+        looked.append(case_id)
+        if case_id == looked[0]:
+            raise ValueError("broken")
+
+    monkeypatch.setattr(case_repeats, "link_if_sure", broken)
+    key = await served.secret(("resident_channel", WHOLE_CODE), kind=CredentialKind.TOKEN)
+    async with httpx.AsyncClient(base_url=served.url, headers={"authorization": f"Bearer {key}"}) as app:
+        cases = [await reported(served, app, description=f"垃圾 {n}") for n in range(2)]
+    await until(lambda: set(cases) <= set(looked))

@@ -284,3 +284,19 @@ async def test_what_was_reported_is_not_changed(engine, world_database):
                 await connection.execute(
                     text(f"UPDATE case_file SET {column} = {value} WHERE id = :id"), {"id": case}
                 )
+
+
+async def test_clocks_with_nothing_to_tell_yet_are_in_the_way_of_no_other(engine, server, world_database):
+    early, other, late = [await new_case(engine) for _ in range(3)]
+    with psycopg.connect(world_database.url.replace("+psycopg", "")) as owner:
+        # As where the calendar says now that there is more time than it said when these were reported.
+        owner.execute("SET session_replication_role = replica")
+        owner.execute("UPDATE case_file SET clock_at = NULL WHERE id <> ALL (%s)", [[early, other, late]])
+        owner.execute(
+            "UPDATE case_file SET stage_since = %s, stage_due_at = %s, clock_at = %s WHERE id IN (%s, %s)",
+            [MONDAY + timedelta(days=90), MONDAY + timedelta(days=99), MONDAY, early, other],
+        )
+    async with server.begin() as connection:
+        assert await tell_clocks(connection, now=MONDAY + timedelta(days=30), most=2) == 1
+    assert stored(world_database, late).clock_events > 0
+    assert stored(world_database, early).clock_events == 0
