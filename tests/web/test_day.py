@@ -150,7 +150,9 @@ def test_a_leak_becomes_one_case_that_is_filed_dispatched_repaired_checked_close
     assert (stand["stage"], stand["outcome"], stand["rating"]) == ("rated", "closed", 5)
     events = [event["event"] for event in reversed(stand["events"])]
     wanted = "reported filed dispatched taken reported_done sent_to_check closed rated"
-    assert [event.removeprefix("case.") for event in events] == wanted.split()
+    # Sensors that are stored after the case was reported may make it more urgent.
+    told = [event.removeprefix("case.") for event in events if event != "case.corrected"]
+    assert told == wanted.split()
     assert operator.page.said == dispatcher.page.said == []
     (screenshots / "day.txt").write_text(_journal(stand), encoding="utf-8")
     operator.page.context.close()
