@@ -11,6 +11,8 @@ import { Finish } from './tasks/finish.svelte.ts';
 /** Seconds between two reads of what events should have told already. */
 const EVERY_S = { list: 15, stand: 30, evidence: 30 };
 const MOST = 500;
+/** Events by which a case comes to somebody. */
+const GIVING: ReadonlySet<string> = new Set(['case.dispatched', 'case.transferred']);
 
 export class Tasks extends CasePage {
   readonly list = new Resource<QueueList>(`/api/cases?open=true&limit=${MOST}`, (l) => l.cases.length === 0);
@@ -56,7 +58,7 @@ export class Tasks extends CasePage {
       this.leave(id, String(event.data.number ?? ''));
       return;
     }
-    if (!this.rows.some((row) => row.id === id)) this.say(this.t('tk_given', String(event.data.number ?? '')));
+    if (GIVING.has(event.kind) && !this.rows.some((row) => row.id === id)) this.say(this.t('tk_given', String(event.data.number ?? '')));
     super.heard(event);
   }
 
@@ -95,10 +97,15 @@ export class Tasks extends CasePage {
     this.remember();
   }
 
-  /** The list shows the part in which the open case lies now. */
+  /** The list shows the part in which the open case lies now; a report that came true is written no more. */
   follow(): void {
-    const part = this.stand && partOf(this.stand.stage);
-    if (part) this.part = part;
+    const { stand, finish } = this;
+    if (!stand) return;
+    this.part = partOf(stand.stage) ?? this.part;
+    if (!finish || finish.caseId !== stand.id || finish.busy || this.moveOf('report_done')) return;
+    // it arrived although its answer was lost, or somebody else reported it
+    this.abandonFinish();
+    if (stand.stage === 'feedback') this.say(this.t('tk_reported', stand.number));
   }
 
   /** Take a case on: nothing has to be told, and nothing is lost by it. */
@@ -107,7 +114,6 @@ export class Tasks extends CasePage {
     if (!move) return;
     this.acts.begin(move);
     await this.acts.confirm();
-    this.follow();
   }
 
   /** Begin to report the open case as done, with photographs where some were taken. */
