@@ -61,6 +61,23 @@ class Readings:
     def __len__(self) -> int:
         return len(self.row)
 
+    def only(self, which: Mask | Index) -> Readings:
+        """Return those of a mask, or at these indices."""
+        return Readings(*(getattr(self, one.name)[which] for one in fields(self)))
+
+    def and_newer(self, others: Readings) -> Readings:
+        """Return these, and of others, one a series, those that are newer than all of these of their series."""
+        mine, theirs = _keys(self.row, self.slot), _keys(others.row, others.slot)
+        last = np.searchsorted(mine, theirs, "right") - 1
+        newer = np.ones(len(others), np.bool_)
+        if len(mine):
+            newer = (last < 0) | (mine[last] != theirs) | (self.time_us[last] < others.time_us)
+        added = others.only(newer)
+        both = Readings(
+            *(np.concatenate([getattr(self, one.name), getattr(added, one.name)]) for one in fields(self))
+        )
+        return both.only(np.lexsort((both.time_us, both.slot, both.row)))
+
 
 @dataclass(frozen=True, slots=True)
 class Changes:

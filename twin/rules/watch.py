@@ -279,11 +279,16 @@ class RuleWatch:
     async def _prime(self) -> None:
         """Let new watches know what came before."""
         wanted, now_us = self._judges.looks_back(), time.time_ns() // 1000
-        before = newest_on(self._board)
+        read = None
         if wanted.us:
             async with self._engine.connect() as connection:
-                before = await self._read_before(connection, wanted, now_us)
-        self._tell(self._judges.prime(newest_on(self._board), before, now_us))
+                read = await self._read_before(connection, wanted, now_us)
+        newest = newest_on(self._board)
+        # What came while it was read was not judged: what is new waited.
+        before = newest
+        if read is not None:
+            before = read.and_newer(newest.only(newest.time_us > now_us - wanted.us))
+        self._tell(self._judges.prime(newest, before, now_us))
 
     async def _read_before(self, connection: AsyncConnection, wanted: LookBack, now_us: int) -> Readings:
         board = self._board

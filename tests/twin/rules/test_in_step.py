@@ -222,3 +222,19 @@ async def test_start_mends_what_is_out_of_step(city) -> None:
         assert rows(database, "SELECT alarms, open_alarms FROM alarm_group") == [(2, 1)]
     finally:
         await again.close()
+
+
+async def test_what_comes_while_windows_are_read_is_judged(city, monkeypatch) -> None:
+    twin, database, engine = city
+    await twin.observe(batch(twin, ("level-1", "level", -50, 0.0)))
+    whole = twin.rules._read_before
+
+    async def late(*values):
+        read = await whole(*values)
+        monkeypatch.setattr(twin.rules, "_read_before", whole)
+        await twin.observe(batch(twin, ("level-1", "level", -2, 90.0)))
+        return read
+
+    monkeypatch.setattr(twin.rules, "_read_before", late)
+    await switch_on(engine, said({"type": "rate", "above": 1.0, "per_s": 1, "window_s": 60}), twin)
+    await until(lambda: open_alarms(database) == [("level-1", 0, 4, 2)], 5)
