@@ -66,7 +66,7 @@ class Readings:
         return Readings(*(getattr(self, one.name)[which] for one in fields(self)))
 
     def and_newer(self, others: Readings) -> Readings:
-        """Return these, and of others, one a series, those that are newer than all of these of their series."""
+        """Return these, and those of others (one a series) that are newer than all of these of theirs."""
         mine, theirs = _keys(self.row, self.slot), _keys(others.row, others.slot)
         last = np.searchsorted(mine, theirs, "right") - 1
         newer = np.ones(len(others), np.bool_)
