@@ -1,9 +1,13 @@
-"""A twin on a database of a few devices, whose rules a test switches on."""
+"""A twin on a database of a few devices whose rules a test switches on, and a world that is alarmed."""
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
+from tests.twin.rules.alarmed import AlarmedWorld
+from twin.live.installed import Installed
 from twin.store.engine import create_async_engine
 from twin.twin import Twin
 
@@ -26,3 +30,16 @@ async def city(installed, now_us):
     yield twin, fresh, engine
     await twin.close()
     await engine.dispose()
+
+
+@pytest.fixture
+async def world(new_world):
+    """The made-up world, where nothing is alarmed, put aside or in maintenance."""
+    world = AlarmedWorld(new_world()[0])
+    world.rows("DELETE FROM maintenance_window")
+    world.rows("UPDATE shelving SET ended_at = now(), ended_by = 'x'")
+    world.rows("UPDATE alarm SET cleared_at = now()")
+    world.rows("UPDATE alarm_group SET open_alarms = 0, ended_at = now(), no_case = 'failed'")
+    await Installed(world.board, world.engine, lambda _: None).refresh(asyncio.Lock())
+    yield world
+    await world.engine.dispose()

@@ -6,102 +6,25 @@ import asyncio
 import threading
 from datetime import UTC, datetime, timedelta
 
-import psycopg
 import pytest
 from sqlalchemy import event
 
-from tests.access.world import KEY, LAT, LON, STEP, grids
+from tests.access.world import KEY, LAT, LON, STEP
+from tests.twin.rules.alarmed import CODES, HOUR
 from twin.access.sealing import Sealer
 from twin.cases.categories import load_categories
 from twin.cases.reporting import report_by_system
 from twin.catalog import load_catalog
 from twin.errors import ConflictError, InvalidError, NotFoundError
-from twin.live.board import Board
-from twin.live.fold import Transition
-from twin.live.installed import Installed
 from twin.rules import alarm_cases
-from twin.rules.alarm_cases import Raised, raise_cases
-from twin.rules.alarms import record
-from twin.rules.case_alarms import cases_of_kinds
-from twin.rules.case_words import words_of
+from twin.rules.alarm_cases import Raised
 from twin.rules.maintenance import Window, end_window, set_window
-from twin.rules.rule import WHOLE, RuleName
+from twin.rules.rule import WHOLE
 from twin.rules.shelving import ToShelve, bring_back, put_back, shelve
 from twin.store.engine import create_async_engine
 from twin.store.scoped import set_scope
 
 pytestmark = pytest.mark.postgis
-
-CODES = [code for code, *_ in grids()]
-HOUR = timedelta(hours=1)
-
-
-class World:
-    def __init__(self, database) -> None:
-        self.url = database.url.replace("postgresql+psycopg://", "postgresql://")
-        self.engine = create_async_engine(database.async_url)
-        self.catalog = load_catalog()
-        self.board = Board(self.catalog)
-
-    def rows(self, statement: str, *values: object) -> list[tuple]:
-        with psycopg.connect(self.url) as connection:
-            cursor = connection.execute(statement, values or None)
-            return cursor.fetchall() if cursor.description else []
-
-    async def alarm(
-        self,
-        grid: int,
-        state: int = 4,
-        kind: str = "water_level",
-        slot: int = 0,
-        rule: RuleName | None = None,
-    ) -> None:
-        row = self.board.row_of_uid[f"{kind}-{CODES[grid]}"]
-        at_us = int(datetime.now(UTC).timestamp() * 1e6)
-        async with self.engine.begin() as connection:
-            await record(connection, self.board, [[Transition(row, slot, 0, state, 30.0, at_us, rule)]])
-
-    def rule(self, category: str | None) -> RuleName:
-        [(rule,)] = self.rows(
-            "INSERT INTO alarm_rule (version, zh, en, state, kinds, condition, enabled, changed_by, "
-            "category_code) VALUES (1, '违停', 'No parking', 3, '{}', '{}', true, 'x', %s) RETURNING id",
-            category,
-        )
-        return RuleName(rule, 1, "违停", "No parking")
-
-    async def look(self) -> Raised:
-        return await raise_cases(self.engine, self.catalog, Sealer(KEY), now=datetime.now(UTC))
-
-    async def due(self) -> list:
-        """Return the groups that are due, as a look finds them."""
-        async with self.engine.connect() as connection:
-            asked = cases_of_kinds(self.catalog) | {"again": HOUR}
-            return list(await connection.execute(alarm_cases._LIST, asked))
-
-    def sensed(self) -> list[tuple]:
-        return self.rows("SELECT count(*) FROM case_file WHERE source = 'sensor'")
-
-    def said(self) -> list[tuple[str, str] | None]:
-        """Return what is said of the cases of sensors in each language."""
-        kept = self.rows(
-            "SELECT attributes FROM case_report JOIN case_file ON id = case_id WHERE source = 'sensor'"
-        )
-        return [words_of(self.catalog, attributes) for (attributes,) in kept]
-
-    def device(self, grid: int, kind: str = "water_level") -> int:
-        return int(self.board.device_id[self.board.row_of_uid[f"{kind}-{CODES[grid]}"]])
-
-
-@pytest.fixture
-async def world(new_world):
-    world = World(new_world()[0])
-    world.rows("DELETE FROM maintenance_window")
-    world.rows("UPDATE shelving SET ended_at = now(), ended_by = 'x'")
-    world.rows("UPDATE alarm SET cleared_at = now()")
-    world.rows("UPDATE alarm_group SET open_alarms = 0, ended_at = now(), no_case = 'failed'")
-    await Installed(world.board, world.engine, lambda _: None).refresh(asyncio.Lock())
-    yield world
-    await world.engine.dispose()
 
 
 async def test_a_group_raises_one_case_and_once_only(world) -> None:

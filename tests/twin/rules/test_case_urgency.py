@@ -10,10 +10,7 @@ from uuid import UUID
 import pytest
 
 from tests.access.world import LAT, LON, STEP
-from tests.twin.rules.test_alarm_cases import (
-    CODES,
-    world,  # noqa: F401  (a fixture)
-)
+from tests.twin.rules.alarmed import CODES
 from twin.access.roles import Act as Allowed
 from twin.cases.acting import Act, act_as
 from twin.cases.clocks import raise_after_devices
@@ -29,36 +26,36 @@ pytestmark = pytest.mark.postgis
 PERSON = Party(UUID(int=7), "值班员", frozenset(Allowed))
 
 
-async def look(world) -> int:  # noqa: F811
+async def look(world) -> int:
     return await raise_urgency(world.engine, world.catalog, now=datetime.now(UTC))
 
 
-def together(world, count: int) -> list[int]:  # noqa: F811
+def together(world, count: int) -> list[int]:
     """Put detectors at one place, and return where they stand on the board."""
     rows = [world.board.row_of_uid[f"water_level-{code}"] for code in CODES[:count]]
     world.board.lon[rows], world.board.lat[rows] = LON + STEP / 2, LAT + STEP / 2
     return rows
 
 
-async def go(world, row: int, old: int, new: int, rule=None) -> None:  # noqa: F811
+async def go(world, row: int, old: int, new: int, rule=None) -> None:
     at_us = int(datetime.now(UTC).timestamp() * 1e6)
     async with world.engine.begin() as connection:
         change = Transition(row, 0, old, new, 30.0, at_us, rule)
         await record(connection, world.board, [[change]])
 
 
-async def by_hand(world, case: int, move: str, **told) -> None:  # noqa: F811
+async def by_hand(world, case: int, move: str, **told) -> None:
     [(version,)] = world.rows("SELECT version FROM case_file WHERE id = %s", case)
     async with world.engine.begin() as connection:
         what = Act(case, version, move, Told(**told))
         await act_as(connection, what, lambda _row: PERSON, now=datetime.now(UTC))
 
 
-def sensed(world) -> list[tuple]:  # noqa: F811
+def sensed(world) -> list[tuple]:
     return world.rows("SELECT id, priority FROM case_file WHERE source = 'sensor' ORDER BY id")
 
 
-def stands_as_told(world, case: int) -> bool:  # noqa: F811
+def stands_as_told(world, case: int) -> bool:
     """Say whether the journal alone makes the case."""
     state = CaseState()
     for (changes,) in world.rows(
@@ -70,7 +67,7 @@ def stands_as_told(world, case: int) -> bool:  # noqa: F811
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_it_is_as_urgent_as_somebody_who_counts_by_hand_would_make_it(world, seed) -> None:  # noqa: F811
+async def test_it_is_as_urgent_as_somebody_who_counts_by_hand_would_make_it(world, seed) -> None:
     """Alarms come, get worse and go, people correct, servers look alone or together, or are killed."""
     chance = random.Random(seed)
     rows = together(world, 24)
@@ -109,7 +106,7 @@ async def test_it_is_as_urgent_as_somebody_who_counts_by_hand_would_make_it(worl
     assert stands_as_told(world, case)
 
 
-async def test_what_is_done_says_who_and_why(world) -> None:  # noqa: F811
+async def test_what_is_done_says_who_and_why(world) -> None:
     rows = together(world, 6)
     for row in rows[:1]:
         await go(world, row, 0, 4)
@@ -129,7 +126,7 @@ async def test_what_is_done_says_who_and_why(world) -> None:  # noqa: F811
     assert stands_as_told(world, case)
 
 
-async def test_one_detector_that_comes_and_goes_is_one(world) -> None:  # noqa: F811
+async def test_one_detector_that_comes_and_goes_is_one(world) -> None:
     [row] = together(world, 1)
     await go(world, row, 0, 4)
     await world.look()
@@ -142,7 +139,7 @@ async def test_one_detector_that_comes_and_goes_is_one(world) -> None:  # noqa: 
     assert [priority for _, priority in sensed(world)] == [1]
 
 
-async def test_what_a_person_decided_stays_until_it_gets_worse_than_it_was(world) -> None:  # noqa: F811
+async def test_what_a_person_decided_stays_until_it_gets_worse_than_it_was(world) -> None:
     [row] = together(world, 1)
     await go(world, row, 0, 4)
     await world.look()
@@ -158,7 +155,7 @@ async def test_what_a_person_decided_stays_until_it_gets_worse_than_it_was(world
     assert sensed(world) == [(case, 1)]
 
 
-async def test_what_a_person_made_more_urgent_is_not_made_less(world) -> None:  # noqa: F811
+async def test_what_a_person_made_more_urgent_is_not_made_less(world) -> None:
     [row] = together(world, 1)
     rule = world.rule("09009")
     await go(world, row, 0, 3, rule)
@@ -174,7 +171,7 @@ async def test_what_a_person_made_more_urgent_is_not_made_less(world) -> None:  
 
 
 async def test_killed_within_the_act_nothing_is_noted_and_it_is_done_once_afterwards(
-    world,  # noqa: F811
+    world,
     monkeypatch,
 ) -> None:
     [row] = together(world, 1)
@@ -194,7 +191,7 @@ async def test_killed_within_the_act_nothing_is_noted_and_it_is_done_once_afterw
     assert [priority for _, priority in sensed(world)] == [1]
 
 
-async def test_reported_before_the_group_knew_it_what_came_meanwhile_counts(world) -> None:  # noqa: F811
+async def test_reported_before_the_group_knew_it_what_came_meanwhile_counts(world) -> None:
     [row] = together(world, 1)
     await go(world, row, 0, 4)
     await world.look()
@@ -205,7 +202,7 @@ async def test_reported_before_the_group_knew_it_what_came_meanwhile_counts(worl
     assert [priority for _, priority in sensed(world)] == [1]
 
 
-async def test_the_case_that_it_repeats_gets_more_urgent_with_it(world) -> None:  # noqa: F811
+async def test_the_case_that_it_repeats_gets_more_urgent_with_it(world) -> None:
     [row] = together(world, 1)
     await go(world, row, 0, 4)
     await world.look()
@@ -220,7 +217,7 @@ async def test_the_case_that_it_repeats_gets_more_urgent_with_it(world) -> None:
     assert stands_as_told(world, case)
 
 
-async def test_what_is_put_aside_or_over_stays_as_it_is(world) -> None:  # noqa: F811
+async def test_what_is_put_aside_or_over_stays_as_it_is(world) -> None:
     first, second = together(world, 2)
     await go(world, first, 0, 4)
     await world.look()
