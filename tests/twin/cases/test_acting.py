@@ -25,8 +25,6 @@ from twin.cases.refusals import possible
 from twin.cases.reporting import Report, report_case
 from twin.cases.states import COLUMNS, CaseState, Outcome, Stage, apply, from_row
 from twin.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, TwinError
-from twin.store.engine import create_async_engine
-from twin.store.roles import TWIN, role_url
 from twin.store.scoped import scoped
 
 pytestmark = pytest.mark.postgis
@@ -36,13 +34,6 @@ REPORT = Report("积水", "Flooding", "06012", "patrol", LON + STEP / 2, LAT + S
 MONDAY = datetime(2026, 3, 2, 1, 0, tzinfo=UTC)
 EVERYTHING = Party(None, "", frozenset(access.Act))
 ALL = ("dispatcher", "manager", "worker")
-
-
-@pytest.fixture
-async def server(world_database):
-    engine = create_async_engine(role_url(world_database.async_url, TWIN))
-    yield engine
-    await engine.dispose()
 
 
 @pytest.fixture(scope="module")

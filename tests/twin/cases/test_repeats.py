@@ -16,7 +16,6 @@ from tests.twin.cases.test_acting import (
     grants,
     new_case,
     owner,
-    server,  # noqa: F401  (a fixture)
     stored,
     told_by_journal,
 )
@@ -70,7 +69,7 @@ async def every_case(engine) -> list[Any]:
         return list(rows)
 
 
-async def test_what_is_found_is_what_looking_at_all_cases_finds(engine, server, world_database):  # noqa: F811
+async def test_what_is_found_is_what_looking_at_all_cases_finds(engine, server, world_database):
     chance = random.Random(311)
     mine = [
         await new_case(
@@ -102,7 +101,7 @@ async def test_what_is_found_is_what_looking_at_all_cases_finds(engine, server, 
 
 async def test_a_sure_repeat_is_linked_with_its_reason_once_and_not_after_it_was_unlinked(
     engine,
-    server,  # noqa: F811
+    server,
     world_database,
 ):
     place = {"category_code": "53003", "lat": LAT + STEP / 2, "description": "地下车库渗水"}
@@ -133,7 +132,7 @@ async def test_a_sure_repeat_is_linked_with_its_reason_once_and_not_after_it_was
 
 async def test_what_a_sensor_raised_and_what_lies_in_another_area_is_offered_only(
     engine,
-    server,  # noqa: F811
+    server,
     world_database,
 ):
     edge = {"category_code": "53002", "lat": LAT + STEP / 2}
