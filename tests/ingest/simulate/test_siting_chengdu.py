@@ -112,7 +112,7 @@ def test_what_we_name_ourselves_has_an_english_name(chengdu: tuple[Engine, Sitin
     with chengdu[0].connect() as connection:
         for table, column, where in (
             ("device", "name_en", "simulated"),
-            ("device", "address_en", "simulated AND kind <> 'worker'"),
+            ("device", "address_en", "simulated AND kind NOT IN ('worker', 'vehicle')"),
             ("worker", "name_en", "simulated"),
             ("organisation", "name_en", "simulated"),
             ("case_file", "title_en", "simulated"),
