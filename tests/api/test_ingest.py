@@ -14,10 +14,10 @@ from tests.ingest.transports.conftest import (  # noqa: F401 fixtures
     allow_gateways,
     broker,
     now_ms,
-    rows,
     sender,
     until,
 )
+from tests.reading import rows
 from twin.store.engine import create_async_engine
 from twin.twin import Twin
 
