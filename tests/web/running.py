@@ -183,6 +183,11 @@ class RunningCity:
         csv.write_text("\n".join(["uid,kind,lon,lat,name", *rows, ""]), encoding="utf-8")
         self.command("import", "devices", str(csv))
 
+    def group_of(self, uid: str) -> dict[str, Any] | None:
+        """Return the group of open alarms that a device is in; None without one."""
+        groups = self.get("/api/alarms")["groups"]
+        return next((group for group in groups if any(m["uid"] == uid for m in group["members"])), None)
+
     def age_sessions(self, name: str, seconds: float) -> None:
         """Let the sessions of an account be without a person for so much longer, as its clock sees it."""
 

@@ -31,17 +31,12 @@ def _open(city: RunningCity, browser: Browser, path: str, role: str, **context: 
     return page
 
 
-def _group_of(city: RunningCity, uid: str) -> dict[str, Any] | None:
-    groups = city.get("/api/alarms")["groups"]
-    return next((group for group in groups if any(m["uid"] == uid for m in group["members"])), None)
-
-
 def _raised(city: RunningCity, uid: str) -> dict[str, Any]:
     """Flood a sensor; return its group once that has a case."""
     city.publish(uid, "level", 31.4)
 
     def look() -> dict[str, Any] | None:
-        group = _group_of(city, uid)
+        group = city.group_of(uid)
         return group if group and group["case"] else None
 
     return found(look)
@@ -137,7 +132,7 @@ def test_the_wall_puts_aside_and_brings_back_by_keys_and_by_finger(
     for _ in range(rows.index(key) + 1):
         page.keyboard.press("j")
     page.keyboard.press("a")
-    found(lambda: (_group_of(city, "TEST-ASIDE-3") or {}).get("acknowledged") == 1)
+    found(lambda: (city.group_of("TEST-ASIDE-3") or {}).get("acknowledged") == 1)
     page.keyboard.press("s")
     page.keyboard.type("Sensor is cleaned")
     page.keyboard.press("Enter")

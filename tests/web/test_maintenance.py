@@ -4,18 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import pytest
 from looks import Looks
 from playwright.sync_api import Browser, Page, expect
-from running import PATIENCE_MS, RunningCity, found
+from running import PATIENCE_MS, RunningCity, found, in_city
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.alone,
-    pytest.mark.postgis,
-    pytest.mark.broker,
-    pytest.mark.parametrize("city", ["helsinki"], indirect=True),
-]
+pytestmark = in_city("helsinki")
 
 DESK, PHONE = (1000, 800), (390, 844)
 INSIDE, OUTSIDE = "TEST-WINDOW-1", "TEST-WINDOW-2"
@@ -29,11 +22,6 @@ def _open(city: RunningCity, browser: Browser, lang: str, role: str, **context: 
     page.goto(f"{city.url}/maintenance?lang={lang}")
     page.wait_for_function(LIVE, timeout=PATIENCE_MS)
     return page
-
-
-def _group_of(city: RunningCity, uid: str) -> dict[str, Any] | None:
-    groups = city.get("/api/alarms")["groups"]
-    return next((group for group in groups if any(m["uid"] == uid for m in group["members"])), None)
 
 
 def _grid_of(city: RunningCity, uid: str) -> str:
@@ -88,8 +76,8 @@ def test_maintenance_keeps_an_alarm_from_raising_a_case_and_counts_it_until_it_i
     row = page.locator("[data-standing=running]")
     expect(row).to_contain_text("告警 1 条")
     city.publish(OUTSIDE, "level", 31.4)
-    found(lambda: (_group_of(city, OUTSIDE) or {}).get("case"))
-    group = _group_of(city, INSIDE)
+    found(lambda: (city.group_of(OUTSIDE) or {}).get("case"))
+    group = city.group_of(INSIDE)
     assert group is not None
     assert (group["maintenance"], group["case"], group["no_case"]) == (True, None, None)
     assert city.get("/api/alarms")["maintenance"] == 1
@@ -116,7 +104,7 @@ def test_maintenance_keeps_an_alarm_from_raising_a_case_and_counts_it_until_it_i
     page.keyboard.press("Enter")
     expect(row).to_have_count(0)
     assert city.run_sql("SELECT ended_by FROM maintenance_window") == [("演示",)]
-    found(lambda: (_group_of(city, INSIDE) or {}).get("case"))
+    found(lambda: (city.group_of(INSIDE) or {}).get("case"))
     assert page.said == []
     page.context.close()
     for uid in (INSIDE, OUTSIDE):
