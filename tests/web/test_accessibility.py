@@ -9,7 +9,7 @@ import pyotp
 import pytest
 from looks import Looks
 from playwright.sync_api import Browser, Page
-from running import RunningCity, SHOWN, in_city
+from running import SHOWN, RunningCity, in_city
 
 pytestmark = in_city("helsinki")
 

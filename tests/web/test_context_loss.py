@@ -6,10 +6,9 @@ import io
 import time
 
 import numpy as np
-import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page
-from running import RunningCity, SENSOR, SHOWN, in_city
+from running import SENSOR, SHOWN, RunningCity, in_city
 
 pytestmark = in_city("helsinki")
 

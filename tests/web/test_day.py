@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page
-from running import PATIENCE_MS, RunningCity, SHOWN, in_city
+from running import PATIENCE_MS, SHOWN, RunningCity, in_city
 
 from api.access.door import COOKIE
 

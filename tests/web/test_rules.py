@@ -7,10 +7,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import pytest
 from looks import Looks
 from playwright.sync_api import Browser, Page
-from running import RunningCity, SENSOR, SHOWN, in_city
+from running import SENSOR, SHOWN, RunningCity, in_city
 
 pytestmark = in_city("helsinki")
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Browser, Page
-from running import PATIENCE_MS, RunningCity, SHOWN, in_city
+from running import PATIENCE_MS, SHOWN, RunningCity, in_city
 
 pytestmark = in_city("helsinki")
 

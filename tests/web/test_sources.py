@@ -12,7 +12,7 @@ import httpx
 import pytest
 from looks import Looks
 from playwright.sync_api import Browser, Page
-from running import RunningCity, SENSOR, in_city
+from running import SENSOR, RunningCity, in_city
 
 pytestmark = in_city("helsinki")
 
