@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from twin.cases.states import COLUMNS, CaseState, changes_between, from_row, to_
 from twin.errors import ConflictError, InvalidError, NotFoundError
 from twin.store.journal import Event, append_now, area_code_of
 
+_log = logging.getLogger("gridtwin.cases")
 _JSON: Final = frozenset({"asked", "pauses"})
 _FACTS: Final = (
     "id, number, title, title_en, source, scope_code, ST_X(geom) AS lon, ST_Y(geom) AS lat, simulated"
@@ -190,8 +192,12 @@ async def tell_clocks(connection: AsyncConnection, *, now: datetime, most: int =
     while len(decided) < most:
         rows = (await connection.execute(_TELLING, asked)).all()
         for row in rows:
-            state = state_of(row)
-            decision = decide_clock(state, clocks=clocks_of(row), now=now)
+            try:
+                state = state_of(row)
+                decision = decide_clock(state, clocks=clocks_of(row), now=now)
+            except Exception:  # the others have their time limits too
+                _log.exception("the clock of case %d could not be told", row.id)
+                continue
             if decision is not None:
                 decided.append((row, state, decision))
         if len(rows) < most:

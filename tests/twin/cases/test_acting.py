@@ -18,6 +18,7 @@ from twin.access import roles as access
 from twin.access.grants import NO_GRANTS, Grants, grants_of
 from twin.access.scope import EVERYWHERE, Scope
 from twin.access.sealing import Sealer
+from twin.cases import acting
 from twin.cases.acting import Act, act, tell_clocks
 from twin.cases.moves import MOVES
 from twin.cases.parties import Party, Told
@@ -291,3 +292,20 @@ async def test_clocks_with_nothing_to_tell_yet_are_in_the_way_of_no_other(engine
         assert await tell_clocks(connection, now=MONDAY + timedelta(days=30), most=2) == 1
     assert stored(world_database, late).clock_events > 0
     assert stored(world_database, early).clock_events == 0
+
+
+async def test_clock_that_cannot_be_told_holds_up_no_other(engine, server, world_database, monkeypatch):
+    broken, sound = [await new_case(engine) for _ in range(2)]
+    whole = acting.state_of
+
+    def state_of(row):
+        if row.id == broken:
+            raise ZeroDivisionError
+        return whole(row)
+
+    monkeypatch.setattr(acting, "state_of", state_of)
+    async with server.begin() as connection:
+        while await tell_clocks(connection, now=MONDAY + timedelta(days=30)):
+            pass
+    assert stored(world_database, sound).clock_events > 0
+    assert stored(world_database, broken).clock_events == 0
