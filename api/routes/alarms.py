@@ -52,6 +52,13 @@ class AlarmMember(BaseModel):
     acknowledged: bool
 
 
+class RuleRef(BaseModel):
+    """A rule in the version that raised something."""
+
+    id: int
+    version: int
+
+
 class CaseRef(BaseModel):
     """A case in short."""
 
@@ -79,6 +86,8 @@ class AlarmGroup(BaseModel):
     may_acknowledge: bool
     """Whether the caller may acknowledge and shelve it."""
     simulated: bool
+    rule: RuleRef | None
+    """What raised the worst of them; null where that were the limits of its kind."""
     case: CaseRef | None
     no_case: str | None
     """Why the server raised no case: `no_area`, `failed`, or open `before` it raised any."""
@@ -120,7 +129,8 @@ _OPEN: Final = f"""
         ORDER BY a.state DESC, a.raised_at DESC LIMIT :most)
     SELECT o.id, o.device_id, o.property, o.state, o.value, o.raised_at, o.acknowledged_at, o.simulated,
            o.acknowledged_by, o.uid, o.kind, ST_X(at.geom) AS lon, ST_Y(at.geom) AS lat,
-           r.zh AS rule, r.en AS rule_en, coalesce(o.address, b.name, b.address) AS place,
+           o.rule_id, o.rule_version, r.zh AS rule, r.en AS rule_en,
+           coalesce(o.address, b.name, b.address) AS place,
            CASE WHEN o.address IS NULL THEN b.name_en ELSE o.address_en END AS place_en,
            {area_columns("area", "area")},
            g.id AS group_id, g.family, g.no_case, g.no_case_why, c.id AS case_id, c.number AS case_number,
@@ -202,6 +212,7 @@ def _group(running: Runtime, rows: list[Row], shelving: ShelvingAnswer | None) -
         acknowledged_by=sorted({row["acknowledged_by"] for row in rows if row["acknowledged_by"]}),
         may_acknowledge=worst["may_acknowledge"],
         simulated=any(row["simulated"] for row in rows),
+        rule=RuleRef(id=worst["rule_id"], version=worst["rule_version"]) if worst["rule_id"] else None,
         case=CaseRef(id=case["case_id"], number=case["case_number"]) if case else None,
         no_case=worst["no_case"],
         no_case_why=worst["no_case_why"],

@@ -1,3 +1,4 @@
+import json
 import time
 
 import httpx
@@ -58,9 +59,17 @@ async def test_the_alarm_of_what_moves_is_called_by_its_rule_and_lies_where_it_b
     await raise_alarm(served, "water-0001", 3)
     (home,) = (await client.get("/api/alarms")).json()["groups"]
     await served.run_sql("UPDATE device SET kind = 'vehicle' WHERE uid = 'water-0001'")
+    w, s, e, n = home["lon"] - 0.1, home["lat"] - 0.1, home["lon"] + 0.1, home["lat"] + 0.1
+    fence = {
+        "type": "fence",
+        "when": "enter",
+        "polygons": [[[[w, s], [e, s], [e, n], [w, n], [w, s]]]],
+    }
+    # Switched on: the alarms of a rule that is not are let go.
     ((rule,),) = await served.run_sql(
         "INSERT INTO alarm_rule (version, zh, en, state, kinds, condition, enabled, changed_by) "
-        "VALUES (1, '小河街违停', 'Parked', 3, '{vehicle}', '{}', false, 'x') RETURNING id"
+        "VALUES (1, '小河街违停', 'Parked', 3, '{vehicle}', %s, true, 'x') RETURNING id",
+        json.dumps(fence),
     )
     await served.run_sql("UPDATE alarm SET property = NULL, rule_id = %s, rule_version = 1", rule)
     await served.run_sql("UPDATE alarm_group SET geom = ST_Translate(geom, 0.001, 0)")
@@ -68,6 +77,7 @@ async def test_the_alarm_of_what_moves_is_called_by_its_rule_and_lies_where_it_b
     (group,) = (await client.get("/api/alarms")).json()["groups"]
     assert group["title"] == {"zh": "小河街违停", "en": "Parked"}
     assert group["members"][0]["property"] is None
+    assert (home["rule"], group["rule"]) == (None, {"id": rule, "version": 1})
     assert (group["lon"], group["lat"]) == pytest.approx((home["lon"] + 0.001, home["lat"]))
     assert group["area"]["name"] == {"zh": "第一网格", "en": None}
 

@@ -252,6 +252,8 @@ export interface AlarmGroup {
   acknowledged_by: string[];
   /** Whether who is signed in may acknowledge and shelve it. */
   may_acknowledge: boolean;
+  /** What raised the worst of its alarms; null where that were the limits of its kind. */
+  rule: { id: number; version: number } | null;
   case: { id: number; number: string } | null;
   /** When it comes back that was put aside: the group, or all its devices. */
   shelved_until: string | null;

@@ -1,11 +1,12 @@
 /** Own the one map of the page: base map, deck overlays, marks, camera and picking. */
-import { Map as MapLibreMap, setWorkerUrl, type GeoJSONFeature, type PaddingOptions } from 'maplibre-gl';
+import { Map as MapLibreMap, setWorkerUrl, type GeoJSONFeature, type GeoJSONSource, type PaddingOptions } from 'maplibre-gl';
 import workerUrl from 'maplibre-gl/dist/maplibre-gl-worker.mjs?worker&url';
 import type { LayerSpec, Scene } from '../api/schema.ts';
 import type { Trace } from '../api/things_schema.ts';
 import type { TilesChanged, Viewport } from '../api/socket.ts';
 import { PALETTES } from '../look/palette.ts';
 import type { Theme } from '../look/theme.ts';
+import type { ShownFence } from '../state/group_fence.svelte.ts';
 import type { Commit, LiveBoard } from '../state/live.ts';
 import { isThing, type ThingType } from '../state/things.ts';
 import { DeckLayers, reducedMotion, type LiveName } from './deck_layers.ts';
@@ -13,7 +14,7 @@ import type { Box } from './labels.ts';
 import { Marks, type Mark } from './marks.ts';
 import { nearest } from './nearest.ts';
 import { placesInView, type PlaceName } from './places.ts';
-import { baseStyle, TOGGLED, tileUrl, traceData } from './style.ts';
+import { baseStyle, fenceData, TOGGLED, tileUrl, traceData } from './style.ts';
 
 setWorkerUrl(workerUrl);
 
@@ -76,6 +77,7 @@ export class CityMap {
   private hoverAt = 0;
   private selectedBuilding: number | null = null;
   private trace: Trace | null = null;
+  private fence: ShownFence | null = null;
   private affected: number[] = [];
   private readonly tileVersions = new Map<string, number>();
   private followed: number | null = null;
@@ -137,6 +139,7 @@ export class CityMap {
     map.on('load', () => {
       this.refreshToggles();
       this.drawTrace();
+      this.showFence(this.fence);
       this.deck.addGround();
     });
     void map.once('idle').then(() => this.removed || handlers.drawn());
@@ -320,6 +323,12 @@ export class CityMap {
     source?.setData?.(traceData(this.trace));
     if (this.map.getSource('building'))
       for (const id of this.affected) this.map.setFeatureState({ source: 'building', sourceLayer: 'building', id }, { affected: true });
+  }
+
+  /** Show on the ground the fence that open alarms are about. */
+  showFence(fence: ShownFence | null): void {
+    this.fence = fence;
+    (this.map.getSource('alarm_fence') as GeoJSONSource | undefined)?.setData(fenceData(fence));
   }
 
   /** Show the field of one camera in the colour of what is chosen. */

@@ -4,6 +4,7 @@ import type { FeatureCollection, Geometry } from 'geojson';
 import type { Scene } from '../api/schema.ts';
 import type { Trace } from '../api/things_schema.ts';
 import type { Tokens } from '../look/palette.ts';
+import type { ShownFence } from '../state/group_fence.svelte.ts';
 import { MAP_FONT, fontFaces } from './fonts.ts';
 
 /** Tile layers the style reads; a scene may offer fewer. */
@@ -51,7 +52,7 @@ export function tileUrl(layer: string, version: number): string {
 }
 
 function sources(scene: Scene): Record<string, SourceSpecification> {
-  const out: Record<string, SourceSpecification> = { trace: { type: 'geojson', data: traceData(null) } };
+  const out: Record<string, SourceSpecification> = { trace: { type: 'geojson', data: traceData(null) }, alarm_fence: { type: 'geojson', data: fenceData(null) } };
   for (const layer of TILE_LAYERS) {
     const offered = scene.tile_layers[layer];
     if (!offered) continue;
@@ -74,6 +75,9 @@ const none: FilterSpecification = ['==', ['id'], -1];
 
 const height: ExpressionSpecification = ['to-number', ['get', 'height'], 6];
 
+/** The colour of a state that a feature tells. */
+const stateColor = (tokens: Tokens): ExpressionSpecification => ['match', ['get', 'state'], 'critical', tokens.critical, 'alarm', tokens.alarm, 'warning', tokens.warning, tokens.text2];
+
 /** What is drawn of a trace: lines that are cut off or lose their supply, and what must be closed. */
 export function traceData(trace: Trace | null): FeatureCollection {
   const lines = [
@@ -82,6 +86,12 @@ export function traceData(trace: Trace | null): FeatureCollection {
   ].flatMap(({ section, geometry }) => (geometry ? [{ type: 'Feature' as const, properties: { section }, geometry: geometry as Geometry }] : []));
   const close = (trace?.to_close ?? []).map((node) => ({ type: 'Feature' as const, properties: {}, geometry: { type: 'Point' as const, coordinates: [node.lon, node.lat] } }));
   return { type: 'FeatureCollection', features: [...lines, ...close] };
+}
+
+/** What is drawn of the fence that open alarms are about. */
+export function fenceData(fence: ShownFence | null): FeatureCollection {
+  const features = fence ? [{ type: 'Feature' as const, properties: { state: fence.state }, geometry: { type: 'MultiPolygon' as const, coordinates: fence.polygons } }] : [];
+  return { type: 'FeatureCollection', features };
 }
 
 export function baseStyle(scene: Scene, tokens: Tokens): StyleSpecification {
@@ -134,6 +144,8 @@ export function baseStyle(scene: Scene, tokens: Tokens): StyleSpecification {
     { id: 'compound', type: 'fill', ...from('compound'), layout: hidden, paint: { 'fill-color': tokens.border, 'fill-opacity': 0.1 } },
     { id: 'compound-edge', type: 'line', ...from('compound'), layout: hidden, paint: { 'line-color': tokens.border, 'line-width': 1.5, 'line-opacity': 0.8 } },
     { id: 'network_line', type: 'line', ...from('network_line'), layout: { ...hidden, 'line-cap': 'round' }, paint: { 'line-color': UTILITY, 'line-width': ['interpolate', ['linear'], ['zoom'], 13, 0.8, 17, 2.4] } },
+    { id: 'alarm_fence-fill', type: 'fill', source: 'alarm_fence', paint: { 'fill-color': stateColor(tokens), 'fill-opacity': 0.16 } },
+    { id: 'alarm_fence-edge', type: 'line', source: 'alarm_fence', layout: { 'line-join': 'round' }, paint: { 'line-color': stateColor(tokens), 'line-width': 3, 'line-dasharray': [2, 1.2] } },
     { id: 'trace-line', type: 'line', source: 'trace', filter: isLine, layout: { 'line-cap': 'round' }, paint: { 'line-color': ['case', ['get', 'section'], tokens.critical, tokens.warning], 'line-width': 4 } },
     {
       id: 'network_node', type: 'circle', ...from('network_node'), minzoom: 15, layout: hidden,

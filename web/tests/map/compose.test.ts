@@ -6,7 +6,7 @@ import { cellToChildren, cellToLatLng, latLngToCell } from 'h3-js';
 import type { AlarmGroup } from '../../src/api/schema.ts';
 
 const group = (key: string, state: string, count = 1): AlarmGroup => ({
-  key, group_id: 1, kind: 'gas', state, title: { zh: '燃气浓度', en: 'Combustible gas detector' }, place: '顺吉大厦', count, lon: 104, lat: 30.6, since: '2026-11-21T00:00:00Z', acknowledged: 0, acknowledged_by: [], may_acknowledge: true, shelved_until: null, shelving: null, maintenance: false, case: null,
+  key, group_id: 1, kind: 'gas', state, title: { zh: '燃气浓度', en: 'Combustible gas detector' }, place: '顺吉大厦', count, lon: 104, lat: 30.6, since: '2026-11-21T00:00:00Z', acknowledged: 0, acknowledged_by: [], may_acknowledge: true, shelved_until: null, shelving: null, maintenance: false, rule: null, case: null,
   members: [{ alarm_id: 1, device_id: 2, state, value: 18 }],
 });
 const base: Composition = {
