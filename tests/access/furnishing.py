@@ -122,8 +122,9 @@ def _devices(connection: psycopg.Connection, world: World, code: str, at: str) -
         world.put("device", devices[kind], scope, kind)
         connection.execute(
             "INSERT INTO device_state (device_id, property, phenomenon_time, received_at, value, state) "
-            "VALUES (%s, 0, %s, %s, %s, 0)",
-            [devices[kind], MOMENT, MOMENT, 25 if kind == "camera" else 1],  # none within a limit
+            "VALUES (%s, 0, %s, %s, %s, %s)",
+            # None is within a limit; that of the alarm, as a server finds them in step when it starts.
+            [devices[kind], MOMENT, MOMENT, 25 if kind == "camera" else 1, 4 if kind == "water_level" else 0],
         )
         world.put("device_state", devices[kind], scope, kind)
         connection.execute("SELECT ensure_observation_partition(%s)", [MOMENT.date()])
