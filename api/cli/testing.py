@@ -28,6 +28,8 @@ LANES = 2
 """How many checks run side by side: each uses a core."""
 TEST_LANES = 3
 """How many tests run side by side: on two cores, since most wait for other processes now and then."""
+PAGE_LANES = 2
+"""How many browsers are driven side by side: each draws by software, with all cores for a moment."""
 
 All = Annotated[bool, typer.Option("--all", help="Run the slow tests too.")]
 
@@ -110,8 +112,8 @@ def python_checks() -> list[Step]:
 def pytest_steps(run_all: bool, arguments: Sequence[str]) -> list[Step]:
     """List the steps of pytest; with arguments for it one that does only what they say.
 
-    Without: first, in lanes that take whole files, what may run beside other tests; then, one at a time, what
-    needs the machine to itself.
+    Without: first, in lanes that take whole files, what may run beside other tests; then pages in browsers, of
+    which two at once keep two cores busy; then, one at a time, what needs the machine to itself.
     """
 
     def pytest(name: str, *more: str) -> Step:
@@ -128,11 +130,17 @@ def pytest_steps(run_all: bool, arguments: Sequence[str]) -> list[Step]:
 
     if arguments:
         return [pytest("pytest", *([] if run_all else ["-m", "not slow"]), *arguments)]
-    lanes = ["-n", str(TEST_LANES), "--dist", "loadfile"]
+    pages, rest = "alone and browser and not slow", "alone and not browser and not slow"
     return [
-        pytest("pytest", *lanes, "-m", "not (slow or alone)"),
-        pytest("pytest, one at a time", "-m", "slow or alone" if run_all else "alone and not slow"),
+        pytest("pytest", *_lanes(TEST_LANES), "-m", "not (slow or alone)"),
+        pytest("pytest, pages", *_lanes(PAGE_LANES), "-m", pages),
+        pytest("pytest, one at a time", "-m", f"slow or ({rest})" if run_all else rest),
     ]
+
+
+def _lanes(count: int) -> list[str]:
+    # In the order in which files are found: by number of tests, the few long ones would come last of all.
+    return ["-n", str(count), "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def web_checks() -> list[Step]:

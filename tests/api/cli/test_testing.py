@@ -51,8 +51,10 @@ def test_a_step_without_tests_counts_as_one():
 
 
 def test_slow_tests_are_left_out_unless_asked_for():
-    assert chosen(False, []) == ["not (slow or alone)", "alone and not slow"]
-    assert chosen(True, []) == ["not (slow or alone)", "slow or alone"]
+    beside, pages = "not (slow or alone)", "alone and browser and not slow"
+    rest = "alone and not browser and not slow"
+    assert chosen(False, []) == [beside, pages, rest]
+    assert chosen(True, []) == [beside, pages, f"slow or ({rest})"]
     assert chosen(False, ["tests/twin"]) == ["not slow"]
     assert chosen(True, ["tests/twin"]) == [None]
 
@@ -65,8 +67,9 @@ def chosen(run_all: bool, arguments: list[str]) -> list[str | None]:
 
 @pytest.mark.parametrize("run_all", [False, True])
 def test_what_needs_the_machine_to_itself_runs_beside_nothing(run_all):
-    beside, by_itself = pytest_steps(run_all, [])
+    beside, pages, by_itself = pytest_steps(run_all, [])
     assert "-n" in beside.command
+    assert "-n" in pages.command
     assert "-n" not in by_itself.command
 
 
