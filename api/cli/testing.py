@@ -112,8 +112,8 @@ def python_checks() -> list[Step]:
 def pytest_steps(run_all: bool, arguments: Sequence[str]) -> list[Step]:
     """List the steps of pytest; with arguments for it one that does only what they say.
 
-    Without: first, in lanes that take whole files, what may run beside other tests; then pages in browsers, of
-    which two at once keep two cores busy; then, one at a time, what needs the machine to itself.
+    Without: first, in lanes that take whole files, what may run beside other tests; then pages in browsers,
+    two at once; then, one at a time, what needs the machine to itself.
     """
 
     def pytest(name: str, *more: str) -> Step:
