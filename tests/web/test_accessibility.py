@@ -49,6 +49,19 @@ def test_the_pages_before_the_door(
     assert looks.seen == 9
 
 
+def test_the_start_page_leads_an_operator_on(city: RunningCity, browser: Browser) -> None:
+    looks = Looks()
+    page = city.open_page(browser, *DESK, **STILL)
+    page.goto(f"{city.url}/?lang=zh")
+    page.locator("a.wall").first.wait_for()
+    led = [link.get_attribute("href") for link in page.locator("a.wall").all()]
+    assert [path.split("?")[0] for path in led] == ["/wall", "/desk", "/rules", "/maintenance"]
+    looks.in_both_themes(page, "start page")
+    page.context.close()
+    assert page.said == []
+    assert looks.faults == []
+
+
 @pytest.mark.parametrize(("size", "lang"), [(DESK, "zh"), (PHONE, "en")], ids=["desk-zh", "phone-en"])
 def test_the_pages_of_administrators(
     city: RunningCity, browser: Browser, size: tuple[int, int], lang: str

@@ -50,6 +50,7 @@ export const alarmsEn: AlarmWords = {
   dk_y: 'Acknowledge the alarm group of the case',
   dk_s: 'Shelve the alarm group of the case, or bring it back',
   maintenance: 'Maintenance',
+  openMaintenance: 'Open maintenance',
   maintenanceText: 'Alarms that work on site is expected to raise: recorded, and no cases come of them; it ends by itself.',
   mw_about: 'While work goes on, alarms within it are recorded and marked and raise no case. It ends by itself; what is still open then raises its case.',
   mw_new: 'New window',

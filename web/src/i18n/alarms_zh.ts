@@ -48,6 +48,7 @@ export const alarmsZh = {
   dk_y: '确认案件的告警组',
   dk_s: '搁置案件的告警组，或提前恢复',
   maintenance: '维护时段',
+  openMaintenance: '打开维护时段',
   maintenanceText: '检修、施工期间预期会有的告警：照常记录，不生成案件；到时自动结束。',
   mw_about: '检修、施工期间，范围内的告警照常记录并标明，不生成案件；到时自动结束，仍未恢复的随即生成案件。',
   mw_new: '新的维护时段',

@@ -30,7 +30,8 @@ export function langOf(search: string, stored: string | null): Lang {
 
 /** `{0}` is the first of the arguments, `{0|sensor|sensors}` the word for one of them or for any other number. */
 export function say(lang: Lang, key: Key, ...args: (string | number)[]): string {
-  return TABLES[lang][key].replace(/\{(\d)(?:\|([^|}]*)\|([^}]*))?\}/g, (_all, i: string, one?: string, many?: string) => {
+  // a word that is missing is no reason to show nothing
+  return (TABLES[lang][key] ?? key).replace(/\{(\d)(?:\|([^|}]*)\|([^}]*))?\}/g, (_all, i: string, one?: string, many?: string) => {
     const arg = String(args[Number(i)] ?? '');
     return one === undefined ? arg : arg === '1' ? one : many!;
   });
