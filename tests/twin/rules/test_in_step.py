@@ -55,8 +55,8 @@ async def test_alarm_that_came_and_went_is_written_once_though_the_answer_was_lo
     assert told == [("alarm.raised",), ("alarm.cleared",)]
 
 
-async def test_alarm_goes_also_where_the_answer_was_lost_and_nobody_sent_again(city, monkeypatch) -> None:
-    twin, database, _ = city
+def lose_answer(twin, monkeypatch) -> None:
+    """Let the next commit of observations be done, and its answer not come."""
     whole, left = twin._writer._write, [1]
 
     async def cut(*values):
@@ -67,6 +67,11 @@ async def test_alarm_goes_also_where_the_answer_was_lost_and_nobody_sent_again(c
         return written
 
     monkeypatch.setattr(twin._writer, "_write", cut)
+
+
+async def test_alarm_goes_also_where_the_answer_was_lost_and_nobody_sent_again(city, monkeypatch) -> None:
+    twin, database, _ = city
+    lose_answer(twin, monkeypatch)
     with pytest.raises(UnavailableError):
         await twin.observe(batch(twin, ("level-1", "level", -9, 16.0)))
     await twin.observe(batch(twin, ("level-1", "level", -8, 3.0)))
@@ -75,16 +80,7 @@ async def test_alarm_goes_also_where_the_answer_was_lost_and_nobody_sent_again(c
 
 async def test_batch_sent_again_raises_no_second_alarm(city, monkeypatch) -> None:
     twin, database, _ = city
-    whole, left = twin._writer._write, [1]
-
-    async def cut(*values):
-        written = await whole(*values)
-        if left:
-            left.pop()
-            raise ConnectionResetError("cut before the answer came")
-        return written
-
-    monkeypatch.setattr(twin._writer, "_write", cut)
+    lose_answer(twin, monkeypatch)
     up_and_down = batch(twin, ("level-1", "level", -9, 16.0), ("level-1", "level", -8, 3.0))
     with pytest.raises(UnavailableError):
         await twin.observe(up_and_down)
