@@ -13,6 +13,7 @@ from api.cameras import terms
 from tests.api.routes.conftest import BESIDE, HERE
 from tests.api.routes.looking import CAMERA, PASSWORD, known, look, picture, record, tell
 from tests.ingest.cameras.camera import Camera
+from tests.waiting import until
 from twin.access.sealing import Sealer
 from twin.cameras import Source, store_sources
 
@@ -106,13 +107,13 @@ async def test_no_request_reads_an_address(served, signed_in):
 
 
 async def test_only_so_many_look_at_once(served, signed_in, monkeypatch):
-    monkeypatch.setattr("api.cameras.desk.LOOK_S", 1.5)
+    monkeypatch.setattr("api.cameras.desk.LOOK_S", 4.0)
     monkeypatch.setattr("api.cameras.desk.WAIT_S", 0.2)
     people = [await signed_in("operator", HERE) for _ in range(3)]
     async with Camera(mood="silent").running() as camera:
         await tell(served, camera.rtsp)
         waiting = [asyncio.create_task(look(people[n // 2])) for n in range(4)]
-        await asyncio.sleep(0.3)
+        await until(lambda: served.runtime.cameras._of.total() == len(waiting))
         own = await look(people[0])
         assert (own.status_code, "本账号" in own.json()["detail"]) == (429, True)
         others = await look(people[2])

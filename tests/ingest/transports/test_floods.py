@@ -87,10 +87,16 @@ async def test_device_that_floods_is_refused_and_delays_nobody(feed, sender, bro
     [notice] = transport.delivery.flood.notices()
     said, _ = await asyncio.wait_for(process.communicate(), 20)
     sent = int(said.split()[-1])
+    all_sent = sent + len(calm) + len(under)
+
+    def settled() -> bool:
+        """A reading is counted when it is read, and what became of it when its window is settled."""
+        counters = transport.counters
+        became = counters.refused.total() + counters.stored + counters.duplicate
+        return transport.waiting == 0 and became == counters.readings == all_sent
+
+    await until(settled)
     counters = transport.counters
-    settled = lambda: counters.refused.total() + counters.stored + counters.duplicate  # noqa: E731
-    # A reading is counted when it is read, and what became of it when its window is settled.
-    await until(lambda: transport.waiting == 0 and settled() == counters.readings)
     assert notice.sender == "device level-00"
     refused = counters.refused["too_fast"]
     assert counters.refused.total() == refused
