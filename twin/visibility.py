@@ -38,6 +38,8 @@ def visible(
     ends = np.vstack([ends[np.hypot(*ends.T) <= range_m], _on_circle(a, b, range_m)])
     corner = np.unique((np.arctan2(ends[:, 0], ends[:, 1]) - first) % (2.0 * math.pi))
     beside = np.concatenate([corner - _EPSILON_RAD, corner, corner + _EPSILON_RAD])
+    if full:  # beside a corner where the circle begins is its end
+        beside %= width
     arc = np.linspace(0.0, width, math.ceil(width / _ARC_STEP_RAD) + 1)
     angles = np.unique(np.concatenate([beside, arc]))
     angles = angles[(angles >= 0.0) & ((angles < width) if full else (angles <= width))]
