@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
+from operator import itemgetter
 
 import httpx
 import numpy as np
@@ -47,6 +49,13 @@ def places(world: World, role: str) -> list[tuple[str, str]]:
         codes = world.areas[level]
         chosen += [(code, level) for code in (codes[:2] + codes[-1:] if len(codes) > 2 else codes)]
     return chosen
+
+
+def dealt(world: World, role: str) -> list[tuple[str, str]]:
+    """Of each level one area: the first, the middle or the last, dealt so that the roles meet all."""
+    levels = [list(areas) for _, areas in itertools.groupby(places(world, role), key=itemgetter(1))]
+    turn = list(oracle.READS).index(role)
+    return [areas[(turn + n) % len(areas)] for n, areas in enumerate(levels)]
 
 
 def may_come_out(world: World, code: str, area: str, level: str) -> bool:
