@@ -78,7 +78,8 @@ def server_dir() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def database(server_dir: Path) -> Iterator[Database]:
     """A real private PostGIS, migrated."""
-    cluster = PrivateCluster(server_dir / "database")
+    # Hundreds of databases that live for seconds: its own housekeeping would look into one after the other.
+    cluster = PrivateCluster(server_dir / "database", settings={"autovacuum_naptime": "1d"})
     cluster.start()
     try:
         upgrade(cluster.url)

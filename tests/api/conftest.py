@@ -7,9 +7,11 @@ import contextlib
 import functools
 import itertools
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 import httpx
 import psycopg
@@ -34,6 +36,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 LON, LAT = 104.0600, 30.6600
 SignedIn = Callable[..., Awaitable[httpx.AsyncClient]]
+T = TypeVar("T")
 _accounts = itertools.count(1)
 
 # ruff: noqa: E501
@@ -214,24 +217,29 @@ async def serving(database: object, folder: Path) -> AsyncIterator[Served]:
 
 
 @pytest.fixture(scope="session")
-def city(database: object) -> Iterator[object]:
+def city(filled_city: object) -> object:
     """A database with a small city; tests that change it take a `fresh_city`.
 
     It has something of every map layer. A fresh one has no component, compound or network: tests of these
     bring their own, and say what they find among them.
     """
+    copied = filled_city.copy()
+    with psycopg.connect(copied.url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute(_EQUIPMENT)
+    return copied
+
+
+@pytest.fixture(scope="session")
+def filled_city(database: object) -> object:
+    """What every fresh city is copied from; nobody else touches it."""
     fresh = database.fresh()
     fill_city(fresh)
-    with psycopg.connect(fresh.url.replace("+psycopg", ""), autocommit=True) as connection:
-        connection.execute(_EQUIPMENT)
     return fresh
 
 
 @pytest.fixture
-def fresh_city(database: object) -> object:
-    fresh = database.fresh()
-    fill_city(fresh)
-    return fresh
+def fresh_city(filled_city: object) -> object:
+    return filled_city.copy()
 
 
 def fill_city(database: object) -> None:
@@ -294,10 +302,30 @@ async def http(served: Served) -> AsyncIterator[httpx.AsyncClient]:
         yield asker
 
 
+@pytest.fixture(scope="module")
+def shared_server(city: object, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server on the city that all tests share, in a thread: each test has a loop of its own."""
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    running = contextlib.AsyncExitStack()
+
+    def there(work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, loop).result()
+
+    try:
+        yield there(running.enter_async_context(serving(city, tmp_path_factory.mktemp("shared"))))
+    finally:
+        there(running.aclose())
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
 @pytest.fixture
-async def reader(city: object, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
+async def reader(shared_server: Served) -> AsyncIterator[httpx.AsyncClient]:
     """Ask a server on the city that all tests share: for tests that change nothing."""
-    async with serving(city, tmp_path) as running, await running.signed_in("manager") as http:
+    async with await shared_server.signed_in("manager") as http:
         yield http
 
 
