@@ -57,7 +57,7 @@ class EvidenceAlarm(BaseModel):
 
 
 class EvidenceMember(BaseModel):
-    """One sensor's alarm."""
+    """One sensor's alarm; ``value`` is null where it is about the sensor as a whole."""
 
     device_id: int
     uid: str
@@ -154,7 +154,7 @@ async def get_case_evidence(caller: Reader, case_id: RowId) -> EvidenceAnswer:
             EvidenceMember(
                 **{key: row[key] for key in ("device_id", "uid", "lon", "lat", "raised_at")},
                 state=state_name(_state(row)),
-                value=finite(row["value"]),
+                value=_observed(row),
             )
             for row in rows[:MOST_MEMBERS]
         ],
@@ -177,6 +177,11 @@ async def _group(caller: Caller, case_id: int) -> EvidenceGroup | None:
     return EvidenceGroup(**row, shelving=aside.get(row["group_id"]))
 
 
+def _observed(row: Row) -> float | None:
+    """Return the value that raised an alarm; of one about a device as a whole it is none of its readings."""
+    return finite(row["value"]) if row["property"] is not None else None
+
+
 def _state(row: Row) -> int:
     """Return the state of an alarm now; of one that is over that the sensor is back in order."""
     return int(State.NORMAL) if row["cleared_at"] is not None else int(row["state"])
@@ -196,7 +201,7 @@ async def _alarm(
         names = Names(zh=kind.zh, en=kind.en) if observed is None else property_names(kind, observed)
     raised = [row["raised_at"] for row in members]
     still = [row for row in members if row["cleared_at"] is None]
-    values = [value for row in still if (value := finite(row["value"])) is not None]
+    values = [value for row in still if (value := _observed(row)) is not None]
     return EvidenceAlarm(
         kind=kind_name,
         names=names,

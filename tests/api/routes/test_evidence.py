@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -49,6 +50,28 @@ async def test_forty_sensors_are_a_row_for_each_kind(served, signed_in) -> None:
     department = (await (await signed_in("department", HERE)).get(PATH)).json()
     assert (department["alarms"], department["members"], department["group"]) == ([], [], None)
     assert (await (await signed_in("operator", BESIDE)).get(PATH)).status_code == 404
+
+
+async def test_an_alarm_about_a_whole_device_has_no_value(served, signed_in) -> None:
+    """It was silent for 180 s: that is not what the device observed."""
+    silence = {"type": "silence", "after_s": 180}
+    ((rule,),) = await served.run_sql(
+        "INSERT INTO alarm_rule (version, zh, en, state, kinds, condition, enabled, changed_by) "
+        "VALUES (1, '失联', 'Silent', 3, '{water_level}', %s, true, 'x') RETURNING id",
+        json.dumps(silence),
+    )
+    await served.run_sql(
+        "UPDATE alarm SET property = NULL, rule_id = %s, rule_version = 1, value = 180 "
+        "WHERE device_id = (SELECT id FROM device WHERE uid = 'water-0001')",
+        rule,
+    )
+    await served.run_sql(
+        "UPDATE alarm_group SET case_id = 1, no_case = NULL "
+        "WHERE id = (SELECT group_id FROM alarm WHERE property IS NULL)"
+    )
+    told = (await (await signed_in("operator")).get(PATH)).json()
+    (kind,), (member,) = told["alarms"], told["members"]
+    assert (kind["property"], kind["low"], kind["high"], member["value"]) == (None, None, None, None)
 
 
 async def _group_is_told(group: int, operator, signed_in) -> None:
