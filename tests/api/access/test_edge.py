@@ -53,17 +53,17 @@ async def test_stranger_sees_nothing_but_pages(stranger):
     assert (await stranger.get("/api/health")).status_code == 200
 
 
-@pytest.mark.parametrize(
-    "secret",
-    ["-", "x", "null", "c2VjcmV0LXRoYXQtbm9ib2R5LWdhdmU", "' OR 1=1 --", "\\x00", "a" * 5000, "é" * 10],
-)
-async def test_forged_secrets_open_nothing(stranger, secret):
-    for headers in (
-        {"cookie": f"{COOKIE}={secret}".encode()},
-        {"authorization": f"Bearer {secret}".encode()},
-        {"authorization": f"Basic {secret}".encode()},
-    ):
-        assert (await stranger.get("/api/account", headers=headers)).status_code == 401
+FORGED = ["-", "x", "null", "c2VjcmV0LXRoYXQtbm9ib2R5LWdhdmU", "' OR 1=1 --", "\\x00", "a" * 5000, "é" * 10]
+
+
+async def test_forged_secrets_open_nothing(stranger):
+    for secret in FORGED:
+        for headers in (
+            {"cookie": f"{COOKIE}={secret}".encode()},
+            {"authorization": f"Bearer {secret}".encode()},
+            {"authorization": f"Basic {secret}".encode()},
+        ):
+            assert (await stranger.get("/api/account", headers=headers)).status_code == 401, headers
 
 
 async def test_token_of_one_kind_opens_no_other_door(served, stranger):

@@ -63,26 +63,24 @@ async def test_what_is_put_aside_is_listed_counted_told_and_on_the_record(served
     assert acts == [("alarm.shelved", "误报"), ("alarm.unshelved", "")]
 
 
-@pytest.mark.parametrize(
-    ("change", "status"),
-    [
-        ({"until": -1}, 422),
-        ({"until": 8.1}, 422),
-        ({"until": "2026-01-01T00:00:00"}, 422),
-        ({"reason": "  "}, 422),
-        ({"group_id": None, "device_id": None}, 422),
-        ({"device_id": 1}, 422),
-        ({"group_id": 999_999}, 404),
-    ],
-)
-async def test_what_cannot_be_put_aside_is_refused(client, change, status) -> None:
-    if isinstance(hours := change.get("until"), int | float):
-        change = change | {
-            "until": ahead(hours)
-        }  # of the time when it is asked, not of that when it was written
-    body = {"group_id": 1, "reason": "x", "until": ahead(1)} | change
-    answer = await client.post("/api/alarms/shelve", json=body)
-    assert answer.status_code == status, answer.text
+REFUSED = [
+    ({"until": -1}, 422),
+    ({"until": 8.1}, 422),
+    ({"until": "2026-01-01T00:00:00"}, 422),
+    ({"reason": "  "}, 422),
+    ({"group_id": None, "device_id": None}, 422),
+    ({"device_id": 1}, 422),
+    ({"group_id": 999_999}, 404),
+]
+
+
+async def test_what_cannot_be_put_aside_is_refused(client) -> None:
+    for change, status in REFUSED:
+        body = {"group_id": 1, "reason": "x", "until": 1} | change
+        if isinstance(body["until"], int | float):  # hours from the time when it is asked
+            body["until"] = ahead(body["until"])
+        answer = await client.post("/api/alarms/shelve", json=body)
+        assert answer.status_code == status, (change, answer.text)
 
 
 async def test_who_may_set_windows_and_where(served, signed_in) -> None:
