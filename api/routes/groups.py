@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from api.access.caller import Caller
 from api.access.permissions import needs, reads
 from api.errors import NOT_FOUND
+from api.routes.answers import state_name
 from api.routes.stats import ColumnAnswer, ListAnswer
 from api.statistics.devices import DEVICE_COLUMNS, device_rows
 from twin.access.roles import DataClass
@@ -27,6 +28,7 @@ class GroupAnswer(BaseModel):
     """Devices of one group by how they do.
 
     Online are those with a fresh reading, the abnormal among them included; the rest are offline or unknown.
+    ``worst`` is the worst state among the abnormal; None where there are none.
     """
 
     name: str
@@ -37,6 +39,7 @@ class GroupAnswer(BaseModel):
     abnormal: int
     offline: int
     unknown: int
+    worst: str | None
     list: str
 
 
@@ -60,6 +63,7 @@ async def list_groups(caller: Reader) -> list[GroupAnswer]:
         state = twin.board.state[_rows_of(caller, group.name)]
         if not len(state):
             continue
+        worst = state.max()
         offline, unknown = int((state == State.OFFLINE).sum()), int((state == State.UNKNOWN).sum())
         answers.append(
             GroupAnswer(
@@ -71,6 +75,7 @@ async def list_groups(caller: Reader) -> list[GroupAnswer]:
                 abnormal=int((state >= State.WARNING).sum()),
                 offline=offline,
                 unknown=unknown,
+                worst=state_name(int(worst)) if worst >= State.WARNING else None,
                 list=f"/api/groups/{group.name}/list",
             )
         )

@@ -17,6 +17,7 @@ async def test_groups_count_devices_by_state_and_leave_people_out(client, served
     flood = groups["flood"]
     assert (flood["devices"], flood["online"], flood["abnormal"]) == (3, 2, 1)
     assert (flood["offline"], flood["unknown"]) == (1, 0)
+    assert (flood["worst"], groups["video"]["worst"]) == ("alarm", None)
     assert (groups["video"]["online"], groups["video"]["unknown"]) == (0, 1)
 
     listed = (await client.get(flood["list"])).json()

@@ -194,6 +194,8 @@ export interface DeviceGroup {
   abnormal: number;
   offline: number;
   unknown: number;
+  /** The worst state among its devices; null where none is abnormal. */
+  worst: 'warning' | 'alarm' | 'critical' | null;
   list: string;
 }
 
