@@ -13,6 +13,24 @@ _RUN = """async ([runOnly, inside]) => {
     return violations.flatMap(({ id, nodes }) => nodes.map((n) => `${id}: ${n.target}: ${n.failureSummary}`));
 }"""
 
+_CUT = """() => [...document.querySelectorAll('header .bc b, header h1 span, header a.on')].filter((name) => {
+    const { left, right } = name.parentElement.getBoundingClientRect();
+    const at = name.getBoundingClientRect();
+    return at.left < left - 1 || at.right > right + 1
+        || name.scrollWidth > name.clientWidth + 1 || name.scrollHeight > name.clientHeight + 1;
+}).map((name) => name.textContent)"""
+
+SMALL_PHONE = (360, 800)
+
+
+def cut_names(page: Page) -> list[str]:
+    """Say which names of the place in the head are cut on a small phone, whose size the page keeps."""
+    page.set_viewport_size({"width": SMALL_PHONE[0], "height": SMALL_PHONE[1]})
+    page.wait_for_function("width => document.documentElement.clientWidth === width", arg=SMALL_PHONE[0])
+    assert page.locator("header").locator(".bc b, h1, a.on").count() >= 1
+    cut: list[str] = page.evaluate(_CUT)
+    return cut
+
 
 class Looks:
     """What axe found on the pages it was shown, by where."""

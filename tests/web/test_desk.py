@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 
 import pytest
+from looks import cut_names
 from playwright.sync_api import Browser, Page, expect
 from running import PATIENCE_MS, RunningCity, in_city
 
@@ -276,4 +277,5 @@ def test_menus_stay_in_their_panel_keys_lead_out_and_thumbs_find_what_they_press
         page.locator("nav.which button").nth(part - 1).click()
         assert page.evaluate(SMALL) == []
         assert page.evaluate("() => document.documentElement.scrollWidth") <= NARROW[0]
+    assert cut_names(page) == []
     page.context.close()

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from looks import Looks
+from looks import Looks, cut_names
 from playwright.sync_api import Browser, Page
 from running import SENSOR, SHOWN, RunningCity, in_city
 
@@ -178,6 +178,7 @@ def test_a_fence_is_drawn_by_clicks_and_others_may_read(city: RunningCity, brows
     assert page.locator("[data-testid=save], [data-testid=turn], [data-testid=try]").count() == 0
     assert page.locator("[name=en]").get_attribute("readonly") is not None
     looks.in_both_themes(page, "to read")
+    assert cut_names(page) == []
     assert page.said == []
     page.context.close()
     assert looks.faults == []

@@ -8,6 +8,7 @@ export const accessEn: AccessWords = {
   byProvider: 'Sign in with your organisation',
   signInNext: 'Continue',
   demo: 'Demo',
+  demoShort: 'Demo',
   demoLong: 'Demo: data and accounts are for trying out only',
   stepCode: 'Code',
   stepNew: 'New password',

@@ -6,6 +6,7 @@ export const accessZh = {
   byProvider: '用单位统一身份登录',
   signInNext: '继续',
   demo: '演示环境',
+  demoShort: '演示',
   demoLong: '演示环境：数据与账号仅供试用',
   stepCode: '动态验证码',
   stepNew: '设置新密码',
