@@ -17,6 +17,8 @@ export interface Selection {
 const RETRY_S = 5;
 /** A screen without a person asks so often whether it may go on, s. */
 const SCREEN_ASKS_S = 15;
+/** A connection that is back sooner is not spoken of, s. */
+const OUTAGE_AFTER_S = 3;
 const EVENT_DEBOUNCE_MS = 250;
 
 export abstract class LivePage extends LiveFeed {
@@ -218,6 +220,11 @@ export abstract class LivePage extends LiveFeed {
   /** The connection has been lost for so long, or nobody is signed in: nothing on screen may look live. */
   override get lost(): boolean {
     return this.signedOutAt !== null || super.lost;
+  }
+
+  /** Nothing live comes since a while, and not because nobody is signed in: that is said. */
+  get outage(): boolean {
+    return this.connection !== 'live' && this.lostS > OUTAGE_AFTER_S && this.signedOutAt === null;
   }
 
   may(act: string): boolean {
