@@ -31,7 +31,9 @@ TEST_LANES = 3
 PAGE_LANES = 2
 """How many browsers are driven side by side: each draws by software, with all cores for a moment."""
 
-All = Annotated[bool, typer.Option("--all", help="Run the slow tests too: they do in full what others do with a sample.")]
+All = Annotated[
+    bool, typer.Option("--all", help="Run the slow tests too: in full what others take samples of.")
+]
 
 
 def register(app: typer.Typer) -> None:
