@@ -79,7 +79,7 @@ export interface Role {
   name: string;
   title: Names;
   /** Duties of different kinds are kept apart: one account holds roles of one only. */
-  duty: string;
+  duty: 'business' | 'system' | 'security' | 'audit' | 'machine';
   privileged: boolean;
   reads: string[];
   acts: string[];

@@ -32,6 +32,11 @@ export interface CaseClock {
 }
 
 /** Who has a case, or may be given it. */
+export type Outcome = 'closed' | 'rejected' | 'void';
+
+/** From very poor to very good. */
+export type Rating = 1 | 2 | 3 | 4 | 5;
+
 export interface Handler {
   worker_id: number | null;
   worker: Names | null;
@@ -52,14 +57,14 @@ export interface Asked {
 export interface QueueRow extends CaseRow {
   version: number;
   priority: number;
-  outcome: string | null;
+  outcome: Outcome | null;
   handler: Handler | null;
   asked: Asked | null;
   supervised_by: string | null;
   called_up: number;
   linked_to: number | null;
   repeats: number;
-  rating: number | null;
+  rating: Rating | null;
   /** Since when a poor rating waits to be looked at; the case stays closed. */
   review_since: string | null;
   /** Sensors of its alarm group; 0 where none raised it. */
@@ -126,7 +131,7 @@ export interface CaseStand {
   simulated: boolean;
   version: number;
   stage: string;
-  outcome: string | null;
+  outcome: Outcome | null;
   category: string;
   category_name: Names | null;
   priority: number;
@@ -139,7 +144,7 @@ export interface CaseStand {
   repeats: number;
   extensions: number;
   reworks: number;
-  rating: number | null;
+  rating: Rating | null;
   review_since: string | null;
   filed_at: string | null;
   stage_since: string | null;
@@ -226,7 +231,7 @@ export interface Told {
   worker_id?: number;
   organisation_id?: number;
   until?: string;
-  rating?: number;
+  rating?: Rating;
   category_code?: string;
   priority?: number;
   linked_to?: number;

@@ -18,6 +18,9 @@ import { zh, type Words } from './zh.ts';
 export type Lang = 'zh' | 'en';
 export type Key = keyof (Words & AccessWords & SourcesWords & DeskWords & RulesWords & AlarmWords & TasksWords);
 
+/** The names that have words behind a prefix: `Named<'state'>` holds `critical`, of `state_critical`. */
+export type Named<Prefix extends string, K = Key> = K extends `${Prefix}_${infer Name}` ? Name : never;
+
 const TABLES: Record<Lang, Record<Key, string>> = { zh: { ...zh, ...accessZh, ...sourcesZh, ...deskZh, ...rulesZh, ...alarmsZh, ...tasksZh }, en: { ...en, ...accessEn, ...sourcesEn, ...deskEn, ...rulesEn, ...alarmsEn, ...tasksEn } };
 
 /** Thin space that does not break: 3 118. */
@@ -40,6 +43,12 @@ export function say(lang: Lang, key: Key, ...args: (string | number)[]): string 
 /** Whether there are words for a name that the server told, as for the kinds of its record. */
 export function isKey(key: string): key is Key {
   return Object.hasOwn(TABLES.zh, key);
+}
+
+/** Words for what the server names freely: those of `prefix_name` where there are such, else the name as it came. */
+export function wordOf(lang: Lang, prefix: string, name: string): string {
+  const key = `${prefix}_${name}`;
+  return isKey(key) ? say(lang, key) : name;
 }
 
 export function nameOf(lang: Lang, name: string | Names | null | undefined): string {

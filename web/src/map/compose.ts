@@ -65,7 +65,7 @@ export function compose(c: Composition): Mark[] {
         shape: state,
         stem: callout ? 3.6 : aside ? 1.4 : code >= 4 ? 3 : 2.1,
         text: callout ? groupTitle(c.lang, group) : aside ? `${groupWhat(c.lang, group)}·${c.t('al_shelving')}` : groupWhat(c.lang, group),
-        note: callout ? [group.count > 1 ? c.t(group.case ? 'toCase' : 'sensors', group.count) : c.t(`state_${state}` as Key), group.case?.number].filter(Boolean).join(' ') : undefined,
+        note: callout ? [group.count > 1 ? c.t(group.case ? 'toCase' : 'sensors', group.count) : c.t(`state_${state}`), group.case?.number].filter(Boolean).join(' ') : undefined,
         figure: callout ? sinceClock(c.lang, group, c.nowMs) : undefined,
         callout,
         rings: code === 5 && !aside && !c.lost && (callout || c.freshCritical.has(group.key)) ? { radiusM: RING_M, fresh: c.freshCritical.has(group.key) } : undefined,

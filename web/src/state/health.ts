@@ -1,5 +1,5 @@
 /** Say how the parts of the system do, in words: pure. */
-import { number, say, type Key, type Lang } from '../i18n/index.ts';
+import { number, say, type Lang } from '../i18n/index.ts';
 import type { HealthPart } from '../api/schema.ts';
 
 const PARTS = ['database', 'broker', 'ingest', 'sources', 'board', 'simulator', 'disk'] as const;
@@ -20,13 +20,14 @@ export function partLines(lang: Lang, parts: Record<string, HealthPart>): PartLi
   const names = [...PARTS.filter((name) => name in parts), ...Object.keys(parts).filter((name) => !(PARTS as readonly string[]).includes(name))];
   return names.map((name) => {
     const part = parts[name];
-    const known = (PARTS as readonly string[]).includes(name);
+    const known = PARTS.find((one) => one === name);
+    const state = STATES.find((one) => one === part.state);
     const well = part.state === 'ok' || part.state === 'off';
     return {
       name,
-      label: known ? say(lang, `health_part_${name}` as Key) : name,
+      label: known ? say(lang, `health_part_${known}`) : name,
       state: part.state,
-      word: (STATES as readonly string[]).includes(part.state) ? say(lang, `health_state_${part.state}` as Key) : part.state,
+      word: state ? say(lang, `health_state_${state}`) : part.state,
       detail: detail(lang, name, part) || (well && lang !== 'en' ? '' : (part.detail ?? '')),
       well,
     };

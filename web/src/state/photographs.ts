@@ -6,7 +6,7 @@ type Say = (key: Key, ...args: (string | number)[]) => string;
 
 /** What does not fit the case, or that both time and place do; and how far from it the photograph was taken. */
 export function claimWords(t: Say, photograph: Photograph): string[] {
-  const words = photograph.flags.map((flag) => t(`flag_${flag}` as Key));
+  const words = photograph.flags.map((flag) => t(`flag_${flag}`));
   const distance = photograph.distance_m === null ? [] : [t('photoDistance', number(photograph.distance_m, 0))];
   return [...(words.length ? words : [t('photoFits')]), ...distance];
 }

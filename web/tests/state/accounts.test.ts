@@ -6,7 +6,7 @@ import { areaOf, factor, givable, matching, refusal } from '../../src/state/acco
 import { spacedCode, WHOLE_CODE } from '../../src/state/area_code.ts';
 import { homeOf, offered } from '../../src/state/offered.ts';
 
-const role = (name: string, zh: string, en: string, duty: string, privileged = false): Role => ({ name, title: { zh, en }, duty, privileged, reads: [], acts: [] });
+const role = (name: string, zh: string, en: string, duty: Role['duty'], privileged = false): Role => ({ name, title: { zh, en }, duty, privileged, reads: [], acts: [] });
 const ROLES = [role('operator', '值班员', 'Operator', 'business'), role('dispatcher', '派遣员', 'Dispatcher', 'business', true), role('auditor', '安全审计员', 'Auditor', 'audit', true), role('wall', '大屏', 'Wall screen', 'machine')];
 const row = (name: string, part: Partial<AccountRow> = {}): AccountRow => ({ id: name, name, display_name: name, kind: 'person', demo: false, disabled: false, locked: false, second_factor: false, held: [], ...part });
 const held = (name: string, area_code = WHOLE_CODE, area_name: Names | null = null) => ({ id: 1, role: name, area_code, area_level: 'street', area_name });

@@ -1,7 +1,7 @@
 /** Say in words what was changed of a case and what is told with an act: pure. */
 import type { Candidate, CaseEvent, CaseStand, Handler } from '../../api/case_schema.ts';
 import type { Category } from '../../api/schema.ts';
-import { isKey, nameOf, type Key, type Lang } from '../../i18n/index.ts';
+import { isKey, type Key, type Lang, nameOf } from '../../i18n/index.ts';
 import type { Draft, Spoken } from './moves.ts';
 import { touched } from './moves.ts';
 
@@ -83,7 +83,8 @@ export function eventSays(w: Told, event: CaseEvent): string {
     if (changes.priority != null) parts.push(levelName(w, changes.priority));
   }
   for (const key of ['reason', 'note'] as const) if (typeof told[key] === 'string' && told[key]) parts.push(told[key]);
-  if (typeof told.rating === 'number') parts.push(w.t(`rating${told.rating}` as Key));
+  const rating = `rating${String(told.rating)}`;
+  if (isKey(rating)) parts.push(w.t(rating));
   return parts.join('，');
 }
 

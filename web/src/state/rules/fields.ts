@@ -1,7 +1,13 @@
 /** Say which fields each type of condition has, with unit and range: the form and its checks are made of this. */
 
+import type { Named } from '../../i18n/index.ts';
+
+/** Types that have a name and say what they are about. */
+export type ConditionType = Named<'ru_type'> & Named<'ru_about'>;
+
 export interface NumberField {
-  name: string;
+  /** It has a name and a help. */
+  name: Named<'rf'> & Named<'rh'>;
   /** `property`: the unit of what is judged; `span`: a time, kept in seconds; else the unit itself. */
   unit: 'property' | 'span' | 'm' | 'd' | '';
   least: number;
@@ -15,8 +21,8 @@ export interface NumberField {
 }
 
 export interface ChoiceField {
-  name: string;
-  of: readonly string[];
+  name: Named<'rf'>;
+  of: readonly Named<'rc'>[];
 }
 
 export interface ConditionForm {
@@ -37,7 +43,7 @@ const SIDED: NumberField[] = [
   { name: 'hold_s', unit: 'span', least: 0, most: WEEK_S, start: '60' },
 ];
 
-export const CONDITIONS: Record<string, ConditionForm> = {
+const FORMS: Record<ConditionType, ConditionForm> = {
   limit: { sided: true, property: 'needed', polygons: false, choices: [], numbers: SIDED },
   rate: {
     sided: true,
@@ -89,4 +95,6 @@ export const CONDITIONS: Record<string, ConditionForm> = {
   },
 };
 
-export const CONDITION_TYPES = Object.keys(CONDITIONS);
+/** By the type as the server tells it, which may be none of these. */
+export const CONDITIONS: Record<string, ConditionForm> = FORMS;
+export const CONDITION_TYPES = Object.keys(FORMS) as ConditionType[];

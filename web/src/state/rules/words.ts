@@ -22,7 +22,7 @@ export function conditionWords(lang: Lang, content: RuleContent, options: RuleOp
       return t('rw_silence', property ? name : t('rw_device'), span('after_s'));
     case 'learned': {
       const score = (c.score as number | null) ?? options?.learned.find((row) => row.name === c.parameters)?.score;
-      return t(`rw_learned_${String(c.side ?? 'both')}` as Key, name, score === undefined ? '—' : general(score));
+      return t(`rw_learned_${c.side === 'above' || c.side === 'below' ? c.side : 'both'}`, name, score === undefined ? '—' : general(score));
     }
     case 'fence':
       return c.when === 'dwell' ? t('rw_dwell', span('dwell_s')) : t(c.when === 'leave' ? 'rw_leave' : 'rw_enter');
@@ -57,6 +57,6 @@ export function ruleWords(lang: Lang, content: RuleContent, options: RuleOptions
   const where = content.area ? nameOf(lang, area?.name) || content.area : say(lang, 'rw_everywhere');
   const kinds = content.kinds.map((kind) => nameOf(lang, options?.kinds.find((one) => one.name === kind)?.title) || kind);
   const what = kinds.length ? kinds.join(lang === 'zh' ? '、' : ', ') : say(lang, 'rw_everyKind');
-  const said = say(lang, 'rw_rule', where, what, conditionWords(lang, content, options), say(lang, `state_${content.state}` as Key));
+  const said = say(lang, 'rw_rule', where, what, conditionWords(lang, content, options), say(lang, `state_${content.state}`));
   return content.category_code ? say(lang, 'rw_case', said, categoryWords(lang, content.category_code, catalog)) : said;
 }
