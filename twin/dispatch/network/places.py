@@ -1,0 +1,84 @@
+"""Put places on the network: on which edge, where on it, and how far beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Self
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from twin.dispatch.network.roads import Bools, Floats, Integers
+from twin.dispatch.network.snapshot import Snapshot
+
+REACH_M: Final = 200.0
+"""What lies farther from every road is off the network."""
+
+LONGER_M: Final = 40.0
+"""A place beside an island is put on the main part where that is only so much farther away."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """p places on the network; each column has shape (p,) but ``xy`` (p, 2), metres, of the place itself.
+
+    Attributes
+    ----------
+    edge
+        -1 where it lies off the network.
+    along
+        Share of the edge from its tail, 0 to 1.
+    beside_m
+        Distance from the road, walked on foot by every traveller.
+    """
+
+    xy: Floats
+    edge: Integers
+    along: Floats
+    beside_m: Floats
+
+    def __len__(self) -> int:
+        return len(self.edge)
+
+    @property
+    def known(self) -> Bools:
+        """Which lie on the network, shape (p,)."""
+        return self.edge >= 0
+
+    def only(self, which: Bools | Integers) -> Self:
+        """Return some of them."""
+        return type(self)(self.xy[which], self.edge[which], self.along[which], self.beside_m[which])
+
+
+def put(snapshot: Snapshot, xy: Floats, reach_m: float = REACH_M) -> Places:
+    """Put places of shape (p, 2), metres, on the nearest road on which such a traveller can stand."""
+    points = np.asarray(shapely.points(xy), object)
+    edge = np.full(len(xy), -1, np.int64)
+    if len(snapshot.standing):
+        which, found = snapshot.tree.query_nearest(points, max_distance=reach_m, all_matches=False)
+        edge[which] = snapshot.standing[found]
+        _prefer_main(snapshot, points, edge, reach_m)
+    on = edge >= 0
+    along, beside = np.zeros(len(xy)), np.full(len(xy), np.inf)
+    lines = snapshot.network.lines[edge[on]]
+    along[on] = shapely.line_locate_point(lines, points[on], normalized=True)
+    beside[on] = shapely.distance(lines, points[on])
+    return Places(np.asarray(xy, float), edge, along, beside)
+
+
+def _prefer_main(snapshot: Snapshot, points: NDArray[np.object_], edge: Integers, reach_m: float) -> None:
+    """Move places beside an island to the main part where that is hardly farther; in place."""
+    part = snapshot.part[snapshot.network.cut.tail]
+    lost = np.flatnonzero((edge >= 0) & (part[edge] > 0))
+    main = snapshot.standing[part[snapshot.standing] == 0]
+    if not len(lost) or not len(main):
+        return
+    lines = snapshot.network.lines
+    near = shapely.distance(lines[edge[lost]], points[lost])
+    for at, gap in zip(lost.tolist(), near.tolist(), strict=True):
+        found = snapshot.tree.query(points[at], predicate="dwithin", distance=min(gap + LONGER_M, reach_m))
+        within = snapshot.standing[found]
+        within = within[part[within] == 0]
+        if len(within):
+            edge[at] = within[shapely.distance(lines[within], points[at]).argmin()]
