@@ -45,7 +45,7 @@ def test_lines_of_a_drawing_meet_where_they_cross_on_one_layer() -> None:
     assert walk(build(bridge), (0, 0), (100, 100)) == np.inf
 
 
-@pytest.mark.parametrize("gap_m, meets", [(0.0, True), (0.3, True), (-0.3, True), (0.8, False)])
+@pytest.mark.parametrize(("gap_m", "meets"), [(0.0, True), (0.3, True), (-0.3, True), (0.8, False)])
 def test_an_end_just_beside_a_road_meets_it(gap_m, meets) -> None:
     network = build(roads_of([[(0, 0), (200, 0)], [(100, gap_m), (100, 100)]]), obstacles=_wall(gap_m))
     assert np.isfinite(walk(network, (0, 0), (100, 100))) == meets
