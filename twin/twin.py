@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from twin.batch import ObservationBatch, ObserveResult, Refusal
 from twin.catalog import SLOTS, Catalog, load_catalog
 from twin.commits import Commits
+from twin.dispatch.streets import Streets
 from twin.errors import UnavailableError
 from twin.judge import Judge
 from twin.live.board import Board
@@ -55,6 +56,7 @@ class Twin:
         self.gatherings = GatheringWatch(
             self.board, engine, lambda: self.rules.rules, self.observe, self.refresh_devices
         )
+        self.streets = Streets(engine)
         self._limits = LimitTable.of(catalog)
         self._duties = Duties(terms.late_days)
         self._off_duty = OffDuty(self.board, self._duties)
@@ -126,6 +128,7 @@ class Twin:
             twin.rules.write_forever,
             twin.rules.follow_changes,
             twin.gatherings.watch_forever,
+            twin.streets.follow_changes,
         ):
             twin._tasks.append(asyncio.create_task(work(), name=f"twin.{work.__name__}"))
         return twin
