@@ -10,11 +10,7 @@ import typer
 from api.cli.options import DataDir, Json
 
 Name = Annotated[
-    str,
-    typer.Argument(
-        help="What to measure: live, tiles, front, import, partition, access, ingest, anomaly, repeats, "
-        "fences, gatherings, exchange."
-    ),
+    str, typer.Argument(help="What to measure, such as live; python -m bench --help lists all there is.")
 ]
 
 
