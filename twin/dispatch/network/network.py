@@ -59,6 +59,17 @@ class Network:
         """Return the coordinates of an edge as it is drawn, metres, shape (k, 2)."""
         return self.cut.xy[self.cut.begins[edge] : self.cut.begins[edge + 1]]
 
+    def edges_at(self, node: int) -> Integers:
+        """Return the edges that begin or end at a node; a loop only once."""
+        order, begins = self._at_nodes
+        return np.unique(order[begins[node] : begins[node + 1]] % self.edges)
+
+    @cached_property
+    def _at_nodes(self) -> tuple[Integers, Integers]:
+        ends = np.r_[self.cut.tail, self.cut.head]
+        order = np.argsort(ends, kind="stable")
+        return order, np.searchsorted(ends[order], np.arange(self.nodes + 1))
+
     @cached_property
     def tree(self) -> STRtree:
         """Finds edges by place."""
