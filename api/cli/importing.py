@@ -46,7 +46,8 @@ Kind = Annotated[
     str,
     typer.Option(
         "--as",
-        help="What it holds: building, area, road, ground, service_point, component, compound, address.",
+        help="What it holds: building, area, road, ground, service_point, component, compound, gate, "
+        "address.",
     ),
 ]
 Level = Annotated[

@@ -15,6 +15,7 @@ from ingest.simulate.cases import site_cases
 from ingest.simulate.city import City, read_city
 from ingest.simulate.compounds import site_compounds
 from ingest.simulate.departments import site_departments
+from ingest.simulate.gates import site_gates
 from ingest.simulate.networks import site_networks
 from ingest.simulate.parameters import Parameters, load_parameters
 from ingest.simulate.placements import PLACEMENTS
@@ -47,6 +48,7 @@ class SitingSummary:
     cases: int = 0
     network_lines: int = 0
     compounds: int = 0
+    gates: int = 0
     inserted: int = 0
     updated: int = 0
     unchanged: int = 0
@@ -132,6 +134,7 @@ def site_devices(
     shown = city if wanted > 0 else None
     summary.network_lines = site_networks(connection, dataset_id, shown)
     summary.compounds = site_compounds(connection, dataset_id, shown)
+    summary.gates = site_gates(connection, dataset_id)
     if summary.by_kind.get("camera"):
         update_sight(connection)
     if summary.sited < wanted:

@@ -12,7 +12,7 @@ from shapely.geometry import LineString, MultiPoint, Point
 from shapely.geometry.base import BaseGeometry
 from sqlalchemy import Connection
 
-from ingest.vector import component_rows, compound_rows
+from ingest.vector import component_rows, compound_rows, gate_rows
 from ingest.vector.address_tags import address_of
 from ingest.vector.area_codes import area_row, give_codes, known_areas
 from ingest.vector.borders import LEVELS, AreaDraft
@@ -79,6 +79,7 @@ ALIASES: Mapping[str, Mapping[str, tuple[str, ...]]] = MappingProxyType(
         },
         "component": {"ref": _REF, "name": _NAME, **component_rows.ALIASES},
         "compound": {"ref": _REF, **compound_rows.ALIASES},
+        "gate": {"ref": _REF, **gate_rows.ALIASES},
         "address": {
             "ref": _REF,
             "text": ("address", "地址", "addr:full"),
@@ -120,6 +121,7 @@ class RowMaker:
             "service_point": self._service_point,
             "component": self._component,
             "compound": self._compound,
+            "gate": self._gate,
             "address": self._address,
         }
 
@@ -301,6 +303,9 @@ class RowMaker:
     def _compound(self, ref: str, place: BaseGeometry, fields: FieldReader) -> None:
         geom, repaired = clean_polygon(place)
         self._take(ref, geom, compound_rows.compound_values(fields), fields, repaired=repaired)
+
+    def _gate(self, ref: str, place: BaseGeometry, fields: FieldReader) -> None:
+        self._take(ref, _point(place), gate_rows.gate_values(fields), fields)
 
     def _address(self, ref: str, place: BaseGeometry, fields: FieldReader) -> None:
         street, number = fields.text("street"), fields.text("house_number")

@@ -1,4 +1,4 @@
-"""Import an OpenStreetMap file: buildings, roads, ground, areas, addresses, places, components, cameras."""
+"""Import an OpenStreetMap file: buildings, roads, gates, ground, areas, addresses, places, cameras."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ OSM_TABLES = (
     "device",
     "service_point",
     "component",
+    "gate",
 )
 
 

@@ -14,6 +14,8 @@ from ingest.vector.address_tags import has_address
 from ingest.vector.borders import Borders, draw_areas
 from ingest.vector.building_tags import NO_BUILDING
 from ingest.vector.camera_tags import is_camera
+from ingest.vector.gate_rows import osm_gate_row
+from ingest.vector.gate_tags import gate_kind
 from ingest.vector.geometry import (
     GeometryRefusedError,
     clean_line,
@@ -37,6 +39,7 @@ from ingest.vector.place_tags import component_class, cover_of, service_category
 from ingest.vector.road_tags import NOT_A_ROAD, road_class
 from ingest.vector.summary import Progress, Silent
 from ingest.vector.tag_values import Tags
+from twin.dispatch.gate_kinds import load_gate_kinds
 
 PARTS_COVER_SHARE = 0.7
 """A building whose parts cover at least this share of it is drawn by its parts alone."""
@@ -95,6 +98,8 @@ class _Gatherer:
         self.repaired: set[str] = set()
         self.entrances: list[Node] = []
         self.building_nodes: dict[int, Row] = {}
+        self.barriers: list[Node] = []
+        self.road_nodes: list[NDArray[np.int64]] = []
 
     # -- nodes
 
@@ -107,6 +112,8 @@ class _Gatherer:
         if is_camera(tags):
             self.intake.take("device", camera_row(ref, place, tags))
         self._place(ref, place, tags)
+        if "barrier" in tags:
+            self.barriers.append(node)
         if tags.get("entrance", "no") not in {"no", ""} or tags.get("building") == "entrance":
             self.entrances.append(node)
         elif has_address(tags):
@@ -193,6 +200,7 @@ class _Gatherer:
             reason = "outside_extract" if not finite.all() else error.reason
             self.intake.refuse("road", "road", ref, reason, _cut_words(finite, error.what), dict(tags))
             return
+        self.road_nodes.append(way.nodes)
         row = road_row(ref, line, tags, cls)
         self.intake.take("road", row, repaired=dropped or not finite.all())
 
@@ -305,9 +313,35 @@ class _Gatherer:
             self.intake.take("building", row, repaired=row.ref in self.repaired)
         for node in self.entrances:
             self.intake.take("address", entrance_row(node, self.building_nodes.get(node.id)))
+        self._gates()
         for key, n in sorted(self.ignored.items()):
             self.intake.summary.warnings.append(
                 f"{n} buildings have a “{key}” that is no possible value; it was not used"
+            )
+
+    def _gates(self) -> None:
+        """Take barriers that are vertices of roads; others stand in nobody's way."""
+        on_roads = np.unique(np.concatenate(self.road_nodes)) if self.road_nodes else np.zeros(0, np.int64)
+        stands = np.isin(np.array([node.id for node in self.barriers], np.int64), on_roads)
+        unread = 0
+        for node, on_road in zip(self.barriers, stands.tolist(), strict=True):
+            word = node.tags["barrier"][:40]
+            kind = gate_kind(node.tags)
+            if not on_road:
+                self.intake.skip("gate", "on no road")
+            elif kind is None:
+                free = word in load_gate_kinds().passed_by_all
+                self.intake.skip(
+                    "gate", "keeps nobody from passing" if free else f"barrier={word} is not known"
+                )
+            else:
+                row, hours = osm_gate_row(f"node/{node.id}", Point(node.lon, node.lat), node.tags, kind)
+                self.intake.take("gate", row)
+                unread += hours.unread
+        if unread:
+            self.intake.summary.warnings.append(
+                f"{unread} gates have opening hours that are not the same every day; they are kept in their "
+                "tags, and their keys alone say who passes"
             )
 
     def _judge_parts(self) -> None:

@@ -23,6 +23,7 @@ from ingest.vector.source_file import SourceFile
 from ingest.vector.staging import write_rows
 from ingest.vector.summary import ImportSummary, Progress, Silent
 from ingest.vector.tables import TABLES
+from twin.dispatch.gate_links import link_gates
 from twin.errors import ConflictError, InvalidError, UnavailableError
 from twin.networks.joining import join_networks
 from twin.partition import assign_grids, divide
@@ -341,6 +342,8 @@ def _derive(
         assign_grids(connection)
     if {"network_node", "network_line", "building", "device"} & set(tables):
         join_networks(connection)
+    if {"gate", "device", "compound"} & set(tables):
+        link_gates(connection)
     if rules.see and {"device", "building", "road"} & set(tables):
         progress.begin("working out what cameras see", None)
         summary.sights_updated = update_sight(connection)

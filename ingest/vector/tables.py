@@ -120,6 +120,10 @@ TABLES: dict[str, Table] = {
         ("name", "name_en", "property_company", "property_company_code", "households", "equipment"),
         json_columns=("equipment",),
     ),
+    "gate": Table(
+        "gate",
+        ("kind", "name", "name_en", "foot", "bike", "car", "keys", "opens", "closes", "device_uid"),
+    ),
     "network_node": Table(
         "network_node",
         (

@@ -27,7 +27,8 @@ class VectorOptions(FileOptions):
     Parameters
     ----------
     kind
-        What its features are: building, area, road, ground, service_point, component, compound or address.
+        What its features are: building, area, road, ground, service_point, component, compound, gate or
+        address.
     level
         Level of areas, where no column says it.
     layer

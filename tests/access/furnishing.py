@@ -82,6 +82,21 @@ def _places(connection: psycopg.Connection, world: World, code: str, number: int
         dataset, ref, at, f"小区 {code}",
     )  # fmt: skip
     world.put("compound", compound, scope)
+    gate = one(
+        connection,
+        f"INSERT INTO gate ({COMMON}, kind, foot, bike, car, compound_id) "
+        f"VALUES (%s, %s, '', {POINT}, 'gate', 'open', 'open', 'open', %s) RETURNING id",
+        dataset, ref, at, compound,
+    )  # fmt: skip
+    world.put("gate", gate, scope)
+    closure = one(
+        connection,
+        "INSERT INTO closure (geom, layers, networks, reason, made_by, begins_at, ends_at) "
+        f"VALUES ({SQUARE}, '{{0}}', '{{foot}}', %s, 'x', now() + interval '1 day', "
+        "now() + interval '2 days') RETURNING id",
+        at, f"封路 {code}",
+    )  # fmt: skip
+    world.put("closure", closure, scope)
 
 
 def _network(connection: psycopg.Connection, world: World, code: str, number: int) -> None:

@@ -127,6 +127,14 @@ def _outside(connection: psycopg.Connection, world: World) -> None:
         dataset,
     )
     world.put("road", road, 0, "road")
+    connection.execute("INSERT INTO street_node (id, geom) VALUES (1, 'SRID=4326;POINT(104 30)')")
+    connection.execute(
+        "INSERT INTO street_edge (id, source, target, geom, length_m, joint, layer) "
+        "SELECT 1, 1, 1, geom, 1, false, 0 FROM road"
+    )
+    connection.execute("INSERT INTO street_cost VALUES ('foot', 1, 1, 1)")
+    for table in ("street_node", "street_edge", "street_cost"):
+        world.put(table, 1, 0)
     world.put("dataset", dataset, 0)
     organisation = one(
         connection,

@@ -19,7 +19,10 @@ READS = {
     "security_admin": "account",
     "wall": "place alarm case worker",
 }
-OPEN = {"road", "ground_cover", "dataset", "organisation", "counted_day"}
+OPEN = {
+    "road", "ground_cover", "dataset", "organisation", "counted_day",
+    "street_node", "street_edge", "street_cost",
+}  # fmt: skip
 MAY_REPORT = {"resident_channel", "hotline_channel"}
 MAY_END_DUTY = {"dispatcher", "manager"}
 SYSTEM = {

@@ -63,6 +63,8 @@ _PLACE = "(name, description, encoding_type, geom) VALUES ('', '', '', ST_GeomFr
 INSERTS = {
     "alarm_rule": "(version, zh, en, state, kinds, condition, enabled, changed_by) "
     "VALUES (1, '', '', 3, '{}', '{}', false, '')",
+    "closure": "(geom, layers, networks, reason, made_by, begins_at) "
+    "VALUES (ST_GeomFromEWKT(%(at)s), '{0}', '{foot}', 'x', '', now())",
     "dataset": "(name, kind, declared_crs) VALUES ('sensorthings', 'devices', 'EPSG:4326')",
     "datastream": "(device_id, property, name, description, unit, observation_type, sensor_id, "
     "observed_property_id) VALUES (%(device)s, 9, '', '', '{}', '', 1, 1)",

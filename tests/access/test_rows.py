@@ -28,6 +28,7 @@ KEYS = {
     "observation_hour": "device_id",
     "journal": "seq",
     "service_connection": "node_id",
+    "street_cost": "edge_id",
     "camera_source": "device_id",
     "feed_mapping": "version",
     "partner": "length(name)",

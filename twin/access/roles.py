@@ -42,6 +42,8 @@ class Act(StrEnum):
     """Act on cases at all; every role with one of the acts above has it."""
     REVEAL_PERSON = "person.reveal"
     END_DUTY = "duty.end"
+    CLOSE_ROADS = "road.close"
+    """Say which roads are closed, and open them again."""
     LOOK_CAMERA = "camera.look"
     EXPORT = "data.export"
     MANAGE_DEVICES = "device.manage"
@@ -93,6 +95,7 @@ _COMMANDS: Final = _INTAKE | {
     Act.HANDLE_CASE,
     Act.REVEAL_PERSON,
     Act.END_DUTY,
+    Act.CLOSE_ROADS,
     Act.LOOK_CAMERA,
 }
 

@@ -8,6 +8,7 @@ from twin.model.base import Base, Imported
 from twin.model.building import Building
 from twin.model.camera_source import CameraSource
 from twin.model.case import SOURCES, STAGES, Case, Journal
+from twin.model.closure import Closure
 from twin.model.component import Component
 from twin.model.compound import Compound
 from twin.model.dataset import Dataset, FeatureHistory, ImportReject, ImportRun
@@ -22,6 +23,7 @@ from twin.model.declared import (
 from twin.model.device import Device, DeviceState
 from twin.model.feed_mapping import FeedMapping
 from twin.model.feed_pause import FeedPause
+from twin.model.gate import PASSING, Gate
 from twin.model.ground import GroundCover, Road
 from twin.model.network import NetworkLine, NetworkNode, ServiceConnection
 from twin.model.observation import (
@@ -40,6 +42,7 @@ from twin.model.publisher import Publisher, PublisherSecret
 from twin.model.report import CaseReport, CaseSeries
 from twin.model.responsibility import Responsibility
 from twin.model.rule import AlarmRule, AlarmRuleSeries, GatheringUsual
+from twin.model.street import StreetCost, StreetEdge, StreetNode
 from twin.model.worker import Duty, Organisation, Worker
 
 IMPORTED_TABLES = (
@@ -54,6 +57,7 @@ IMPORTED_TABLES = (
     NetworkNode,
     NetworkLine,
     Compound,
+    Gate,
 )
 """Tables whose rows come from files; each has the history trigger."""
 
@@ -68,6 +72,7 @@ TILE_TABLES = (
     NetworkNode,
     NetworkLine,
     Compound,
+    Gate,
 )
 """Tables that vector tiles are cut from; a change in one of them notifies the channel ``tiles``."""
 
@@ -75,6 +80,7 @@ __all__ = [
     "IMPORTED_TABLES",
     "LEVELS",
     "OBSERVATION_COUNT",
+    "PASSING",
     "SOURCES",
     "STAGES",
     "TILE_TABLES",
@@ -92,6 +98,7 @@ __all__ = [
     "Case",
     "CaseReport",
     "CaseSeries",
+    "Closure",
     "Component",
     "Compound",
     "CountedDay",
@@ -108,6 +115,7 @@ __all__ = [
     "FeatureHistory",
     "FeedMapping",
     "FeedPause",
+    "Gate",
     "GatheringUsual",
     "GroundCover",
     "ImportReject",
@@ -139,5 +147,8 @@ __all__ = [
     "ServiceConnection",
     "ServicePoint",
     "Shelving",
+    "StreetCost",
+    "StreetEdge",
+    "StreetNode",
     "Worker",
 ]
