@@ -49,6 +49,7 @@ from twin.cases.moves import MOVES
 from twin.cases.parties import Told, party_at
 from twin.cases.refusals import possible
 from twin.cases.states import COLUMNS, STAGE_WORDS
+from twin.dispatch.assignments import Choice
 from twin.errors import NotFoundError
 
 router = APIRouter(tags=["cases"])
@@ -180,7 +181,11 @@ async def get_case(caller: Reader, case_id: RowId) -> CaseStandAnswer:
 
 
 class CaseActRequest(BaseModel):
-    """Something to do with a case; ``version`` is that of the case the caller looked at."""
+    """Something to do with a case; ``version`` is that of the case the caller looked at.
+
+    ``behind`` says that a worker who is taken up may have the case wait until they are free; else it is
+    refused who is taken up.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
@@ -195,6 +200,7 @@ class CaseActRequest(BaseModel):
     category_code: str | None = Field(None, pattern="^[0-9]{5}$")
     priority: int | None = Field(None, ge=1, le=4)
     linked_to: int | None = Field(None, ge=1, le=2**63 - 1)
+    behind: bool = False
 
 
 class StaleProblem(Problem):
@@ -222,12 +228,13 @@ async def act_on_case(caller: Actor, case_id: RowId, body: CaseActRequest) -> Ca
     409 where the case has gone on since the version the caller saw: nothing is done, and the answer tells
     what changed and who changed it.
     """
-    told = body.model_dump(exclude={"version", "move"})
+    told = body.model_dump(exclude={"version", "move", "behind"})
+    choice = Choice(account_id=caller.identity.account_id, behind=body.behind)
     try:
         async with caller.transaction() as connection:
             done = await act_on(
                 connection,
-                CaseAct(case_id, body.version, body.move, Told(**told)),
+                CaseAct(case_id, body.version, body.move, Told(**told), choice),
                 caller.grants,
                 account_id=caller.identity.account_id,
                 name=caller.shown_name,

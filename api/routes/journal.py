@@ -16,6 +16,7 @@ from api.routes.devices import find_row
 from api.rows import Row
 from twin.access.roles import DataClass
 from twin.cases.moves import EVENT_WORDS
+from twin.dispatch.assignments import EVENT_WORDS as ASSIGNMENT_WORDS
 
 router = APIRouter()
 
@@ -37,6 +38,7 @@ EVENT_NAMES: Final = {
     "rule.switched_off": ("规则停用", "Rule switched off"),
     "rule.failed": ("规则出错停用", "Rule failed and switched off"),
     **EVENT_WORDS,
+    **ASSIGNMENT_WORDS,
 }
 
 

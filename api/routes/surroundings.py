@@ -74,6 +74,8 @@ class HandlerChoice(BaseModel):
     area: AreaRef | None
     open_cases: int
     on_duty: bool
+    busy: bool
+    """Whether somebody sent them somewhere already; see `POST /api/cases/{id}/acts`."""
     skills: list[str]
     responsible: bool
     rule: Names | None
@@ -133,6 +135,7 @@ _WORKERS: Final = f"""
            coalesce(w.responsibility_grid_id = CAST(:grid AS bigint), false) AS own_grid,
            (SELECT count(*) FROM case_file AS c
             WHERE c.worker_id = w.id AND c.closed_at IS NULL) AS open_cases,
+           EXISTS (SELECT FROM assignment AS s WHERE s.worker_id = w.id AND s.ended_at IS NULL) AS busy,
            {area_columns("a", "area")}
     FROM worker AS w LEFT JOIN area AS a ON a.id = w.responsibility_grid_id
     WHERE w.device_id = ANY(:near) OR w.responsibility_grid_id = CAST(:grid AS bigint)
@@ -262,6 +265,7 @@ def _worker(row: Row, straight_m: float | None) -> HandlerChoice:
         area=area_ref(row, "area"),
         open_cases=row["open_cases"],
         on_duty=row["on_duty"],
+        busy=row["busy"],
         skills=row["skills"] or [],
         responsible=False,
         rule=None,
@@ -290,6 +294,7 @@ async def _organisation(connection: AsyncConnection, found: Responsible) -> Hand
         area=None,
         open_cases=row["open_cases"],
         on_duty=True,
+        busy=False,
         skills=[],
         responsible=True,
         rule=Names(

@@ -23,6 +23,7 @@ from twin.cases.clocks import clocks_at
 from twin.cases.deciding import decide
 from twin.cases.parties import Party, Told
 from twin.cases.states import CaseState, Stage
+from twin.dispatch.assignments import Choice
 from twin.model.case import REPORTED_SOURCES
 from twin.store.journal import append_now
 
@@ -169,7 +170,7 @@ def _play(
         )
         state = state_of(row)
         decision = decide(state, move, who, told, clocks=clocks_of(row), now=at)
-        store(connection, [(row, state, decision)], told, who.name)
+        store(connection, [(row, state, decision)], told, who.name, Choice(behind=True))
 
 
 def _reporter(rule: WorkerRule, seed: int, number: int, home: str, *, chinese: bool) -> Person:

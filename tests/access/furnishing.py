@@ -224,6 +224,11 @@ def _worker(connection: psycopg.Connection, world: World, code: str, tracker: in
     )
     world.put("duty", duty, scope)
     world.put("worker", worker, scope)
+    for table, given in (
+        ("shift", "(worker_id, starts_at, ends_at) VALUES (%s, now(), now() + interval '8 hours')"),
+        ("certificate", "(worker_id, skill, valid_from) VALUES (%s, 'first_aid', current_date)"),
+    ):
+        world.put(table, one(connection, f"INSERT INTO {table} {given} RETURNING id", worker), scope)
 
 
 def _alarm(connection: psycopg.Connection, world: World, code: str, device: int) -> None:
@@ -295,6 +300,13 @@ def _case(connection: psycopg.Connection, world: World, code: str, at: str) -> N
         case, f"picture {code}".encode(), f"thumbnail {code}".encode(),
     )  # fmt: skip
     world.put("photograph", photograph, scope)
+    sent = one(
+        connection,
+        "INSERT INTO assignment (case_id, worker_id, state, asked_at, ended_at, policy, chosen_by) "
+        "SELECT %s, id, 'withdrawn', now(), now(), 'by hand', '' FROM worker WHERE code = %s RETURNING id",
+        case, code,
+    )  # fmt: skip
+    world.put("assignment", sent, scope)
     # The database told the journal of it.
     told = one(connection, "SELECT max(seq) FROM journal WHERE kind = 'case.photographed'")
     world.put("journal", told, scope, "case.photographed")

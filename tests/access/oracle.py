@@ -77,7 +77,10 @@ def data_class(table: str, kind: str) -> str:
         "case_file": "case",
         "photograph": "case",
         "case_report": "case",
+        "assignment": "case",
         "worker": "worker",
+        "shift": "worker",
+        "certificate": "worker",
     }.get(table, "place")
 
 

@@ -61,6 +61,8 @@ GRANT {ROLE} TO {OWNER};
 
 _PLACE = "(name, description, encoding_type, geom) VALUES ('', '', '', ST_GeomFromEWKT(%(at)s))"
 INSERTS = {
+    "assignment": "(case_id, worker_id, state, asked_at, answer_by, policy, chosen_by) "
+    "SELECT min(id), %(worker)s, 'asked', now(), now(), '', '' FROM case_file",
     "alarm_rule": "(version, zh, en, state, kinds, condition, enabled, changed_by) "
     "VALUES (1, '', '', 3, '{}', '{}', false, '')",
     "closure": "(geom, layers, networks, reason, made_by, begins_at) "

@@ -22,6 +22,8 @@ from twin.cases.evidence import require_after_photograph
 from twin.cases.parties import Party, Told, masked, party_at
 from twin.cases.responsible import find_responsible
 from twin.cases.states import COLUMNS, CaseState, changes_between, from_row, to_row
+from twin.dispatch.assignments import CHOSEN_BY_HAND, Choice
+from twin.dispatch.assignments_following import follow_case
 from twin.errors import ConflictError, InvalidError, NotFoundError
 from twin.store.journal import Event, append_now, area_code_of
 
@@ -73,13 +75,15 @@ Decided = tuple[Row[Any], CaseState, Decision]
 class Act:
     """Something somebody does with a case.
 
-    ``version`` is the one they looked at: where the case has gone on since, nothing is done.
+    ``version`` is the one they looked at: where the case has gone on since, nothing is done. ``choice`` says
+    how the worker was chosen, where the act sends one.
     """
 
     case_id: int
     version: int
     move: str
     told: Told
+    choice: Choice = CHOSEN_BY_HAND
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,8 @@ async def act(
         The case has gone on since ``version``.
     ConflictError
         It does not stand where this may be done.
+    BusyError
+        The worker to whom it is given is taken up (`twin.dispatch.assignments_store.send`).
     ForbiddenError, InvalidError
         See `twin.cases.deciding.decide`.
     """
@@ -153,7 +159,7 @@ async def act_as(
     if what.move == "report_done" and clocks_of(row).wants_after_photograph(state.category_code):
         await require_after_photograph(connection, what.case_id, state, told)
     decided = [(row, state, decision), *_of_others(rows, state, decision.state, what.case_id, now)]
-    await connection.run_sync(store, decided, told, party.name)
+    await connection.run_sync(store, decided, told, party.name, what.choice)
     return Acted(row.number, decision.event, decision.state)
 
 
@@ -247,16 +253,21 @@ def _linkable(parent: Row[Any] | None, other: int, case_id: int) -> Row[Any]:
     return parent
 
 
-def store(connection: Connection, decided: Sequence[Decided], told: Told, actor: str) -> None:
-    """Store what was decided of cases that are held, and tell the journal; commit soon.
+def store(
+    connection: Connection, decided: Sequence[Decided], told: Told, actor: str, choice: Choice | None = None
+) -> None:
+    """Store what was decided of cases that are held and of who goes there, and tell the journal; commit soon.
 
-    ``told`` belongs to the first; the others follow from it.
+    ``told`` and ``choice`` belong to the first; the others follow from it.
     """
     events = []
     for row, before, decision in decided:
-        connection.execute(_STORE, {"id": row.id, **_values(decision.state)})
-        events.append(event_of(row, decision.event, before, decision.state, actor, told))
-        told = Told()
+        after = decision.state
+        connection.execute(_STORE, {"id": row.id, **_values(after)})
+        events += follow_case(connection, row, before, after, decision.event, actor, choice or CHOSEN_BY_HAND)
+        # Last, so that the newest thing told of a case is what was done with it.
+        events.append(event_of(row, decision.event, before, after, actor, told))
+        told, choice = Told(), None
     if events:
         append_now(connection, events)
 

@@ -4,6 +4,7 @@ from twin.model.access import Account, AuditEntry, Credential, Membership, Passw
 from twin.model.address import Address, DoorPlate
 from twin.model.alarm import Alarm, AlarmGroup, MaintenanceWindow, Shelving
 from twin.model.area import LEVELS, Area
+from twin.model.assignment import Assignment
 from twin.model.base import Base, Imported
 from twin.model.building import Building
 from twin.model.camera_source import CameraSource
@@ -41,6 +42,7 @@ from twin.model.place import ServicePoint
 from twin.model.publisher import Publisher, PublisherSecret
 from twin.model.report import CaseReport, CaseSeries
 from twin.model.responsibility import Responsibility
+from twin.model.roster import Certificate, Shift
 from twin.model.rule import AlarmRule, AlarmRuleSeries, GatheringUsual
 from twin.model.street import StreetCost, StreetEdge, StreetNode
 from twin.model.worker import Duty, Organisation, Worker
@@ -91,6 +93,7 @@ __all__ = [
     "AlarmRule",
     "AlarmRuleSeries",
     "Area",
+    "Assignment",
     "AuditEntry",
     "Base",
     "Building",
@@ -99,6 +102,7 @@ __all__ = [
     "CaseReport",
     "CaseSeries",
     "Closure",
+    "Certificate",
     "Component",
     "Compound",
     "CountedDay",
@@ -150,5 +154,6 @@ __all__ = [
     "StreetCost",
     "StreetEdge",
     "StreetNode",
+    "Shift",
     "Worker",
 ]

@@ -39,7 +39,7 @@ class Worker(Base, Scoped):
     ``on_duty`` follows from the table ``duty``, which is what decides. ``device_since`` is set by the
     database when the tracker changes hands: what it observed before is another's track. It is empty for who
     carried their tracker before this was noted. The name is in clear and masked in every answer; the phone
-    is sealed in the row of ``person_id``.
+    is sealed in the row of ``person_id``. ``travels_by`` is a profile of `data/travel_profiles.toml`.
     """
 
     __tablename__ = "worker"
@@ -58,6 +58,7 @@ class Worker(Base, Scoped):
     on_duty: Mapped[bool] = mapped_column(server_default=text("false"))
     simulated: Mapped[bool] = mapped_column(server_default=text("false"))
     base_point: Mapped[Any] = geometry("POINT", nullable=True)
+    travels_by: Mapped[str] = mapped_column(server_default="foot")
 
     __table_args__ = (
         CheckConstraint(

@@ -25,6 +25,7 @@ from twin.cases.parties import Party, Told
 from twin.cases.refusals import possible
 from twin.cases.reporting import Report, report_case
 from twin.cases.states import COLUMNS, CaseState, Outcome, Stage, apply, from_row
+from twin.dispatch.assignments import Choice
 from twin.errors import ConflictError, ForbiddenError, InvalidError, NotFoundError, TwinError
 from twin.store.scoped import scoped
 
@@ -72,7 +73,7 @@ async def do(
 ) -> CaseState:
     held = grants(*roles, scope=scope)
     async with scoped(engine, held) as connection:
-        what = Act(case, version, move, Told(**told))
+        what = Act(case, version, move, Told(**told), Choice(behind=True))
         return (await act(connection, what, held, **person(by), now=MONDAY)).state
 
 
@@ -117,14 +118,17 @@ async def test_a_case_goes_its_way_and_the_journal_tells_the_same(engine, world_
     assert [row[0] for row in rows] == [
         "case.reported",
         "case.filed",
+        "case.worker_asked",
         "case.dispatched",
+        "case.worker_accepted",
         "case.taken",
+        "case.worker_done",
         "case.reported_done",
         "case.sent_to_check",
         "case.closed",
     ]
     assert rows[-1][1] == "party 2"
-    assert "138****1234" in rows[4][2]
+    assert "138****1234" in rows[7][2]
 
 
 async def test_whatever_is_tried_the_journal_makes_the_table(engine, server, world_database, worker):

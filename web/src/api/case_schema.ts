@@ -203,6 +203,8 @@ export interface Candidate {
   area: AreaRef | null;
   open_cases: number;
   on_duty: boolean;
+  /** Somebody sent them somewhere already. */
+  busy: boolean;
   skills: (string | Names)[];
   responsible: boolean;
   rule: string | Names | null;
@@ -230,6 +232,8 @@ export interface Told {
   note?: string;
   worker_id?: number;
   organisation_id?: number;
+  /** A worker who is taken up is asked once that has ended. */
+  behind?: boolean;
   until?: string;
   rating?: Rating;
   category_code?: string;

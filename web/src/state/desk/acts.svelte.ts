@@ -150,7 +150,7 @@ export class Acts {
   /** A draft with whoever is chosen now: later readings of the list change nothing of it. */
   private given(draft: Draft): Draft {
     const candidate = this.desk.open?.handlers[this.desk.open.candidate];
-    return candidate ? { ...draft, told: { ...draft.told, worker_id: undefined, organisation_id: undefined, ...handlerOf(candidate) }, to: candidate.name } : draft;
+    return candidate ? { ...draft, told: { ...draft.told, worker_id: undefined, organisation_id: undefined, behind: undefined, ...handlerOf(candidate) }, to: candidate.name } : draft;
   }
 
   private asks(draft: Draft, field: string): boolean {

@@ -65,8 +65,9 @@ export function missing(move: Move, told: Told): Field[] {
   return fieldsOf(move).filter((field) => !has[field]);
 }
 
-export function handlerOf(candidate: Candidate): Pick<Told, 'worker_id' | 'organisation_id'> {
-  return candidate.worker_id != null ? { worker_id: candidate.worker_id } : { organisation_id: candidate.organisation_id ?? undefined };
+/** Who was seen to be taken up is asked afterwards; who was seen to be free and is not any more is refused. */
+export function handlerOf(candidate: Candidate): Pick<Told, 'worker_id' | 'organisation_id' | 'behind'> {
+  return candidate.worker_id != null ? { worker_id: candidate.worker_id, behind: candidate.busy } : { organisation_id: candidate.organisation_id ?? undefined };
 }
 
 /** Who is meant, whatever place they have in a list that is read again and again. */
