@@ -58,8 +58,18 @@ STATUS_OF_ERROR: Final[tuple[tuple[type[TwinError], int, str], ...]] = (
 """The first row whose class fits decides; the last column ends the problem's type URI."""
 
 
+class ProblemWords(BaseModel):
+    """What is wrong and what to do about it, for who reads it on a page."""
+
+    zh: str
+    en: str
+
+
 class Problem(BaseModel):
-    """A problem after RFC 9457, with the place it was found in and what to do about it."""
+    """A problem after RFC 9457, with the place it was found in and what to do about it.
+
+    ``words`` is there where a page shows it to a person.
+    """
 
     type: str = Field(examples=["/problems/invalid"])
     title: str = Field(examples=["Unprocessable Content"])
@@ -67,6 +77,7 @@ class Problem(BaseModel):
     detail: str = ""
     where: str = ""
     hint: str = ""
+    words: ProblemWords | None = None
 
 
 PROBLEM_CONTENT: Final[dict[str, Any]] = {
@@ -126,8 +137,22 @@ def _twin_error(request: Request, error: Exception) -> Response:
             headers = {"Retry-After": "2"} if status == 503 else None
             if isinstance(error, TooManyError | PausedError):
                 headers = {"Retry-After": str(error.wait_s)}
-            return problem(status, error.what, kind=name, where=error.where, hint=error.hint, headers=headers)
+            return problem(
+                status,
+                error.what,
+                kind=name,
+                where=error.where,
+                hint=error.hint,
+                headers=headers,
+                members=_words(error),
+            )
     return problem(500, error.what, kind="internal", where=error.where, hint=error.hint)
+
+
+def _words(error: TwinError) -> dict[str, Any]:
+    if not error.zh:
+        return {}
+    return {"words": {"zh": error.zh, "en": "; ".join(filter(None, (error.what, error.hint)))}}
 
 
 def _validation_error(_: Request, error: Exception) -> Response:

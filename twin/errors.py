@@ -14,13 +14,16 @@ class TwinError(Exception):
         File, line, object or field it was found in; empty when there is no place.
     hint
         What to do about it; empty when there is nothing to do.
+    zh
+        What is wrong and what to do in Chinese, where a person reads it on a page; empty elsewhere.
     """
 
-    def __init__(self, what: str, *, where: str = "", hint: str = "") -> None:
+    def __init__(self, what: str, *, where: str = "", hint: str = "", zh: str = "") -> None:
         super().__init__(what)
         self.what = what
         self.where = where
         self.hint = hint
+        self.zh = zh
 
     def __str__(self) -> str:
         parts = [self.what]

@@ -40,6 +40,7 @@ from api.routes import (
     photographs,
     pictures,
     quarantine,
+    reach,
     record,
     reporters,
     residents,
@@ -58,6 +59,7 @@ from api.routes import (
     timeline,
     trackers,
     trails,
+    ways,
     workers,
 )
 
@@ -98,6 +100,8 @@ ROUTERS: tuple[APIRouter, ...] = (
     reporters.router,
     responsibilities.router,
     surroundings.router,
+    ways.router,
+    reach.router,
     evidence.router,
     case_acts.router,
     case_reports.router,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,6 +53,7 @@ class Streets:
         self._engine = engine
         self._built: _Built | None = None
         self._snapshots: dict[Traveller, Snapshot] = {}
+        self._read = asyncio.Event()
         self.version = 0
         """Counts up with everything that changes what a way takes."""
 
@@ -65,6 +67,12 @@ class Streets:
         self._built = _Built(network, structure, frame)
         self._snapshots = {}
         self.version += 1
+        self._read.set()
+
+    async def wait_read(self, timeout_s: float) -> None:
+        """Wait until the roads were read once, which follows the start of a server; no longer than so."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._read.wait(), timeout_s)
 
     async def follow_changes(self) -> None:
         """Keep in step, from the first reading on, until cancelled."""

@@ -104,12 +104,13 @@ class Asker:
     async def all(self) -> list[str]:
         for path in (*ANYBODY, *DUTIES):
             allowed = path in ANYBODY or bool(set(DUTIES[path]) & set(self.reads))
-            asked = path.replace("{mapping:mapping}", "waterworks")
+            asked = path.replace("{mapping:mapping}", "waterworks") + next(iter(QUERIES.get(path, [""])))
             self.expect(path, (await self.ask(asked)).status_code, 200 if allowed else 403)
         for path in OF_A_WORKER:
             self.expect(path, (await self.ask(path)).status_code, 403)
         await self.items()
         await self.traces()
+        await self.ways()
         await self.lists()
         await self.sensorthings()
         await self.tiles()
@@ -150,6 +151,26 @@ class Asker:
                 told = answer.json()
                 whole = (told["lines"], told["buildings"], told["outside"])
                 self.expect(f"trace of {key}", whole, (len(seen), len(seen), len(seen) < len(things)))
+
+    async def ways(self) -> None:
+        """Ask for ways to cases here and elsewhere, and who is near: only cases and workers one sees."""
+        seen = self.visible("case_file")
+        foreign = [key for key in self.world.rows["case_file"] if key not in seen]
+        for key in (*list(seen)[:1], *foreign[:1], *foreign[-1:]):
+            answer = await self.ask(f"/api/ways/reach?place=case/{key}&minutes=1")
+            lies_far = not self.world.rows["case_file"][key]
+            self.expect(
+                f"ways from case {key}",
+                answer.status_code,
+                404 if key not in seen else 422 if lies_far else 200,
+            )
+        if "worker" in self.reads:
+            told = (await self.ask("/api/ways/nearest" + QUERIES["/api/ways/nearest"][0])).json()
+            kinds, seen = self.world.kinds["device"], self.visible("device")
+            trackers = {key for key in seen if kinds[key] == "worker"}
+            near = {one["tracker_id"] for one in told["workers"]}
+            self.expect("the nearest", near <= trackers, True)
+            self.expect("how many are near", len(near) + told["unreached"] <= len(trackers), True)
 
     async def lists(self) -> None:
         for path, classes in LISTS.items():

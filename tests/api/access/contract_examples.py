@@ -19,6 +19,7 @@ BESIDE = grids()[1][0]
 PHOTOGRAPH = "5f0c2f0e-7a55-4d5e-9e9c-1a3f7d1b2c3d"
 
 _X, _Y = tile_of(LON + STEP / 2, LAT + STEP / 2, 14)
+_HERE = f"{LON + STEP},{LAT}"
 _FORM = "application/x-www-form-urlencoded"
 _SENSOR = {"name": "s", "description": "", "encodingType": "text/plain", "metadata": "m"}
 _PARTNER = {"address": "https://partner.invalid/told", "active": False}
@@ -142,6 +143,10 @@ def examples(
         "GET /api/networks/lines/{id}": _at(id=line),
         "GET /api/networks/nodes/{id}": _at(id=key_of(world, "network_node")),
         "POST /api/networks/trace": _json({"start": {"type": "line", "id": line}}),
+        "GET /api/ways": _at() | {"query": {"from": _HERE, "to": f"case/{case}"}},
+        "POST /api/ways/matrix": _json({"from": [[LON, LAT]], "to": [[LON + STEP, LAT]]}),
+        "GET /api/ways/nearest": _at() | {"query": {"to": _HERE}},
+        "GET /api/ways/reach": _at() | {"query": {"place": _HERE}},
         "GET /api/compounds/{id}": _at(id=key_of(world, "compound")),
         "GET /api/areas/{id}": _at(id=area),
         "POST /api/rules": _json(_RULE),

@@ -20,7 +20,7 @@ OPEN = {
     "/r/{token}",
     "/r/{token}/photographs/{key}",
 }
-ANYBODY = {"/api/account", "/api/catalog", "/api/layers"}
+ANYBODY = {"/api/account", "/api/catalog", "/api/layers", "/api/ways", "/api/ways/reach"}
 EVENTS = "/api/devices/{id}/events"
 RULE = "/api/rules/{rule:int}"
 ITEMS = {
@@ -86,6 +86,7 @@ LISTS = {
     "/api/stats/{key}/list": BUSINESS,
     "/api/timeline": BUSINESS,
     "/api/trails": ("worker",),
+    "/api/ways/nearest": ("worker",),
 }
 QUERIES = {
     "/api/devices": ["?state=unknown&limit=2000", "?state=offline", "?state=normal"],
@@ -108,6 +109,9 @@ QUERIES = {
         "open_cases",
     ],
     "/api/heat": ["?resolution=9"],
+    "/api/ways": ["?from=104.001,30&to=104.002,30.0005"],
+    "/api/ways/reach": ["?place=104.001,30"],
+    "/api/ways/nearest": ["?to=104.001,30&k=50&limit_s=7200"],
     "/api/areas": ["?q=5101&limit=1000", "?under=510100000000000", ""],
 }
 """What lists are asked with, where that is more than nothing."""
@@ -151,7 +155,7 @@ POSTED = {
     "/api/duty/begin", "/api/duty/end", "/api/workers/{id}/duty/end",
     "/api/cases/{id}/reveal", "/api/reporters/cases", "/api/cases/{id}/acts",
     "/api/cases/{id}/photographs", "/api/replays", REPORTS,
-    "/api/networks/trace", "/r/{token}",
+    "/api/networks/trace", "/api/ways/matrix", "/r/{token}",
     "/api/responsibilities", "/api/responsibilities/{id}/withdraw", "/api/cases",
     "/api/rules", "/api/rules/try", RULE + "/switch",
     "/api/cameras/{id}/pictures",

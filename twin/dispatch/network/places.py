@@ -55,9 +55,10 @@ def put(snapshot: Snapshot, xy: Floats, reach_m: float = REACH_M) -> Places:
     """Put places of shape (p, 2), metres, on the nearest road on which such a traveller can stand."""
     points = np.asarray(shapely.points(xy), object)
     edge = np.full(len(xy), -1, np.int64)
-    if len(snapshot.standing):
-        which, found = snapshot.tree.query_nearest(points, max_distance=reach_m, all_matches=False)
-        edge[which] = snapshot.standing[found]
+    near = np.flatnonzero(np.isfinite(xy).all(axis=1))  # a place on the other side of the world has no metres
+    if len(snapshot.standing) and len(near):
+        which, found = snapshot.tree.query_nearest(points[near], max_distance=reach_m, all_matches=False)
+        edge[near[which]] = snapshot.standing[found]
         _prefer_main(snapshot, points, edge, reach_m)
     on = edge >= 0
     along, beside = np.zeros(len(xy)), np.full(len(xy), np.inf)
