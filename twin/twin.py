@@ -56,7 +56,7 @@ class Twin:
         self.gatherings = GatheringWatch(
             self.board, engine, lambda: self.rules.rules, self.observe, self.refresh_devices
         )
-        self.streets = Streets(engine)
+        self.streets = Streets(engine, self.board)
         self._limits = LimitTable.of(catalog)
         self._duties = Duties(terms.late_days)
         self._off_duty = OffDuty(self.board, self._duties)
@@ -207,6 +207,7 @@ class Twin:
     def _tell(self, seen: Observations, in_order: NDArray[np.bool_], stored: NDArray[np.bool_]) -> None:
         """Let rules judge what was committed, and whoever follows know of it."""
         self.rules.take(seen.only(in_order | (seen.slot >= SLOTS)))
+        self.streets.hear(seen.row)
         if self.stored_listener is not None and stored.any():
             try:
                 self.stored_listener(seen.only(stored))

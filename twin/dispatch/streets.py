@@ -1,36 +1,62 @@
-"""Keep the network of the installation in step with its roads, and a snapshot of it for each traveller."""
+"""Keep the network in step with roads, gates and closures, and a snapshot of it for each traveller."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import json
-from collections.abc import Sequence
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import numpy as np
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from twin.dispatch.barriers import Barriers
+from twin.dispatch.network.closures import CutOff, RoadClosure, closed_edges, cut_off
+from twin.dispatch.network.gates import NETWORKS, GateRules, GateStates, passed
 from twin.dispatch.network.network import Network, build
 from twin.dispatch.network.places import Places, put
-from twin.dispatch.network.profiles import load_profiles
-from twin.dispatch.network.reading import Frame, read_obstacles, read_roads
+from twin.dispatch.network.profiles import Profile, load_profiles
+from twin.dispatch.network.reading import (
+    Frame,
+    read_closures,
+    read_gates,
+    read_obstacles,
+    read_roads,
+)
+from twin.dispatch.network.roads import Bools
 from twin.dispatch.network.snapshot import Snapshot, Structure
+from twin.dispatch.network.way import Way
 from twin.errors import InvalidError, UnavailableError
+from twin.live.board import Board
+from twin.live.rooms import Rows
+from twin.model.gate import PASSING
 from twin.store.news import follow
+from twin.zones import timezone_of
+
+log = logging.getLogger(__name__)
 
 _CHANNEL = "tiles"
 """Tells which table changed and where: what is drawn and what is walked change together."""
 
-_MADE_OF = frozenset({"road", "building", "ground_cover"})
+_CLOSURES = "streets"
+"""Tells of closures, without waiting for more."""
+
+_MADE_OF = frozenset({"road", "gate", "building", "ground_cover"})
 _GATHER_S = 1.0
+_LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class Traveller:
-    """Who goes: how they get about."""
+    """Who goes: how they get about, and what they have keys for: own role, kind of own organisation."""
 
     profile: str = "foot"
+    passes: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +64,26 @@ class _Built:
     network: Network
     structure: Structure
     frame: Frame
+    gates: GateRules
+    zone: ZoneInfo
+    opened: dict[str, Snapshot]
+    """By profile: all closed for good, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Now:
+    """What can change from one moment to the next."""
+
+    gates: GateStates
+    closures: frozenset[int]
+
+
+@dataclass(slots=True)
+class _Held:
+    version: int
+    edges: Bools
+    unsure: Bools
+    snapshot: Snapshot
 
 
 class Streets:
@@ -46,27 +92,44 @@ class Streets:
     Parameters
     ----------
     engine
-        Reads roads and hears that they changed.
+        Reads roads, gates and closures, and hears that they changed.
+    board
+        Knows what the barriers of gates report; without one their hours and keys are believed.
+    clock
+        Gives Unix seconds.
     """
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(
+        self, engine: AsyncEngine, board: Board | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
         self._engine = engine
+        self._clock = clock
+        self._barriers = Barriers(board)
         self._built: _Built | None = None
-        self._snapshots: dict[Traveller, Snapshot] = {}
+        self._now: _Now | None = None
+        self._closures: dict[int, tuple[RoadClosure, Bools]] = {}
+        self._held: dict[Traveller, _Held] = {}
+        self._closing = asyncio.Lock()
         self._read = asyncio.Event()
         self.version = 0
         """Counts up with everything that changes what a way takes."""
+
+    # what is followed
 
     async def refresh(self) -> None:
         """Read the roads and make the network anew; until it is made the former one answers."""
         async with self._engine.connect() as connection:
             roads, frame = await read_roads(connection)
             obstacles = await read_obstacles(connection, frame)
-        network = await asyncio.to_thread(build, roads, obstacles=obstacles)
+            gates, rules = await read_gates(connection, frame)
+        network = await asyncio.to_thread(build, roads, gates, obstacles)
         structure = await asyncio.to_thread(Structure, network)
-        self._built = _Built(network, structure, frame)
-        self._snapshots = {}
-        self.version += 1
+        zone = ZoneInfo(timezone_of(frame.lon, frame.lat))
+        built = _Built(network, structure, frame, rules.of(network.gates.id), zone, {})
+        async with self._closing:
+            closures = await self._read_closures(frame)
+            self._built, self._held, self._now = built, {}, None
+            self._close(built, closures)
         self._read.set()
 
     async def wait_read(self, timeout_s: float) -> None:
@@ -74,12 +137,64 @@ class Streets:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._read.wait(), timeout_s)
 
+    async def refresh_closures(self) -> None:
+        """Read the closures anew."""
+        async with self._closing:  # not of a network that is replaced meanwhile
+            if self._built is not None:
+                self._close(self._built, await self._read_closures(self._built.frame))
+
+    async def _read_closures(self, frame: Frame) -> list[RoadClosure]:
+        async with self._engine.connect() as connection:
+            return await read_closures(connection, frame)
+
     async def follow_changes(self) -> None:
         """Keep in step, from the first reading on, until cancelled."""
-        await follow(self._engine, _CHANNEL, self.refresh, meant=_is_meant, gather_s=_GATHER_S)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(
+                follow(self._engine, _CHANNEL, self.refresh, meant=_is_meant, gather_s=_GATHER_S)
+            )
+            tasks.create_task(follow(self._engine, _CLOSURES, self.refresh_closures))
+            tasks.create_task(self._watch_clock())
+
+    async def _watch_clock(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            try:
+                self.look()
+            except Exception:  # the rest goes on, and the next look may do
+                log.exception("nobody could see how gates stand")
+
+    def hear(self, rows: Rows) -> None:
+        """Look again where rows of the board that were just observed are barriers of gates."""
+        if self._barriers.among(rows):
+            self.look()
+
+    def look(self) -> None:
+        """See how gates stand and what is closed at this moment; count a version up where it changed."""
+        if self._built is None:
+            return
+        seen = self._seen(self._built)
+        before = self._now
+        if before is None or before.closures != seen.closures or not before.gates.same_as(seen.gates):
+            self._now = seen
+            self.version += 1
+
+    def _seen(self, built: _Built) -> _Now:
+        now_s = self._clock()
+        local = datetime.fromtimestamp(now_s, built.zone)
+        by_hours = built.gates.stand_open(local.hour * 60 + local.minute)
+        reported = self._barriers.reported(built.gates.device_id, now_s)
+        holding = frozenset(number for number, (one, _) in self._closures.items() if one.holds(now_s))
+        return _Now(GateStates(by_hours, reported), holding)
+
+    def _close(self, built: _Built, closures: Iterable[RoadClosure]) -> None:
+        self._closures = {one.id: (one, closed_edges(built.network, one)) for one in closures}
+        self.look()
+
+    # what is asked
 
     def snapshot(self, traveller: Traveller) -> Snapshot:
-        """Return what a traveller finds now.
+        """Return what a traveller finds now; the same one as long as nothing changed for them.
 
         Raises
         ------
@@ -88,32 +203,95 @@ class Streets:
         InvalidError
             There is no such profile.
         """
-        built = self._ready()
-        found = self._snapshots.get(traveller)
-        if found is None:
-            profile = load_profiles().get(traveller.profile)
-            if profile is None:
-                raise InvalidError(
-                    f"nobody travels by “{traveller.profile[:40]}”",
-                    where="profile",
-                    hint=f"one of {', '.join(load_profiles())}",
-                )
-            found = self._snapshots[traveller] = Snapshot.open(built.network, built.structure, profile)
-        return found
+        built, now = self._ready(), self._now
+        assert now is not None, "made together with the network"
+        held = self._held.get(traveller)
+        if held is not None and held.version == self.version:
+            return held.snapshot
+        profile = _profile(traveller.profile)
+        edges, unsure = self._shut(built, now, profile, traveller.passes)
+        if held is None or not (np.array_equal(held.edges, edges) and np.array_equal(held.unsure, unsure)):
+            snapshot = self._open(built, profile).closed(edges, self.version, unsure)
+            held = self._held[traveller] = _Held(self.version, edges, unsure, snapshot)
+        held.version = self.version
+        return held.snapshot
 
     def put(self, snapshot: Snapshot, lon_lat: Sequence[tuple[float, float]]) -> Places:
         """Return places in degrees on the network of a snapshot."""
         return put(snapshot, self.frame.metres(np.asarray(lon_lat, float).reshape(-1, 2)))
+
+    def crosses_closed(self, way: Way, held: Snapshot, traveller: Traveller) -> bool:
+        """Say whether something on a way was closed since it was found on a snapshot.
+
+        Where the network was made anew meanwhile nobody can say: true, to find the way again.
+        """
+        now = self.snapshot(traveller)
+        if now is held:
+            return False
+        if now.network is not held.network:
+            return True
+        seconds = np.where(way.ahead, now.there[way.edge], now.back[way.edge])
+        return not bool(np.isfinite(seconds).all())
+
+    def cut_by(self, closures: Sequence[RoadClosure], profile: str = "foot") -> list[CutOff]:
+        """Return what closures leave without a way for somebody without keys, beside those that hold."""
+        before = self.snapshot(Traveller(profile))
+        network, name = before.network, _profile(profile).network
+        shut = np.zeros(network.edges, np.bool_)
+        for closure in closures:
+            if name in closure.networks:
+                shut |= closed_edges(network, closure)
+        return cut_off(before, before.closed(shut, self.version))
 
     @property
     def frame(self) -> Frame:
         """Metres of the network, and degrees."""
         return self._ready().frame
 
+    def _shut(self, built: _Built, now: _Now, profile: Profile, keys: frozenset[str]) -> tuple[Bools, Bools]:
+        passes, doubtful = passed(built.gates, now.gates, profile.network, keys)
+        shut, unsure = _through(built.network, ~passes), _through(built.network, doubtful)
+        for number in now.closures:
+            closure, edges = self._closures[number]
+            if profile.network in closure.networks:
+                shut |= edges
+        return shut, unsure
+
+    def _open(self, built: _Built, profile: Profile) -> Snapshot:
+        """Return the network with what never lets such a profile pass closed."""
+        found = built.opened.get(profile.name)
+        if found is None:
+            never = built.gates.passing[:, NETWORKS.index(profile.network)] == PASSING.index("never")
+            there, back = (
+                np.where(_through(built.network, never), np.inf, seconds)
+                for seconds in built.network.seconds(profile)
+            )
+            found = built.opened[profile.name] = Snapshot(
+                built.network, built.structure, profile, there, back
+            )
+        return found
+
     def _ready(self) -> _Built:
         if self._built is None:
             raise UnavailableError("the streets are being read", hint="ask again in a moment")
         return self._built
+
+
+def _profile(name: str) -> Profile:
+    profile = load_profiles().get(name)
+    if profile is None:
+        raise InvalidError(
+            f"nobody travels by “{name[:40]}”", where="profile", hint=f"one of {', '.join(load_profiles())}"
+        )
+    return profile
+
+
+def _through(network: Network, gates: Bools) -> Bools:
+    """Return which edges run through some of the gates, shape (edges,)."""
+    out = np.zeros(network.edges, np.bool_)
+    at = network.cut.gate >= 0
+    out[at] = gates[network.cut.gate[at]]
+    return out
 
 
 def _is_meant(payload: str) -> bool:

@@ -1,4 +1,4 @@
-"""Read roads and what no link may cross from the database, in metres of a frame of their own."""
+"""Read roads, gates, closures and what no link may cross from the database, in metres of a frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twin.crs import Converter, to_local_metres
-from twin.dispatch.network.roads import Floats, Roads
+from twin.dispatch.network.closures import RoadClosure
+from twin.dispatch.network.gates import NETWORKS, GateRules
+from twin.dispatch.network.roads import Floats, Gates, Roads
+from twin.model.gate import PASSING
 
 _ROADS: Final = text(
     """
@@ -28,6 +31,25 @@ _OBSTACLES: Final = text(
     SELECT ST_AsBinary(geom) FROM building WHERE valid_to IS NULL AND body <> 'part'
     UNION ALL
     SELECT ST_AsBinary(geom) FROM ground_cover WHERE valid_to IS NULL AND cover = 'water'
+    """
+)
+
+# Of two on one place the later one counts.
+_GATES: Final = text(
+    """
+    SELECT id, ST_X(geom) AS lon, ST_Y(geom) AS lat, foot, bike, car, keys,
+        coalesce(device_id, 0) AS device_id,
+        coalesce(extract(epoch FROM opens) / 60, 'NaN')::float AS opens_min,
+        coalesce(extract(epoch FROM closes) / 60, 'NaN')::float AS closes_min
+    FROM gate WHERE valid_to IS NULL ORDER BY id
+    """
+)
+_CLOSURES: Final = text(
+    """
+    SELECT id, ST_AsBinary(geom) AS geom, layers, road_ids, networks,
+        extract(epoch FROM begins_at)::float AS begins_s,
+        coalesce(extract(epoch FROM ends_at)::float, 'Infinity') AS ends_s
+    FROM closure WHERE ended_at IS NULL AND (ends_at IS NULL OR ends_at > now()) ORDER BY id
     """
 )
 
@@ -71,6 +93,42 @@ async def read_obstacles(connection: AsyncConnection, frame: Frame) -> NDArray[n
     """Return buildings and water as polygons in metres."""
     found = (await connection.execute(_OBSTACLES)).scalars().all()
     return np.asarray(shapely.transform(_shapes(found), frame.metres), object)
+
+
+async def read_gates(connection: AsyncConnection, frame: Frame) -> tuple[Gates, GateRules]:
+    """Return all present gates: where they are, and how they are passed."""
+    rows = (await connection.execute(_GATES)).all()
+    numbers = _column(rows, "id", np.int64)
+    keys = np.empty(len(rows), object)
+    keys[:] = [frozenset(row.keys) for row in rows]
+    places = np.array([(row.lon, row.lat) for row in rows], float).reshape(-1, 2)
+    passing = [[PASSING.index(getattr(row, network)) for network in NETWORKS] for row in rows]
+    return Gates(numbers, frame.metres(places)), GateRules(
+        numbers,
+        np.array(passing, np.int8).reshape(-1, len(NETWORKS)),
+        keys,
+        _column(rows, "opens_min", np.float64),
+        _column(rows, "closes_min", np.float64),
+        _column(rows, "device_id", np.int64),
+    )
+
+
+async def read_closures(connection: AsyncConnection, frame: Frame) -> list[RoadClosure]:
+    """Return the closures that hold or are to come."""
+    rows = (await connection.execute(_CLOSURES)).all()
+    shapes = shapely.transform(_shapes([row.geom for row in rows]), frame.metres)
+    return [
+        RoadClosure(
+            row.id,
+            frozenset(row.networks),
+            row.begins_s,
+            row.ends_s,
+            shape if row.road_ids is None else None,
+            frozenset(row.layers or ()),
+            frozenset(row.road_ids or ()),
+        )
+        for row, shape in zip(rows, shapes, strict=True)
+    ]
 
 
 _FLAGS: Final = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -68,6 +68,10 @@ class Snapshot:
         Seconds through each edge as it is drawn and against that, shape (edges,); inf is closed.
     version
         Counts up with each change of what is closed, so that a stored decision can be explained.
+    unsure
+        Edges through gates whose barrier does not say how it stands: hours and keys were believed.
+    opened
+        The same before anything was closed; places are put on that, and it is searched for them only once.
     """
 
     network: Network
@@ -76,16 +80,25 @@ class Snapshot:
     there: Floats
     back: Floats
     version: int = 0
+    unsure: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
+    opened: Snapshot | None = None
 
     @classmethod
     def open(cls, network: Network, structure: Structure, profile: Profile) -> Snapshot:
         """Return what there is where nothing is closed and every gate stands open."""
         return cls(network, structure, profile, *network.seconds(profile))
 
-    def closed(self, edges: Bools, version: int) -> Snapshot:
-        """Return the same with these edges closed both ways, shape (edges,)."""
+    def closed(self, edges: Bools, version: int, unsure: Bools | None = None) -> Snapshot:
+        """Return the same with these edges closed both ways, shape (edges,); ``unsure`` marks edges too."""
         there, back = (np.where(edges, np.inf, seconds) for seconds in (self.there, self.back))
-        return Snapshot(self.network, self.structure, self.profile, there, back, version)
+        return replace(
+            self,
+            there=there,
+            back=back,
+            version=version,
+            unsure=self.unsure if unsure is None else np.flatnonzero(unsure),
+            opened=self.opened or self,
+        )
 
     @cached_property
     def outward(self) -> csr_array:
@@ -100,15 +113,24 @@ class Snapshot:
     @cached_property
     def standing(self) -> Integers:
         """Edges on which such a traveller can stand: open, now or when nothing is closed; not in a gate."""
+        if self.opened is not None:
+            return self.opened.standing
         there, back = self.network.seconds(self.profile)
         return np.flatnonzero((np.isfinite(there) | np.isfinite(back)) & (self.network.cut.gate < 0))
 
     @cached_property
     def tree(self) -> STRtree:
         """Finds edges of `standing` by place."""
+        if self.opened is not None:
+            return self.opened.tree
         return STRtree(self.network.lines[self.standing])
 
     @cached_property
     def part(self) -> Integers:
-        """Part of the network each node belongs to, the one with most metres is 0, shape (nodes,)."""
+        """Part of the network each node belongs to, the one with most metres is 0, shape (nodes,).
+
+        What is closed for now makes no part: who is behind a shut gate is not put before it.
+        """
+        if self.opened is not None:
+            return self.opened.part
         return self.network.parts((self.there, self.back))
