@@ -31,6 +31,7 @@ BENCHES: dict[str, str] = {
     "gatherings": "bench.gatherings",
     "exchange": "bench.exchange",
     "storm": "bench.storm",
+    "routing": "bench.routing",
 }
 """Name of the benchmark -> module that holds it."""
 

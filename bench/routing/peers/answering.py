@@ -1,0 +1,48 @@
+"""Answer requests that come as lines of JSON; the standard library only, any Python from 3.11 on."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+Answer = dict[str, Any]
+
+
+def answer_lines(answers: Mapping[str, Callable[..., Answer]]) -> None:
+    """Answer each request ``{"do": NAME, ...}`` of the input with a line, until the input ends.
+
+    What an answer raises goes back as ``{"error": words}``. Programs a peer runs must not write to our output.
+    """
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            said = answers[request.pop("do")](**request)
+        except Exception as error:  # noqa: BLE001  # a peer that fails is a result
+            said = {"error": f"{type(error).__name__}: {error}"[:300]}
+        out.write(json.dumps(said) + "\n")
+        out.flush()
+
+
+def timed(ask: Callable[[], Any]) -> tuple[float, Any]:
+    """Return what an answer took and the answer."""
+    begun = time.perf_counter()
+    found = ask()
+    return time.perf_counter() - begun, found
+
+
+def memory_mib() -> float:
+    """Return the memory this process holds, MiB."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def files_mib(folder: Path) -> float:
+    """Return what the files of a folder take, MiB."""
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 2**20
