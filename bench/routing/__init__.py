@@ -1,4 +1,4 @@
-"""Measure ways on foot beside Valhalla, OSRM and pgRouting: do the times agree, and what does each question take."""
+"""Measure ways on foot beside Valhalla, OSRM and pgRouting: whether times agree, what questions take."""
 
 from __future__ import annotations
 
@@ -12,8 +12,18 @@ from sqlalchemy import Engine, text
 
 from bench.importing import city_file, fresh_databases
 from bench.report import Table, show
-from bench.routing.agreement import compare, differing
-from bench.routing.contenders import NAMES, OURS, PACKAGES, PGROUTING, Contender, Peers, find_peers, ours, peer
+from bench.routing.agreement import MOVED_M, compare, differing
+from bench.routing.contenders import (
+    NAMES,
+    OURS,
+    PACKAGES,
+    PGROUTING,
+    Contender,
+    Peers,
+    find_peers,
+    ours,
+    peer,
+)
 from bench.routing.district import write_district
 from bench.routing.pgrouting import PgRouting
 from bench.routing.speed import Sizes, ask_in_turns, pairs_of, questions
@@ -146,8 +156,8 @@ def _agreement(
         for neutral in (True, False) if name == "valhalla" else (True,):
             theirs = _said(contenders[name].ask("pairs", pairs=pairs, neutral=neutral))["found"]
             out[name if neutral else f"{name}, its penalties"] = {
-                "joints_off": compare(mine[False], theirs),
-                "joints_on": compare(mine[True], theirs),
+                "joints_off": compare(pairs, mine[False], theirs),
+                "joints_on": compare(pairs, mine[True], theirs),
                 "differing": differing(pairs, mine[False], theirs, names),
             }
     return out
@@ -204,12 +214,26 @@ def _agreement_table(title: str, agreement: Mapping[str, Any]) -> Table:
                     f"{name}; {joints.replace('_', ' ')}",
                     *(show(one[part], 3) for part in ("median", "p5", "p95")),
                     f"{one['within_tenth']:.1%}" if one["within_tenth"] is not None else "–",
-                    *(show(one[part]) for part in ("both", "neither", "only_ours", "only_theirs")),
+                    *(show(one[part]) for part in ("both", "neither", "only_ours", "only_theirs", "moved")),
                 )
             )
-    header = ("peer", "median", "p5", "p95", "within 10 %", "both", "neither", "only ours", "only theirs")
-    note = "Our seconds by theirs, where both find a way; joints: links over gaps of up to 30 m that nobody drew."
-    return Table(f"Agreement on foot: {title}", header, rows, (note,))
+    header = (
+        "peer",
+        "median",
+        "p5",
+        "p95",
+        "within 10 %",
+        "both",
+        "neither",
+        "only ours",
+        "only theirs",
+        "moved",
+    )
+    notes = (
+        "Our seconds by theirs, where both find a way; joints: links over gaps up to 30 m that nobody drew;",
+        "moved: the peer began or ended elsewhere than it was asked to; these are in no other column.",
+    )
+    return Table(f"Agreement on foot: {title}", header, rows, notes)
 
 
 def _speed_table(title: str, speed: Mapping[str, Any]) -> Table:
@@ -239,8 +263,8 @@ def _built_table(title: str, built: Mapping[str, Any]) -> Table:
         for name, one in built.items()
     ]
     notes = (
-        "Ours from the roads in memory; memory after all questions: of a process more than before it built or",
-        "opened its files, of pgRouting its table with indexes. OSRM contracted; its files are mapped to memory.",
+        "Ours from the roads in memory. Memory after all questions, more than before a process built or",
+        "opened its files; of pgRouting its table with indexes. OSRM contracted, files in memory.",
     )
     return Table(f"Building: {title}", ("", "seconds", "memory MiB", "files MiB"), rows, notes)
 
@@ -250,7 +274,7 @@ def _differing_table(city: Mapping[str, Any]) -> Table:
     for name, found in city["agreement"].items():
         if "," in name:
             continue
-        for one in found["differing"][:_LISTED]:
+        for one in [one for one in found["differing"] if one["moved_m"] <= MOVED_M][:_LISTED]:
             streets = one.get("only_ours")
             rows.append(
                 (

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 Found = Sequence[Mapping[str, Any]]
+Pairs = Sequence[Sequence[Sequence[float]]]
 
 _FAR: Final = 1e-4
 """Degrees, some ten metres: farther than that from a line is another street."""
@@ -19,14 +20,25 @@ NEARLY: Final = 0.10
 """A way that takes so much more or less is listed."""
 
 
-def compare(ours: Found, theirs: Found) -> dict[str, Any]:
-    """Count which pairs have a way, and give the ratios of our seconds to theirs where both have one."""
-    a, b = _seconds(ours), _seconds(theirs)
+MOVED_M: Final = 2.0
+"""A peer that begins or ends a way farther from the place it was given answers another question."""
+
+_M_A_LAT: Final = 111_132.0
+
+
+def compare(pairs: Pairs, ours: Found, theirs: Found) -> dict[str, Any]:
+    """Count which pairs have a way, and give the ratios of our seconds to theirs where both have one.
+
+    Pairs whose places a peer has moved are counted apart.
+    """
+    moved = np.array([moved_m(pair, one) > MOVED_M for pair, one in zip(pairs, theirs, strict=True)])
+    a, b = _seconds(ours)[~moved], _seconds(theirs)[~moved]
     both = np.isfinite(a) & np.isfinite(b)
     ratio = a[both] / b[both]
     quantiles = np.percentile(ratio, (5, 50, 95)) if both.any() else np.full(3, np.nan)
     return {
-        "pairs": len(a),
+        "pairs": len(moved),
+        "moved": int(moved.sum()),
         "both": int(both.sum()),
         "neither": int((~np.isfinite(a) & ~np.isfinite(b)).sum()),
         "only_ours": int((np.isfinite(a) & ~np.isfinite(b)).sum()),
@@ -39,9 +51,7 @@ def compare(ours: Found, theirs: Found) -> dict[str, Any]:
     }
 
 
-def differing(
-    pairs: Sequence[Sequence[Sequence[float]]], ours: Found, theirs: Found, names: Mapping[int, str]
-) -> list[dict[str, Any]]:
+def differing(pairs: Pairs, ours: Found, theirs: Found, names: Mapping[int, str]) -> list[dict[str, Any]]:
     """List the pairs with a way on one side only or with another time, and the streets only our way uses."""
     out = []
     for pair, one, other in zip(pairs, ours, theirs, strict=True):
@@ -50,7 +60,14 @@ def differing(
             continue
         if a is not None and b is not None and abs(a / b - 1) <= NEARLY:
             continue
-        found = {"from": pair[0], "to": pair[1], "ours_s": a, "theirs_s": b, "why": other.get("why")}
+        found = {
+            "from": pair[0],
+            "to": pair[1],
+            "ours_s": a,
+            "theirs_s": b,
+            "why": other.get("why"),
+            "moved_m": round(moved_m(pair, other), 1),
+        }
         if a is not None and b is not None:
             found |= {
                 "ours_m": round(one["metres"]),
@@ -59,12 +76,19 @@ def differing(
                 "only_ours": sorted(set(_elsewhere(one, other, names))),
             }
         out.append(found)
-    return sorted(out, key=lambda one: one["ours_s"] is not None and one["theirs_s"] is not None)
+    return out
 
 
-def _elsewhere(
-    one: Mapping[str, Any], other: Mapping[str, Any], names: Mapping[int, str]
-) -> Iterator[str]:
+def moved_m(pair: Sequence[Sequence[float]], one: Mapping[str, Any]) -> float:
+    """Return how far from the places that were asked for a peer's way begins or ends, metres; 0 of none."""
+    if one["seconds"] is None:
+        return 0.0
+    line = decoded(one["line"])
+    scale = _M_A_LAT * np.array([np.cos(np.radians(pair[0][1])), 1.0])
+    return float(max(np.hypot(*((line[end] - np.array(pair[end])) * scale)) for end in (0, -1)))
+
+
+def _elsewhere(one: Mapping[str, Any], other: Mapping[str, Any], names: Mapping[int, str]) -> Iterator[str]:
     line = shapely.LineString(decoded(other["line"]))
     gaps = shapely.distance(shapely.points(np.array(one["middles"])), line)
     for road, gap in zip(one["roads"], gaps.tolist(), strict=True):

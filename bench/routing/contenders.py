@@ -1,4 +1,4 @@
-"""Start those who answer: ours, pgRouting on the same database, Valhalla and OSRM in environments of their own."""
+"""Start those who answer: ours, and Valhalla and OSRM in environments of their own."""
 
 from __future__ import annotations
 

@@ -73,7 +73,9 @@ def _draw(side: int, random: np.random.Generator) -> _Drawing:
         for j in range(len(lines_y) - 1):
             box = lines_x[i], lines_y[j], lines_x[i + 1], lines_y[j + 1]
             for edge, along, gate in _compound(drawing, box, random):
-                key = {"s": (i, j, True), "n": (i, j + 1, True), "w": (i, j, False), "e": (i + 1, j, False)}[edge]
+                key = {"s": (i, j, True), "n": (i, j + 1, True), "w": (i, j, False), "e": (i + 1, j, False)}[
+                    edge
+                ]
                 on_street.setdefault(key, []).append((along, gate))
     for across in (True, False):
         for fixed in range(len(lines_y if across else lines_x)):
@@ -94,7 +96,7 @@ def _with_middles(line: Floats, random: np.random.Generator) -> Floats:
 def _compound(
     drawing: _Drawing, box: tuple[float, float, float, float], random: np.random.Generator
 ) -> list[tuple[str, float, int]]:
-    """Draw the paths of a compound; return where its gates lead to the streets: side, place along it, node."""
+    """Draw the paths of a compound; return its gates on the streets: side, place along it, node."""
     west, south, east, north = box
     x = np.linspace(west + _INSET_M, east - _INSET_M, _SIDE)
     y = np.linspace(south + _INSET_M, north - _INSET_M, _SIDE)

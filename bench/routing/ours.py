@@ -15,7 +15,7 @@ from twin.dispatch.network.places import Places, put
 from twin.dispatch.network.profiles import FOOT, load_profiles
 from twin.dispatch.network.reach import reached_ground, reached_lines
 from twin.dispatch.network.reading import Frame, read_obstacles, read_roads
-from twin.dispatch.network.roads import JOINT, Floats, Roads
+from twin.dispatch.network.roads import Floats, Roads
 from twin.dispatch.network.snapshot import Snapshot, Structure
 from twin.dispatch.network.travel import many_to_many, one_to_many
 from twin.dispatch.network.way import find_way, way_line
@@ -105,7 +105,7 @@ class Engine:
         return self.frame.degrees(shapely.get_coordinates(middle)).tolist()
 
     def edges(self, file: str) -> Answer:
-        """Write what pgRouting is to search: nodes, lengths in seconds and lines of all edges open on foot."""
+        """Write what pgRouting is to search: nodes, seconds and lines of all edges open on foot."""
         snapshot, network = self.snapshot, self.snapshot.network
         kept = np.flatnonzero(np.isfinite(snapshot.there) | np.isfinite(snapshot.back))
         lines = shapely.transform(network.lines[kept], self.frame.degrees)
@@ -127,7 +127,7 @@ class Engine:
         return {"node": np.where(places.along < 0.5, cut.tail[places.edge], cut.head[places.edge]).tolist()}
 
     def one_to_many(self, one: Place, many: Sequence[Place], limit_s: float) -> Answer:
-        """Time it from degrees, and from places that are put on the network already, as those of workers are."""
+        """Time it from degrees, and from places put on the network before, as those of workers are."""
 
         def ask() -> Floats:
             places = self._put([one, *many])
@@ -141,7 +141,7 @@ class Engine:
         return {"seconds": seconds, "put_s": put_s, "within": int(np.isfinite(found).sum())}
 
     def matrix(self, some: Sequence[Place], others: Sequence[Place], limit_s: float) -> Answer:
-        """Time it from degrees, and from places that are put on the network already."""
+        """Time it from degrees, and from places put on the network before."""
         seconds, found = timed(
             lambda: many_to_many(self.snapshot, self._put(some), self._put(others), limit_s)
         )
@@ -236,7 +236,7 @@ def _snapshot(roads: Roads, obstacles: Any) -> Snapshot:
 if __name__ == "__main__":
     engine = Engine()
     names = (
-        "build", "memory", "places", "pairs", "edges", "nodes_of", "one_to_many", "matrix", "route", "isochrone",
-        "ring_on", "closure",
+        "build", "memory", "places", "pairs", "edges", "nodes_of", "one_to_many", "matrix", "route",
+        "isochrone", "ring_on", "closure",
     )  # fmt: skip
     answer_lines({name: getattr(engine, name) for name in names})

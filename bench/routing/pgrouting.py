@@ -31,15 +31,24 @@ _ALL: Final = "SELECT id, source, target, cost, reverse_cost FROM bench_edge"
 _NEAR: Final = (
     _ALL + " WHERE geom && ST_Expand(ST_SetSRID(ST_MakePoint({lon!r}, {lat!r}), 4326), {dx!r}, {dy!r})"
 )
-_WITHIN: Final = "SELECT count(*) FROM pgr_drivingDistance(%s, %s, %s) WHERE node = ANY(%s)"
-_MATRIX: Final = "SELECT count(*) FILTER (WHERE agg_cost <= %s) FROM pgr_dijkstraCost(%s, %s::bigint[], %s::bigint[])"
+_WITHIN: Final = """
+    SELECT count(*) FROM pgr_drivingDistance(%s, %s, %s) AS d
+    JOIN unnest(%s::bigint[]) AS goal ON goal = d.node
+"""
+_MATRIX: Final = """
+    SELECT count(*) FROM pgr_dijkstraCost(%(edges)s, %(some)s::bigint[], %(others)s::bigint[]) AS c
+    JOIN unnest(%(some)s::bigint[]) AS a ON a = c.start_vid
+    JOIN unnest(%(others)s::bigint[]) AS b ON b = c.end_vid
+    WHERE c.agg_cost <= %(limit)s
+"""
 _ROUTE: Final = """
     SELECT max(way.agg_cost), ST_AsBinary(ST_LineMerge(ST_Collect(e.geom ORDER BY way.seq)))
     FROM pgr_dijkstra(%s, %s, %s) AS way LEFT JOIN bench_edge AS e ON e.id = way.edge
 """
 _REACHED: Final = """
     WITH reached AS (
-        SELECT d.agg_cost, e.geom FROM pgr_drivingDistance(%s, %s, %s) AS d JOIN bench_edge AS e ON e.id = d.edge
+        SELECT d.agg_cost, e.geom FROM pgr_drivingDistance(%s, %s, %s) AS d
+        JOIN bench_edge AS e ON e.id = d.edge
     )
     SELECT limit_s, ST_AsBinary(ST_ConcaveHull(ST_Collect(geom), 0.6))
     FROM reached JOIN unnest(%s::float8[]) AS limit_s ON agg_cost <= limit_s GROUP BY limit_s
@@ -112,8 +121,8 @@ class PgRouting:
     def matrix(self, some: Sequence[Place], others: Sequence[Place], limit_s: float) -> Answer:
         """Time a table of costs; it has no limit to give."""
         nodes = self._nodes_of([*some, *others])
-        first, second = nodes[: len(some)], nodes[len(some) :]
-        seconds, row = timed(lambda: self._one(_MATRIX, limit_s, _ALL, first, second))
+        values = {"edges": _ALL, "limit": limit_s, "some": nodes[: len(some)], "others": nodes[len(some) :]}
+        seconds, row = timed(lambda: self._connection.execute(_MATRIX, values).fetchone())
         return {"seconds": seconds, "within": row[0]}
 
     def route(self, start: Place, goal: Place) -> Answer:
@@ -134,7 +143,7 @@ class PgRouting:
         return {"seconds": seconds}
 
     def closure(self, start: Place, goal: Place, ring: Sequence[Place], **_: Any) -> Answer:
-        """Time edges in a polygon being closed for everybody until a way keeps out of them; then open them."""
+        """Time edges in a polygon being closed until a way avoids them; then open them again."""
         a, b = self._nodes_of([start, goal])
         polygon = f"POLYGON(({', '.join(f'{lon!r} {lat!r}' for lon, lat in ring)}))"
 

@@ -7,8 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-import numpy as np
-
 from bench.routing.contenders import OURS, Contender
 from bench.routing.streets_of import StreetPieces
 
@@ -134,8 +132,3 @@ def pairs_of(places: Sequence[Place]) -> list[tuple[Place, Place]]:
     """Return the first half of places, each with one of the second half."""
     half = len(places) // 2
     return list(zip(places[:half], places[half:], strict=True))
-
-
-def share_reached(figures: Mapping[str, Any]) -> float | None:
-    """Return how many of the places asked for were within the limit, on average; None where none were asked."""
-    return float(np.mean(figures["within"])) if figures.get("within") else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -23,7 +24,7 @@ class StreetPieces:
             if not isinstance(way, osmium.osm.Way) or "highway" not in way.tags:
                 continue
             nodes = [(node.ref, (node.lon, node.lat)) for node in way.nodes if node.location.valid()]
-            for (a, one), (b, other) in zip(nodes, nodes[1:], strict=False):
+            for (a, one), (b, other) in itertools.pairwise(nodes):
                 ends.append((a, b))
                 xy.append([one, other])
         self._ends: NDArray[np.int64] = np.array(ends, np.int64)

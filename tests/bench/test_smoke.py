@@ -11,6 +11,7 @@ import pytest
 
 import bench
 from bench.machine import ROOT
+from bench.routing.district import write_district
 
 pytestmark = pytest.mark.alone
 
@@ -253,3 +254,40 @@ def test_storm(folder: Path) -> None:
     assert (result["told"], result["counts"]["refused"]) == (60, 0)
     assert [one["alarm"]["count"] for one in result["delays"].values()] == [2, 4]
     _check_nothing_runs(folder)
+
+
+@pytest.mark.postgis
+def test_routing(folder: Path, tmp_path: Path) -> None:
+    city = tmp_path / "city.osm.pbf"
+    write_district(city, 250, 1)
+    sizes = {"pairs": 20, "rounds": 2, "workers": 20, "rows": 4, "columns": 6}
+    result = _run("routing", file=str(city), nodes=0, contenders="pgrouting", data_dir=str(folder), **sizes)
+    assert result["missing"] == {}
+    found = result["cities"]["file"]
+    assert 150 < found["built"]["gridtwin"]["nodes"] < 600
+    for question, by_name in found["speed"].items():
+        for name in ("gridtwin", "pgrouting"):
+            assert by_name[name]["times"] == 2, (question, name)
+            assert by_name[name]["median_ms"] > 0
+    matrix = found["speed"]["matrix"]
+    assert matrix["gridtwin"]["within"] == matrix["pgrouting"]["within"] == [24, 24]
+    for question in ("route", "closure"):
+        ours, theirs = (found["speed"][question][name]["takes_s"] for name in ("gridtwin", "pgrouting"))
+        # pgRouting goes from node to node: up to half an edge less or more at each end.
+        assert ours == pytest.approx(theirs, abs=120)
+
+
+@pytest.mark.slow
+@pytest.mark.postgis
+def test_routing_peers(folder: Path) -> None:
+    """Needs the Python package index once, and a Python of at least 3.12."""
+    if not CHENGDU.is_file():
+        pytest.skip("the real data beside the project are not here")
+    sizes = {"pairs": 200, "rounds": 1, "workers": 20, "rows": 4, "columns": 6}
+    result = _run("routing", file=str(CHENGDU), nodes=250, data_dir=str(folder), **sizes)
+    if result["missing"]:
+        pytest.skip(f"without peers: {result['missing']}")
+    assert all(row["met"] for row in result["aims"].values()), result["aims"]
+    speed = result["cities"]["file"]["speed"]
+    assert all("error" not in one for name, one in speed["matrix"].items() if name != "osrm")
+    assert speed["isochrone"]["osrm"] == {"error": "NotImplementedError: OSRM has no isochrones"}

@@ -16,7 +16,7 @@ Answer = dict[str, Any]
 def answer_lines(answers: Mapping[str, Callable[..., Answer]]) -> None:
     """Answer each request ``{"do": NAME, ...}`` of the input with a line, until the input ends.
 
-    What an answer raises goes back as ``{"error": words}``. Programs a peer runs must not write to our output.
+    What an answer raises goes back as ``{"error": words}``. What a peer writes to its output goes to its log.
     """
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
@@ -24,7 +24,7 @@ def answer_lines(answers: Mapping[str, Callable[..., Answer]]) -> None:
         request = json.loads(line)
         try:
             said = answers[request.pop("do")](**request)
-        except Exception as error:  # noqa: BLE001  # a peer that fails is a result
+        except Exception as error:  # a peer that fails is a result
             said = {"error": f"{type(error).__name__}: {error}"[:300]}
         out.write(json.dumps(said) + "\n")
         out.flush()

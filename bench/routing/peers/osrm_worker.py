@@ -63,7 +63,7 @@ class Engine:
         return {"mib": memory_mib() - self._before}
 
     def pairs(self, pairs: Sequence[tuple[Place, Place]], neutral: bool) -> Answer:  # noqa: ARG002
-        """Return seconds and metres of each pair, None where there is no way, and where each place was put."""
+        """Return seconds, metres and line of each pair; no seconds where there is no way."""
         found: list[dict[str, Any]] = []
         for start, goal in pairs:
             try:
@@ -103,12 +103,12 @@ class Engine:
         seconds, found = timed(lambda: self._route(self._quick, start, goal))
         return {"seconds": seconds, "takes_s": float(found["routes"][0]["duration"])}
 
-    def isochrone(self, one: Place, limits_s: Sequence[float]) -> Answer:  # noqa: ARG002
+    def isochrone(self, one: Place, limits_s: Sequence[float]) -> Answer:
         """Say that OSRM has none."""
         raise NotImplementedError("OSRM has no isochrones")
 
     def closure(self, start: Place, goal: Place, segments: Sequence[tuple[int, int]], **_: Any) -> Answer:
-        """Time speeds of 0 for closed segments, by their nodes in OpenStreetMap, until a way keeps out of them."""
+        """Time speeds of 0 for closed pieces, by their nodes in OpenStreetMap, until a way avoids them."""
         file = self._changing.with_name("closed.csv")
         file.write_text("".join(f"{a},{b},0\n{b},{a},0\n" for a, b in segments), "ascii")
 

@@ -71,7 +71,7 @@ class Engine:
         return {"mib": memory_mib() - self._before}
 
     def pairs(self, pairs: Sequence[tuple[Place, Place]], neutral: bool) -> Answer:
-        """Return seconds and metres of each pair, None where there is no way, and where each place was put."""
+        """Return seconds, metres and line of each pair; no seconds where there is no way."""
         found = []
         for start, goal in pairs:
             request = self._request(neutral, locations=[_place(start), _place(goal)], directions_type="none")
@@ -96,7 +96,10 @@ class Engine:
     def matrix(self, some: Sequence[Place], others: Sequence[Place], limit_s: float) -> Answer:
         """Time a matrix."""
         request = self._request(
-            True, sources=[_place(one) for one in some], targets=[_place(one) for one in others], verbose=False
+            True,
+            sources=[_place(one) for one in some],
+            targets=[_place(one) for one in others],
+            verbose=False,
         )
         seconds, found = timed(lambda: self.actor.matrix(request))
         rows = found["sources_to_targets"]["durations"]

@@ -13,12 +13,14 @@ from shapely.ops import substring
 from twin.dispatch.network.places import Places
 from twin.dispatch.network.roads import Floats
 from twin.dispatch.network.snapshot import Snapshot
-from twin.dispatch.network.travel import beside_s, starts
+from twin.dispatch.network.travel import beside_s, with_doors
 
 BESIDE_M: Final = 25.0
 """What lies so near a street is reached with it: the depth of a house and its front garden."""
 
 _ARC: Final = 4  # segments of a quarter circle
+
+_BENT_M: Final = 1.0  # what bends less is straight: seen from the edge of the ground it is nothing
 
 
 def reached_lines(
@@ -36,17 +38,19 @@ def reached_lines(
     if not one.known[0] or not len(limits_s):
         return [shapely.MultiLineString()] * len(limits_s)
     limits = [limit - float(beside_s(one)[0]) for limit in limits_s]
-    begins, costs = starts(snapshot, one, inward=inward)
-    nodes_s = np.full(snapshot.network.nodes, np.inf)
-    if len(begins) and max(limits) > 0:
-        matrix = snapshot.inward if inward else snapshot.outward
-        nodes_s = (dijkstra(matrix, indices=begins, limit=max(limits)) + costs[:, None]).min(axis=0)
+    nodes = snapshot.network.nodes
+    nodes_s = np.full(nodes, np.inf)
+    if max(limits) > 0:
+        matrix = with_doors(snapshot, one, inward=inward)
+        nodes_s = dijkstra(matrix, indices=[nodes], limit=max(limits))[0, :nodes]
     return [_lines(snapshot, one, nodes_s, limit, inward) for limit in limits]
 
 
 def reached_ground(lines: shapely.MultiLineString, beside_m: float = BESIDE_M) -> shapely.Geometry:
     """Return the ground beside reached streets as a polygon or several, metres; empty of nothing."""
-    return shapely.buffer(lines, beside_m, quad_segs=_ARC)
+    # Pieces each on their own, then all as one: ten times as quick as around all at once.
+    pieces = shapely.simplify(shapely.get_parts(shapely.line_merge(lines)), _BENT_M)
+    return shapely.union_all(shapely.buffer(pieces, beside_m, quad_segs=_ARC))
 
 
 def _lines(

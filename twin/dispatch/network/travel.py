@@ -1,7 +1,8 @@
 """Answer how long ways take: from one place to many, from many to many, and which are nearest.
 
-Each place lies on an edge, so a way leaves it through one of the edge's two nodes: the searches begin at
-both. They are the exact ones of Dijkstra (`scipy.sparse.csgraph.dijkstra`), bounded by a limit.
+Each place lies on an edge, so a way leaves it through one of the edge's two nodes: a search begins in a node
+of its own with a door to both. They are the exact ones of Dijkstra (`scipy.sparse.csgraph.dijkstra`),
+bounded by a limit.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
+from scipy.sparse import csr_array
 from scipy.sparse.csgraph import dijkstra
 
 from twin.dispatch.network.places import Places
@@ -41,7 +43,7 @@ def many_to_many(
 ) -> Floats:
     """Return the seconds from each of m places to each of n others, shape (m, n); see `one_to_many`.
 
-    It searches once from each edge on which one of the first lie: let these be the fewer.
+    It searches once from each of the first: let these be the fewer.
     """
     out = np.full((len(some), len(others)), np.inf)
     goals = np.flatnonzero(others.known)
@@ -50,16 +52,15 @@ def many_to_many(
     known = others.only(goals)
     tail, head = snapshot.network.cut.tail, snapshot.network.cut.head
     to_tail, to_head = through_ends(snapshot, known, inward=not inward)
-    matrix = snapshot.inward if inward else snapshot.outward
-    for row in np.flatnonzero(some.known).tolist():
-        start = some.only(np.array([row]))
-        begins, costs = starts(snapshot, start, inward=inward)
-        if len(begins):
-            from_begin = dijkstra(matrix, indices=begins, limit=limit_s)
-            best = (from_begin + costs[:, None]).min(axis=0)
-            out[row, goals] = np.minimum(best[tail[known.edge]] + to_tail, best[head[known.edge]] + to_head)
-        same = np.flatnonzero(known.edge == start.edge[0])
+    rows = np.flatnonzero(some.known)
+    begun = some.only(rows)
+    matrix = with_doors(snapshot, begun, inward=inward)
+    for number, row in enumerate(rows.tolist()):
+        best = dijkstra(matrix, indices=[snapshot.network.nodes + number], limit=limit_s)[0]
+        out[row, goals] = np.minimum(best[tail[known.edge]] + to_tail, best[head[known.edge]] + to_head)
+        same = np.flatnonzero(known.edge == begun.edge[number])
         if len(same):
+            start = begun.only(np.array([number]))
             ride = along_edge(snapshot, start, known.only(same), inward=inward)
             out[row, goals[same]] = np.minimum(out[row, goals[same]], ride)
     out += beside_s(some)[:, None] + beside_s(others)[None, :]
@@ -106,13 +107,28 @@ def beside_s(places: Places) -> Floats:
     return places.beside_m * (_KMH / load_profiles()[FOOT].speed_kmh)
 
 
-def starts(snapshot: Snapshot, start: Places, *, inward: bool) -> tuple[Integers, Floats]:
-    """Return the nodes through which ways leave (or reach) a place and what it takes to there."""
-    edge = int(start.edge[0])
-    ends = np.array([snapshot.network.cut.tail[edge], snapshot.network.cut.head[edge]])
-    costs = np.concatenate(through_ends(snapshot, start, inward=inward))
-    open_ends = np.isfinite(costs)
-    return ends[open_ends], costs[open_ends]
+def with_doors(snapshot: Snapshot, starts: Places, *, inward: bool) -> csr_array:
+    """Return the matrix of a snapshot with a row more for each of p places known: there ways begin.
+
+    Parameters
+    ----------
+    inward
+        Against the ways: searches find what leads to the places.
+    """
+    matrix = snapshot.inward if inward else snapshot.outward
+    cut, count = snapshot.network.cut, len(starts)
+    costs = np.stack(through_ends(snapshot, starts, inward=inward), axis=1)
+    nodes = np.stack((cut.tail[starts.edge], cut.head[starts.edge]), axis=1)
+    begins = matrix.indptr[-1] + 2 * np.arange(1, count + 1)
+    size = matrix.shape[0] + count
+    return csr_array(
+        (
+            np.r_[matrix.data, costs.reshape(-1)],
+            np.r_[matrix.indices, nodes.reshape(-1).astype(matrix.indices.dtype)],
+            np.r_[matrix.indptr, begins.astype(matrix.indptr.dtype)],
+        ),
+        shape=(size, size),
+    )
 
 
 def _share(seconds: Floats | float, share: Floats) -> Floats:

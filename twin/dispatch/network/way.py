@@ -11,10 +11,15 @@ from scipy.sparse.csgraph import dijkstra
 from twin.dispatch.network.places import Places
 from twin.dispatch.network.roads import Bools, Floats, Integers
 from twin.dispatch.network.snapshot import Snapshot
-from twin.dispatch.network.travel import along_edge, beside_s, one_to_many, starts, through_ends
+from twin.dispatch.network.travel import along_edge, beside_s, through_ends, with_doors
 
 _SLACK: Final = 1e-6
-"""A search that knows what it looks for need not look farther, but for the rounding of sums."""
+"""Ways that differ by less take the same: sums are rounded."""
+
+_DETOURS: Final = (1.6, 4.0)
+"""How many straight lines a way is long, at most: what lies farther is searched only where that was wrong."""
+
+_KMH: Final = 3.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +52,15 @@ def find_way(snapshot: Snapshot, start: Places, goal: Places) -> Way | None:
     """Return the quickest way from a place to another, each a single one; None where there is none."""
     if not start.known[0] or not goal.known[0]:
         return None
-    seconds = float(one_to_many(snapshot, start, goal)[0])
-    if not np.isfinite(seconds):
-        return None
-    on_road = seconds - float(beside_s(start)[0] + beside_s(goal)[0])
+    on_road, nodes = _nodes(snapshot, start, goal)
+    ride = np.inf
     if start.edge[0] == goal.edge[0]:
         ride = float(along_edge(snapshot, start, goal, inward=False)[0])
-        if ride <= on_road + _SLACK:
-            return _on_one_edge(snapshot, start, goal, seconds)
-    nodes = _nodes(snapshot, start, goal, on_road)
+    if not np.isfinite(min(on_road, ride)):
+        return None
+    seconds = min(on_road, ride) + float(beside_s(start)[0] + beside_s(goal)[0])
+    if ride <= on_road + _SLACK:
+        return _on_one_edge(snapshot, start, goal, seconds)
     edge, ahead = snapshot.structure.edges(snapshot.there, snapshot.back, nodes)
     head = snapshot.network.cut.head
     first, last = int(start.edge[0]), int(goal.edge[0])
@@ -85,18 +90,31 @@ def way_line(snapshot: Snapshot, way: Way) -> tuple[Floats, Integers]:
     return np.concatenate(pieces), np.array(begins)
 
 
-def _nodes(snapshot: Snapshot, start: Places, goal: Places, on_road: float) -> Integers:
-    """Return the nodes of the quickest way that leaves the edge of its start."""
-    begins, costs = starts(snapshot, start, inward=False)
-    ends, last_s = starts(snapshot, goal, inward=True)
-    limit = on_road * (1 + _SLACK) + _SLACK
-    cost, before = dijkstra(snapshot.outward, indices=begins, limit=limit, return_predecessors=True)
-    total = cost[:, ends] + costs[:, None] + last_s[None, :]
-    row, column = np.unravel_index(total.argmin(), total.shape)
-    nodes = [int(ends[column])]
-    while nodes[-1] != begins[row]:
-        nodes.append(int(before[row, nodes[-1]]))
-    return np.array(nodes[::-1], np.int64)
+def _nodes(snapshot: Snapshot, start: Places, goal: Places) -> tuple[float, Integers]:
+    """Return the seconds and nodes of the quickest way off the edge of its start; inf without."""
+    nodes = snapshot.network.nodes
+    matrix = with_doors(snapshot, start, inward=False)
+    last_s = np.concatenate(through_ends(snapshot, goal, inward=True))
+    ends = np.array([snapshot.network.cut.tail[goal.edge[0]], snapshot.network.cut.head[goal.edge[0]]])
+    for limit in (*_guesses_s(snapshot, start, goal), np.inf):
+        cost, before = dijkstra(matrix, indices=[nodes], limit=limit, return_predecessors=True)
+        total = cost[0, ends] + last_s
+        best = int(total.argmin())
+        # Beyond the limit lies nothing better than what is found within.
+        if total[best] <= limit:
+            break
+    if not np.isfinite(total[best]):
+        return np.inf, np.zeros(0, np.int64)
+    found = [int(ends[best])]
+    while before[0, found[-1]] != nodes:
+        found.append(int(before[0, found[-1]]))
+    return float(total[best]), np.array(found[::-1], np.int64)
+
+
+def _guesses_s(snapshot: Snapshot, start: Places, goal: Places) -> list[float]:
+    """Return within how many seconds to search first."""
+    straight_s = np.hypot(*(start.xy[0] - goal.xy[0])) * _KMH / snapshot.profile.speed_kmh
+    return [float(straight_s * detour) for detour in _DETOURS if straight_s > 0]
 
 
 def _on_one_edge(snapshot: Snapshot, start: Places, goal: Places, seconds: float) -> Way:

@@ -53,6 +53,16 @@ def test_longer_times_reach_more_and_the_ground_beside_is_reached_too() -> None:
     assert reached_ground(shapely.MultiLineString()).is_empty
 
 
+def test_the_ground_is_what_lies_near_the_streets() -> None:
+    rng = np.random.default_rng(4)
+    walks = np.cumsum(rng.normal(0, 30, (40, 12, 2)), axis=1) + rng.uniform(0, 900, (40, 1, 2))
+    lines = shapely.multilinestrings(shapely.linestrings(walks))
+    ground = reached_ground(lines)
+    assert ground.is_valid
+    assert shapely.covers(lines.buffer(BESIDE_M + 1.5), ground)
+    assert shapely.covers(ground, lines.buffer(BESIDE_M - 1.5))
+
+
 def test_off_the_network_nothing_is_reached() -> None:
     network = build(roads_of([[(0, 0), (1000, 0)]]))
     snapshot = Snapshot.open(network, Structure(network), CAR)

@@ -153,3 +153,16 @@ def test_parallel_streets_take_what_the_quicker_one_takes() -> None:
         snapshot = snapshot_of([lines[i] for i in order], [(True, True)] * 3)
         ends = put(snapshot, np.array([[0.0, 0.0], [900.0, 0.0]]))
         assert many_to_many(snapshot, ends, ends)[0, 1] == pytest.approx(900 * 3.6 / CAR.speed_kmh)
+
+
+def test_a_way_much_longer_than_the_straight_line_is_found() -> None:
+    # Two streets side by side that meet only far away: the first guesses of how far to search are wrong.
+    network = build(roads_of([[(0, 0), (2000, 0)], [(0, 20), (2000, 20)], [(2000, 0), (2000, 20)]]))
+    snapshot = Snapshot.open(network, Structure(network), CAR)
+    places = put(snapshot, np.array([[10.0, 0.0], [10.0, 20.0], [1500.0, 20.0]]))
+    start = places.only(np.array([0]))
+    for goal, metres in ((1, 4000.0), (2, 2510.0)):
+        way = find_way(snapshot, start, places.only(np.array([goal])))
+        assert way is not None
+        assert way.seconds == pytest.approx(metres * 3.6 / CAR.speed_kmh)
+        assert way.edge_s.sum() == pytest.approx(way.seconds)
