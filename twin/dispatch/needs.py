@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 
 from twin.cases.categories import load_categories
 from twin.data_tables import DATA_FOLDER, read_table
+from twin.dispatch.network.profiles import load_profiles
 from twin.errors import InvalidError
 
 FILE: Final = DATA_FOLDER / "dispatch.toml"
@@ -33,12 +34,23 @@ class Arrival(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How much is too much, and what things count for in the ranking, seconds of the way."""
+    """How much is too much, and what an open task counts for in the ranking, seconds of the way."""
 
     most: Annotated[int, msgspec.Meta(ge=1, le=1_000)]
     task_s: Seconds
-    own_grid_s: Seconds
-    spare_skill_s: Seconds
+
+
+class Help(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Who helps beside who answers for a grid: whose grid is near, and who works in the same area."""
+
+    near_m: Metres
+    within: Literal["community", "street", "district", "city"]
+
+    def holds_both(self, code: int, other: int) -> bool:
+        """Say whether two codes of the area tree (15 digits) lie in the same area of the level."""
+        below = {"community": 3, "street": 6, "district": 9, "city": 11}[self.within]
+        step = int(10**below)
+        return code // step == other // step
 
 
 class Need(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,6 +59,7 @@ class Need(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     about: Annotated[str, msgspec.Meta(pattern="^[0-9]{2}([0-9]{3})?$")]
     skill: Annotated[str, msgspec.Meta(pattern="^[a-z_]{1,40}$")]
     certified: bool = False
+    by: tuple[str, ...] = ()
 
 
 class Needs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,6 +70,7 @@ class Needs(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     position: Position
     arrival: Arrival
     workload: Workload
+    help: Help
     skills: dict[str, tuple[str, str]]
     needs: tuple[Need, ...] = msgspec.field(name="need", default=())
 
@@ -84,7 +98,14 @@ def load_needs(file: Path = FILE) -> Needs:
         raise InvalidError("the dispatch table: answer_s must have the urgencies 1 to 4", where=str(file))
     known = load_categories().by_code
     majors = {code[:2] for code in known}
+    profiles = load_profiles()
     for need in table.needs:
+        if unknown := set(need.by) - set(profiles):
+            raise InvalidError(
+                f"the dispatch table: nobody travels by {sorted(unknown)}",
+                where=str(file),
+                hint=f"one of {', '.join(profiles)}",
+            )
         if need.about not in known and need.about not in majors:
             raise InvalidError(f"the dispatch table: there is no category {need.about}", where=str(file))
         if need.skill not in table.skills:
