@@ -41,8 +41,9 @@ class RankedWorker(BaseModel):
 
     ``eligible`` is ``yes``, ``last`` (only if nobody else is) or ``no``; ``rank`` 1 is who suits best, null
     of who is not to be sent. ``way_s`` is by ``profile`` on the streets, ``way_estimated`` by the straight
-    line while these are being read; null where there is no way. ``cost_s`` is the way and all else that counts.
-    ``position_age_s`` and ``uncertain_m`` say how long ago they were seen, and how far from there they may be.
+    line while these are being read; null where there is no way. ``cost_s`` is the way and all else that
+    counts. ``position_age_s`` and ``uncertain_m`` say how long ago they were seen, and how far from there
+    they may be.
     """
 
     worker_id: int

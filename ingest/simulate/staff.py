@@ -33,16 +33,39 @@ _GRIDS = text(
 _WORKER = text(
     """
     INSERT INTO worker (code, name, name_en, role, organisation_id, responsibility_grid_id, device_id,
-                        person_id, skills, on_duty, simulated, base_point)
+                        person_id, skills, on_duty, simulated, base_point, travels_by)
     SELECT :code, :name, :name_en, :role, :organisation, :grid, d.id, :person, :skills ::jsonb, true, true,
-           d.geom
+           d.geom, :travels_by
     FROM device d WHERE d.uid = :uid
     ON CONFLICT (code) DO UPDATE SET name = excluded.name, name_en = excluded.name_en, role = excluded.role,
         organisation_id = excluded.organisation_id, responsibility_grid_id = excluded.responsibility_grid_id,
         device_id = excluded.device_id, person_id = excluded.person_id, skills = excluded.skills,
-        on_duty = true, base_point = excluded.base_point
+        on_duty = true, base_point = excluded.base_point, travels_by = excluded.travels_by
     """
 )
+# A week of eight-hour shifts from now on, round the clock; half an hour of rest in the middle of each.
+_SHIFTS = text(
+    """
+    INSERT INTO shift (worker_id, starts_at, ends_at, breaks, simulated)
+    SELECT w.id, s.at, s.at + interval '8 hours', tstzmultirange(
+               tstzrange(s.at + w.later + interval '225 minutes', s.at + w.later + interval '255 minutes')), true
+    FROM (SELECT id, make_interval(mins => 30 * (row_number() OVER (ORDER BY code) % 3)::int - 30) AS later
+          FROM worker WHERE simulated AND code = ANY(:codes)) AS w,
+         generate_series(date_trunc('day', now()), now() + interval '7 days', interval '8 hours') AS s (at)
+    ON CONFLICT DO NOTHING
+    """
+)
+_CERTIFICATES = text(
+    """
+    INSERT INTO certificate (worker_id, skill, valid_from, valid_to, simulated)
+    SELECT w.id, s.skill, current_date - 300, current_date + 65, true
+    FROM worker AS w, jsonb_array_elements_text(w.skills) AS s (skill)
+    WHERE w.simulated AND w.code = ANY(:codes)
+      AND NOT EXISTS (SELECT FROM certificate AS c WHERE c.worker_id = w.id AND c.skill = s.skill
+                      AND coalesce(c.valid_to >= current_date, true))
+    """
+)
+_FORGET = text("DELETE FROM shift WHERE simulated AND ends_at < now() - interval '30 days'")
 # Whoever is invented is on duty day and night, and so is their consent.
 _DUTY = text(
     """
@@ -86,7 +109,8 @@ class Staff:
             phone = Person(phone=phone_of(-1 - number))
             person = store_person(connection, sealer, f"worker/{worker['code']}", phone)
             connection.execute(_WORKER, {**worker, "person": person})
-        connection.execute(_DUTY, codes)
+        for statement in (_DUTY, _FORGET, _SHIFTS, _CERTIFICATES):
+            connection.execute(statement, codes)
 
 
 def site_workers(connection: Connection, city: City, parameters: Parameters, seed: int) -> Staff:
@@ -137,6 +161,8 @@ def site_workers(connection: Connection, city: City, parameters: Parameters, see
                 "organisation": organisations[street][0 if leader else 1],
                 "grid": grid["id"] if grid else None,
                 "skills": '["firefighting", "first_aid"]' if rank(seed, code) % 3 == 0 else "[]",
+                # Two of five ride an e-bike, as in the day that dispatch is measured by.
+                "travels_by": "ebike" if rank(seed, f"{code}/vehicle") % 5 < 2 else "foot",
                 "uid": uid,
             }
         )

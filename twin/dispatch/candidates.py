@@ -26,6 +26,7 @@ NEAREST: Final = 60
 _READ: Final = text(
     """
     SELECT w.id, w.device_id, w.name, w.name_en, w.role, w.skills, w.travels_by, w.on_duty, w.scope_code,
+           o.kind AS organisation,
            coalesce(w.responsibility_grid_id = CAST(:grid AS bigint), false) AS own_grid,
            coalesce(a.geom && ST_MakeEnvelope(:west, :south, :east, :north, 4326) AND ST_DWithin(
                a.geom::geography, ST_SetSRID(ST_MakePoint(:lon, :lat), 4326)::geography, :near_m), false)
@@ -42,6 +43,7 @@ _READ: Final = text(
            (SELECT r.state FROM assignment AS r WHERE r.worker_id = w.id AND r.case_id = :id
             AND r.state IN ('declined', 'lapsed') ORDER BY r.id DESC LIMIT 1) AS refused
     FROM worker AS w LEFT JOIN area AS a ON a.id = w.responsibility_grid_id
+    LEFT JOIN organisation AS o ON o.id = w.organisation_id
     WHERE w.device_id = ANY(:near) OR w.responsibility_grid_id = CAST(:grid AS bigint)
     ORDER BY w.id LIMIT 200
     """
@@ -163,4 +165,5 @@ def _candidate(row: Row[Any], case: Row[Any], near: dict[int, Seen], needs: Need
         stand=None if row.stand is None else Stand(row.stand),
         refused=None if row.refused is None else Stand(row.refused),
         seen=near.get(row.device_id) if row.on_duty else None,
+        passes=frozenset({row.role, row.organisation} - {None}),
     )

@@ -53,6 +53,8 @@ class Candidate:
         How they answered when they were asked to go to this case; None where they were not.
     seen
         None where nobody knows where they are.
+    passes
+        What they have keys for (`twin.dispatch.streets.Traveller`).
     """
 
     worker_id: int
@@ -68,6 +70,7 @@ class Candidate:
     stand: Stand | None
     refused: Stand | None
     seen: Seen | None
+    passes: frozenset[str] = frozenset()
 
 
 class Eligibility(IntEnum):

@@ -21,7 +21,7 @@ from twin.errors import UnavailableError
 POLICY: Final = "ranked"
 """How an assignment says that it came from this ranking."""
 
-LIMIT_S: Final = 7_200.0
+LIMIT_S: Final = 3_600.0
 """Ways that take longer are not looked for."""
 
 DETOUR: Final = 1.33
@@ -66,17 +66,17 @@ def ways_to(streets: Streets, place: tuple[float, float], candidates: Sequence[C
 
     As long as the streets are not read, ways are estimated.
     """
-    by_profile: dict[str, list[Candidate]] = {}
+    alike: dict[Traveller, list[Candidate]] = {}
     for one in candidates:
         if one.seen is not None:
-            by_profile.setdefault(one.travels_by, []).append(one)
+            profile = one.travels_by if one.travels_by in load_profiles() else FOOT
+            alike.setdefault(Traveller(profile, one.passes), []).append(one)
     found: dict[int, Way] = {}
-    for profile, group in by_profile.items():
-        name = profile if profile in load_profiles() else FOOT
+    for traveller, group in alike.items():
         try:
-            snapshot = streets.snapshot(Traveller(name))
+            snapshot = streets.snapshot(traveller)
         except UnavailableError:
-            speed_m_s = load_profiles()[name].speed_kmh / 3.6
+            speed_m_s = load_profiles()[traveller.profile].speed_kmh / 3.6
             for one in group:
                 if one.seen is not None:
                     found[one.worker_id] = Way(one.seen.straight_m * DETOUR / speed_m_s, estimated=True)
@@ -118,7 +118,7 @@ def rank(
         way, verdict = ways.get(worker_id), verdicts[worker_id]
         reasons = _reasons(one, way, wanted, needs)
         if way is None and one.seen is not None:
-            no_way = Reason("no_way", "无路可达", "no way on the network")
+            no_way = Reason("no_way", "一小时内无路可达", "no way within an hour")
             verdict = Verdict(Eligibility.NO, (*verdict.against, no_way))
         cost_s = math.inf
         if way is not None:
