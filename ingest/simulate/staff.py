@@ -47,9 +47,9 @@ _WORKER = text(
 _SHIFTS = text(
     """
     INSERT INTO shift (worker_id, starts_at, ends_at, breaks, simulated)
-    SELECT w.id, s.at, s.at + interval '8 hours', tstzmultirange(
-               tstzrange(s.at + w.later + interval '225 minutes', s.at + w.later + interval '255 minutes')), true
-    FROM (SELECT id, make_interval(mins => 30 * (row_number() OVER (ORDER BY code) % 3)::int - 30) AS later
+    SELECT w.id, s.at, s.at + interval '8 hours',
+           tstzmultirange(tstzrange(s.at + w.rest, s.at + w.rest + interval '30 minutes')), true
+    FROM (SELECT id, make_interval(mins => 195 + 30 * (row_number() OVER (ORDER BY code) % 3)::int) AS rest
           FROM worker WHERE simulated AND code = ANY(:codes)) AS w,
          generate_series(date_trunc('day', now()), now() + interval '7 days', interval '8 hours') AS s (at)
     ON CONFLICT DO NOTHING

@@ -38,12 +38,12 @@ async def test_the_ranking_says_of_everybody_why(served, signed_in) -> None:
 
 
 async def test_a_break_and_a_certificate_decide(served, signed_in) -> None:
-    served.sql(
-        "UPDATE case_file SET responsibility_grid_id = 4, category_code = '54003', version = version + 1 WHERE id = 1"
-    )
+    served.sql("UPDATE case_file SET responsibility_grid_id = 4 WHERE id = 1")
     served.sql("UPDATE worker SET skills = '[\"firefighting\"]' WHERE id = 1")
     await observe(served, "worker-0001", [1.0], track=True)
     operator = await signed_in("operator", HERE)
+    gas = {"version": 1, "move": "correct", "category_code": "54003"}
+    assert (await operator.post("/api/cases/1/acts", json=gas)).status_code == 200
 
     async def against() -> list[str]:
         (one,) = [w for w in (await operator.get(RANKING)).json()["workers"] if w["worker_id"] == 1]
