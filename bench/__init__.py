@@ -32,6 +32,7 @@ BENCHES: dict[str, str] = {
     "exchange": "bench.exchange",
     "storm": "bench.storm",
     "routing": "bench.routing",
+    "dispatch": "bench.dispatch",
 }
 """Name of the benchmark -> module that holds it."""
 
