@@ -28,9 +28,6 @@ class Prices:
         Of calling somebody off the way to another task.
     diverted_for
         The least urgent priority for which somebody is called off.
-    pressure
-        Of a minute of a worker's time, for each minute's price that waits per worker: what is far away
-        keeps him from the others.
     wait_min
         How much longer a task is thought to wait when nobody is chosen for it now.
     """
@@ -42,11 +39,10 @@ class Prices:
     scarce_skill: float = 4.0
     diversion: float = 4.0
     diverted_for: int = 2
-    pressure: float = 1.0
     wait_min: float = 60.0
 
     def __post_init__(self) -> None:
-        numbers = (self.late, self.owner, self.workload, self.scarce_skill, self.diversion, self.pressure)
+        numbers = (self.late, self.owner, self.workload, self.scarce_skill, self.diversion)
         if not all(0 <= price < 1e6 for price in (*self.minute, *numbers)):
             raise InvalidError("a price is negative, too high or no number")
         if not all(a >= b > 0 for a, b in zip(self.minute, (*self.minute[1:], 1e-9), strict=True)):

@@ -12,7 +12,7 @@ import numpy as np
 from twin.dispatch.deciding.prices import Prices
 from twin.dispatch.deciding.problem import NO_SKILL, NOBODY, Bools, Doing, Floats, Integers, Problem
 
-TERMS: Final = ("response", "lateness", "owner", "workload", "scarce_skill", "diversion", "pressure")
+TERMS: Final = ("response", "lateness", "owner", "workload", "scarce_skill", "diversion")
 """What the price of a pair is the sum of; each is a field of `Considered.terms`."""
 
 _MINUTE_S: Final = 60.0
@@ -73,8 +73,7 @@ def consider(problem: Problem, prices: Prices) -> Considered:
     With m the price of a minute of the task's priority, a the arrival, n now and d the deadline, in minutes:
     response m (a - n); lateness ``late`` m (max(0, a - d) - max(0, n - d)); owner where the grid is not his;
     workload times the hours worked less the mean; scarce skill times `scarcity` summed over what he holds and
-    the task does not need; diversion where a way is broken off; pressure times the price of all waiting
-    minutes per worker times the minutes on the way.
+    the task does not need; diversion where a way is broken off.
     """
     workers, tasks, now = problem.workers, problem.tasks, problem.now_s
     worker, later, seconds = _candidates(problem)
@@ -82,7 +81,6 @@ def consider(problem: Problem, prices: Prices) -> Considered:
     arrival = start[:, None] + seconds
     minute = np.asarray(prices.minute)[tasks.priority - 1]
     reachable = np.where(np.isfinite(arrival), arrival, now)
-    going_s = np.where(np.isfinite(seconds), seconds, 0.0)
     beyond = np.maximum(0.0, reachable - tasks.due_s) - np.maximum(0.0, now - tasks.due_s)
     held = workers.task[worker]
     own_way = ~later[:, None] & (held[:, None] == np.arange(len(tasks)))
@@ -90,7 +88,6 @@ def consider(problem: Problem, prices: Prices) -> Considered:
     on_duty = workers.doing != Doing.OFF_DUTY
     hours = workers.worked_s / _HOUR_S
     above = hours - (hours[on_duty].mean() if on_duty.any() else 0.0)
-    waiting = float(minute.sum()) / max(1, int(on_duty.sum()))
     terms = {
         "response": minute * (reachable - now) / _MINUTE_S,
         "lateness": prices.late * minute * beyond / _MINUTE_S,
@@ -98,7 +95,6 @@ def consider(problem: Problem, prices: Prices) -> Considered:
         "workload": np.broadcast_to(prices.workload * above[worker][:, None], arrival.shape),
         "scarce_skill": prices.scarce_skill * _spared(problem, worker),
         "diversion": prices.diversion * (broken_off & ~own_way),
-        "pressure": prices.pressure * waiting * going_s / _MINUTE_S,
     }
     refused = _refused(problem, prices, worker, later, arrival, own_way)
     return Considered(problem, worker, later, start, arrival, refused, terms)

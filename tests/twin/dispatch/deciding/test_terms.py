@@ -14,7 +14,7 @@ from twin.dispatch.deciding.problem import NOBODY, Doing, Problem, Tasks, Worker
 from twin.dispatch.deciding.terms import Refused, consider
 from twin.errors import InvalidError
 
-PRICES = Prices(minute=(8, 3, 1, 0.5), late=5, owner=7, workload=2, scarce_skill=6, diversion=4, pressure=0.5)
+PRICES = Prices(minute=(8, 3, 1, 0.5), late=5, owner=7, workload=2, scarce_skill=6, diversion=4)
 
 
 def problem_of_two() -> Problem:
@@ -55,9 +55,8 @@ def test_the_terms_of_a_pair_are_what_the_formulas_say() -> None:
         "workload": [2 * 1.0, 2 * 1.0],
         "scarce_skill": [6 * 1.0, 6 * 2.0],
         "diversion": [0.0, 0.0],
-        "pressure": [0.5 * 1.75 * 15.0, 0.5 * 1.75 * 2.0],
     }
-    assert considered.price[0, 0] == pytest.approx(45 + 75 + 2 + 6 + 0.5 * 1.75 * 15)
+    assert considered.price[0, 0] == pytest.approx(45 + 75 + 2 + 6)
     assert considered.later.tolist() == [False, True]
     assert considered.arrival_s[1].tolist() == [NOW + 660, NOW + 780]
 
