@@ -37,6 +37,8 @@ EVENT_NAMES: Final = {
     "rule.switched_on": ("规则启用", "Rule switched on"),
     "rule.switched_off": ("规则停用", "Rule switched off"),
     "rule.failed": ("规则出错停用", "Rule failed and switched off"),
+    "road.closed": ("道路封闭", "Road closed"),
+    "road.reopened": ("道路恢复通行", "Road opened again"),
     **EVENT_WORDS,
     **ASSIGNMENT_WORDS,
 }

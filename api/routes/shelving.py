@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
@@ -15,6 +15,7 @@ from api.access.caller import Caller
 from api.access.permissions import does, needs, reads
 from api.errors import CONFLICT, NOT_FOUND
 from api.routes.answers import Names, RowId
+from api.routes.polygon import PolygonBody
 from twin.access.record import Entry, write
 from twin.access.roles import Act, DataClass
 from twin.rules import maintenance, shelving
@@ -130,34 +131,6 @@ class WindowAnswer(BaseModel):
     ends_at: datetime
     ended_at: datetime | None
     ended_by: str | None
-
-
-class PolygonBody(BaseModel):
-    """A polygon of GeoJSON, degrees WGS 84."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    type: Literal["Polygon"]
-    coordinates: Annotated[
-        list[
-            Annotated[
-                list[
-                    tuple[
-                        Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)],
-                        Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)],
-                    ]
-                ],
-                Field(min_length=4, max_length=1_000),
-            ]
-        ],
-        Field(min_length=1, max_length=20),
-    ]
-
-    @model_validator(mode="after")
-    def _closed(self) -> PolygonBody:
-        if any(ring[0] != ring[-1] for ring in self.coordinates):
-            raise ValueError("each ring of a polygon ends where it begins")
-        return self
 
 
 class WindowRequest(BaseModel):

@@ -233,15 +233,23 @@ class Streets:
         seconds = np.where(way.ahead, now.there[way.edge], now.back[way.edge])
         return not bool(np.isfinite(seconds).all())
 
-    def cut_by(self, closures: Sequence[RoadClosure], profile: str = "foot") -> list[CutOff]:
-        """Return what closures leave without a way for somebody without keys, beside those that hold."""
-        before = self.snapshot(Traveller(profile))
-        network, name = before.network, _profile(profile).network
-        shut = np.zeros(network.edges, np.bool_)
-        for closure in closures:
-            if name in closure.networks:
-                shut |= closed_edges(network, closure)
-        return cut_off(before, before.closed(shut, self.version))
+    async def cut_by(self, closure: RoadClosure, network: str) -> list[CutOff]:
+        """Return what a closure would leave without a way, beside what is closed already, without keys."""
+        profile = _goes_by(network)
+        if profile is None or network not in closure.networks:
+            return []
+        before = self.snapshot(Traveller(profile.name))
+        shut = closed_edges(before.network, closure)
+        return await asyncio.to_thread(cut_off, before, before.closed(shut, self.version))
+
+    async def cut_now(self, network: str) -> list[CutOff]:
+        """Return what all closures that hold now leave without a way, for somebody without keys."""
+        built, now, profile = self._ready(), self._now, _goes_by(network)
+        if now is None or profile is None or not now.closures:
+            return []
+        shut, _ = self._shut(built, _Now(now.gates, frozenset()), profile, frozenset())
+        before = self._open(built, profile).closed(shut, self.version)
+        return await asyncio.to_thread(cut_off, before, self.snapshot(Traveller(profile.name)))
 
     @property
     def frame(self) -> Frame:
@@ -275,6 +283,11 @@ class Streets:
         if self._built is None:
             raise UnavailableError("the streets are being read", hint="ask again in a moment")
         return self._built
+
+
+def _goes_by(network: str) -> Profile | None:
+    """Return the first profile that goes by a network."""
+    return next((one for one in load_profiles().values() if one.network == network), None)
 
 
 def _profile(name: str) -> Profile:

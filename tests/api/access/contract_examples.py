@@ -170,6 +170,15 @@ def examples(
             }
         ),
         "POST /api/maintenance/{id}/end": _at(id=key_of(world, "maintenance_window")),
+        "POST /api/closures": _json(
+            {
+                "road_ids": [key_of(world, "road", "0")],
+                "begins_at": (MOMENT + timedelta(days=1)).isoformat(),
+                "ends_at": (MOMENT + timedelta(days=2)).isoformat(),
+                "reason": "开挖",
+            }
+        ),
+        "POST /api/closures/{id}/reopen": _at(id=key_of(world, "closure")),
         "POST /api/reporters/cases": _json({"phone": phone_of(OWN, "case")}),
         "POST /api/cases/{id}/reveal": _json(because, id=case),
         "GET /api/cases/{id}": _at(id=case),

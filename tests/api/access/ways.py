@@ -72,6 +72,7 @@ LISTS = {
     "/api/alarms": ("alarm",),
     "/api/alarms/shelved": ("alarm",),
     "/api/maintenance": ("alarm",),
+    "/api/closures": ("place",),
     "/api/rules": ("alarm",),
     "/api/rules/form": ("alarm",),
     "/api/cases": ("case",),
@@ -165,6 +166,7 @@ POSTED = {
     MAPPING + "/restore", MAPPING + "/retire",
     "/api/sources/{source}/pause", "/api/sources/{source}/resume",
     "/api/alarms/shelve", "/api/alarms/shelved/{id}/end", "/api/maintenance", "/api/maintenance/{id}/end",
+    "/api/closures", "/api/closures/{id}/reopen",
     "/api/partners",
     *(f"{PARTNER}/{act}" for act in ("secrets", "pause", "resume", "again", "test", "events")),
 }  # fmt: skip

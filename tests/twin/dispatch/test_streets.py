@@ -178,7 +178,7 @@ _CLOSE = """
 
 async def test_a_closure_takes_effect_at_once_and_is_told_to_who_holds_a_way(database) -> None:
     async with Followed(database) as made:
-        later = time.time() + 1e6
+        later = int(time.time()) + 1_000_000
         traveller = Traveller()
         held = made.streets.snapshot(traveller)
         places = made.streets.put(held, [A, B])
@@ -208,7 +208,7 @@ async def test_a_closure_takes_effect_at_once_and_is_told_to_who_holds_a_way(dat
 async def test_what_a_closure_cuts_off_is_told(database) -> None:
     async with Followed(database) as made:
         whole = RoadClosure(0, frozenset({"foot"}), 0.0, np.inf, roads=frozenset({1}))
-        assert made.streets.cut_by([whole]) == [], "what is closed itself is not cut off"
+        assert await made.streets.cut_by(whole, "foot") == [], "what is closed itself is not cut off"
         made.run(
             "INSERT INTO road (dataset_id, source_ref, content_hash, geom, road_class, foot, bike_forward, "
             "bike_backward, car_forward, car_backward, width_m, name) "
@@ -216,6 +216,14 @@ async def test_what_a_closure_cuts_off_is_told(database) -> None:
             "true, true, true, true, 6, '西')"
         )
         await until(lambda: made.streets.version == 2)
-        (told,) = made.streets.cut_by([whole])
+        (told,) = await made.streets.cut_by(whole, "foot")
         assert (told.metres, told.streets) == (pytest.approx(95.86, rel=1e-3), ("西",))
-        assert made.streets.cut_by([whole], "bike") == []
+        assert await made.streets.cut_by(whole, "bike") == []
+        assert await made.streets.cut_now("foot") == []
+        made.run(
+            "INSERT INTO closure (geom, road_ids, networks, reason, made_by, begins_at) "
+            "SELECT geom, ARRAY[id], '{foot}', 'x', 'x', now() - interval '9 years' FROM road WHERE id = 1"
+        )
+        await until(lambda: not made.passes("foot"))
+        assert (await made.streets.cut_now("foot"), await made.streets.cut_now("car")) == ([told], [])
+        assert await made.streets.cut_by(whole, "foot") == [], "it is cut off already"

@@ -205,6 +205,8 @@ export const accessEn: AccessWords = {
   act_alarm_unshelved: 'alarms brought back',
   act_maintenance_set: 'maintenance window set',
   act_maintenance_ended: 'maintenance window ended',
+  act_road_closed: 'roads closed',
+  act_road_reopened: 'roads opened again',
   act_account_linked: 'account linked',
   act_person_revealed: 'person revealed',
   act_person_searched: 'cases searched by phone',

@@ -203,6 +203,8 @@ export const accessZh = {
   act_alarm_unshelved: '结束搁置',
   act_maintenance_set: '设置维护时段',
   act_maintenance_ended: '结束维护时段',
+  act_road_closed: '封闭道路',
+  act_road_reopened: '恢复道路通行',
   act_account_linked: '绑定统一身份',
   act_person_revealed: '查看个人信息',
   act_person_searched: '按号码查案件',
