@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -18,14 +18,13 @@ from twin.access.record import Entry, write
 from twin.access.roles import Act, DataClass
 from twin.dispatch import closing
 from twin.dispatch.closing import AROUND_CASE_M, ToClose, close_roads, reopen_roads
-from twin.dispatch.network.gates import NETWORKS
+from twin.dispatch.network.gates import NETWORKS, Network
 
 router = APIRouter(tags=["dispatch"])
 
 Reader = Annotated[Caller, needs(reads(DataClass.PLACE))]
 Dispatcher = Annotated[Caller, needs(does(Act.CLOSE_ROADS))]
 
-Network = Literal["foot", "bike", "car"]
 _Number = Annotated[int, Field(ge=1, le=2**53 - 1)]
 _Layer = Annotated[int, Field(ge=-5, le=5)]
 
@@ -87,7 +86,7 @@ class CloseRequest(BaseModel):
     case_id: _Number | None = None
     around_m: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)] = AROUND_CASE_M
     networks: Annotated[list[Network], Field(min_length=1, max_length=3)] = Field(
-        default_factory=lambda: list(NETWORKS)
+        default_factory=lambda: list[Network](NETWORKS)
     )
     begins_at: AwareDatetime | None = None
     ends_at: AwareDatetime | None = None
@@ -100,11 +99,11 @@ async def list_closures(caller: Reader) -> ClosuresAnswer:
     streets = caller.running.twin.streets
     await streets.wait_read(READ_WAIT_S)
     rows = await caller.fetch(closing.LIST)
-    now = {network: closing.told(await streets.cut_now(network), streets.frame) for network in NETWORKS}
-    return ClosuresAnswer(
-        closures=[_closure(row) for row in rows],
-        cut_off={network: parts for network, parts in now.items() if parts},
-    )
+    cut: dict[Network, list[CutOffAnswer]] = {}
+    for network in NETWORKS:
+        if parts := closing.told(await streets.cut_now(network), streets.frame):
+            cut[network] = [CutOffAnswer(**part) for part in parts]
+    return ClosuresAnswer(closures=[_closure(row) for row in rows], cut_off=cut)
 
 
 @router.post("/api/closures", status_code=201, responses={**NOT_FOUND, **CONFLICT})

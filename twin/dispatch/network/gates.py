@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,9 @@ from twin.dispatch.gate_kinds import PUBLIC
 from twin.dispatch.network.roads import Bools, Floats, Integers
 from twin.model.gate import PASSING
 
-NETWORKS: Final = ("foot", "bike", "car")
+Network = Literal["foot", "bike", "car"]
+
+NETWORKS: Final[tuple[Network, ...]] = ("foot", "bike", "car")
 
 NO_WORD: Final = -1
 SHUT: Final = 0
