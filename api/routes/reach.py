@@ -15,6 +15,7 @@ from api.access.caller import Caller
 from api.access.permissions import needs, reads
 from api.exports.words import WORKER_ROLES
 from api.routes.answers import Names
+from api.routes.arrivals import IN_PLACE_S, Arrival, find_arrivals
 from api.routes.way_places import (
     REFUSALS,
     Ground,
@@ -25,7 +26,6 @@ from api.routes.way_places import (
     check_place,
     find_spot,
     ground_of,
-    places_of,
     profile_names,
 )
 from api.routes.ways import Asker
@@ -33,7 +33,7 @@ from twin.access.masking import mask_name
 from twin.access.roles import DataClass
 from twin.dispatch.network.profiles import FOOT
 from twin.dispatch.network.reach import reached_ground, reached_lines
-from twin.dispatch.network.travel import NO_LIMIT, many_to_many, nearest
+from twin.dispatch.network.travel import NO_LIMIT, many_to_many
 from twin.errors import InvalidError, TooLargeError
 
 router = APIRouter(tags=["dispatch"])
@@ -42,8 +42,6 @@ MOST_PAIRS: Final = 60_000
 MOST_PLACES: Final = 1_000
 MOST_BANDS: Final = 5
 LONGEST_S: Final = 7_200.0
-IN_PLACE_S: Final = 1_800.0
-"""A single search no longer than this is over in some milliseconds: no thread is asked for it."""
 _SIMPLER_M: Final = 1.0
 
 Degrees = Annotated[float, Field(strict=True, allow_inf_nan=False)]
@@ -129,10 +127,6 @@ class ReachAnswer(BaseModel):
     features: list[BandAnswer]
 
 
-_NEAR: Final = """
-    SELECT id, name, name_en, role, device_id FROM worker WHERE device_id = ANY(:trackers) ORDER BY id"""
-
-
 @router.post("/api/ways/matrix")
 async def get_matrix(caller: Asker, body: MatrixRequest) -> MatrixAnswer:
     """Return how long the ways from many places to many others take."""
@@ -174,44 +168,36 @@ async def list_nearest(
     goal: Annotated[PlaceText, Query(alias="to")],
     k: Annotated[int, Query(ge=1, le=50)] = 8,
     limit_s: Annotated[float, Query(gt=0, le=LONGEST_S, allow_inf_nan=False)] = IN_PLACE_S,
-    profile: ProfileName = FOOT,
+    profile: Annotated[str, Query(max_length=32, description="how they travel; empty: each as they do")] = "",
 ) -> NearestAnswer:
     """Return the workers who are at a place soonest, of those whose place the caller may know."""
-    ground = await ground_of(caller, profile)
+    ground = await ground_of(caller, profile or FOOT)
     spot = await find_spot(caller, ground, goal, "to")
-    placed = places_of(caller)
-    trackers = list(placed)
-    rows = {row["device_id"]: row for row in await caller.fetch(_NEAR, trackers=trackers)}
-    trackers = [tracker for tracker in trackers if tracker in rows]
-
-    def search() -> tuple[list[int], list[float]]:
-        many = ground.put([placed[tracker] for tracker in trackers])
-        which, seconds = nearest(ground.snapshot, spot.place, many, len(trackers), limit_s, inward=True)
-        return which.tolist(), seconds.tolist()
-
-    which, seconds = search() if limit_s <= IN_PLACE_S else await asyncio.to_thread(search)
-    workers = []
-    for i, taken in zip(which[:k], seconds[:k], strict=True):
-        row = rows[trackers[i]]
-        zh, en = WORKER_ROLES.get(row["role"], (row["role"], row["role"]))
-        lon, lat = placed[trackers[i]]
-        workers.append(
-            NearWorker(
-                worker_id=row["id"],
-                tracker_id=trackers[i],
-                name=Names(zh=mask_name(row["name"]), en=mask_name(row["name_en"])),
-                role=Names(zh=zh, en=en),
-                profile=ground.snapshot.profile.name,
-                seconds=round(taken, 1),
-                lon=lon,
-                lat=lat,
-            )
+    async with caller.transaction() as connection:
+        found = await find_arrivals(
+            caller, connection, (spot.lon, spot.lat), profile=profile, limit_s=limit_s
         )
+    there = [one for one in found if math.isfinite(one.seconds)]
     return NearestAnswer(
         goal=spot.answer(ground),
         network_version=ground.version,
-        workers=workers,
-        unreached=len(trackers) - len(which),
+        workers=[_near(one) for one in there[:k]],
+        unreached=len(found) - len(there),
+    )
+
+
+def _near(one: Arrival) -> NearWorker:
+    row = one.worker
+    zh, en = WORKER_ROLES.get(row["role"], (row["role"], row["role"]))
+    return NearWorker(
+        worker_id=row["id"],
+        tracker_id=row["device_id"],
+        name=Names(zh=mask_name(row["name"]), en=mask_name(row["name_en"])),
+        role=Names(zh=zh, en=en),
+        profile=one.profile,
+        seconds=round(one.seconds, 1),
+        lon=one.lon,
+        lat=one.lat,
     )
 
 

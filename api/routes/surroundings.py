@@ -6,7 +6,6 @@ import math
 from datetime import datetime
 from typing import Annotated, Any, Final
 
-import numpy as np
 from fastapi import APIRouter
 from pydantic import BaseModel
 from sqlalchemy import text
@@ -27,15 +26,16 @@ from api.routes.answers import (
     case_title,
     device_names,
 )
+from api.routes.arrivals import Arrival, find_arrivals
 from api.routes.case_answers import about_names
 from api.rows import Row
 from twin.access.masking import mask_name
 from twin.access.roles import DataClass
 from twin.cases.responsible import WHOLE, Responsible, find_responsible
 from twin.catalog import Catalog
-from twin.distance import box_around, distances_m
+from twin.dispatch.network.profiles import load_profiles
+from twin.distance import box_around
 from twin.errors import NotFoundError
-from twin.live.sight import WORKERS
 from twin.networks.key_places import KEY_CATEGORIES
 
 router = APIRouter(tags=["cases"])
@@ -44,9 +44,11 @@ Reader = Annotated[Caller, needs(reads(DataClass.CASE))]
 
 MOST_HANDLERS: Final = 8
 NEAR_WORKERS: Final = 24
-"""Nearest workers on duty who are looked at more closely."""
-AS_NEAR_M: Final = 250.0
+"""Workers on duty who are there soonest, who are looked at more closely."""
+AS_NEAR_S: Final = 120.0
 """Workers within the same multiple of this are equally near: own grid and open cases decide."""
+AS_NEAR_M: Final = 250.0
+"""The same of workers who have no way, by straight metres."""
 SIMILAR_M: Final = 300.0
 MOST_SIMILAR: Final = 10
 CAMERAS_M: Final = 200.0
@@ -59,9 +61,10 @@ ENTRANCES_KNOWN_M: Final = 1_000.0
 class HandlerChoice(BaseModel):
     """A worker or an organisation to whom the case could be given; names of workers are masked.
 
-    ``straight_m`` is as the crow flies, null where nobody knows where they are: places are known of workers
-    on duty only, who stand on the live board as ``tracker_id``. ``rule`` says which rule makes an
-    organisation responsible: about what, in which area.
+    ``way_s`` is how long they take to the case by ``profile``, which ``by`` names; where there is no way,
+    ``no_way`` says why. ``straight_m`` is as the crow flies. All are null where nobody knows where they are:
+    places are known of workers on duty only, who stand on the live board as ``tracker_id``. ``rule`` says
+    which rule makes an organisation responsible: about what, in which area.
     """
 
     worker_id: int | None
@@ -69,6 +72,10 @@ class HandlerChoice(BaseModel):
     tracker_id: int | None
     name: Names
     role: Names
+    way_s: float | None
+    profile: str | None
+    by: Names | None
+    no_way: Names | None
     straight_m: float | None
     own_grid: bool
     area: AreaRef | None
@@ -231,36 +238,25 @@ def _around(case: Row, radius_m: float) -> dict[str, float]:
 
 async def _handlers(caller: Caller, connection: AsyncConnection, case: Row) -> list[HandlerChoice]:
     found = await find_responsible(connection, case["scope_code"], case["category_code"])
-    away = _workers_near(caller, case)
-    rows = await _rows(connection, _WORKERS, grid=case["grid"], near=list(away))
-    workers = [_worker(row, away.get(row["device_id"]) if row["on_duty"] else None) for row in rows]
+    soon = await find_arrivals(caller, connection, (case["lon"], case["lat"]), enough=NEAR_WORKERS)
+    coming = {one.worker["device_id"]: one for one in soon[:NEAR_WORKERS]}
+    rows = await _rows(connection, _WORKERS, grid=case["grid"], near=list(coming))
+    workers = [_worker(row, coming.get(row["device_id"]) if row["on_duty"] else None) for row in rows]
     workers.sort(key=_worth)
     if found is None:
         return workers[:MOST_HANDLERS]
     return [await _organisation(connection, found), *workers[: MOST_HANDLERS - 1]]
 
 
-def _workers_near(caller: Caller, case: Row) -> dict[int, float]:
-    """Return how far away, in metres, the nearest workers are whose place is known, by tracker."""
-    board = caller.running.twin.board
-    n = board.count
-    # A worker who is not on duty stands nowhere: in no room.
-    placed = np.flatnonzero((board.layer[:n] == WORKERS) & (board.device_id[:n] != 0) & (board.room[:n] != 0))
-    placed = placed[caller.sees(placed)]
-    distance = distances_m(case["lon"], case["lat"], board.lon[placed], board.lat[placed])
-    nearest = np.argsort(distance, kind="stable")[:NEAR_WORKERS]
-    return {int(board.device_id[placed[i]]): float(distance[i]) for i in nearest}
-
-
-def _worker(row: Row, straight_m: float | None) -> HandlerChoice:
+def _worker(row: Row, coming: Arrival | None) -> HandlerChoice:
     zh, en = WORKER_ROLES.get(row["role"], (row["role"], row["role"]))
     return HandlerChoice(
         worker_id=row["id"],
         organisation_id=None,
-        tracker_id=None if straight_m is None else row["device_id"],
+        tracker_id=None if coming is None else row["device_id"],
         name=Names(zh=mask_name(row["name"]), en=mask_name(row["name_en"])),
         role=Names(zh=zh, en=en),
-        straight_m=None if straight_m is None else round(straight_m),
+        **_coming(coming),
         own_grid=row["own_grid"],
         area=area_ref(row, "area"),
         open_cases=row["open_cases"],
@@ -272,10 +268,28 @@ def _worker(row: Row, straight_m: float | None) -> HandlerChoice:
     )
 
 
+def _coming(one: Arrival | None) -> dict[str, Any]:
+    """Return the columns of an answer that say how and how soon somebody comes."""
+    if one is None:
+        return dict.fromkeys(("way_s", "profile", "by", "no_way", "straight_m"))
+    by = load_profiles()[one.profile]
+    return {
+        "way_s": round(one.seconds) if math.isfinite(one.seconds) else None,
+        "profile": one.profile,
+        "by": Names(zh=by.zh, en=by.en),
+        "no_way": None if one.no_way is None else Names(zh=one.no_way.zh, en=one.no_way.en),
+        "straight_m": round(one.straight_m),
+    }
+
+
 def _worth(one: HandlerChoice) -> tuple[Any, ...]:
-    """Order workers: on duty, near, of the own grid, with little to do; what is smaller goes first."""
+    """Order workers: on duty, soon there, of the own grid, with little to do; what is smaller goes first."""
+    soon = math.inf if one.way_s is None else one.way_s // AS_NEAR_S
     near = math.inf if one.straight_m is None else one.straight_m // AS_NEAR_M
-    return not one.on_duty, near, not one.own_grid, one.open_cases, one.straight_m or 0.0, one.worker_id
+    if one.way_s is not None:
+        near = 0.0
+    exactly = one.way_s or 0.0, one.straight_m or 0.0
+    return not one.on_duty, soon, near, not one.own_grid, one.open_cases, *exactly, one.worker_id
 
 
 async def _organisation(connection: AsyncConnection, found: Responsible) -> HandlerChoice:
@@ -289,7 +303,7 @@ async def _organisation(connection: AsyncConnection, found: Responsible) -> Hand
         tracker_id=None,
         name=Names(zh=found.name, en=found.name_en),
         role=Names(zh=zh, en=en),
-        straight_m=None,
+        **_coming(None),
         own_grid=False,
         area=None,
         open_cases=row["open_cases"],

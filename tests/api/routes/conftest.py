@@ -62,8 +62,13 @@ def two_grids(fresh_city: object) -> object:
     return fresh_city
 
 
-async def observe(served, uid: str, values: list[float], step_s: float = 10.0, track: bool = False) -> None:
-    """Let a device send values, the last one now; ``track`` gives each a place a little farther on."""
+async def observe(
+    served, uid: str, values: list[float], step_s: float = 10.0, track: bool = False, at: tuple | None = None
+) -> None:
+    """Let a device send values, the last one now.
+
+    ``track`` gives each a place a little farther on; ``at`` is the place (lon/lat) of all.
+    """
     board = served.runtime.twin.board
     n, row = len(values), board.row_of_uid[uid]
     now_us = int(time.time() * 1e6)
@@ -74,8 +79,8 @@ async def observe(served, uid: str, values: list[float], step_s: float = 10.0, t
             slot=np.zeros(n, np.uint8),
             phenomenon_us=now_us - (np.arange(n)[::-1] * step_s * 1e6).astype(np.int64),
             value=np.array(values, float),
-            lon=board.lon[row] + np.arange(n) * 1e-4 if track else nowhere,
-            lat=np.full(n, board.lat[row]) if track else nowhere,
+            lon=board.lon[row] + np.arange(n) * 1e-4 if track else np.full(n, at[0]) if at else nowhere,
+            lat=np.full(n, board.lat[row] if track else at[1]) if track or at else nowhere,
             received_us=np.full(n, now_us),
         )
     )

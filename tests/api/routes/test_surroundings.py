@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.api.routes.conftest import BESIDE, HERE, observe
+from tests.waiting import until
 
 pytestmark = [pytest.mark.postgis, pytest.mark.usefixtures("two_grids")]
 
@@ -52,6 +53,12 @@ async def test_what_lies_around_is_told_best_first(served, signed_in) -> None:
     assert zhou["name"]["zh"] == "周*"
     assert (zhou["on_duty"], zhou["own_grid"], zhou["skills"]) == (True, True, ["first_aid"])
     assert zhou["straight_m"] == pytest.approx(29, abs=4)
+    # 19 m along the street and 22 m beside it at 4.5 km/h
+    assert (zhou["way_s"], zhou["by"], zhou["no_way"]) == (
+        pytest.approx(33, abs=4),
+        {"zh": "步行", "en": "on foot"},
+        None,
+    )
     assert (li["on_duty"], li["straight_m"], li["worker_id"]) == (False, None, 2)
     (similar,) = told["similar"]
     assert (similar["number"], similar["took_s"], similar["note"]) == ("near", 7200.0, "泵车 2 台")
@@ -65,6 +72,53 @@ async def test_what_lies_around_is_told_best_first(served, signed_in) -> None:
     impact = told["impact"]
     assert (impact["buildings"], impact["key_places"], impact["entrances"]) == (1, 0, 1)
     assert impact["households"] == pytest.approx(188, abs=3)
+
+
+_ROUND_ABOUT = """
+INSERT INTO road (dataset_id, source_ref, content_hash, geom, road_class, foot, bike_forward, bike_backward,
+                  car_forward, car_backward, width_m)
+    SELECT 1, 'way/1' || n, '\\x00', ST_GeomFromText(line, 4326), 'service', true, true, true, true, true, 4
+    FROM (VALUES (1, 'LINESTRING(104.07 30.66, 104.07 30.662)'), (2, 'LINESTRING(104.07 30.662, 104.06 30.662)'))
+        AS r (n, line);
+UPDATE worker SET travels_by = 'ebike' WHERE id = 3;
+"""  # noqa: E501
+
+
+async def test_who_is_there_sooner_on_the_streets_goes_first(served, signed_in) -> None:
+    streets = served.runtime.twin.streets
+
+    async def changed(sql: str) -> None:
+        version = streets.version
+        await served.run_sql(sql)
+        await until(lambda: streets.version > version)
+
+    await changed(_ROUND_ABOUT)
+    await observe(served, "worker-0001", [1.0], at=(104.065, 30.66))
+    await observe(served, "worker-0009", [1.0], at=(104.06, 30.662))
+    operator = await signed_in("operator")
+
+    async def told() -> tuple:
+        handlers = (await operator.get(PATH)).json()["handlers"]
+        return {one["worker_id"]: one for one in handlers}, [one["worker_id"] for one in handlers][:2]
+
+    by_id, order = await told()
+    assert order == [1, 3]
+    assert [by_id[i]["straight_m"] for i in (1, 3)] == [pytest.approx(479, abs=2), pytest.approx(222, abs=2)]
+    assert by_id[1]["way_s"] == pytest.approx(479 / 4.5 * 3.6, abs=3)
+    # to the street's end, north, and back west
+    assert by_id[3]["way_s"] == pytest.approx((958 + 222 + 958) / 17 * 3.6, abs=5)
+    assert by_id[3]["by"]["zh"] == "电动自行车"
+    await changed("UPDATE road SET valid_to = now() WHERE source_ref = 'way/11'")
+    by_id, order = await told()
+    assert order == [1, 3]
+    assert (by_id[3]["way_s"], by_id[3]["straight_m"]) == (None, pytest.approx(222, abs=2))
+    assert by_id[3]["no_way"] == {"zh": "电动自行车无路可达", "en": "no way by e-bike"}
+    await observe(served, "worker-0009", [1.0], at=(104.06, 30.67))
+    by_id, _ = await told()
+    assert by_id[3]["no_way"]["zh"] == "人员不在路网上"
+    await served.run_sql("UPDATE case_file SET geom = ST_Translate(geom, 0, 0.005) WHERE id = 1")
+    by_id, order = await told()
+    assert (order[0], by_id[1]["no_way"]["zh"]) == (3, "地点不在路网上")  # as the crow flies
 
 
 async def test_it_tells_nothing_of_what_the_caller_does_not_see(served, signed_in) -> None:

@@ -1,0 +1,139 @@
+"""Tell how soon workers on duty are at a place: on the network, each by what they travel by."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from api.access.caller import Caller
+from api.routes.way_places import Ground, ground_of, placed_workers
+from api.rows import Row
+from twin.dispatch.network.profiles import FOOT, load_profiles
+from twin.dispatch.network.roads import Floats
+from twin.dispatch.network.travel import NO_LIMIT, one_to_many
+from twin.distance import distances_m
+from twin.faults import Words
+
+MOST_SEARCHED: Final = 500
+"""Workers nearest as the crow flies, of whom the ways are sought."""
+
+IN_PLACE_S: Final = 1_800.0
+"""A search no longer than this is over in some milliseconds: no thread is asked for it."""
+
+UNREAD: Final = Words("路网正在读取", "the streets are being read")
+_PLACE_OFF: Final = Words("地点不在路网上", "the place is off the network")
+_WORKER_OFF: Final = Words("人员不在路网上", "they are off the network")
+
+_CARRIED: Final = text(
+    "SELECT id, name, name_en, role, device_id, travels_by FROM worker WHERE device_id = ANY(:trackers)"
+)
+
+
+@dataclass(slots=True)
+class Arrival:
+    """How soon a worker is at a place.
+
+    Attributes
+    ----------
+    worker
+        Columns id, name, name_en, role, device_id and travels_by.
+    seconds
+        Inf where there is no way, or none within the limit.
+    no_way
+        Why not; None where there is a way, or none was sought beyond the limit.
+    """
+
+    worker: Row
+    lon: float
+    lat: float
+    straight_m: float
+    profile: str
+    seconds: float = np.inf
+    no_way: Words | None = None
+
+
+async def find_arrivals(
+    caller: Caller,
+    connection: AsyncConnection,
+    goal: tuple[float, float],
+    *,
+    profile: str = "",
+    limit_s: float = NO_LIMIT,
+    enough: int = MOST_SEARCHED,
+) -> list[Arrival]:
+    """Return the workers whose place the caller may know, who is there soonest first.
+
+    Parameters
+    ----------
+    goal
+        Lon/lat.
+    profile
+        How all of them travel; each as they do where empty.
+    enough
+        Where so many are there within `IN_PLACE_S`, those farther away are not sought.
+    """
+    found = await _on_board(caller, connection, goal, profile)
+    if not caller.running.twin.streets.version:
+        for one in found:
+            one.no_way = UNREAD
+        return found
+    grounds = {name: await ground_of(caller, name) for name in {one.profile for one in found}}
+    _search(grounds, goal, found, min(limit_s, IN_PLACE_S))
+    left = [one for one in found if np.isinf(one.seconds) and one.no_way is None]
+    there = sum(np.isfinite(one.seconds) for one in found)
+    if limit_s > IN_PLACE_S and left and there < enough:
+        await asyncio.to_thread(_search, grounds, goal, left, limit_s)
+        if limit_s == NO_LIMIT:
+            for one in left:
+                how = load_profiles()[one.profile]
+                if np.isinf(one.seconds):
+                    one.no_way = Words(f"{how.zh}无路可达", f"no way {how.en}")
+    found.sort(key=lambda one: (one.seconds, one.straight_m))
+    return found
+
+
+async def _on_board(
+    caller: Caller, connection: AsyncConnection, goal: tuple[float, float], profile: str
+) -> list[Arrival]:
+    """Return the nearest workers as the crow flies, in that order."""
+    board = caller.running.twin.board
+    rows = placed_workers(caller)
+    away = distances_m(*goal, board.lon[rows], board.lat[rows])
+    order = np.argsort(away, kind="stable")[:MOST_SEARCHED]
+    rows = rows[order]
+    columns = (board.device_id[rows], board.lon[rows], board.lat[rows], away[order])
+    placed = list(zip(*(column.tolist() for column in columns), strict=True))
+    asked = {"trackers": [tracker for tracker, *_ in placed]}
+    carried = {row["device_id"]: dict(row) for row in (await connection.execute(_CARRIED, asked)).mappings()}
+    return [
+        Arrival(carried[tracker], lon, lat, straight_m, profile or _travels_by(carried[tracker]))
+        for tracker, lon, lat, straight_m in placed
+        if tracker in carried
+    ]
+
+
+def _travels_by(worker: Row) -> str:
+    """Return the profile of a worker; one that the installation took out of its file walks."""
+    return str(worker["travels_by"]) if worker["travels_by"] in load_profiles() else FOOT
+
+
+def _search(
+    grounds: dict[str, Ground], goal: tuple[float, float], found: Sequence[Arrival], limit_s: float
+) -> None:
+    """Write into arrivals how long they take, or why they do not arrive; in place."""
+    for name, ground in grounds.items():
+        going = [one for one in found if one.profile == name]
+        if not going:
+            continue
+        place, many = ground.put([goal]), ground.put([(one.lon, one.lat) for one in going])
+        seconds: Floats = one_to_many(ground.snapshot, place, many, limit_s, inward=True)
+        for one, taken, known in zip(going, seconds.tolist(), many.known.tolist(), strict=True):
+            one.seconds = taken
+            if not place.known[0] or not known:
+                one.no_way = _WORKER_OFF if place.known[0] else _PLACE_OFF
