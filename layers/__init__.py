@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from layers import case_points, cells, devices, heat, trails, vehicles, workers
+from layers import case_points, cells, devices, heat, trails, vehicles, way, workers
 from layers.declaration import MapLayer
 
 LAYERS: tuple[MapLayer, ...] = (
     heat.LAYER,
     trails.LAYER,
     cells.LAYER,
+    way.LAYER,
     devices.LAYER,
     vehicles.LAYER,
     workers.LAYER,

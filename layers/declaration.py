@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import pydeck as pdk
 
-LIVE_NAMES: Final = ("live:devices", "live:vehicles", "live:workers", "live:cells")
-"""Data that the page takes from the live socket; everything else is an address under ``/api/``."""
+LIVE_NAMES: Final = ("live:devices", "live:vehicles", "live:workers", "live:cells", "live:way")
+"""Data that the page itself has, most of it from the live socket; all else is an address under ``/api/``."""
 
 DECK_CLASSES: Final = (
     "DevicePointLayer",

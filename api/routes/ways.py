@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import Annotated, Literal
 
 import numpy as np
@@ -125,9 +126,15 @@ def _answer(ground: Ground, start: Spot, goal: Spot) -> WayAnswer:
         joints_m=round(float(on_joints[joint].sum()), 1),
         start=start.answer(ground),
         goal=goal.answer(ground),
-        line=LineAnswer(coordinates=ground.degrees(xy)),
+        line=LineAnswer(coordinates=_line(ground.degrees(xy))),
         steps=[_step(ground, step) for step in steps],
     )
+
+
+def _line(places: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Return a line without places said twice, but never with fewer than the two that GeoJSON asks for."""
+    once = [place for place, _ in itertools.groupby(places)]
+    return once if len(once) > 1 else once * 2
 
 
 def _step(ground: Ground, step: Step) -> StepAnswer:

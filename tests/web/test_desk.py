@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import uuid
 
 import pytest
@@ -14,6 +16,8 @@ pytestmark = in_city("helsinki")
 DESK = (1440, 900)
 READY = "() => typeof window.__gridtwin === 'object' && window.__gridtwin.connection() === 'live'"
 """The page holds its map and hears what happens; that all of the map is drawn is not waited for."""
+
+WAY_DRAWN = "() => window.__gridtwin.way().length > 2"
 
 AT = """word => document.querySelector('[data-testid=stages] .now')?.textContent.includes(word)
     && !document.querySelector('[data-testid=move-form]')"""
@@ -279,3 +283,35 @@ def test_menus_stay_in_their_panel_keys_lead_out_and_thumbs_find_what_they_press
         assert page.evaluate("() => document.documentElement.scrollWidth") <= NARROW[0]
     assert cut_names(page) == []
     page.context.close()
+
+
+def test_who_could_go_is_told_in_minutes_on_the_streets_and_their_way_is_drawn(
+    city: RunningCity, browser: Browser
+) -> None:
+    page = _open(city, browser, city.make_person("manager"))
+    lon, lat = city.get("/api/scene")["center"]
+    case = _case(page, lon + 0.001, lat + 0.001)
+    page.goto(f"{city.url}/desk?lang=zh&case={case}")
+    page.wait_for_function(READY, timeout=PATIENCE_MS)
+    rows = page.locator("[data-candidate]").filter(has_text=re.compile(r"步行 \d+ 分"))
+    rows.first.wait_for()
+    minutes = [int(re.search(r"步行 (\d+) 分", row.inner_text())[1]) for row in rows.all()]
+    # Ranked in steps of two minutes, within which the own grid and open cases decide.
+    assert all(later >= sooner - 2 for sooner, later in itertools.pairwise(minutes)), minutes
+
+    rows.first.click()  # first of all stands the organisation that a rule says is responsible
+
+    # The line begins where the chosen one is and ends at the case, on streets in between.
+    page.wait_for_function(WAY_DRAWN)
+    drawn = page.evaluate("() => window.__gridtwin.way()")
+    place = city.get(f"/api/cases/{case}")
+    assert drawn[-1] == [pytest.approx(place["lon"], abs=1e-6), pytest.approx(place["lat"], abs=1e-6)]
+    if rows.count() > 1:
+        rows.nth(1).hover()
+        page.wait_for_function(
+            "a => window.__gridtwin.way()[0] && window.__gridtwin.way()[0][0] !== a", arg=drawn[0][0]
+        )
+        page.mouse.move(5, 5)
+    expect(page.locator(".mk", has_text=re.compile(r"\* \d+ 分")).first).to_be_attached()
+    page.keyboard.press("Escape")
+    page.wait_for_function("() => window.__gridtwin.way().length === 0")

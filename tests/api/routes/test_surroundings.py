@@ -46,6 +46,7 @@ async def test_what_lies_around_is_told_best_first(served, signed_in) -> None:
     await observe(served, "worker-0001", [1.0], track=True)
     about = {"about": "01001", "area_code": HERE, "organisation_id": 2}
     assert (await manager.post("/api/responsibilities", json=about)).status_code == 201
+    await served.runtime.twin.streets.wait_read(10.0)
     told = (await (await signed_in("operator", HERE)).get(PATH)).json()
     organisation, zhou, li = told["handlers"]
     assert (organisation["organisation_id"], organisation["responsible"]) == (2, True)

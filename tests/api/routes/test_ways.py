@@ -41,6 +41,9 @@ async def test_a_way_has_a_line_steps_and_what_it_takes(reader) -> None:
     assert way["steps"][1]["words"]["zh"] == "到达，目的地在左侧 22 米处"
     assert sum(step["metres"] for step in way["steps"]) == pytest.approx(way["metres"], abs=0.2)
     assert (way["start"]["lon"], way["goal"]["road_lat"]) == (104.055, 30.66)
+    nowhere = await ask(reader, "/api/ways", from_=A, to=A)
+    assert nowhere["metres"] == pytest.approx(0, abs=0.2)
+    assert nowhere["line"]["coordinates"] == [[104.055, 30.66]] * 2
     by_car = await ask(reader, "/api/ways", from_=A, to=B, profile="car")
     assert by_car["seconds"] < way["seconds"] / 4
 

@@ -190,7 +190,7 @@ export interface Evidence {
   photographs: number;
 }
 
-/** Somebody who could be sent, the best first; distances are straight lines. */
+/** Somebody who could be sent, the best first. */
 export interface Candidate {
   worker_id?: number | null;
   organisation_id?: number | null;
@@ -198,6 +198,12 @@ export interface Candidate {
   tracker_id?: number | null;
   name: Names;
   role: Names | null;
+  /** How long they take on the streets; null where there is no way: `no_way` says why. */
+  way_s: number | null;
+  profile: string | null;
+  by: Names | null;
+  no_way: Names | null;
+  /** As the crow flies. */
   straight_m: number | null;
   own_grid: boolean;
   area: AreaRef | null;
@@ -208,6 +214,14 @@ export interface Candidate {
   skills: (string | Names)[];
   responsible: boolean;
   rule: string | Names | null;
+}
+
+/** The way between two places, as far as the page needs it. */
+export interface Way {
+  seconds: number;
+  start: { lon: number; lat: number };
+  goal: { lon: number; lat: number };
+  line: { coordinates: [number, number][] };
 }
 
 export interface Surroundings {

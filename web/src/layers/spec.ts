@@ -18,7 +18,7 @@ export const CLASS_NAMES = [
 ] as const;
 export type ClassName = (typeof CLASS_NAMES)[number];
 
-const LIVE_NAMES = ['live:devices', 'live:vehicles', 'live:workers', 'live:cells'];
+const LIVE_NAMES = ['live:devices', 'live:vehicles', 'live:workers', 'live:cells', 'live:way'];
 
 /** What the page reads of a layer beside deck's own props. */
 export interface LayerExtras {

@@ -331,6 +331,11 @@ export class CityMap {
     (this.map.getSource('alarm_fence') as GeoJSONSource | undefined)?.setData(fenceData(fence));
   }
 
+  /** Draw the way of somebody who could go; none where it is empty. */
+  showWay(path: [number, number][]): void {
+    this.deck.setWay(path);
+  }
+
   /** Show the field of one camera in the colour of what is chosen. */
   selectCamera(deviceId: number | null): void {
     if (this.map.getLayer('camera_field-selected')) this.map.setFilter('camera_field-selected', ['==', ['id'], deviceId ?? -1]);

@@ -50,6 +50,7 @@ export class DeckLayers {
   private dead: Record<LiveName, boolean> = { devices: false, workers: false };
   private liveLayers: Layer[] = [];
   private cells: unknown[] = [];
+  private way: { path: [number, number][] }[] = [];
   private roofs: RoofEdgeLayer[] = [];
   private roofView = '';
   private readonly glide = new Glide();
@@ -140,6 +141,7 @@ export class DeckLayers {
     if (data === 'live:vehicles') return this.vehicleData();
     if (data === 'live:workers') return this.workerData();
     if (data === 'live:cells') return this.cells;
+    if (data === 'live:way') return this.way;
     return this.data.get(data) ?? null;
   }
 
@@ -214,6 +216,12 @@ export class DeckLayers {
     const layer = (data: string) => this.liveLayers.find((l) => this.specs.find((s) => s.id === l.id)?.data === data);
     this.sources.devices.commit(layer('live:devices'));
     this.sources.workers.commit(layer('live:workers'));
+  }
+
+  /** Draw the way of somebody who could go; none where it is empty. */
+  setWay(path: [number, number][]): void {
+    this.way = path.length ? [{ path }] : [];
+    this.renderLive();
   }
 
   setDead(layer: LiveName, dead: boolean): void {
@@ -309,6 +317,12 @@ export class DeckLayers {
     if (data === null) return false;
     this.liveLayers = this.liveLayers.with(at, this.liveLayers[at].clone({ data } as never));
     return true;
+  }
+
+  /** The way as the layer that draws it has it. */
+  shownWay(): [number, number][] {
+    const drawn = this.liveLayers.find((l) => l.id === 'way')?.props.data as { path: [number, number][] }[] | undefined;
+    return drawn?.[0]?.path ?? [];
   }
 
   /** Where a worker is shown now; null where it is not. */

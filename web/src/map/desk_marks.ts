@@ -1,9 +1,10 @@
 /** Decide what the map of the desk carries: the open case, who could go, cameras that see it, and the alarms. Pure. */
 import type { Candidate, CaseStand, Surroundings } from '../api/case_schema.ts';
 import type { AlarmGroup } from '../api/schema.ts';
-import { nameOf, number, type Key, type Lang } from '../i18n/index.ts';
+import { nameOf, type Key, type Lang } from '../i18n/index.ts';
 import type { PlaceName } from './places.ts';
 import { unmarked } from '../state/groups.ts';
+import { arrivalInShort } from '../state/desk/arrival.ts';
 import type { Cell } from '../state/cells.ts';
 import { compose } from './compose.ts';
 import type { Mark } from './marks.ts';
@@ -83,7 +84,7 @@ export function deskMarks(c: DeskComposition): Mark[] {
         badge: String(i + 1),
         level: i === c.chosen ? 'first' : undefined,
         stem: 1.6,
-        text: [nameOf(c.lang, candidate.name), candidate.straight_m === null ? '' : `${number(candidate.straight_m, 0)} m`].filter(Boolean).join(' '),
+        text: [nameOf(c.lang, candidate.name), arrivalInShort(c.t, candidate)].filter(Boolean).join(' '),
         title: nameOf(c.lang, candidate.name),
       });
     });

@@ -24,6 +24,8 @@ export function expose(page: LivePage, map: CityMap): void {
       uploads: () => page.board.devices.taken,
       ages: () => page.ages,
       lost: () => page.lost,
+      /** The way that is drawn. */
+      way: () => map.deck.shownWay(),
       select: (type: 'device' | 'worker' | 'building', id: number) => page.select({ type, id }),
       project: (lon: number, lat: number) => {
         const { x, y } = map.map.project([lon, lat]);

@@ -17,6 +17,8 @@ export class OpenCase {
   note = $state('');
   /** Who was chosen of those who could go; null: the first, whoever that is. */
   chosen = $state<string | null>(null);
+  /** Whom the pointer is over of those who could go. */
+  pointed = $state<string | null>(null);
   /** Which of the similar cases is looked at for how it was handled; null: the first that says. */
   like = $state<number | null>(null);
   expanded = $state(false);
@@ -46,6 +48,9 @@ export class OpenCase {
 
   /** Place of the chosen one in the list. The list is read again and again: the choice goes by who it is. */
   readonly candidate = $derived.by(() => Math.max(0, this.chosen === null ? 0 : this.handlers.findIndex((c) => keyOf(c) === this.chosen)));
+
+  /** Whose way is shown: the one pointed at, else the chosen one. */
+  readonly shown = $derived.by(() => this.handlers.find((c) => keyOf(c) === this.pointed) ?? this.handlers[this.candidate] ?? null);
 
   /** The similar case whose note may be taken over. */
   readonly model = $derived.by(() => modelOf(this.surroundings.value?.similar ?? [], this.like));

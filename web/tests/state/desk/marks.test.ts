@@ -8,7 +8,7 @@ import { iconOf, originOf, shortNumber } from '../../../src/state/desk/rows.ts';
 const t = (key: Key, ...args: (string | number)[]) => say('zh', key, ...args);
 const group = (key: string, caseId: number | null): AlarmGroup => ({ key, group_id: 1, kind: 'water', state: 'critical', title: { zh: '水浸' }, place: null, count: 40, lon: 1, lat: 2, since: '2026-01-01T00:00:00Z', acknowledged: 0, acknowledged_by: [], may_acknowledge: true, shelved_until: null, shelving: null, maintenance: false, rule: null, case: caseId === null ? null : { id: caseId, number: 'n' }, members: [] });
 const stand = { id: 5, number: '20261122-0001', title: { zh: '地下通道水浸' }, lon: 1, lat: 2, outcome: null } as unknown as CaseStand;
-const worker = (id: number): Candidate => ({ worker_id: 100 + id, tracker_id: id, name: { zh: `周*${id}` }, straight_m: 230 }) as unknown as Candidate;
+const worker = (id: number): Candidate => ({ worker_id: 100 + id, tracker_id: id, name: { zh: `周*${id}` }, way_s: 230, straight_m: 190 }) as unknown as Candidate;
 const base: DeskComposition = { lang: 'zh', t, groups: [group('a', 5), group('b', null)], stand, icon: 'critical', sensors: 40, handlers: [1, 2, 3, 4, 5, 6].map(worker), chosen: 0, cameras: [], place: (_layer, id) => (id === 2 ? null : [id, id]), found: null, picked: null, places: [], cells: null, zoom: 16, lost: false };
 
 describe('the map of the desk', () => {
