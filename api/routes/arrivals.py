@@ -12,11 +12,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.access.caller import Caller
-from api.routes.way_places import Ground, ground_of, placed_workers
+from api.routes.way_places import Ground, ground_of, placed_workers, traveller_of
 from api.rows import Row
-from twin.dispatch.network.profiles import FOOT, load_profiles
+from twin.dispatch.network.profiles import load_profiles
 from twin.dispatch.network.roads import Floats
 from twin.dispatch.network.travel import NO_LIMIT, one_to_many
+from twin.dispatch.streets import Traveller
 from twin.distance import distances_m
 from twin.faults import Words
 
@@ -31,7 +32,9 @@ _PLACE_OFF: Final = Words("地点不在路网上", "the place is off the network
 _WORKER_OFF: Final = Words("人员不在路网上", "they are off the network")
 
 _CARRIED: Final = text(
-    "SELECT id, name, name_en, role, device_id, travels_by FROM worker WHERE device_id = ANY(:trackers)"
+    "SELECT w.id, w.name, w.name_en, w.role, w.device_id, w.travels_by, o.kind AS organisation "
+    "FROM worker AS w LEFT JOIN organisation AS o ON o.id = w.organisation_id "
+    "WHERE w.device_id = ANY(:trackers)"
 )
 
 
@@ -42,7 +45,7 @@ class Arrival:
     Attributes
     ----------
     worker
-        Columns id, name, name_en, role, device_id and travels_by.
+        Columns id, name, name_en, role, device_id, travels_by, and the kind of their organisation.
     seconds
         Inf where there is no way, or none within the limit.
     no_way
@@ -53,7 +56,7 @@ class Arrival:
     lon: float
     lat: float
     straight_m: float
-    profile: str
+    traveller: Traveller
     seconds: float = np.inf
     no_way: Words | None = None
 
@@ -83,7 +86,7 @@ async def find_arrivals(
         for one in found:
             one.no_way = UNREAD
         return found
-    grounds = {name: await ground_of(caller, name) for name in {one.profile for one in found}}
+    grounds = {each: await ground_of(caller, each) for each in {one.traveller for one in found}}
     _search(grounds, goal, found, min(limit_s, IN_PLACE_S))
     left = [one for one in found if np.isinf(one.seconds) and one.no_way is None]
     there = sum(np.isfinite(one.seconds) for one in found)
@@ -91,7 +94,7 @@ async def find_arrivals(
         await asyncio.to_thread(_search, grounds, goal, left, limit_s)
         if limit_s == NO_LIMIT:
             for one in left:
-                how = load_profiles()[one.profile]
+                how = load_profiles()[one.traveller.profile]
                 if np.isinf(one.seconds):
                     one.no_way = Words(f"{how.zh}无路可达", f"no way {how.en}")
     found.sort(key=lambda one: (one.seconds, one.straight_m))
@@ -112,23 +115,18 @@ async def _on_board(
     asked = {"trackers": [tracker for tracker, *_ in placed]}
     carried = {row["device_id"]: dict(row) for row in (await connection.execute(_CARRIED, asked)).mappings()}
     return [
-        Arrival(carried[tracker], lon, lat, straight_m, profile or _travels_by(carried[tracker]))
+        Arrival(carried[tracker], lon, lat, straight_m, traveller_of(carried[tracker], profile))
         for tracker, lon, lat, straight_m in placed
         if tracker in carried
     ]
 
 
-def _travels_by(worker: Row) -> str:
-    """Return the profile of a worker; one that the installation took out of its file walks."""
-    return str(worker["travels_by"]) if worker["travels_by"] in load_profiles() else FOOT
-
-
 def _search(
-    grounds: dict[str, Ground], goal: tuple[float, float], found: Sequence[Arrival], limit_s: float
+    grounds: dict[Traveller, Ground], goal: tuple[float, float], found: Sequence[Arrival], limit_s: float
 ) -> None:
     """Write into arrivals how long they take, or why they do not arrive; in place."""
-    for name, ground in grounds.items():
-        going = [one for one in found if one.profile == name]
+    for traveller, ground in grounds.items():
+        going = [one for one in found if one.traveller == traveller]
         if not going:
             continue
         place, many = ground.put([goal]), ground.put([(one.lon, one.lat) for one in going])

@@ -24,9 +24,11 @@ from api.routes.way_places import (
     Spot,
     SpotAnswer,
     check_place,
-    find_spot,
+    find_place,
     ground_of,
     profile_names,
+    put_spot,
+    traveller_of,
 )
 from api.routes.ways import Asker
 from twin.access.masking import mask_name
@@ -141,7 +143,7 @@ async def get_matrix(caller: Asker, body: MatrixRequest) -> MatrixAnswer:
     for where, places in (("from", body.starts), ("to", body.goals)):
         for i, place in enumerate(places):
             check_place(*place, f"{where}.{i}")
-    ground = await ground_of(caller, body.profile)
+    ground = await ground_of(caller, traveller_of(None, body.profile))
     # Many searches, one after the other: between two of them others are served.
     return await asyncio.to_thread(_matrix, ground, body)
 
@@ -171,8 +173,8 @@ async def list_nearest(
     profile: Annotated[str, Query(max_length=32, description="how they travel; empty: each as they do")] = "",
 ) -> NearestAnswer:
     """Return the workers who are at a place soonest, of those whose place the caller may know."""
-    ground = await ground_of(caller, profile or FOOT)
-    spot = await find_spot(caller, ground, goal, "to")
+    ground = await ground_of(caller, traveller_of(None, profile))
+    spot = put_spot(ground, await find_place(caller, goal, "to"), "to")
     async with caller.transaction() as connection:
         found = await find_arrivals(
             caller, connection, (spot.lon, spot.lat), profile=profile, limit_s=limit_s
@@ -194,7 +196,7 @@ def _near(one: Arrival) -> NearWorker:
         tracker_id=row["device_id"],
         name=Names(zh=mask_name(row["name"]), en=mask_name(row["name_en"])),
         role=Names(zh=zh, en=en),
-        profile=one.profile,
+        profile=one.traveller.profile,
         seconds=round(one.seconds, 1),
         lon=one.lon,
         lat=one.lat,
@@ -209,12 +211,13 @@ async def get_reach(
         str, Query(max_length=64, description=f"up to {MOST_BANDS} numbers with commas between")
     ] = "5,10,15",
     direction: Literal["from", "to"] = "from",
-    profile: ProfileName = FOOT,
+    profile: ProfileName = "",
 ) -> ReachAnswer:
     """Return the ground that is reached from a place within some minutes, or from where it is reached."""
     bands = _minutes(minutes)
-    ground = await ground_of(caller, profile)
-    spot = await find_spot(caller, ground, place, "place")
+    asked = await find_place(caller, place, "place")
+    ground = await ground_of(caller, traveller_of(asked.worker if direction == "from" else None, profile))
+    spot = put_spot(ground, asked, "place")
     return await asyncio.to_thread(_reach, ground, spot, bands, direction)
 
 

@@ -272,10 +272,10 @@ def _coming(one: Arrival | None) -> dict[str, Any]:
     """Return the columns of an answer that say how and how soon somebody comes."""
     if one is None:
         return dict.fromkeys(("way_s", "profile", "by", "no_way", "straight_m"))
-    by = load_profiles()[one.profile]
+    by = load_profiles()[one.traveller.profile]
     return {
         "way_s": round(one.seconds) if math.isfinite(one.seconds) else None,
-        "profile": one.profile,
+        "profile": by.name,
         "by": Names(zh=by.zh, en=by.en),
         "no_way": None if one.no_way is None else Names(zh=one.no_way.zh, en=one.no_way.en),
         "straight_m": round(one.straight_m),

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 from api.access.caller import Caller
 from api.errors import CONFLICT, NOT_FOUND
 from api.routes.answers import Names
+from api.rows import Row
 from twin.dispatch.network.places import Places, put
 from twin.dispatch.network.profiles import FOOT, load_profiles
 from twin.dispatch.network.reading import Frame
@@ -36,7 +37,11 @@ PlaceText = Annotated[
     ),
 ]
 ProfileName = Annotated[
-    str, Query(max_length=32, description="how somebody gets about: foot, bike, ebike or car")
+    str,
+    Query(
+        max_length=32,
+        description="how one travels: foot, bike, ebike or car; empty: a worker as they do, others on foot",
+    ),
 ]
 
 _START_S: Final = 5.0
@@ -47,7 +52,10 @@ _LON_LAT: Final = re.compile(rf"\s*({_NUMBER})\s*,\s*({_NUMBER})\s*", re.ASCII)
 _THING: Final = re.compile(r"(case|worker)/([1-9][0-9]{0,17})", re.ASCII)
 
 _CASE: Final = "SELECT ST_X(geom) AS lon, ST_Y(geom) AS lat FROM case_file WHERE id = :id"
-_WORKER: Final = "SELECT device_id FROM worker WHERE id = :id"
+_WORKER: Final = (
+    "SELECT w.device_id, w.role, w.travels_by, o.kind AS organisation "
+    "FROM worker AS w LEFT JOIN organisation AS o ON o.id = w.organisation_id WHERE w.id = :id"
+)
 
 
 class SpotAnswer(BaseModel):
@@ -99,8 +107,34 @@ class Spot:
         )
 
 
-async def ground_of(caller: Caller, profile: str = FOOT) -> Ground:
-    """Return the streets as who travels so finds them now.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A place that was asked for, and the row of the worker who is there where one was named."""
+
+    lon: float
+    lat: float
+    worker: Row | None = None
+
+
+def traveller_of(worker: Row | None, profile: str) -> Traveller:
+    """Return how somebody travels, and which gates they have keys for.
+
+    Parameters
+    ----------
+    worker
+        With role, travels_by, and the kind of their organisation; None is anybody.
+    profile
+        Empty: as the worker does, anybody on foot. A way to travel that the installation took out of its
+        file is replaced by walking.
+    """
+    if worker is None:
+        return Traveller(profile or FOOT)
+    own = worker["travels_by"] if worker["travels_by"] in load_profiles() else FOOT
+    return Traveller(profile or own, frozenset({worker["role"], worker["organisation"]} - {None}))
+
+
+async def ground_of(caller: Caller, traveller: Traveller) -> Ground:
+    """Return the streets as a traveller finds them now.
 
     Raises
     ------
@@ -110,37 +144,49 @@ async def ground_of(caller: Caller, profile: str = FOOT) -> Ground:
         The streets were not read yet.
     """
     known = load_profiles()
-    if profile not in known:
+    if traveller.profile not in known:
         names = ", ".join(known)
         raise InvalidError(
-            f"nobody travels by “{profile}”",
+            f"nobody travels by “{traveller.profile}”",
             where="profile",
             hint=f"one of {names}",
-            zh=f"没有“{profile}”这种出行方式，可用：{names}",
+            zh=f"没有“{traveller.profile}”这种出行方式，可用：{names}",
         )
     streets = caller.running.twin.streets
     await streets.wait_read(_START_S)
-    return Ground(streets.snapshot(Traveller(profile)), streets.frame, streets.version)
+    return Ground(streets.snapshot(traveller), streets.frame, streets.version)
 
 
-async def find_spot(caller: Caller, ground: Ground, asked: str, where: str) -> Spot:
-    """Return a place that was asked for, on the network.
+async def find_place(caller: Caller, asked: str, where: str) -> Asked:
+    """Return a place that was asked for.
 
     Raises
     ------
     InvalidError
-        It cannot be read, or lies off the network.
+        It cannot be read.
     NotFoundError
         There is no such case or worker that the caller may see.
     ConflictError
         The worker's place is not known now.
     """
     thing = _THING.fullmatch(asked)
-    lon, lat = await _place_of(caller, thing[1], int(thing[2]), where) if thing else _read(asked, where)
-    place = ground.put([(lon, lat)])
+    if thing is None:
+        return Asked(*_read(asked, where))
+    return await _place_of(caller, thing[1], int(thing[2]), where)
+
+
+def put_spot(ground: Ground, asked: Asked, where: str) -> Spot:
+    """Return a place on the network.
+
+    Raises
+    ------
+    InvalidError
+        It lies off it.
+    """
+    place = ground.put([(asked.lon, asked.lat)])
     if not place.known[0]:
         raise _off(off_network(ground.snapshot, place), where)
-    return Spot(lon, lat, place)
+    return Spot(asked.lon, asked.lat, place)
 
 
 def _off(words: Words, where: str) -> InvalidError:
@@ -179,7 +225,7 @@ def check_place(lon: float, lat: float, where: str) -> None:
         )
 
 
-async def _place_of(caller: Caller, kind: str, key: int, where: str) -> tuple[float, float]:
+async def _place_of(caller: Caller, kind: str, key: int, where: str) -> Asked:
     row = await caller.fetch_one(_CASE if kind == "case" else _WORKER, id=key)
     if row is None:
         raise NotFoundError(
@@ -188,7 +234,7 @@ async def _place_of(caller: Caller, kind: str, key: int, where: str) -> tuple[fl
             zh=f"没有您可以查看的{'案件' if kind == 'case' else '人员'} {key}",
         )
     if kind == "case":
-        return row["lon"], row["lat"]
+        return Asked(row["lon"], row["lat"])
     found = places_of(caller).get(row["device_id"])
     if found is None:
         raise ConflictError(
@@ -197,7 +243,7 @@ async def _place_of(caller: Caller, kind: str, key: int, where: str) -> tuple[fl
             hint="places are known of workers on duty only, once they were heard",
             zh=f"不知道人员 {key} 现在在哪里；只有在岗且有定位的人员才有位置",
         )
-    return found
+    return Asked(*found, row)
 
 
 def places_of(caller: Caller) -> dict[int, tuple[float, float]]:

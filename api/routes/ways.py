@@ -20,11 +20,12 @@ from api.routes.way_places import (
     ProfileName,
     Spot,
     SpotAnswer,
-    find_spot,
+    find_place,
     ground_of,
     profile_names,
+    put_spot,
+    traveller_of,
 )
-from twin.dispatch.network.profiles import FOOT
 from twin.dispatch.network.turn_words import street_of, words_of
 from twin.dispatch.network.turns import Step, steps_of
 from twin.dispatch.network.unreached import no_way
@@ -94,12 +95,12 @@ async def get_way(
     caller: Asker,
     start: Annotated[PlaceText, Query(alias="from")],
     goal: Annotated[PlaceText, Query(alias="to")],
-    profile: ProfileName = FOOT,
+    profile: ProfileName = "",
 ) -> WayAnswer:
-    """Return the quickest way from one place to another."""
-    ground = await ground_of(caller, profile)
-    one = await find_spot(caller, ground, start, "from")
-    other = await find_spot(caller, ground, goal, "to")
+    """Return the quickest way from one place to another; a worker passes the gates they have keys for."""
+    begins, ends = await find_place(caller, start, "from"), await find_place(caller, goal, "to")
+    ground = await ground_of(caller, traveller_of(begins.worker, profile))
+    one, other = put_spot(ground, begins, "from"), put_spot(ground, ends, "to")
     # How far the search goes is not known before: it must not hold up who else is served.
     return await asyncio.to_thread(_answer, ground, one, other)
 
