@@ -40,13 +40,14 @@ def cheapest(considered: Considered, prices: Prices) -> Integers:
 def waiting_price(problem: Problem, prices: Prices) -> Floats:
     """Return the price of choosing nobody for a task, shape (t,), weighted minutes from now on.
 
-    With w the minutes it is then thought to wait: m w + ``late`` m (max(0, n + w - d) - max(0, n - d)).
+    With w the minutes it is then thought to wait: m w + ``late`` m (max(0, n + w - d) - max(0, n - d)) +
+    ``owner``. Waiting does not save the price of the grid: else a high one would leave cheap tasks for ever.
     """
     tasks, now = problem.tasks, problem.now_s
     minute = np.asarray(prices.minute)[tasks.priority - 1]
     wait_s = prices.wait_min * 60.0
     late_s = np.maximum(0.0, now + wait_s - tasks.due_s) - np.maximum(0.0, now - tasks.due_s)
-    return np.asarray(minute * (wait_s + prices.late * late_s) / 60.0, float)
+    return np.asarray(minute * (wait_s + prices.late * late_s) / 60.0 + prices.owner, float)
 
 
 def gains(considered: Considered, prices: Prices) -> Floats:

@@ -34,7 +34,7 @@ class Prices:
 
     minute: tuple[float, float, float, float] = (8.0, 3.0, 1.0, 0.3)
     late: float = 5.0
-    owner: float = 10.0
+    owner: float = 8.0
     workload: float = 1.0
     scarce_skill: float = 4.0
     diversion: float = 4.0
