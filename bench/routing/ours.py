@@ -3,46 +3,69 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Coroutine, Sequence
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import shapely
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from bench.routing.peers.answering import Answer, answer_lines, memory_mib, timed
-from twin.dispatch.network.network import build
-from twin.dispatch.network.places import Places, put
-from twin.dispatch.network.profiles import FOOT, load_profiles
+from twin.dispatch.gate_kinds import KEYS
+from twin.dispatch.network.closures import RoadClosure, closed_edges
+from twin.dispatch.network.places import Places
 from twin.dispatch.network.reach import reached_ground, reached_lines
-from twin.dispatch.network.reading import Frame, read_obstacles, read_roads
-from twin.dispatch.network.roads import Floats, Roads
-from twin.dispatch.network.snapshot import Snapshot, Structure
+from twin.dispatch.network.roads import Floats
+from twin.dispatch.network.snapshot import Snapshot
 from twin.dispatch.network.travel import many_to_many, one_to_many
 from twin.dispatch.network.way import find_way, way_line
+from twin.dispatch.streets import Streets, Traveller
 from twin.store.engine import create_async_engine
 
 Place = tuple[float, float]
+T = TypeVar("T")
+
+WALKER: Final = Traveller("foot", frozenset(KEYS))
+"""Passes every gate but those nobody passes: peers know no keys and no hours."""
+
+_LAYERS: Final = tuple(range(-5, 6))
+_CLOSE: Final = text(
+    """
+    INSERT INTO closure (geom, layers, networks, reason, made_by, begins_at)
+    VALUES (ST_GeomFromText(:ring, 4326), :layers, '{foot}', 'bench', 'bench', now() - interval '1 minute')
+    """
+)
+_OPEN: Final = text("DELETE FROM closure")
 
 
 class Engine:
     """The network of a database on foot, and what one asks of it."""
 
     def build(self, url: str) -> Answer:
-        """Read the roads of a database and make the network; reading is timed apart."""
-        before = memory_mib()
-        read_s, (roads, self.frame, obstacles) = timed(lambda: asyncio.run(_read(url)))
-        seconds, self.snapshot = timed(lambda: _snapshot(roads, obstacles))
-        self._before = before
-        self._closed = 0
+        """Read roads, gates and obstacles of a database and make the network, ready to answer."""
+        self._loop = asyncio.new_event_loop()
+        self._database: AsyncEngine = create_async_engine(url)
+        self._run(self._connect())
+        self._before = memory_mib()
+        self._streets = Streets(self._database)
+
+        def ready() -> Snapshot:
+            self._run(self._streets.refresh())
+            snapshot = self._streets.snapshot(WALKER)
+            _ = snapshot.outward, snapshot.inward, snapshot.tree, snapshot.part, snapshot.network.tree
+            return snapshot
+
+        took, self.snapshot = timed(ready)
+        self.frame = self._streets.frame
         network = self.snapshot.network
-        return {
-            "seconds": seconds,
-            "read_s": read_s,
-            "nodes": network.nodes,
-            "edges": network.edges,
-            "joints": int(network.is_joint.sum()),
-            "kilometres": float(network.length_m.sum() / 1e3),
-        }
+        return took.answer(
+            nodes=network.nodes,
+            edges=network.edges,
+            gates=len(network.gates),
+            joints=int(network.is_joint.sum()),
+            kilometres=float(network.length_m.sum() / 1e3),
+        )
 
     def memory(self) -> Answer:
         """Say what it took since before it was built."""
@@ -133,26 +156,24 @@ class Engine:
             places = self._put([one, *many])
             return one_to_many(self.snapshot, places.only(np.array([0])), places.only(_rest(places)), limit_s)
 
-        seconds, found = timed(ask)
+        took, found = timed(ask)
         places = self._put([one, *many])
         first, rest = places.only(np.array([0])), places.only(_rest(places))
-        put_s, again = timed(lambda: one_to_many(self.snapshot, first, rest, limit_s))
+        put, again = timed(lambda: one_to_many(self.snapshot, first, rest, limit_s))
         assert np.array_equal(found, again)
-        return {"seconds": seconds, "put_s": put_s, "within": int(np.isfinite(found).sum())}
+        return took.answer(within=int(np.isfinite(found).sum()), apart=put.answer())
 
     def matrix(self, some: Sequence[Place], others: Sequence[Place], limit_s: float) -> Answer:
         """Time it from degrees, and from places put on the network before."""
-        seconds, found = timed(
-            lambda: many_to_many(self.snapshot, self._put(some), self._put(others), limit_s)
-        )
+        took, found = timed(lambda: many_to_many(self.snapshot, self._put(some), self._put(others), limit_s))
         first, second = self._put(some), self._put(others)
-        put_s, _ = timed(lambda: many_to_many(self.snapshot, first, second, limit_s))
-        return {"seconds": seconds, "put_s": put_s, "within": int(np.isfinite(found).sum())}
+        put, _ = timed(lambda: many_to_many(self.snapshot, first, second, limit_s))
+        return took.answer(within=int(np.isfinite(found).sum()), apart=put.answer())
 
     def route(self, start: Place, goal: Place) -> Answer:
         """Time one way with its line in degrees."""
-        seconds, (takes_s, _) = timed(lambda: self._way(self.snapshot, start, goal))
-        return {"seconds": seconds, "takes_s": takes_s}
+        took, (takes_s, _) = timed(lambda: self._way(self.snapshot, start, goal))
+        return took.answer(takes_s=takes_s)
 
     def isochrone(self, one: Place, limits_s: Sequence[float]) -> Answer:
         """Time polygons of what is reached, in degrees."""
@@ -161,8 +182,8 @@ class Engine:
             lines = reached_lines(self.snapshot, self._put([one]), limits_s)
             return [shapely.transform(reached_ground(line), self.frame.degrees) for line in lines]
 
-        seconds, _ = timed(ask)
-        return {"seconds": seconds}
+        took, _ = timed(ask)
+        return took.answer()
 
     def ring_on(self, start: Place, goal: Place, radius_m: float) -> Answer:
         """Return a ring around the middle of a way and the roads in it, None where no other way is left."""
@@ -178,27 +199,42 @@ class Engine:
         return {"ring": self.frame.degrees(shapely.get_coordinates(disc)).tolist(), "metres": line.length}
 
     def closure(self, start: Place, goal: Place, ring: Sequence[Place], **_: Any) -> Answer:
-        """Time a closed polygon until a way keeps out of it."""
+        """Time a closed polygon until a way keeps out of it: written to the database, and in memory only."""
+        disc = shapely.Polygon(ring)
+        values = {"ring": disc.wkt, "layers": list(_LAYERS)}
 
         def close() -> tuple[float | None, Floats | None]:
-            disc = shapely.Polygon(self.frame.metres(np.array(ring)))
-            return self._closed_way(disc, start, goal)
+            self._run(self._write(_CLOSE, values))
+            return self._way(self._streets.snapshot(WALKER), start, goal)
 
-        seconds, (takes_s, line) = timed(close)
-        return {
-            "seconds": seconds,
-            "takes_s": takes_s,
-            "line": None if line is None else line.tolist(),
-        }
+        took, (takes_s, line) = timed(close)
+        self._run(self._write(_OPEN))
+        self._streets.snapshot(WALKER)
+        inside = shapely.transform(disc, self.frame.metres)
+        memory, (again_s, _line) = timed(lambda: self._closed_way(inside, start, goal))
+        assert line is not None
+        assert takes_s == again_s
+        crossed = shapely.LineString(line).intersects(disc)
+        return took.answer(takes_s=takes_s, crossed=bool(crossed), apart=memory.answer())
 
     def _closed_way(
         self, disc: shapely.Polygon, start: Place, goal: Place
     ) -> tuple[float | None, Floats | None]:
-        network = self.snapshot.network
-        closed = np.zeros(network.edges, bool)
-        closed[network.tree.query(disc, predicate="intersects")] = True
-        self._closed += 1
-        return self._way(self.snapshot.closed(closed, self._closed), start, goal)
+        area = RoadClosure(1, frozenset({"foot"}), 0.0, np.inf, disc, frozenset(_LAYERS))
+        return self._way(self.snapshot.closed(closed_edges(self.snapshot.network, area), 1), start, goal)
+
+    async def _connect(self) -> None:
+        async with self._database.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def _write(self, statement: Any, values: Any = None) -> None:
+        """Change closures, and let the streets know, as the news of the database does."""
+        async with self._database.begin() as connection:
+            await connection.execute(statement, values)
+        await self._streets.refresh_closures()
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run_until_complete(work)
 
     def _way(self, snapshot: Snapshot, start: Place, goal: Place) -> tuple[float | None, Floats | None]:
         places = self._put([start, goal])
@@ -208,29 +244,11 @@ class Engine:
         return way.seconds, self.frame.degrees(way_line(snapshot, way)[0])
 
     def _put(self, lon_lat: Sequence[Place]) -> Places:
-        return put(self.snapshot, self.frame.metres(np.asarray(lon_lat, float)))
+        return self._streets.put(self.snapshot, lon_lat)
 
 
 def _rest(places: Places) -> Any:
     return np.arange(1, len(places))
-
-
-async def _read(url: str) -> tuple[Roads, Frame, Any]:
-    engine = create_async_engine(url)
-    try:
-        async with engine.connect() as connection:
-            roads, frame = await read_roads(connection)
-            return roads, frame, await read_obstacles(connection, frame)
-    finally:
-        await engine.dispose()
-
-
-def _snapshot(roads: Roads, obstacles: Any) -> Snapshot:
-    """Return the network, ready to answer: with the indexes and matrices a first question would make."""
-    network = build(roads, obstacles=obstacles)
-    snapshot = Snapshot.open(network, Structure(network), load_profiles()[FOOT])
-    _ = snapshot.outward, snapshot.inward, snapshot.tree, snapshot.part, network.tree
-    return snapshot
 
 
 if __name__ == "__main__":

@@ -78,6 +78,7 @@ class PgRouting:
         self._connection = connect(url)
         self._nodes_of = nodes_of
         self._kmh = 0.0
+        self._server = Path(f"/proc/{self._connection.info.backend_pid}/schedstat")
 
     def ask(self, do: str, **what: Any) -> Answer:
         """Answer as the processes of the others do."""
@@ -103,9 +104,8 @@ class PgRouting:
                     copy.write_row([-1.0 if value == np.inf else value for value in row])
             self._connection.execute(_INDEXES)
 
-        seconds, _ = timed(fill)
-        version = self._one("SELECT pgr_version()")[0]
-        return {"seconds": seconds, "version": version}
+        took, _ = timed(fill, self._server_s)
+        return took.answer()
 
     def memory(self) -> Answer:
         """Say what the table and its indexes take; what a question takes is not known from outside."""
@@ -115,32 +115,29 @@ class PgRouting:
         """Time what is reached from a node within a time, over edges within that of the straight line."""
         start, *goals = self._nodes_of([one, *many])
         near = self._near(one, limit_s)
-        seconds, row = timed(lambda: self._one(_WITHIN, near, start, limit_s, goals))
-        return {"seconds": seconds, "within": row[0]}
+        took, row = timed(lambda: self._one(_WITHIN, near, start, limit_s, goals), self._server_s)
+        return took.answer(within=row[0])
 
     def matrix(self, some: Sequence[Place], others: Sequence[Place], limit_s: float) -> Answer:
         """Time a table of costs; it has no limit to give."""
         nodes = self._nodes_of([*some, *others])
         values = {"edges": _ALL, "limit": limit_s, "some": nodes[: len(some)], "others": nodes[len(some) :]}
-        seconds, row = timed(lambda: self._connection.execute(_MATRIX, values).fetchone())
-        return {"seconds": seconds, "within": row[0]}
+        took, row = timed(lambda: self._connection.execute(_MATRIX, values).fetchone(), self._server_s)
+        return took.answer(within=row[0])
 
     def route(self, start: Place, goal: Place) -> Answer:
         """Time one way with its line."""
         a, b = self._nodes_of([start, goal])
-        seconds, row = timed(lambda: self._one(_ROUTE, _ALL, a, b))
-        return {"seconds": seconds, "takes_s": row[0]}
+        took, row = timed(lambda: self._one(_ROUTE, _ALL, a, b), self._server_s)
+        return took.answer(takes_s=row[0])
 
     def isochrone(self, one: Place, limits_s: Sequence[float]) -> Answer:
         """Time hulls around the edges that are reached."""
         (start,) = self._nodes_of([one])
         near = self._near(one, max(limits_s))
-        seconds, _ = timed(
-            lambda: self._connection.execute(
-                _REACHED, (near, start, max(limits_s), list(limits_s))
-            ).fetchall()
-        )
-        return {"seconds": seconds}
+        values = (near, start, max(limits_s), list(limits_s))
+        took, _ = timed(lambda: self._connection.execute(_REACHED, values).fetchall(), self._server_s)
+        return took.answer()
 
     def closure(self, start: Place, goal: Place, ring: Sequence[Place], **_: Any) -> Answer:
         """Time edges in a polygon being closed until a way avoids them; then open them again."""
@@ -152,13 +149,17 @@ class PgRouting:
             return self._one(_ROUTE, _ALL, a, b)
 
         with self._connection.transaction() as transaction:
-            seconds, row = timed(close)
+            took, row = timed(close, self._server_s)
             raise psycopg.Rollback(transaction)
-        return {"seconds": seconds, "takes_s": row[0]}
+        return took.answer(takes_s=row[0])
 
     def close(self) -> None:
         """Let the database go."""
         self._connection.close()
+
+    def _server_s(self) -> float:
+        """Return the processor time of the server process that works for us."""
+        return int(self._server.read_text("ascii").split()[0]) / 1e9
 
     def _near(self, one: Place, limit_s: float) -> str:
         """Return the statement that gives the edges no farther away than one comes in a time."""

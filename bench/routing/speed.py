@@ -92,40 +92,49 @@ def ask_in_turns(
     out: dict[str, Any] = {}
     for question in asked:
         progress(f"routing: {question.name}")
-        taken: dict[str, dict[str, Any]] = {name: {"seconds": [], "put_s": []} for name in contenders}
+        taken: dict[str, list[dict[str, Any]]] = {name: [] for name in contenders}
+        failed: dict[str, str] = {}
         names = list(contenders)
         for number, what in enumerate(question.rounds):
             for name in (*names[number % len(names) :], *names[: number % len(names)]):
-                one = taken[name]
-                if "error" in one or sum(one["seconds"]) > ENOUGH_S:
+                if name in failed or sum(one["seconds"] for one in taken[name]) > ENOUGH_S:
                     continue
                 answer = contenders[name].ask(question.do, **what)
                 if "error" in answer:
-                    one["error"] = answer["error"]
-                    continue
-                one["seconds"].append(answer["seconds"])
-                for kept in ("put_s", "within", "takes_s"):
-                    if kept in answer:
-                        one.setdefault(kept, []).append(answer[kept])
-        out[question.name] = {name: _figures(one, taken[OURS]) for name, one in taken.items()}
+                    failed[name] = answer["error"]
+                else:
+                    taken[name].append(answer)
+        out[question.name] = {
+            name: {"error": failed[name]} if name in failed else _figures(rounds, taken[OURS])
+            for name, rounds in taken.items()
+        }
     return out
 
 
-def _figures(one: Mapping[str, Any], ours: Mapping[str, Any]) -> dict[str, Any]:
-    if "error" in one or not one["seconds"]:
-        return {"error": one.get("error", "not asked")}
-    shared = range(min(len(one["seconds"]), len(ours["seconds"])))
-    ratios = [one["seconds"][i] / ours["seconds"][i] for i in shared]
-    return {
-        "median_ms": statistics.median(one["seconds"]) * 1e3,
-        "least_ms": min(one["seconds"]) * 1e3,
-        "most_ms": max(one["seconds"]) * 1e3,
-        "times": len(one["seconds"]),
-        "ratio": statistics.median(ratios),
-        "put_ms": statistics.median(one["put_s"]) * 1e3 if one["put_s"] else None,
-        "within": one.get("within"),
-        "takes_s": [None if s is None else round(float(s), 1) for s in one.get("takes_s", [])],
-    }
+def _figures(rounds: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Give the medians of a contender's rounds, and how many times ours they are, round by round."""
+    if not rounds:
+        return {"error": "not asked"}
+    figures = {"times": len(rounds), **_medians(rounds, ours)}
+    apart = [one["apart"] for one in rounds if "apart" in one]
+    if apart:
+        figures["apart"] = _medians(apart, ours)
+    for kept in ("within", "takes_s", "crossed"):
+        if kept in rounds[0]:
+            figures[kept] = [one[kept] for one in rounds]
+    return figures
+
+
+def _medians(rounds: Sequence[Mapping[str, Any]], ours: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+    out = {}
+    for part, name in (("seconds", ""), ("cpu_s", "cpu_")):
+        taken = [one[part] for one in rounds]
+        out[f"{name}median_ms"] = statistics.median(taken) * 1e3
+        out[f"{name}most_ms"] = max(taken) * 1e3
+        out[f"{name}ratio"] = statistics.median(
+            one / own[part] for one, own in zip(taken, ours, strict=False)
+        )
+    return out
 
 
 def pairs_of(places: Sequence[Place]) -> list[tuple[Place, Place]]:

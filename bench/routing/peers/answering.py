@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +32,31 @@ def answer_lines(answers: Mapping[str, Callable[..., Answer]]) -> None:
         out.flush()
 
 
-def timed(ask: Callable[[], Any]) -> tuple[float, Any]:
-    """Return what an answer took and the answer."""
-    begun = time.perf_counter()
+@dataclass(frozen=True)
+class Took:
+    """What something took: seconds, and seconds of the processor in this process and programs it ran."""
+
+    seconds: float
+    cpu_s: float
+
+    def answer(self, **more: Any) -> Answer:
+        """Return an answer with it."""
+        return {"seconds": self.seconds, "cpu_s": self.cpu_s, **more}
+
+
+def timed(ask: Callable[[], Any], also_s: Callable[[], float] = lambda: 0.0) -> tuple[Took, Any]:
+    """Return what an answer took and the answer.
+
+    ``also_s`` gives the processor time of another process that takes part.
+    """
+    begun, cpu_s, others_s = time.perf_counter(), _cpu_s(), also_s()
     found = ask()
-    return time.perf_counter() - begun, found
+    return Took(time.perf_counter() - begun, _cpu_s() - cpu_s + also_s() - others_s), found
+
+
+def _cpu_s() -> float:
+    programs = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.process_time() + programs.ru_utime + programs.ru_stime
 
 
 def memory_mib() -> float:

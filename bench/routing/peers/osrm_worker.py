@@ -8,7 +8,6 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -42,20 +41,19 @@ class Engine:
         contracted.mkdir(exist_ok=True)
         copy = contracted / "roads.osm.pbf"
         shutil.copy(file, copy)
-        extract_s, _ = timed(lambda: _run("osrm-extract", "-p", str(foot), str(copy)))
+        extract, _ = timed(lambda: _run("osrm-extract", "-p", str(foot), str(copy)))
         # What is partitioned is numbered anew: it can no more be contracted.
         shutil.copytree(contracted, changing, dirs_exist_ok=True)
         self._changing = changing / "roads.osrm"
-        contract_s, _ = timed(lambda: _run("osrm-contract", str(contracted / "roads.osrm")))
-        partition_s, _ = timed(lambda: _run("osrm-partition", str(self._changing)))
-        customize_s, _ = timed(lambda: _run("osrm-customize", str(self._changing)))
+        contract, _ = timed(lambda: _run("osrm-contract", str(contracted / "roads.osrm")))
+        _run("osrm-partition", str(self._changing))
+        _run("osrm-customize", str(self._changing))
         self._before = memory_mib()
         self._quick = _open("CH", contracted / "roads.osrm")
         return {
-            "seconds": extract_s + contract_s,
-            "partitioned_s": extract_s + partition_s + customize_s,
+            "seconds": extract.seconds + contract.seconds,
+            "cpu_s": extract.cpu_s + contract.cpu_s,
             "files_mib": files_mib(contracted),
-            "version": metadata.version("osrm-bindings"),
         }
 
     def memory(self) -> Answer:
@@ -94,14 +92,14 @@ class Engine:
             annotations=["duration"],
             generate_hints=False,
         )
-        seconds, found = timed(lambda: self._quick.Table(parameters))
+        took, found = timed(lambda: self._quick.Table(parameters))
         within = sum(_number(one) <= limit_s for row in found["durations"] for one in row)
-        return {"seconds": seconds, "within": within}
+        return took.answer(within=within)
 
     def route(self, start: Place, goal: Place) -> Answer:
         """Time one way with its line."""
-        seconds, found = timed(lambda: self._route(self._quick, start, goal))
-        return {"seconds": seconds, "takes_s": float(found["routes"][0]["duration"])}
+        took, found = timed(lambda: self._route(self._quick, start, goal))
+        return took.answer(takes_s=float(found["routes"][0]["duration"]))
 
     def isochrone(self, one: Place, limits_s: Sequence[float]) -> Answer:
         """Say that OSRM has none."""
@@ -116,9 +114,9 @@ class Engine:
             _run("osrm-customize", str(self._changing), "--segment-speed-file", str(file))
             return self._route(_open("MLD", self._changing), start, goal)
 
-        seconds, found = timed(close)
+        took, found = timed(close)
         _run("osrm-customize", str(self._changing))
-        return {"seconds": seconds, "takes_s": float(found["routes"][0]["duration"])}
+        return took.answer(takes_s=float(found["routes"][0]["duration"]))
 
     @staticmethod
     def _route(engine: osrm.OSRM, start: Place, goal: Place) -> Any:

@@ -56,7 +56,7 @@ class Engine:
         path = Path(folder) / "valhalla.json"
         path.write_text(json.dumps(config), encoding="utf-8")
         program = valhalla.PYVALHALLA_DIR / "bin" / "valhalla_build_tiles"
-        seconds, done = timed(
+        took, done = timed(
             lambda: subprocess.run([str(program), "-c", str(path), file], capture_output=True, check=False)
         )
         if done.returncode != 0:
@@ -64,7 +64,7 @@ class Engine:
         before = memory_mib()
         self.actor, self.kmh = valhalla.Actor(config), kmh
         self._before = before
-        return {"seconds": seconds, "files_mib": files_mib(tiles), "version": valhalla.__version__}
+        return took.answer(files_mib=files_mib(tiles))
 
     def memory(self) -> Answer:
         """Say what it took since it was built."""
@@ -101,16 +101,16 @@ class Engine:
             targets=[_place(one) for one in others],
             verbose=False,
         )
-        seconds, found = timed(lambda: self.actor.matrix(request))
+        took, found = timed(lambda: self.actor.matrix(request))
         rows = found["sources_to_targets"]["durations"]
         within = sum(one is not None and one <= limit_s for row in rows for one in row)
-        return {"seconds": seconds, "within": within}
+        return took.answer(within=within)
 
     def route(self, start: Place, goal: Place) -> Answer:
         """Time one way with its line, no directions."""
         request = self._request(True, locations=[_place(start), _place(goal)], directions_type="none")
-        seconds, found = timed(lambda: self.actor.route(request))
-        return {"seconds": seconds, "takes_s": found["trip"]["summary"]["time"]}
+        took, found = timed(lambda: self.actor.route(request))
+        return took.answer(takes_s=found["trip"]["summary"]["time"])
 
     def isochrone(self, one: Place, limits_s: Sequence[float]) -> Answer:
         """Time polygons of what is reached."""
@@ -120,8 +120,8 @@ class Engine:
             polygons=True,
             contours=[{"time": limit / 60.0} for limit in limits_s],
         )
-        seconds, _ = timed(lambda: self.actor.isochrone(request))
-        return {"seconds": seconds}
+        took, _ = timed(lambda: self.actor.isochrone(request))
+        return took.answer()
 
     def closure(self, start: Place, goal: Place, ring: Sequence[Place], **_: Any) -> Answer:
         """Time one way that keeps out of a polygon: it is given with each request."""
@@ -131,8 +131,8 @@ class Engine:
             directions_type="none",
             exclude_polygons=[[list(place) for place in ring]],
         )
-        seconds, found = timed(lambda: self.actor.route(request))
-        return {"seconds": seconds, "takes_s": found["trip"]["summary"]["time"]}
+        took, found = timed(lambda: self.actor.route(request))
+        return took.answer(takes_s=found["trip"]["summary"]["time"])
 
     def _request(self, neutral: bool, **what: Any) -> dict[str, Any]:
         options = {"walking_speed": self.kmh, **(NEUTRAL if neutral else {})}

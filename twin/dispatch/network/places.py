@@ -15,6 +15,8 @@ from twin.dispatch.network.snapshot import Snapshot
 REACH_M: Final = 200.0
 """What lies farther from every road is off the network."""
 
+_BESIDE_M: Final = 20.0
+
 LONGER_M: Final = 40.0
 """A place beside an island is put on the main part where that is only so much farther away."""
 
@@ -57,8 +59,7 @@ def put(snapshot: Snapshot, xy: Floats, reach_m: float = REACH_M) -> Places:
     edge = np.full(len(xy), -1, np.int64)
     near = np.flatnonzero(np.isfinite(xy).all(axis=1))  # a place on the other side of the world has no metres
     if len(snapshot.standing) and len(near):
-        which, found = snapshot.tree.query_nearest(points[near], max_distance=reach_m, all_matches=False)
-        edge[near[which]] = snapshot.standing[found]
+        edge[near] = _nearest(snapshot, points[near], reach_m)
         _prefer_main(snapshot, points, edge, reach_m)
     on = edge >= 0
     along, beside = np.zeros(len(xy)), np.full(len(xy), np.inf)
@@ -68,18 +69,27 @@ def put(snapshot: Snapshot, xy: Floats, reach_m: float = REACH_M) -> Places:
     return Places(np.asarray(xy, float), edge, along, beside)
 
 
+def _nearest(snapshot: Snapshot, points: NDArray[np.object_], reach_m: float) -> Integers:
+    """Return the nearest edge to each point, -1 beyond reach, shape (p,)."""
+    found = np.full(len(points), -1, np.int64)
+    # Most stand beside a road: looking around them first takes a third of the time of such a search.
+    point, place = snapshot.tree.query(points, predicate="dwithin", distance=min(_BESIDE_M, reach_m))
+    order = np.lexsort((shapely.distance(snapshot.tree.geometries[place], points[point]), point))[::-1]
+    found[point[order]] = place[order]  # the nearest is written last
+    far = np.flatnonzero(found < 0)
+    which, place = snapshot.tree.query_nearest(points[far], max_distance=reach_m, all_matches=False)
+    found[far[which]] = place
+    return np.where(found >= 0, snapshot.standing[found], -1)
+
+
 def _prefer_main(snapshot: Snapshot, points: NDArray[np.object_], edge: Integers, reach_m: float) -> None:
     """Move places beside an island to the main part where that is hardly farther; in place."""
-    part = snapshot.part[snapshot.network.cut.tail]
-    lost = np.flatnonzero((edge >= 0) & (part[edge] > 0))
-    main = snapshot.standing[part[snapshot.standing] == 0]
-    if not len(lost) or not len(main):
-        return
-    lines = snapshot.network.lines
+    part, tail, lines = snapshot.part, snapshot.network.cut.tail, snapshot.network.lines
+    lost = np.flatnonzero((edge >= 0) & (part[tail[edge]] > 0))
     near = shapely.distance(lines[edge[lost]], points[lost])
     for at, gap in zip(lost.tolist(), near.tolist(), strict=True):
         found = snapshot.tree.query(points[at], predicate="dwithin", distance=min(gap + LONGER_M, reach_m))
         within = snapshot.standing[found]
-        within = within[part[within] == 0]
+        within = within[part[tail[within]] == 0]
         if len(within):
             edge[at] = within[shapely.distance(lines[within], points[at]).argmin()]

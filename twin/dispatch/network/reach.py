@@ -7,11 +7,13 @@ from typing import Any, Final
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 from scipy.sparse.csgraph import dijkstra
 from shapely.ops import substring
 
+from twin.dispatch.network.cutting import Cut
 from twin.dispatch.network.places import Places
-from twin.dispatch.network.roads import Floats
+from twin.dispatch.network.roads import Floats, Integers
 from twin.dispatch.network.snapshot import Snapshot
 from twin.dispatch.network.travel import beside_s, with_doors
 
@@ -64,7 +66,7 @@ def _lines(
     from_head = _shares(limit - nodes_s[cut.head], back)
     street = cut.gate < 0
     whole = street & (from_tail + from_head >= 1)
-    pieces: list[Any] = lines[whole].tolist()
+    pieces: list[Any] = _runs(cut, np.flatnonzero(whole)).tolist()
     own = int(one.edge[0])
     if not whole[own]:
         ahead, behind = (float(_shares(np.array([limit]), way[[own]])[0]) for way in (there, back))
@@ -81,6 +83,20 @@ def _lines(
     for edge in np.flatnonzero(street & ~whole & (from_head > 0)).tolist():
         pieces.append(substring(lines[edge], 1.0 - from_head[edge], 1.0, normalized=True))
     return shapely.MultiLineString([piece for piece in pieces if piece.length > 0])
+
+
+def _runs(cut: Cut, edges: Integers) -> NDArray[np.object_]:
+    """Return edges as lines, those of a road that follow one another as one; shape (runs,)."""
+    if not len(edges):
+        return np.zeros(0, object)
+    a, b = edges[:-1], edges[1:]
+    follows = (b - a == 1) & (cut.road[a] == cut.road[b])
+    sizes = np.diff(cut.begins)[edges]
+    vertex = np.repeat(cut.begins[edges] - np.r_[0, np.cumsum(sizes)[:-1]], sizes) + np.arange(sizes.sum())
+    run = np.repeat(np.r_[0, np.cumsum(~follows)], sizes)
+    kept = np.ones(len(vertex), bool)
+    kept[np.cumsum(sizes)[:-1][follows]] = False  # where an edge begins the one before has ended
+    return np.asarray(shapely.linestrings(cut.xy[vertex[kept]], indices=run[kept]), object)
 
 
 def _shares(left_s: Floats, edge_s: Floats) -> Floats:

@@ -33,6 +33,7 @@ def test_every_metre_within_the_time_is_drawn_and_none_beyond(drawn, seed, limit
     (reached,) = reached_lines(snapshot, one, [limit_s], inward=inward)
     seconds = one_to_many(snapshot, one, places, inward=inward)
     assert shapely.unary_union(reached).length == pytest.approx(reached.length), "no piece twice"
+    assert shapely.union_all(snapshot.network.lines).buffer(1e-3).covers(reached), "nothing but streets"
     drawn_there = shapely.distance(reached, on) < 1e-6
     edge = 1e-6
     assert drawn_there[seconds < limit_s - edge].all()

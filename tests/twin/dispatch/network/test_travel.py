@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import shapely
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
@@ -166,3 +167,17 @@ def test_a_way_much_longer_than_the_straight_line_is_found() -> None:
         assert way is not None
         assert way.seconds == pytest.approx(metres * 3.6 / CAR.speed_kmh)
         assert way.edge_s.sum() == pytest.approx(way.seconds)
+
+
+@pytest.mark.parametrize("reach_m", [8.0, 30.0, 200.0])
+def test_places_are_put_on_the_nearest_road_within_reach(reach_m) -> None:
+    lines = [[(0, y), (400, y)] for y in range(0, 401, 100)] + [[(200, 0), (200, 400)]]
+    network = build(roads_of(lines))
+    snapshot = Snapshot.open(network, Structure(network), CAR)
+    xy = np.random.default_rng(5).uniform(-90, 490, (300, 2))
+    gaps = shapely.distance(shapely.points(xy)[:, None], network.lines[None, :])
+    places = put(snapshot, xy, reach_m)
+    assert (places.known == (gaps.min(axis=1) <= reach_m)).all()
+    assert 0 < places.known.sum() <= 300
+    assert places.beside_m[places.known] == pytest.approx(gaps.min(axis=1)[places.known])
+    assert gaps[places.known, places.edge[places.known]] == pytest.approx(places.beside_m[places.known])
