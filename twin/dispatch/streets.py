@@ -31,6 +31,7 @@ from twin.dispatch.network.reading import (
 from twin.dispatch.network.roads import Bools
 from twin.dispatch.network.snapshot import Snapshot, Structure
 from twin.dispatch.network.way import Way
+from twin.dispatch.published import Published
 from twin.errors import InvalidError, UnavailableError
 from twin.live.board import Board
 from twin.live.rooms import Rows
@@ -105,6 +106,7 @@ class Streets:
         self._engine = engine
         self._clock = clock
         self._barriers = Barriers(board)
+        self._published = Published(engine)
         self._built: _Built | None = None
         self._now: _Now | None = None
         self._closures: dict[int, tuple[RoadClosure, Bools]] = {}
@@ -131,6 +133,12 @@ class Streets:
             self._built, self._held, self._now = built, {}, None
             self._close(built, closures)
         self._read.set()
+        profiles = {name: self._open(built, profile) for name, profile in load_profiles().items()}
+        seconds = {name: (opened.there, opened.back) for name, opened in profiles.items()}
+        try:
+            await self._published.write(network, frame, seconds)
+        except Exception:  # ways are answered all the same
+            log.exception("the streets could not be written for SQL")
 
     async def wait_read(self, timeout_s: float) -> None:
         """Wait until the roads were read once, which follows the start of a server; no longer than so."""

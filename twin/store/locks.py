@@ -36,3 +36,5 @@ class Lock(IntEnum):
     """Put alarms into groups, held to the commit."""
     ALARM_CASES = 7105311
     """Let groups of alarms raise cases, and put back what was put aside."""
+    STREETS = 7105312
+    """Write the network of streets for planners' SQL, held to the commit."""
