@@ -63,7 +63,6 @@ class _State:
     doing: Integers
     node: Integers
     lead_m: Floats
-    target: Integers
     moving_since: Floats
     idle_since: Floats
     case: Integers
@@ -95,7 +94,6 @@ class _Run:
             doing=np.full(w, Doing.OFF_DUTY, np.int64),
             node=day.home.astype(np.int64),
             lead_m=zero.copy(),
-            target=none.copy(),
             moving_since=zero.copy(),
             idle_since=zero.copy(),
             case=none.copy(),
@@ -175,7 +173,7 @@ class _Run:
     def _done(self, now: float, who: int) -> None:
         s = self.s
         s.worked_s[who] += now - s.at_work_since[who]
-        s.case[who], s.target[who], s.idle_since[who] = NOBODY, NOBODY, now
+        s.case[who], s.idle_since[who] = NOBODY, now
         if now >= self.day.end_s[who]:
             s.doing[who] = Doing.OFF_DUTY
         elif s.break_due[who] and not s.break_had[who]:
@@ -230,8 +228,7 @@ class _Run:
         problem = Problem(
             now,
             Workers(
-                np.arange(day.workers), s.doing, free, until, day.skills, day.home_grid, task,
-                busy.astype(np.int64), s.worked_s,
+                np.arange(day.workers), s.doing, free, until, day.skills, day.home_grid, task, s.worked_s,
             ),
             Tasks(
                 cases, day.priority[cases], day.skill[cases], day.grid[cases], day.release_s[cases],

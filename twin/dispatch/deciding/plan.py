@@ -96,7 +96,7 @@ class Plan:
 def plan_of(considered: Considered, chosen: Integers) -> Plan:
     """Make a plan of the chosen candidate of each task, shape (t,), -1 where none.
 
-    Who is on the way to a task keeps it where neither got another choice.
+    Who is on the way to a task keeps it where neither got another choice and there is a way.
     """
     problem = considered.problem
     worker = np.full(len(chosen), NOBODY, np.int64)
@@ -122,11 +122,14 @@ def _waiting(considered: Considered, chosen: Integers) -> Integers:
 
 
 def _keep(problem: Problem, worker: Integers, outcome: Integers) -> None:
-    """Let those go on whose task nobody else sets out for and who set out for no other; in place."""
+    """Let those go on whose task nobody else sets out for and who set out for no other; in place.
+
+    Only who has no way any more is called off for nothing.
+    """
     leaves: Bools = np.zeros(len(problem.workers), bool)
     goes = (outcome == Outcome.GOES) | (outcome == Outcome.KEPT)
     leaves[worker[goes]] = True
     for row in np.flatnonzero(problem.workers.doing == Doing.ON_THE_WAY).tolist():
         task = int(problem.workers.task[row])
-        if not leaves[row] and not goes[task]:
+        if not leaves[row] and not goes[task] and np.isfinite(problem.seconds[row, task]):
             worker[task], outcome[task] = row, Outcome.KEPT

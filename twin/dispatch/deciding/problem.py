@@ -55,8 +55,6 @@ class Workers:
         The grid each owns; -1 is none.
     task
         Row among the tasks of the one to which they are on the way, or `NOBODY`.
-    open_tasks
-        Tasks in their hands.
     worked_s
         What they have done today.
     """
@@ -68,7 +66,6 @@ class Workers:
     skills: Bools
     grid: Integers
     task: Integers
-    open_tasks: Integers
     worked_s: Floats
 
     def __len__(self) -> int:
@@ -123,8 +120,8 @@ class Problem:
     Raises
     ------
     InvalidError
-        Columns do not fit together, seconds are negative or no number, a task is held by somebody who is not
-        on the way to it.
+        Columns do not fit together, seconds are negative or no number, a priority or skill is unknown, a task
+        is held by somebody who is not on the way to it.
     """
 
     now_s: float
@@ -150,6 +147,11 @@ class Problem:
         out_of_range = (self.tasks.priority < MOST_URGENT) | (self.tasks.priority > LEAST_URGENT)
         if out_of_range.any():
             raise InvalidError(f"task {self.tasks.id[out_of_range][0]} has a priority that is not 1 to 4")
+        unknown = (self.tasks.skill < NO_SKILL) | (self.tasks.skill >= self.workers.skills.shape[1])
+        if unknown.any():
+            raise InvalidError(
+                f"task {self.tasks.id[unknown][0]} needs a skill that is no column of the skills"
+            )
         held = np.flatnonzero(self.tasks.worker != NOBODY)
         holder = self.tasks.worker[held]
         going = np.flatnonzero(self.workers.doing == Doing.ON_THE_WAY)

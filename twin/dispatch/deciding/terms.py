@@ -147,5 +147,5 @@ def _refused(
     refused[~np.isfinite(arrival)] = Refused.NO_WAY
     if workers.skills.shape[1]:
         lacks = ~workers.skills[worker][:, np.maximum(tasks.skill, 0)]
-        refused[lacks & (tasks.skill != NO_SKILL)] = Refused.SKILL
+        refused[lacks & (tasks.skill != NO_SKILL) & ~own_way] = Refused.SKILL
     return refused

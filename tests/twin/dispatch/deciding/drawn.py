@@ -39,7 +39,6 @@ def drawn(seed: int, workers: int, tasks: int, *, priorities=(1, 2, 3, 4), unrea
             skills,
             rng.integers(-1, 5, workers),
             task,
-            (task != NOBODY).astype(np.int64),
             rng.uniform(0, 18_000, workers),
         ),
         Tasks(

@@ -132,27 +132,71 @@ def test_in_overload_no_emergency_waits_while_its_worker_goes_to_less(seed) -> N
         assert not less & set(plan.considered.worker[can[:, task]].tolist())
 
 
-def test_an_emergency_calls_somebody_off_and_a_low_task_does_not() -> None:
+def _one_on_the_way(**changes):
+    """Return a problem of one worker on the way to the second of two tasks of normal priority."""
     problem = drawn(3, 1, 2, priorities=(3,), unreachable=0.0)
-    problem = replace(
-        problem,
-        workers=replace(
-            problem.workers,
-            doing=np.array([Doing.ON_THE_WAY]),
-            task=np.array([1]),
-            until_s=np.array([NOW + 1e5]),
-            skills=np.ones((1, 3), bool),
-        ),
-        tasks=replace(problem.tasks, worker=np.array([NOBODY, 0])),
-        seconds=np.array([[120.0, 900.0]]),
-        then_seconds=None,
+    workers = replace(
+        problem.workers,
+        doing=np.array([Doing.ON_THE_WAY]),
+        task=np.array([1]),
+        until_s=np.array([NOW + 1e5]),
+        skills=np.ones((1, 3), bool),
+        grid=np.array([9]),
     )
+    tasks = replace(problem.tasks, worker=np.array([NOBODY, 0]), skill=np.array([NO_SKILL, 1]))
+    seconds = np.array([[120.0, 900.0]])
+    problem = replace(problem, workers=workers, tasks=tasks, seconds=seconds, then_seconds=None)
+    return replace(problem, **changes)
+
+
+def test_an_emergency_calls_somebody_off_and_a_normal_task_does_not() -> None:
+    problem = _one_on_the_way()
     assert POLICIES["optimal"](problem, PRICES).outcome.tolist() == [Outcome.NOBODY_CAN, Outcome.KEPT]
     urgent = replace(problem, tasks=replace(problem.tasks, priority=np.array([1, 3])))
     plan = POLICIES["optimal"](urgent, PRICES)
     assert plan.sent.tolist() == [[0, 0]]
     assert plan.called_off.tolist() == [[0, 1]]
     assert plan.outcome.tolist() == [Outcome.GOES, Outcome.OTHERS_FIRST]
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_who_has_no_way_any_more_is_called_off(name) -> None:
+    plan = POLICIES[name](_one_on_the_way(seconds=np.array([[np.inf, np.inf]])), PRICES)
+    assert plan.called_off.tolist() == [[0, 1]]
+    assert plan.outcome.tolist() == [Outcome.NOBODY_CAN, Outcome.NOBODY_CAN]
+
+
+@pytest.mark.parametrize("name", POLICIES)
+def test_whom_an_operator_sent_without_the_skill_goes_on(name) -> None:
+    """Also beside somebody idle who has it and is farther away."""
+    problem = drawn(5, 2, 1, priorities=(3,), unreachable=0.0)
+    workers = replace(
+        problem.workers,
+        doing=np.array([Doing.ON_THE_WAY, Doing.IDLE]),
+        task=np.array([0, NOBODY]),
+        until_s=np.full(2, NOW + 1e5),
+        skills=np.array([[False] * 3, [True] * 3]),
+    )
+    tasks = replace(problem.tasks, worker=np.array([0]), skill=np.array([1]))
+    seconds = np.array([[600.0], [1900.0]])
+    problem = replace(problem, workers=workers, tasks=tasks, seconds=seconds, then_seconds=None)
+    assert POLICIES[name](problem, PRICES).outcome.tolist() == [Outcome.KEPT]
+
+
+def test_a_high_price_of_the_grid_leaves_no_cheap_task_to_wait() -> None:
+    """The only worker is idle and owns another grid; what else could the task wait for."""
+    problem = _one_on_the_way()
+    workers = replace(problem.workers, doing=np.array([Doing.IDLE]), task=np.array([NOBODY]))
+    tasks = replace(
+        problem.tasks,
+        priority=np.array([4, 4]),
+        worker=np.array([NOBODY, NOBODY]),
+        skill=np.full(2, NO_SKILL),
+        grid=np.array([0, 0]),
+    )
+    problem = replace(problem, workers=workers, tasks=tasks)
+    plan = POLICIES["optimal"](problem, Prices(owner=500.0))
+    assert sorted(plan.outcome.tolist()) == [Outcome.GOES, Outcome.OTHERS_FIRST]
 
 
 def test_ten_thousand_tasks_are_planned() -> None:

@@ -29,7 +29,6 @@ def problem_of_two() -> Problem:
             skills=np.array([[True, True], [False, True]]),
             grid=np.array([3, 4]),
             task=np.array([NOBODY, NOBODY]),
-            open_tasks=np.array([0, 1]),
             worked_s=np.array([7200.0, 0.0]),
         ),
         Tasks(
@@ -95,6 +94,8 @@ def test_workers_and_tasks_must_agree_on_who_is_on_the_way() -> None:
         replace(problem, tasks=replace(problem.tasks, worker=np.array([0, NOBODY])))
     with pytest.raises(InvalidError, match="priority"):
         replace(problem, tasks=replace(problem.tasks, priority=np.array([0, 4])))
+    with pytest.raises(InvalidError, match="skill"):
+        replace(problem, tasks=replace(problem.tasks, skill=np.array([0, 2])))
     with pytest.raises(InvalidError, match="differ in length"):
         replace(problem, workers=replace(problem.workers, free_s=np.zeros(3)))
 
