@@ -24,6 +24,7 @@ from api.access.reading import RecentReads
 from api.access.retention import expire_persons
 from api.access.watch import watch_sessions
 from api.alarm_cases import raise_alarm_cases
+from api.assignment_clock import go_on_with_assignments
 from api.cameras.desk import CameraDesk
 from api.cameras.streams import Streams
 from api.cameras.watch import StreamWatch
@@ -190,6 +191,7 @@ def create_app(settings: Settings) -> FastAPI:
                 ("cameras", watch.run()),
                 ("sessions", watch_sessions(door, hub)),
                 ("case clocks", tell_case_clocks(own)),
+                ("assignments", go_on_with_assignments(own, twin)),
                 ("alarm cases", raise_alarm_cases(own, catalog, sealer)),
                 ("case repeats", link_repeated_cases(own)),
                 ("exchange", exchange.run()),

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from fastapi import APIRouter
 from pydantic import BaseModel
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.access.caller import Caller
 from api.access.permissions import needs, reads
@@ -16,6 +17,7 @@ from api.exports.words import WORKER_ROLES
 from api.routes.answers import Names, RowId
 from twin.access.masking import mask_name
 from twin.access.roles import DataClass
+from twin.dispatch.assignments import Choice
 from twin.dispatch.candidates import Ranking, rank_for
 from twin.dispatch.eligible import Eligibility
 from twin.dispatch.needs import load_needs
@@ -109,6 +111,29 @@ async def get_ranking(caller: Reader, case_id: RowId) -> RankingAnswer:
         ],
         workers=[_worker(ranking, one) for one in ranking.ranked],
     )
+
+
+async def choose(
+    connection: AsyncConnection,
+    caller: Caller,
+    case_id: int,
+    worker_id: int,
+    *,
+    reason: str | None,
+    behind: bool,
+) -> Choice:
+    """Return how the caller chose a worker for a case, by the ranking of this moment.
+
+    Raises
+    ------
+    InvalidError
+        It is somebody else than the first, and no reason is told.
+    """
+    account_id = caller.identity.account_id
+    ranking = await rank_for(connection, caller.running.twin, case_id, caller.grants)
+    if ranking is None:  # not one on which they may act: the act itself tells
+        return Choice(account_id=account_id, behind=behind)
+    return ranking.choice_of(worker_id, account_id=account_id, reason=reason, behind=behind)
 
 
 def _worker(ranking: Ranking, one: Ranked) -> RankedWorker:

@@ -22,6 +22,7 @@ from api.routes.answers import (
     shown_address,
     state_name,
 )
+from api.routes.assignments_ranking import choose
 from api.routes.case_answers import (
     AREA_JOIN,
     HANDLER_COLUMNS,
@@ -232,6 +233,10 @@ async def act_on_case(caller: Actor, case_id: RowId, body: CaseActRequest) -> Ca
     choice = Choice(account_id=caller.identity.account_id, behind=body.behind)
     try:
         async with caller.transaction() as connection:
+            if body.worker_id is not None and body.move in ("dispatch", "transfer"):
+                choice = await choose(
+                    connection, caller, case_id, body.worker_id, reason=body.reason, behind=body.behind
+                )
             done = await act_on(
                 connection,
                 CaseAct(case_id, body.version, body.move, Told(**told), choice),

@@ -94,6 +94,21 @@ def decide_clock(state: CaseState, *, clocks: Clocks, now: datetime) -> Decision
     return _decided(f"case.{_CLOCK_EVENTS[told - 1]}", state, after, clocks)
 
 
+def decide_unanswered(state: CaseState, *, clocks: Clocks, now: datetime) -> Decision:
+    """Return what becomes of a case to which nobody goes who was asked: it waits for somebody to be sent."""
+    back = dataclasses.replace(
+        state,
+        organisation_id=None,
+        worker_id=None,
+        asked=None,
+        stage=Stage.FILED,
+        stage_since=now,
+        clock_events=0,
+    )
+    back = dataclasses.replace(back, stage_due_at=clocks.stage_due(back))
+    return _decided("case.unanswered", state, back, clocks)
+
+
 def decide_repeat(state: CaseState, change: Literal[1, -1], *, clocks: Clocks) -> Decision:
     """Return what it does to a case that one more, or one less, repeats it; many make it more urgent."""
     repeats = state.repeats + change

@@ -317,6 +317,7 @@ EVENT_WORDS: Final[dict[str, tuple[str, str]]] = {
     "case.escalated": ("超时升级", "Escalated"),
     "case.repeated": ("并入重复案件", "Another case repeats it"),
     "case.repeat_ended": ("重复案件取消并案", "A case repeats it no more"),
+    "case.unanswered": ("无人应答，退回派遣", "Nobody answered: back to dispatch"),
     "case.ended_with_other": ("随主案件结束", "Ended with the case it repeats"),
     **{f"case.{move.event}": (move.zh, move.event.replace("_", " ").capitalize()) for move in MOVES},
     **{f"case.{move.name}_asked": (f"申请{move.zh}", f"{move.en}: asked for") for move in MOVES if move.asks},

@@ -5,17 +5,20 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 from typing import Any, Final
+from uuid import UUID
 
 import numpy as np
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from twin.access.grants import Grants
-from twin.dispatch.assignments import Choice, Stand
+from twin.access.masking import mask_name, mask_text
+from twin.dispatch.assignments import BY_HAND, Choice, Stand
 from twin.dispatch.eligible import Candidate, Seen
 from twin.dispatch.needs import Needs, load_needs
-from twin.dispatch.ranking import POLICY, Ranked, rank, ways_to
+from twin.dispatch.ranking import POLICY, Ranked, rank, ways_to, words
 from twin.distance import box_around, distances_m
+from twin.errors import InvalidError
 from twin.live.board import Board
 from twin.live.sight import WORKERS
 from twin.twin import Twin
@@ -75,17 +78,49 @@ class Ranking:
         """Return what is known of a worker, None of one who was not looked at."""
         return next((one for one in self.ranked if one.candidate.worker_id == worker_id), None)
 
-    def choice_of(self, worker_id: int) -> Choice:
-        """Return how an assignment of a worker by this ranking was chosen."""
-        found = self.find(worker_id)
-        if found is None:
-            return Choice(network_version=self.network_version)
+    def choice_of(
+        self,
+        worker_id: int,
+        *,
+        account_id: UUID | None = None,
+        reason: str | None = None,
+        behind: bool = False,
+        follows: int | None = None,
+    ) -> Choice:
+        """Return how an assignment of a worker by this ranking was chosen.
+
+        Parameters
+        ----------
+        reason
+            Why somebody else than the first.
+        account_id, behind, follows
+            See `Choice`.
+
+        Raises
+        ------
+        InvalidError
+            An account chose somebody else than the first, and no reason is told.
+        """
+        found, first = self.find(worker_id), self.first
+        other = first is not None and first.candidate.worker_id != worker_id
+        if other and first is not None and account_id is not None and not (reason or "").strip():
+            row = self.rows[first.candidate.worker_id]
+            zh, en = words(first.reasons)
+            raise InvalidError(
+                f"{mask_name(row.name)} suits best: {zh} / {en}",
+                where="reason",
+                hint="say why somebody else is sent",
+            )
         return Choice(
-            policy=POLICY,
-            rank=found.rank,
-            way_s=None if found.way is None else found.way.seconds,
-            profile=found.candidate.travels_by,
+            policy=BY_HAND if found is None else POLICY,
+            rank=None if found is None else found.rank,
+            way_s=None if found is None or found.way is None else found.way.seconds,
+            profile=None if found is None else found.candidate.travels_by,
             network_version=self.network_version,
+            account_id=account_id,
+            override_reason=mask_text(reason) if other and account_id is not None else None,
+            behind=behind,
+            follows=follows,
         )
 
 

@@ -28,9 +28,10 @@ class Position(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Arrival(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How near to a case somebody is there."""
+    """How near to a case somebody is there, and how new their place must be to prove it."""
 
     radius_m: Metres
+    fresh_s: Seconds
 
 
 class Workload(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -34,6 +34,8 @@ class Lock(IntEnum):
     """Make the roles that log in."""
     ALARM_GROUPS = 7105310
     """Put alarms into groups, held to the commit."""
+    ASSIGNMENTS = 7105313
+    """Go on with assignments that were not answered, or whose turn has come."""
     ALARM_CASES = 7105311
     """Let groups of alarms raise cases, and put back what was put aside."""
     STREETS = 7105312

@@ -203,6 +203,8 @@ def examples(
         ),
         "POST /api/responsibilities/{id}/withdraw": _at(id=key_of(world, "responsibility")),
         "POST /api/cases/{id}/acts": _json({"version": 1, "move": "note", "note": "seen"}, id=case),
+        "GET /api/cases/{id}/ranking": _at(id=case),
+        "GET /api/cases/{id}/assignments": _at(id=case),
         "GET /api/cases/{id}/report": _at(id=case),
         "GET /api/cases/{id}/photographs": _at(id=case),
         "POST /api/cases/{id}/photographs": _at(id=case)

@@ -38,6 +38,7 @@ ITEMS = {
     "/api/cases/{id}": ("case_file", ""),
     "/api/cases/{id}/surroundings": ("case_file", ""),
     "/api/cases/{id}/ranking": ("case_file", ""),
+    "/api/cases/{id}/assignments": ("case_file", ""),
     "/api/cases/{id}/evidence": ("case_file", ""),
     "/api/cases/{id}/report": ("case_report", ""),
     "/api/cases/{id}/repeats": ("case_file", ""),
@@ -52,6 +53,7 @@ ITEM_CLASSES = {
     "/api/cases/{id}": {"case"},
     "/api/cases/{id}/surroundings": {"case"},
     "/api/cases/{id}/ranking": {"case"},
+    "/api/cases/{id}/assignments": {"case"},
     "/api/cases/{id}/evidence": {"case"},
     "/api/cases/{id}/report": {"case"},
     "/api/cases/{id}/repeats": {"case"},
@@ -77,6 +79,7 @@ LISTS = {
     "/api/rules/form": ("alarm",),
     "/api/cases": ("case",),
     "/api/cases/points": ("case",),
+    "/api/assignments/overrides": ("case",),
     "/api/queues": ("case",),
     "/api/organisations": ("case",),
     "/api/responsibilities": ("case",),
@@ -134,7 +137,7 @@ DUTIES = {
 REPORTS = "/open311/v2/requests.{form}"
 REPORT = "/open311/v2/requests/{number}.{form}"
 """Asked by channels, who read nothing else: of reports that others brought only that there is one."""
-OF_A_WORKER = {"/api/duty", "/api/account/track", "/api/account/looks"}
+OF_A_WORKER = {"/api/assignments", "/api/duty", "/api/account/track", "/api/account/looks"}
 """Asked by the account of a worker about that worker; of nobody else's account."""
 EXPORTS = {
     "/api/exports/devices.{format}": ("place", "device"),
@@ -155,6 +158,7 @@ POSTED = {
     "/api/live/ticket", "/api/accounts", "/api/accounts/{name}/disable", "/api/accounts/{name}/enable",
     "/api/accounts/{name}/roles", "/api/accounts/roles/{id}/withdraw", "/api/accounts/{name}/password",
     "/api/accounts/{name}/credential", "/api/alarms/acknowledge", "/api/workers/{id}/reveal",
+    "/api/cases/{id}/assignments", "/api/assignments/{id}/acts",
     "/api/duty/begin", "/api/duty/end", "/api/workers/{id}/duty/end",
     "/api/cases/{id}/reveal", "/api/reporters/cases", "/api/cases/{id}/acts",
     "/api/cases/{id}/photographs", "/api/replays", REPORTS,
