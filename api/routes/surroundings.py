@@ -33,6 +33,7 @@ from twin.access.masking import mask_name
 from twin.access.roles import DataClass
 from twin.cases.responsible import WHOLE, Responsible, find_responsible
 from twin.catalog import Catalog
+from twin.dispatch.candidates import rank_for
 from twin.dispatch.network.profiles import load_profiles
 from twin.distance import box_around
 from twin.errors import NotFoundError
@@ -242,7 +243,10 @@ async def _handlers(caller: Caller, connection: AsyncConnection, case: Row) -> l
     coming = {one.worker["device_id"]: one for one in soon[:NEAR_WORKERS]}
     rows = await _rows(connection, _WORKERS, grid=case["grid"], near=list(coming))
     workers = [_worker(row, coming.get(row["device_id"]) if row["on_duty"] else None) for row in rows]
-    workers.sort(key=_worth)
+    ranking = await rank_for(connection, caller.running.twin, case["id"], caller.grants)
+    ranks = {one.candidate.worker_id: one.rank for one in ranking.ranked} if ranking else {}
+    # Whom a reason must be told to pass over stands first.
+    workers.sort(key=lambda one: (ranks.get(one.worker_id or 0) or math.inf, *_worth(one)))
     if found is None:
         return workers[:MOST_HANDLERS]
     return [await _organisation(connection, found), *workers[: MOST_HANDLERS - 1]]

@@ -82,6 +82,7 @@ export class Acts {
       // somebody was first: what they did is read, and what was typed stays
       const stale = problem instanceof ApiError && problem.status === 409 && typeof problem.problem.version === 'number';
       await this.desk.readStand(open);
+      if (problem instanceof ApiError && problem.where === 'reason' && open.draft?.move === draft.move) open.draft = { ...open.draft, also: ['reason'] };
       if (!stale || !open.conflict) open.refusal = problem instanceof Error ? problem.message : String(problem);
       return stale ? 'stale' : 'failed';
     } finally {

@@ -41,14 +41,16 @@ export interface Draft {
   of?: Move;
   /** Name of whoever is to handle it: they may leave the list of those who could. */
   to?: Names;
+  /** What the server asks for beside what the move needs: why another is sent than who suits best. */
+  also?: Field[];
 }
 
 export type Field = 'reason' | 'note' | 'handler' | 'until' | 'rating' | 'correction' | 'linked_to';
 
 /** The fields a form of a move has, in their order. */
-export function fieldsOf(move: Move): Field[] {
+export function fieldsOf(move: Move, also: Field[] = []): Field[] {
   const order: Field[] = ['handler', 'correction', 'linked_to', 'rating', 'until', 'reason', 'note'];
-  return order.filter((field) => move.needs.includes(field));
+  return order.filter((field) => move.needs.includes(field) || also.includes(field));
 }
 
 /** What is still missing of what must be told; empty when it can be sent. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { CaseEvent, CaseStand, Move } from '../../../src/api/case_schema.ts';
-import { arranged, changedSince, conflictOf, missing, moveOfKey, touched, type Draft } from '../../../src/state/desk/moves.ts';
+import { arranged, changedSince, conflictOf, fieldsOf, handlerOf, missing, moveOfKey, touched, type Draft } from '../../../src/state/desk/moves.ts';
 
 const move = (name: string, needs: string[] = []): Move => ({ name, zh: name, en: name, needs, asks: false });
 const event = (version: number | null, changes: Record<string, unknown>, actor = '王*'): CaseEvent => ({ at: '', event: 'case.x', zh: '', en: '', actor, version, told: {}, changes });
@@ -27,6 +27,14 @@ describe('keys of moves', () => {
     const review: Draft = { move: 'review', version: 8, told: { reason: '已核实' } };
     const redone = stand(9, [event(9, { stage: 'filed', outcome: null, rating: null, review_since: null, version: 9 })], ['note', 'dispatch']);
     expect([conflictOf(redone, review)?.both, conflictOf(redone, review)?.mergeable]).toEqual([['review_since'], false]);
+  });
+
+  it('asks for a reason too where the server wants one, and has the busy wait', () => {
+    const dispatch = move('dispatch', ['handler']);
+    expect(fieldsOf(dispatch)).toEqual(['handler']);
+    expect(fieldsOf(dispatch, ['reason'])).toEqual(['handler', 'reason']);
+    const candidate = { worker_id: 7, busy: true } as Parameters<typeof handlerOf>[0];
+    expect(handlerOf(candidate)).toEqual({ worker_id: 7, behind: true });
   });
 
   it('knows what is still to be told', () => {
