@@ -20,7 +20,7 @@ NEARLY: Final = 0.10
 """A way that takes so much more or less is listed."""
 
 
-MOVED_M: Final = 2.0
+MOVED_M: Final = 1.0
 """A peer that begins or ends a way farther from the place it was given answers another question."""
 
 _M_A_LAT: Final = 111_132.0

@@ -17,7 +17,7 @@ from answering import Answer, answer_lines, files_mib, memory_mib, timed
 
 Place = tuple[float, float]
 
-# What makes one road as good as another: only time counts, as with ours. Seconds do not change by these.
+# What makes one road as good as another: only time counts, as with ours.
 NEUTRAL = {
     "alley_factor": 1.0,
     "driveway_factor": 1.0,
@@ -27,6 +27,7 @@ NEUTRAL = {
     "service_penalty": 0,
     "step_penalty": 0,
     "maneuver_penalty": 0,
+    "gate_cost": 0,  # 30 s are counted for a gate without access tags
     "gate_penalty": 0,
     "destination_only_penalty": 0,
     "private_access_penalty": 0,

@@ -54,6 +54,14 @@ def test_longer_times_reach_more_and_the_ground_beside_is_reached_too() -> None:
     assert reached_ground(shapely.MultiLineString()).is_empty
 
 
+def test_roads_that_are_reached_whole_are_drawn_as_they_are() -> None:
+    lines = [[(0, 0), (50, 9), (100, 0), (200, 0)], [(100, 0), (100, 100)], [(0, 0), (0, 100)]]
+    network = build(roads_of(lines))
+    snapshot = Snapshot.open(network, Structure(network), CAR)
+    (reached,) = reached_lines(snapshot, put(snapshot, np.array([[120.0, 0.0]])), [1e4])
+    assert sorted(reached.geoms, key=str) == sorted(map(shapely.LineString, lines), key=str)
+
+
 def test_the_ground_is_what_lies_near_the_streets() -> None:
     rng = np.random.default_rng(4)
     walks = np.cumsum(rng.normal(0, 30, (40, 12, 2)), axis=1) + rng.uniform(0, 900, (40, 1, 2))
