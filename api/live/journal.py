@@ -32,6 +32,8 @@ class _Framed:
     of_worker: bool
     had: Held
     has: Held
+    sent: int | None
+    """The worker whose assignment it tells of, who may be no more than one of several at the case."""
     framed: bytes
     framed_left: bytes
 
@@ -41,7 +43,9 @@ class _Framed:
         of_worker = event.data.get("kind") == "worker"
         had, has = (event.had, event.has) if data is DataClass.CASE else (Held(), Held())
         left = b"" if had in (has, Held()) else _frame(_left(event))
-        return cls(event.seq, data, int(event.area_code or 0), of_worker, had, has, _frame(event), left)
+        sent = event.data.get("assignment", {}).get("worker_id") if data is DataClass.CASE else None
+        scope_code = int(event.area_code or 0)
+        return cls(event.seq, data, scope_code, of_worker, had, has, sent, _frame(event), left)
 
     def told(self, grants: Grants) -> bytes | None:
         """Return what somebody with such grants is sent; None: nothing."""
@@ -49,7 +53,7 @@ class _Framed:
             return None  # what a tracker says tells where a worker is
         if self.scope_code in grants.scope(self.data):
             return self.framed
-        if grants.has(self.has.worker_id, self.has.organisation_id):
+        if grants.has(self.has.worker_id, self.has.organisation_id) or grants.has(self.sent, None):
             return self.framed
         return self.framed_left if grants.has(self.had.worker_id, self.had.organisation_id) else None
 

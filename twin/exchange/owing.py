@@ -34,6 +34,7 @@ _HAS: Final = " ".join(
 _OWED: Final = f"""
     FROM journal AS j {_HAS}
     WHERE j.seq > :after AND j.seq <= :until AND j.kind LIKE 'case.%'
+      AND NOT starts_with(j.kind, 'case.worker_')
       AND j.scope_code BETWEEN :low AND :high
       AND (CAST(:events AS text[]) IS NULL OR j.kind = ANY (CAST(:events AS text[])))
       AND (CAST(:categories AS text[]) IS NULL OR EXISTS (
