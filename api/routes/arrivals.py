@@ -14,12 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from api.access.caller import Caller
 from api.routes.way_places import Ground, ground_of, placed_workers, traveller_of
 from api.rows import Row
-from twin.dispatch.network.profiles import load_profiles
 from twin.dispatch.network.roads import Floats
-from twin.dispatch.network.travel import NO_LIMIT, one_to_many
+from twin.dispatch.network.travel import one_to_many
 from twin.dispatch.streets import Traveller
 from twin.distance import distances_m
-from twin.faults import Words
 
 MOST_SEARCHED: Final = 500
 """Workers nearest as the crow flies, of whom the ways are sought."""
@@ -27,9 +25,6 @@ MOST_SEARCHED: Final = 500
 IN_PLACE_S: Final = 1_800.0
 """A search no longer than this is over in some milliseconds: no thread is asked for it."""
 
-UNREAD: Final = Words("路网正在读取", "the streets are being read")
-_PLACE_OFF: Final = Words("地点不在路网上", "the place is off the network")
-_WORKER_OFF: Final = Words("人员不在路网上", "they are off the network")
 
 _CARRIED: Final = text(
     "SELECT w.id, w.name, w.name_en, w.role, w.device_id, w.travels_by, o.kind AS organisation "
@@ -47,9 +42,7 @@ class Arrival:
     worker
         Columns id, name, name_en, role, device_id, travels_by, and the kind of their organisation.
     seconds
-        Inf where there is no way, or none within the limit.
-    no_way
-        Why not; None where there is a way, or none was sought beyond the limit.
+        Inf where there is no way within the limit.
     """
 
     worker: Row
@@ -58,17 +51,10 @@ class Arrival:
     straight_m: float
     traveller: Traveller
     seconds: float = np.inf
-    no_way: Words | None = None
 
 
 async def find_arrivals(
-    caller: Caller,
-    connection: AsyncConnection,
-    goal: tuple[float, float],
-    *,
-    profile: str = "",
-    limit_s: float = NO_LIMIT,
-    enough: int = MOST_SEARCHED,
+    caller: Caller, connection: AsyncConnection, goal: tuple[float, float], profile: str, limit_s: float
 ) -> list[Arrival]:
     """Return the workers whose place the caller may know, who is there soonest first.
 
@@ -78,27 +64,14 @@ async def find_arrivals(
         Lon/lat.
     profile
         How all of them travel; each as they do where empty.
-    enough
-        Where so many are there within `IN_PLACE_S`, those farther away are not sought.
     """
     found = await _on_board(caller, connection, goal, profile)
-    if not caller.running.twin.streets.version:
-        for one in found:
-            one.no_way = UNREAD
-        return found
     grounds = {each: await ground_of(caller, each) for each in {one.traveller for one in found}}
-    _search(grounds, goal, found, min(limit_s, IN_PLACE_S))
-    left = [one for one in found if np.isinf(one.seconds) and one.no_way is None]
-    there = sum(np.isfinite(one.seconds) for one in found)
-    if limit_s > IN_PLACE_S and left and there < enough:
-        await asyncio.to_thread(_search, grounds, goal, left, limit_s)
-        if limit_s == NO_LIMIT:
-            for one in left:
-                how = load_profiles()[one.traveller.profile]
-                if np.isinf(one.seconds):
-                    one.no_way = Words(f"{how.zh}无路可达", f"no way {how.en}")
-    found.sort(key=lambda one: (one.seconds, one.straight_m))
-    return found
+    if limit_s <= IN_PLACE_S:
+        _search(grounds, goal, found, limit_s)
+    else:
+        await asyncio.to_thread(_search, grounds, goal, found, limit_s)
+    return sorted(found, key=lambda one: (one.seconds, one.straight_m))
 
 
 async def _on_board(
@@ -124,14 +97,10 @@ async def _on_board(
 def _search(
     grounds: dict[Traveller, Ground], goal: tuple[float, float], found: Sequence[Arrival], limit_s: float
 ) -> None:
-    """Write into arrivals how long they take, or why they do not arrive; in place."""
+    """Write into arrivals how long they take; in place."""
     for traveller, ground in grounds.items():
         going = [one for one in found if one.traveller == traveller]
-        if not going:
-            continue
         place, many = ground.put([goal]), ground.put([(one.lon, one.lat) for one in going])
         seconds: Floats = one_to_many(ground.snapshot, place, many, limit_s, inward=True)
-        for one, taken, known in zip(going, seconds.tolist(), many.known.tolist(), strict=True):
+        for one, taken in zip(going, seconds.tolist(), strict=True):
             one.seconds = taken
-            if not place.known[0] or not known:
-                one.no_way = _WORKER_OFF if place.known[0] else _PLACE_OFF

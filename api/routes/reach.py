@@ -176,9 +176,7 @@ async def list_nearest(
     ground = await ground_of(caller, traveller_of(None, profile))
     spot = put_spot(ground, await find_place(caller, goal, "to"), "to")
     async with caller.transaction() as connection:
-        found = await find_arrivals(
-            caller, connection, (spot.lon, spot.lat), profile=profile, limit_s=limit_s
-        )
+        found = await find_arrivals(caller, connection, (spot.lon, spot.lat), profile, limit_s)
     there = [one for one in found if math.isfinite(one.seconds)]
     return NearestAnswer(
         goal=spot.answer(ground),

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel
@@ -18,23 +17,21 @@ from api.exports.words import ORGANISATION_KINDS, WORKER_ROLES
 from api.routes.answers import (
     HOUSEHOLDS,
     HOUSEHOLDS_BY,
-    AreaRef,
     Names,
     RowId,
-    area_columns,
-    area_ref,
     case_title,
     device_names,
 )
-from api.routes.arrivals import Arrival, find_arrivals
 from api.routes.case_answers import about_names
 from api.rows import Row
 from twin.access.masking import mask_name
 from twin.access.roles import DataClass
 from twin.cases.responsible import WHOLE, Responsible, find_responsible
 from twin.catalog import Catalog
-from twin.dispatch.candidates import rank_for
-from twin.dispatch.network.profiles import load_profiles
+from twin.dispatch.candidates import Ranking, rank_for
+from twin.dispatch.eligible import Eligibility
+from twin.dispatch.network.profiles import FOOT, load_profiles
+from twin.dispatch.ranking import Ranked
 from twin.distance import box_around
 from twin.errors import NotFoundError
 from twin.networks.key_places import KEY_CATEGORIES
@@ -44,12 +41,11 @@ router = APIRouter(tags=["cases"])
 Reader = Annotated[Caller, needs(reads(DataClass.CASE))]
 
 MOST_HANDLERS: Final = 8
-NEAR_WORKERS: Final = 24
-"""Workers on duty who are there soonest, who are looked at more closely."""
-AS_NEAR_S: Final = 120.0
-"""Workers within the same multiple of this are equally near: own grid and open cases decide."""
-AS_NEAR_M: Final = 250.0
-"""The same of workers who have no way, by straight metres."""
+_ELIGIBLE: Final[dict[Eligibility, Literal["yes", "last", "no"]]] = {
+    Eligibility.YES: "yes",
+    Eligibility.LAST: "last",
+    Eligibility.NO: "no",
+}
 SIMILAR_M: Final = 300.0
 MOST_SIMILAR: Final = 10
 CAMERAS_M: Final = 200.0
@@ -62,10 +58,12 @@ ENTRANCES_KNOWN_M: Final = 1_000.0
 class HandlerChoice(BaseModel):
     """A worker or an organisation to whom the case could be given; names of workers are masked.
 
-    ``way_s`` is how long they take to the case by ``profile``, which ``by`` names; where there is no way,
-    ``no_way`` says why. ``straight_m`` is as the crow flies. All are null where nobody knows where they are:
-    places are known of workers on duty only, who stand on the live board as ``tracker_id``. ``rule`` says
-    which rule makes an organisation responsible: about what, in which area.
+    Workers stand as `GET /api/cases/{id}/ranking` ranks them: ``eligible`` is ``yes``, ``last`` (only if
+    nobody else is) or ``no``, and ``reasons`` say what speaks for and against them. ``way_s`` is how long
+    they take to the case by ``profile``, which ``by`` names; null where there is no way, and where nobody
+    knows where they are: places are known of workers on duty only, who stand on the live board as
+    ``tracker_id``. ``straight_m`` is as the crow flies. ``rule`` says which rule makes an organisation
+    responsible: about what, in which area.
     """
 
     worker_id: int | None
@@ -73,13 +71,13 @@ class HandlerChoice(BaseModel):
     tracker_id: int | None
     name: Names
     role: Names
+    eligible: Literal["yes", "last", "no"]
+    reasons: list[Names]
     way_s: float | None
     profile: str | None
     by: Names | None
-    no_way: Names | None
     straight_m: float | None
     own_grid: bool
-    area: AreaRef | None
     open_cases: int
     on_duty: bool
     busy: bool
@@ -137,17 +135,6 @@ class SurroundingsAnswer(BaseModel):
 _CASE: Final = """
     SELECT id, category_code, scope_code, responsibility_grid_id AS grid, ST_X(geom) AS lon, ST_Y(geom) AS lat
     FROM case_file WHERE id = :id"""
-
-_WORKERS: Final = f"""
-    SELECT w.id, w.name, w.name_en, w.role, w.device_id, w.skills, w.on_duty,
-           coalesce(w.responsibility_grid_id = CAST(:grid AS bigint), false) AS own_grid,
-           (SELECT count(*) FROM case_file AS c
-            WHERE c.worker_id = w.id AND c.closed_at IS NULL) AS open_cases,
-           EXISTS (SELECT FROM assignment AS s WHERE s.worker_id = w.id AND s.ended_at IS NULL) AS busy,
-           {area_columns("a", "area")}
-    FROM worker AS w LEFT JOIN area AS a ON a.id = w.responsibility_grid_id
-    WHERE w.device_id = ANY(:near) OR w.responsibility_grid_id = CAST(:grid AS bigint)
-    ORDER BY w.id LIMIT 200"""
 
 _ORGANISATION: Final = """
     SELECT kind, (SELECT count(*) FROM case_file AS c
@@ -239,61 +226,38 @@ def _around(case: Row, radius_m: float) -> dict[str, float]:
 
 async def _handlers(caller: Caller, connection: AsyncConnection, case: Row) -> list[HandlerChoice]:
     found = await find_responsible(connection, case["scope_code"], case["category_code"])
-    soon = await find_arrivals(caller, connection, (case["lon"], case["lat"]), enough=NEAR_WORKERS)
-    coming = {one.worker["device_id"]: one for one in soon[:NEAR_WORKERS]}
-    rows = await _rows(connection, _WORKERS, grid=case["grid"], near=list(coming))
-    workers = [_worker(row, coming.get(row["device_id"]) if row["on_duty"] else None) for row in rows]
     ranking = await rank_for(connection, caller.running.twin, case["id"], caller.grants)
-    ranks = {one.candidate.worker_id: one.rank for one in ranking.ranked} if ranking else {}
-    # Whom a reason must be told to pass over stands first.
-    workers.sort(key=lambda one: (ranks.get(one.worker_id or 0) or math.inf, *_worth(one)))
+    workers = [] if ranking is None else [_worker(ranking, one) for one in ranking.ranked[:MOST_HANDLERS]]
     if found is None:
-        return workers[:MOST_HANDLERS]
+        return workers
     return [await _organisation(connection, found), *workers[: MOST_HANDLERS - 1]]
 
 
-def _worker(row: Row, coming: Arrival | None) -> HandlerChoice:
-    zh, en = WORKER_ROLES.get(row["role"], (row["role"], row["role"]))
+def _worker(ranking: Ranking, one: Ranked) -> HandlerChoice:
+    row, candidate = ranking.rows[one.candidate.worker_id], one.candidate
+    role = WORKER_ROLES.get(row.role, (row.role, row.role))
+    by = load_profiles().get(candidate.travels_by, load_profiles()[FOOT])
+    seen = candidate.seen
     return HandlerChoice(
-        worker_id=row["id"],
+        worker_id=row.id,
         organisation_id=None,
-        tracker_id=None if coming is None else row["device_id"],
-        name=Names(zh=mask_name(row["name"]), en=mask_name(row["name_en"])),
-        role=Names(zh=zh, en=en),
-        **_coming(coming),
-        own_grid=row["own_grid"],
-        area=area_ref(row, "area"),
-        open_cases=row["open_cases"],
-        on_duty=row["on_duty"],
-        busy=row["busy"],
-        skills=row["skills"] or [],
+        tracker_id=None if seen is None else row.device_id,
+        name=Names(zh=mask_name(row.name), en=mask_name(row.name_en)),
+        role=Names(zh=role[0], en=role[1]),
+        eligible=_ELIGIBLE[one.verdict.eligibility],
+        reasons=[Names(zh=reason.zh, en=reason.en) for reason in one.reasons],
+        way_s=None if one.way is None else round(one.way.seconds),
+        profile=by.name,
+        by=Names(zh=by.zh, en=by.en),
+        straight_m=None if seen is None else round(seen.straight_m),
+        own_grid=candidate.own_grid,
+        open_cases=candidate.open_tasks,
+        on_duty=candidate.on_duty,
+        busy=candidate.stand is not None,
+        skills=sorted(candidate.skills),
         responsible=False,
         rule=None,
     )
-
-
-def _coming(one: Arrival | None) -> dict[str, Any]:
-    """Return the columns of an answer that say how and how soon somebody comes."""
-    if one is None:
-        return dict.fromkeys(("way_s", "profile", "by", "no_way", "straight_m"))
-    by = load_profiles()[one.traveller.profile]
-    return {
-        "way_s": round(one.seconds) if math.isfinite(one.seconds) else None,
-        "profile": by.name,
-        "by": Names(zh=by.zh, en=by.en),
-        "no_way": None if one.no_way is None else Names(zh=one.no_way.zh, en=one.no_way.en),
-        "straight_m": round(one.straight_m),
-    }
-
-
-def _worth(one: HandlerChoice) -> tuple[Any, ...]:
-    """Order workers: on duty, soon there, of the own grid, with little to do; what is smaller goes first."""
-    soon = math.inf if one.way_s is None else one.way_s // AS_NEAR_S
-    near = math.inf if one.straight_m is None else one.straight_m // AS_NEAR_M
-    if one.way_s is not None:
-        near = 0.0
-    exactly = one.way_s or 0.0, one.straight_m or 0.0
-    return not one.on_duty, soon, near, not one.own_grid, one.open_cases, *exactly, one.worker_id
 
 
 async def _organisation(connection: AsyncConnection, found: Responsible) -> HandlerChoice:
@@ -307,9 +271,13 @@ async def _organisation(connection: AsyncConnection, found: Responsible) -> Hand
         tracker_id=None,
         name=Names(zh=found.name, en=found.name_en),
         role=Names(zh=zh, en=en),
-        **_coming(None),
+        eligible="yes",
+        reasons=[],
+        way_s=None,
+        profile=None,
+        by=None,
+        straight_m=None,
         own_grid=False,
-        area=None,
         open_cases=row["open_cases"],
         on_duty=True,
         busy=False,

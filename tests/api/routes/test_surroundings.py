@@ -55,11 +55,9 @@ async def test_what_lies_around_is_told_best_first(served, signed_in) -> None:
     assert (zhou["on_duty"], zhou["own_grid"], zhou["skills"]) == (True, True, ["first_aid"])
     assert zhou["straight_m"] == pytest.approx(29, abs=4)
     # 19 m along the street and 22 m beside it at 4.5 km/h
-    assert (zhou["way_s"], zhou["by"], zhou["no_way"]) == (
-        pytest.approx(33, abs=4),
-        {"zh": "步行", "en": "on foot"},
-        None,
-    )
+    assert (zhou["way_s"], zhou["by"]) == (pytest.approx(33, abs=4), {"zh": "步行", "en": "on foot"})
+    assert [one["zh"] for one in zhou["reasons"]] == ["步行 1 分", "本网格", "在办 0 件"]
+    assert (li["eligible"], li["reasons"][-1]["zh"]) == ("no", "位置未知")
     assert (li["on_duty"], li["straight_m"], li["worker_id"]) == (False, None, 2)
     (similar,) = told["similar"]
     assert (similar["number"], similar["took_s"], similar["note"]) == ("near", 7200.0, "泵车 2 台")
@@ -113,13 +111,8 @@ async def test_who_is_there_sooner_on_the_streets_goes_first(served, signed_in) 
     by_id, order = await told()
     assert order == [1, 3]
     assert (by_id[3]["way_s"], by_id[3]["straight_m"]) == (None, pytest.approx(222, abs=2))
-    assert by_id[3]["no_way"] == {"zh": "电动自行车无路可达", "en": "no way by e-bike"}
-    await observe(served, "worker-0009", [1.0], at=(104.06, 30.67))
-    by_id, _ = await told()
-    assert by_id[3]["no_way"]["zh"] == "人员不在路网上"
-    await served.run_sql("UPDATE case_file SET geom = ST_Translate(geom, 0, 0.005) WHERE id = 1")
-    by_id, order = await told()
-    assert (order[0], by_id[1]["no_way"]["zh"]) == (3, "地点不在路网上")  # as the crow flies
+    assert by_id[3]["eligible"] == "no"
+    assert {"zh": "一小时内无路可达", "en": "no way within an hour"} in by_id[3]["reasons"]
 
 
 async def test_it_tells_nothing_of_what_the_caller_does_not_see(served, signed_in) -> None:

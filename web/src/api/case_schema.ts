@@ -198,15 +198,16 @@ export interface Candidate {
   tracker_id?: number | null;
   name: Names;
   role: Names | null;
-  /** How long they take on the streets; null where there is no way: `no_way` says why. */
+  /** How long they take on the streets; null where there is no way: the reasons say so. */
   way_s: number | null;
   profile: string | null;
   by: Names | null;
-  no_way: Names | null;
   /** As the crow flies. */
   straight_m: number | null;
+  eligible: 'yes' | 'last' | 'no';
+  /** What speaks for and against them; empty of an organisation. */
+  reasons: Names[];
   own_grid: boolean;
-  area: AreaRef | null;
   open_cases: number;
   on_duty: boolean;
   /** Somebody sent them somewhere already. */

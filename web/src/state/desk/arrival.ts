@@ -1,23 +1,21 @@
-/** Say how soon somebody is there. Pure. */
+/** Say how soon somebody is there, and why they are proposed. Pure. */
 import type { Candidate } from '../../api/case_schema.ts';
 import { nameOf, number, type Key, type Lang } from '../../i18n/index.ts';
 
 type Say = (key: Key, ...args: (string | number)[]) => string;
-type Coming = Pick<Candidate, 'way_s' | 'by' | 'no_way' | 'straight_m'>;
 
-/** Whole minutes, at least one. */
+/** Whole minutes, begun ones too, as the reasons of the server have them. */
 export function minutesOf(seconds: number): number {
-  return Math.max(1, Math.round(seconds / 60));
+  return Math.max(1, Math.ceil(seconds / 60));
 }
 
-/** How long the way takes; where there is none, why, and how far it is as the crow flies. */
-export function arrivalOf(lang: Lang, t: Say, c: Coming): string[] {
-  if (c.way_s !== null) return [t('wayBy', minutesOf(c.way_s), nameOf(lang, c.by))];
-  if (c.straight_m === null) return [];
-  return [nameOf(lang, c.no_way), t('straight', metres(c.straight_m))].filter(Boolean);
+/** Why somebody is proposed; where there is no way to the case, how far it is as the crow flies besides. */
+export function whyOf(lang: Lang, t: Say, c: Pick<Candidate, 'reasons' | 'way_s' | 'straight_m' | 'open_cases' | 'rule'>): string[] {
+  const said = c.reasons.length ? c.reasons.map((one) => nameOf(lang, one)) : [t('openCases', c.open_cases), nameOf(lang, c.rule)];
+  return [...said, c.way_s === null && c.straight_m !== null ? t('straight', metres(c.straight_m)) : ''].filter(Boolean);
 }
 
-/** The same beside a mark on the map. */
+/** How soon they are there, beside a mark on the map. */
 export function arrivalInShort(t: Say, c: Pick<Candidate, 'way_s' | 'straight_m'>): string {
   if (c.way_s !== null) return t('wayShort', minutesOf(c.way_s));
   return c.straight_m === null ? '' : t('straight', metres(c.straight_m));

@@ -1,21 +1,21 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import type { Candidate } from '../../../src/api/case_schema.ts';
 import { say, type Key, type Lang } from '../../../src/i18n/index.ts';
-import { arrivalInShort, arrivalOf, minutesOf } from '../../../src/state/desk/arrival.ts';
+import { arrivalInShort, minutesOf, whyOf } from '../../../src/state/desk/arrival.ts';
 import { HandlerWay } from '../../../src/state/desk/handler_way.svelte.ts';
 
 const t = (lang: Lang) => (key: Key, ...args: (string | number)[]) => say(lang, key, ...args);
-const onFoot = { way_s: 230, by: { zh: '步行', en: 'on foot' }, no_way: null, straight_m: 190 };
-const cutOff = { ...onFoot, way_s: null, no_way: { zh: '步行无路可达', en: 'no way on foot' } };
-const unknown = { way_s: null, by: null, no_way: null, straight_m: null };
+const onFoot = { reasons: [{ zh: '步行 4 分', en: '4 min on foot' }, { zh: '本网格', en: 'owns the grid' }], way_s: 230, straight_m: 190, open_cases: 1, rule: null };
+const cutOff = { ...onFoot, reasons: [{ zh: '一小时内无路可达', en: 'no way within an hour' }], way_s: null };
+const office = { reasons: [], way_s: null, straight_m: null, open_cases: 2, rule: { zh: '环卫', en: 'Sanitation' } };
 
-describe('how soon somebody is there', () => {
+describe('why somebody is proposed', () => {
   it('is told in minutes on the streets, and straight only where there is no way, with why', () => {
-    expect([arrivalOf('zh', t('zh'), onFoot), arrivalOf('en', t('en'), onFoot)]).toEqual([['步行 4 分'], ['4 min on foot']]);
-    expect([arrivalOf('zh', t('zh'), cutOff), arrivalOf('en', t('en'), cutOff)]).toEqual([['步行无路可达', '直线 190 m'], ['no way on foot', '190 m straight']]);
-    expect([onFoot, cutOff, unknown].map((c) => arrivalInShort(t('zh'), c))).toEqual(['4 分', '直线 190 m', '']);
-    expect(arrivalOf('zh', t('zh'), unknown)).toEqual([]);
-    expect([5, 89, 91, 3600].map(minutesOf)).toEqual([1, 1, 2, 60]);
+    expect([whyOf('zh', t('zh'), onFoot), whyOf('en', t('en'), onFoot)]).toEqual([['步行 4 分', '本网格'], ['4 min on foot', 'owns the grid']]);
+    expect([whyOf('zh', t('zh'), cutOff), whyOf('en', t('en'), cutOff)]).toEqual([['一小时内无路可达', '直线 190 m'], ['no way within an hour', '190 m straight']]);
+    expect(whyOf('zh', t('zh'), office)).toEqual(['2 项在办', '环卫']);
+    expect([onFoot, cutOff, office].map((c) => arrivalInShort(t('zh'), c))).toEqual(['4 分', '直线 190 m', '']);
+    expect([5, 89, 121, 3600].map(minutesOf)).toEqual([1, 2, 3, 60]);
   });
 });
 
