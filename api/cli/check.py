@@ -51,6 +51,13 @@ def _lines(report: Report, errors: int) -> list[str]:
         f"coverage: {totals.unit_grids:,} unit grids, {totals.responsibility_grids:,} responsibility grids, "
         f"{totals.communities:,} communities · {totals.gaps:,} gaps, {totals.overlaps:,} overlaps"
     )
+    streets = report.streets
+    lines.append(
+        f"streets: {streets.metres:,.0f} m on foot, {streets.share_main:.1%} of it in one part, "
+        f"{len(streets.islands):,} islands, {len(streets.joints):,} joints · "
+        f"{streets.entrances:,} entrances, {len(streets.entrances_off):,} off the streets · "
+        f"{streets.gates:,} gates, {len(streets.gates_off):,} on no road · --json lists each"
+    )
     lines.append(
         f"{len(report.findings)} findings, {errors} of them errors" if report.findings else "no findings"
     )

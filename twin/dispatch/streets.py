@@ -121,9 +121,9 @@ class Streets:
     async def refresh(self) -> None:
         """Read the roads and make the network anew; until it is made the former one answers."""
         async with self._engine.connect() as connection:
-            roads, frame = await read_roads(connection)
-            obstacles = await read_obstacles(connection, frame)
-            gates, rules = await read_gates(connection, frame)
+            roads, frame = await connection.run_sync(read_roads)
+            obstacles = await connection.run_sync(read_obstacles, frame)
+            gates, rules = await connection.run_sync(read_gates, frame)
         network = await asyncio.to_thread(build, roads, gates, obstacles)
         structure = await asyncio.to_thread(Structure, network)
         zone = ZoneInfo(timezone_of(frame.lon, frame.lat))
@@ -153,7 +153,7 @@ class Streets:
 
     async def _read_closures(self, frame: Frame) -> list[RoadClosure]:
         async with self._engine.connect() as connection:
-            return await read_closures(connection, frame)
+            return await connection.run_sync(read_closures, frame)
 
     async def follow_changes(self) -> None:
         """Keep in step, from the first reading on, until cancelled."""

@@ -16,8 +16,8 @@ from twin.quality.finding import Example, Finding, Severity
 from twin.quality.imports import check_imports
 from twin.quality.networks import check_networks
 from twin.quality.orphans import check_orphans
-from twin.quality.roads import check_roads
 from twin.quality.shapes import check_shapes
+from twin.quality.streets import Streets, check_streets, survey_streets
 from twin.quality.totals import CoverageTotals, count_coverage
 
 __all__ = [
@@ -36,24 +36,24 @@ CHECKS: tuple[Callable[[Connection], list[Finding]], ...] = (
     check_orphans,
     check_duplicates,
     check_shapes,
-    check_roads,
     check_codes,
     check_cameras,
     check_components,
     check_networks,
     check_imports,
 )
-"""Every check, in the order in which they run."""
+"""Every check, in the order in which they run; that of the streets comes after them."""
 
 _ORDER: dict[Severity, int] = {"error": 0, "warning": 1, "info": 2}
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What all checks found, errors first, and the totals they stand against."""
+    """What all checks found, errors first, the totals they stand against, and how streets hang together."""
 
     findings: list[Finding]
     coverage: CoverageTotals
+    streets: Streets
 
 
 def report_quality(engine: Engine) -> Report:
@@ -66,8 +66,10 @@ def report_quality(engine: Engine) -> Report:
             isolation_level="REPEATABLE READ", postgresql_readonly=True, postgresql_deferrable=False
         )
         found = [finding for check in CHECKS for finding in check(connection)]
+        streets = survey_streets(connection)
+        found += check_streets(streets)
         coverage = count_coverage(connection, found)
-    return Report(sorted(found, key=lambda finding: _ORDER[finding.severity]), coverage)
+    return Report(sorted(found, key=lambda finding: _ORDER[finding.severity]), coverage, streets)
 
 
 def run_checks(engine: Engine) -> list[Finding]:

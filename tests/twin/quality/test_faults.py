@@ -7,7 +7,7 @@ import shapely
 from sqlalchemy import text
 
 from twin.model import Base
-from twin.quality import run_checks
+from twin.quality import report_quality, run_checks
 from twin.quality.orphans import CLOSED_LINKS
 
 pytestmark = pytest.mark.postgis
@@ -167,13 +167,47 @@ def test_an_invalid_geometry(checked) -> None:
 def test_an_island_of_roads(checked) -> None:
     with checked as city:
         city.road("way/i1", [(20, 170), (60, 170)])
-        city.road("way/i2", [(60, 170), (60, 190)])
+        city.road("way/i2", [(20, 170), (20, 190)])
         # Crosses a street without a shared vertex, as a bridge does.
-        city.road("way/over", [(80, 180), (120, 180)])
-    assert checked.found == {"road_island": 2}
-    first, second = checked.findings["road_island"].examples
-    assert first.detail == "2 roads, 60 m"
-    assert second.subject == "road way/over"
+        city.road("way/over", [(280, 180), (320, 180)])
+        # One walks over a gap of 20 m to a path; at its end nothing leads on.
+        city.road("way/near", [(520, 170), (560, 170)])
+    assert checked.found == {"road_island": 1, "road_joint": 2}
+    (island,) = checked.findings["road_island"].examples
+    assert (island.subject, island.detail) == ("road way/i1", "2 roads, 60 m, 40 m from road way/0")
+    joints = {one.detail for one in checked.findings["road_joint"].examples}
+    assert joints == {"0.0 m to road way/over", "20.0 m to road way/2"}
+    streets = report_quality(checked.engine).streets
+    # Three streets of 300 m, one of 700 m, and what was added.
+    assert streets.metres == pytest.approx(1600 + 60 + 40 + 40 + 20, abs=1)
+    assert streets.share_main == pytest.approx(1 - 60 / streets.metres, abs=1e-3)
+    (one,) = streets.islands
+    assert (one.roads, one.metres, one.gap_m) == (2, pytest.approx(60, abs=0.1), pytest.approx(40, abs=0.1))
+
+
+def test_entrances_and_gates_off_the_streets(checked) -> None:
+    passing = dict.fromkeys(("foot", "bike", "car"), "open")
+    with checked as city:
+        city.road("way/i1", [(20, 170), (60, 170)])
+        city.address("node/far", (100, 470), None)
+        city.address("node/island", (25, 172), None)
+        city.imported("gate", "node/on", shapely.Point(300, 150), kind="gate", **passing)
+        city.imported("gate", "node/off", shapely.Point(320, 150), kind="gate", **passing)
+    found = checked.findings
+    assert [found[name].count for name in ("road_island", "entrance_off_streets", "gate_off_road")] == [
+        1,
+        2,
+        1,
+    ]
+    told = {one.subject: one.detail for one in found["entrance_off_streets"].examples}
+    assert told == {
+        "entrance node/far": "no street within 200 m",
+        "entrance node/island": "beside an island of the streets",
+    }
+    (gate,) = found["gate_off_road"].examples
+    assert (gate.subject, gate.detail) == ("gate node/off", "no road within 3 m")
+    streets = report_quality(checked.engine).streets
+    assert (streets.entrances, streets.gates) == (6, 2)
 
 
 def test_a_code_that_is_not_inside_its_parent(checked) -> None:

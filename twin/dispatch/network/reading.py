@@ -8,8 +8,7 @@ from typing import Any, Final
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import Connection, Row, text
 
 from twin.crs import Converter, to_local_metres
 from twin.dispatch.network.closures import RoadClosure
@@ -70,9 +69,9 @@ class Frame:
         return _paired(self._back, xy)
 
 
-async def read_roads(connection: AsyncConnection) -> tuple[Roads, Frame]:
+def read_roads(connection: Connection) -> tuple[Roads, Frame]:
     """Return all present roads, and the frame their metres are in: around the middle of them."""
-    rows = (await connection.execute(_ROADS)).all()
+    rows = connection.execute(_ROADS).all()
     line = _shapes([row.geom for row in rows])
     west, south, east, north = shapely.total_bounds(line) if len(rows) else (0.0, 0.0, 0.0, 0.0)
     frame = Frame(round((west + east) / 2, 6), round((south + north) / 2, 6))
@@ -89,15 +88,15 @@ async def read_roads(connection: AsyncConnection) -> tuple[Roads, Frame]:
     )
 
 
-async def read_obstacles(connection: AsyncConnection, frame: Frame) -> NDArray[np.object_]:
+def read_obstacles(connection: Connection, frame: Frame) -> NDArray[np.object_]:
     """Return buildings and water as polygons in metres."""
-    found = (await connection.execute(_OBSTACLES)).scalars().all()
+    found = connection.execute(_OBSTACLES).scalars().all()
     return np.asarray(shapely.transform(_shapes(found), frame.metres), object)
 
 
-async def read_gates(connection: AsyncConnection, frame: Frame) -> tuple[Gates, GateRules]:
+def read_gates(connection: Connection, frame: Frame) -> tuple[Gates, GateRules]:
     """Return all present gates: where they are, and how they are passed."""
-    rows = (await connection.execute(_GATES)).all()
+    rows = connection.execute(_GATES).all()
     numbers = _column(rows, "id", np.int64)
     keys = np.empty(len(rows), object)
     keys[:] = [frozenset(row.keys) for row in rows]
@@ -113,9 +112,9 @@ async def read_gates(connection: AsyncConnection, frame: Frame) -> tuple[Gates, 
     )
 
 
-async def read_closures(connection: AsyncConnection, frame: Frame) -> list[RoadClosure]:
+def read_closures(connection: Connection, frame: Frame) -> list[RoadClosure]:
     """Return the closures that hold or are to come."""
-    rows = (await connection.execute(_CLOSURES)).all()
+    rows = connection.execute(_CLOSURES).all()
     shapes = shapely.transform(_shapes([row.geom for row in rows]), frame.metres)
     return [
         RoadClosure(
