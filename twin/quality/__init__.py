@@ -17,7 +17,7 @@ from twin.quality.imports import check_imports
 from twin.quality.networks import check_networks
 from twin.quality.orphans import check_orphans
 from twin.quality.shapes import check_shapes
-from twin.quality.streets import Streets, check_streets, survey_streets
+from twin.quality.streets import Streets, street_findings, survey_streets
 from twin.quality.totals import CoverageTotals, count_coverage
 
 __all__ = [
@@ -67,7 +67,7 @@ def report_quality(engine: Engine) -> Report:
         )
         found = [finding for check in CHECKS for finding in check(connection)]
         streets = survey_streets(connection)
-        found += check_streets(streets)
+        found += street_findings(streets)
         coverage = count_coverage(connection, found)
     return Report(sorted(found, key=lambda finding: _ORDER[finding.severity]), coverage, streets)
 

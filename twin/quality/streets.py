@@ -114,7 +114,7 @@ def survey_streets(connection: Connection) -> Streets:
     )
 
 
-def check_streets(streets: Streets) -> list[Finding]:
+def street_findings(streets: Streets) -> list[Finding]:
     """Turn what lies apart into findings."""
     return [
         *findings(
