@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import secrets
 import time
+from collections.abc import AsyncIterator
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -87,15 +90,27 @@ class Ground:
             "jsonb_build_object('type', 'limit', 'above', 900), false, '' "
             "FROM generate_series(1, 2) RETURNING id"
         )
+        spare, other = next(self._spare), next(self._spare)
+        case, sent = key_of(self.world, "case_file", spare), key_of(self.world, "worker", spare)
+        self.served.past_triggers("UPDATE case_file SET stage = 'handling' WHERE id = %s", case)
+        assignment = await self.served.run_sql(
+            "INSERT INTO assignment (case_id, worker_id, state, asked_at, answer_by, policy, chosen_by) "
+            "VALUES (%s, %s, 'asked', now(), now() + interval '1 hour', 'by hand', '') RETURNING id",
+            case, sent,
+        )  # fmt: skip
+        await self.served.secret(("wall", WHOLE_CODE), kind=CredentialKind.TOKEN)
+        role = await self.served.run_sql("SELECT max(id) FROM membership")
         return examples(
             self.world,
             str(duty[0][0]),
             GATEWAY,
             now_ms,
-            next(self._spare),
+            spare,
             mappings,
             partners,
             (rules[0][0], rules[1][0]),
+            role[0][0],
+            (case, key_of(self.world, "worker", other), assignment[0][0]),
         )
 
     async def gateway(self) -> str:
@@ -119,18 +134,30 @@ def city_of_siblings(new_world):
 
 @pytest_asyncio.fixture(loop_scope="module", scope="module")
 async def ground(city_of_siblings, tmp_path_factory):
+    """A ground that tests share."""
+    async with ground_on(*city_of_siblings, tmp_path_factory.mktemp("contract")) as made:
+        yield made
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def fresh_ground(new_world, tmp_path):
+    """A ground for one test alone, which may end, close and change whatever it finds."""
+    async with ground_on(*new_world(), tmp_path) as made:
+        yield made
+
+
+@contextlib.asynccontextmanager
+async def ground_on(database, world: World, folder: Path) -> AsyncIterator[Ground]:
     """Serve without limits to tries and requests: these have tests, here they would hide the rest."""
     with pytest.MonkeyPatch.context() as patched:
         for name in list(vars(limits)):
             if name.endswith("_PER_MINUTE"):
                 patched.setattr(limits, name, 10**9)
-        folder = tmp_path_factory.mktemp("contract")
         (folder / "secrets").mkdir(mode=0o700)
         (folder / "secrets" / KEY_FILE).write_bytes(KEY)
         (folder / "secrets" / KEY_FILE).chmod(0o400)
         (folder / "dist").mkdir()
         (folder / "dist" / "index.html").write_text("<!doctype html>")
-        database, world = city_of_siblings
         async with serving(database, folder) as served:
             for kind in (CredentialKind.SESSION, CredentialKind.KIOSK, CredentialKind.TOKEN):
                 await served.secret(kind=kind)

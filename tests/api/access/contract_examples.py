@@ -68,6 +68,8 @@ def examples(
     mappings: tuple[str, str, str],
     partners: tuple[str, str, str],
     rules: tuple[int, int],
+    role: int,
+    sent: tuple[int, int, int],
 ) -> dict[str, dict[str, Any]]:
     """Return by method and path what `APIOperation.Case` takes; ``hex`` is a body that is no JSON.
 
@@ -89,6 +91,10 @@ def examples(
         Ids of three partners, of which the second is paused.
     rules
         Numbers of two rules of one version.
+    role
+        Number of a role somebody holds.
+    sent
+        A case somebody works on, a worker who is not asked to go there, the assignment of one who is.
     """
     camera, water, tracker = (
         key_of(world, "device", kind=kind) for kind in ("camera", "water_level", "worker")
@@ -105,6 +111,7 @@ def examples(
         "POST /api/accounts/{name}/disable": _at(name="test-2"),
         "POST /api/accounts/{name}/enable": _at(name="test-2"),
         "POST /api/accounts/{name}/roles": _json({"role": "wall"}, name="test-2"),
+        "POST /api/accounts/roles/{id}/withdraw": _at(id=role),
         "POST /api/accounts/{name}/password": _at(name="test-1"),
         "POST /api/accounts/{name}/credential": _at(name="test-3"),
         "GET /api/quarantine/{id}": _at(id=refused),
@@ -143,7 +150,7 @@ def examples(
         "GET /api/networks/lines/{id}": _at(id=line),
         "GET /api/networks/nodes/{id}": _at(id=key_of(world, "network_node")),
         "POST /api/networks/trace": _json({"start": {"type": "line", "id": line}}),
-        "GET /api/ways": _at() | {"query": {"from": _HERE, "to": f"case/{case}"}},
+        "GET /api/ways": _at() | {"query": {"from": _HERE, "to": _HERE}},
         "POST /api/ways/matrix": _json({"from": [[LON, LAT]], "to": [[LON + STEP, LAT]]}),
         "GET /api/ways/nearest": _at() | {"query": {"to": _HERE}},
         "GET /api/ways/reach": _at() | {"query": {"place": _HERE}},
@@ -205,6 +212,8 @@ def examples(
         "POST /api/cases/{id}/acts": _json({"version": 1, "move": "note", "note": "seen"}, id=case),
         "GET /api/cases/{id}/ranking": _at(id=case),
         "GET /api/cases/{id}/assignments": _at(id=case),
+        "POST /api/cases/{id}/assignments": _json({"worker_id": sent[1], **because}, id=sent[0]),
+        "POST /api/assignments/{id}/acts": _json({"act": "accept"}, id=sent[2]),
         "GET /api/cases/{id}/report": _at(id=case),
         "GET /api/cases/{id}/photographs": _at(id=case),
         "POST /api/cases/{id}/photographs": _at(id=case)

@@ -50,6 +50,7 @@ NOT_SHOWN = {
     ("planner", "GET /api/workers/{id}"): "reads places, which opens the route, but no workers",
     ("department", "GET /api/workers/{id}"): "the same",
     ("integrator", "GET /api/workers/{id}"): "the same",
+    ("department", "POST /api/cases"): "handles cases, which opens the route, but reports none by hand",
 }
 
 UNCHECKED = {
@@ -189,6 +190,7 @@ def is_for(permission: Permission, role: str) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("role", [*(role.name for role in ROLES), GATEWAY])
-async def test_every_answer_of_thousands_is_as_the_document_says(ground, tmp_path, role):
+async def test_every_answer_of_thousands_is_as_the_document_says(fresh_ground, tmp_path, role):
+    """On a ground of its own: thousands of requests of one role end and close what the next one asks for."""
     asked = [name for name in ROUTES if name not in LEFT_OUT]
-    await keeps_the_contract(ground, role, asked, tmp_path, cases=50)
+    await keeps_the_contract(fresh_ground, role, asked, tmp_path, cases=50)
