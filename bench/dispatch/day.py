@@ -11,6 +11,7 @@ from scipy.spatial import KDTree
 
 from bench.dispatch.district import COLUMNS, GRID_M, GRIDS, ROWS, District, Ways
 from twin.dispatch.network.roads import Bools, Floats, Integers
+from twin.errors import InvalidError
 
 MINUTE: Final = 60.0
 HOUR: Final = 3600.0
@@ -112,11 +113,18 @@ def draw_day(
     places
         Metres (m, 2) and seconds of the day (m,) of real incidents from which cases are drawn, instead of
         hot spots and peaks.
+
+    Raises
+    ------
+    InvalidError
+        More cases are wanted than there are real incidents.
     """
     rng = np.random.default_rng((seed, workers, cases))
     if places is None:
         release, node = _times(rng, cases), _hot(rng, district, cases)
     else:
+        if cases > len(places[1]):
+            raise InvalidError(f"there are only {len(places[1])} real incidents", hint="fewer --cases")
         chosen = np.sort(rng.choice(len(places[1]), cases, replace=False))
         release, node = places[1][chosen], _nearest_nodes(district, places[0][chosen])
     if storm:

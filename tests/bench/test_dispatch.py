@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import itertools
 import json
 from dataclasses import replace
@@ -13,12 +14,13 @@ import bench
 from bench.dispatch.day import BREAK_S, Day, draw_day
 from bench.dispatch.district import district
 from bench.dispatch.figures import gini
+from bench.dispatch.incidents import real_incidents
 from bench.dispatch.offline import best_start, carried_out, compiled, improve
 from bench.dispatch.simulator import simulate
 from twin.dispatch.deciding import POLICIES
 from twin.dispatch.deciding.optimal import optimal
 from twin.dispatch.deciding.prices import Prices
-from twin.errors import InvalidError
+from twin.errors import InvalidError, SetupError
 
 needs_compiler = pytest.mark.skipif(compiled() is None, reason="no C compiler")
 
@@ -133,6 +135,26 @@ def test_the_bench_tells_every_policy_and_what_was_to_be_reached() -> None:
     shown = [table.render() for table in bench.tables(result)]
     assert len(shown) == 3
     assert "owner_first" in shown[0]
+
+
+def test_real_incidents_keep_how_they_crowd(tmp_path) -> None:
+    """Laid over the district and the day by their extremes; more than there are is refused."""
+    file = tmp_path / "requests.csv.gz"
+    rows = ["created_date,longitude,latitude"]
+    rows += [
+        "2019-12-31T18:00:00,-74.2,40.5",
+        "2019-12-31T19:00:00,-74.0,40.6",
+        "2019-12-31T22:00:00,-73.7,40.9",
+    ]
+    file.write_bytes(gzip.compress("\n".join([*rows, "2019-12-31T20:00:00,,"]).encode()))
+    xy, moment = real_incidents(file)
+    assert xy.round().tolist() == [[0, 0], [2000, 750], [5000, 3000]]
+    assert (moment / 3600).round(2).tolist() == [7.75, 11.0, 20.75]
+    assert draw_day(district(), 0, 10, 3, places=(xy, moment)).release_s.tolist() == moment.tolist()
+    with pytest.raises(InvalidError, match="only 3"):
+        draw_day(district(), 0, 10, 4, places=(xy, moment))
+    with pytest.raises(SetupError, match="cannot be read"):
+        real_incidents(tmp_path / "none.csv.gz")
 
 
 @pytest.mark.parametrize("wrong", [{"settings": "91"}, {"seeds": "a"}, {"cases": 0}])
