@@ -22,6 +22,11 @@ INSERT INTO road (dataset_id, source_ref, content_hash, geom, road_class, foot, 
             true, true, true, 4)
 """
 
+_LOCKED = """
+INSERT INTO gate (dataset_id, source_ref, content_hash, geom, kind, foot, bike, car, keys)
+    VALUES (1, 'g', '\\x00', 'SRID=4326;POINT(104.0601 30.66)', 'gate', 'key', 'key', 'key', '{grid_worker}')
+"""
+
 
 async def ask(http, path, status=200, **query):
     answer = await http.get(path, params={name.rstrip("_"): value for name, value in query.items()})
@@ -130,7 +135,14 @@ async def test_cases_and_workers_are_told_of_to_who_may_know_them(two_grids, ser
         await ask(await signed_in(role), "/api/ways/nearest", 403, to=A)
     streets = served.runtime.twin.streets
     version = streets.version
-    await served.run_sql(_ISLAND)
+    await served.run_sql(_LOCKED)
+    await until(lambda: streets.version > version)
+    way = await ask(here, "/api/ways", from_="worker/1", to="case/1")
+    assert [step["gate"] for step in way["steps"]] == [False, True, False]
+    shut = await ask(here, "/api/ways", 409, from_="104.0602,30.66", to="case/1")
+    assert shut["words"]["zh"] == "“步行”无路可达：被单行、锁闭的大门或封闭的道路阻断"
+    version = streets.version
+    await served.run_sql(f"{_ISLAND}; DELETE FROM gate")
     await until(lambda: streets.version > version)
     island = await ask(everywhere, "/api/ways", 409, from_=A, to="104.055,30.68")
     assert island["words"]["zh"] == "“步行”无路可达：终点在第 1 块孤立路网上（共 958 米）"

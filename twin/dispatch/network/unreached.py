@@ -52,8 +52,8 @@ def no_way(snapshot: Snapshot, start: Places, goal: Places) -> Words:
     how = snapshot.profile
     if ends[0] == ends[1]:
         return Words(
-            f"“{how.zh}”无路可达：单行或封闭的道路挡住了去路",
-            f"there is no way {how.en}: one-way or closed roads are between",
+            f"“{how.zh}”无路可达：被单行、锁闭的大门或封闭的道路阻断",
+            f"there is no way {how.en}: one-way roads, locked gates or closed roads are between",
         )
     zh, en = [], []
     for name_zh, name_en, part in (("起点", "the start", ends[0]), ("终点", "the goal", ends[1])):
