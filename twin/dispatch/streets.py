@@ -167,15 +167,18 @@ class Streets:
     async def _watch_clock(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
-            try:
-                self.look()
-            except Exception:  # the rest goes on, and the next look may do
-                log.exception("nobody could see how gates stand")
+            self._look_again()
 
     def hear(self, rows: Rows) -> None:
         """Look again where rows of the board that were just observed are barriers of gates."""
         if self._barriers.among(rows):
+            self._look_again()
+
+    def _look_again(self) -> None:
+        try:
             self.look()
+        except Exception:  # commits and clocks go on, and the next look may do
+            log.exception("nobody could see how gates stand")
 
     def look(self) -> None:
         """See how gates stand and what is closed at this moment; count a version up where it changed."""
