@@ -53,8 +53,8 @@ def waiting_price(problem: Problem, prices: Prices) -> Floats:
 def gains(considered: Considered, prices: Prices) -> Floats:
     """Return what each pair saves against waiting, negative, shape (c, t); 0 where it saves nothing.
 
-    The gain of an emergency is raised by more than that of any other task, so that none waits while somebody
-    who could serve it is chosen for less: in an assignment one more task displaces one other at most.
+    The gain of an emergency is raised by more than that of any other task, so that none is left without
+    anybody while one who could serve it is chosen for less: one more task displaces one other at most.
     """
     tasks = considered.problem.tasks
     gain = np.minimum(0.0, considered.price - waiting_price(considered.problem, prices))
