@@ -42,8 +42,11 @@ describe('the record of acts', () => {
       ...[...source.matchAll(/self\.note\("(\w+)"/g)].map((m) => `device.${m[1]}`),
       ...[...source.matchAll(/'(person\.\w+)'/g)].map((m) => m[1]),
     ]);
+    // what a worker does with an assignment is called by how the assignment then stands
+    const stands = readFileSync('../twin/dispatch/assignments.py', 'utf8').match(/class Stand\(StrEnum\):[^]*?\n\n\n/)![0];
+    found.push(...[...stands.matchAll(/^ {4}[A-Z]+ = "(\w+)"/gm)].map((m) => `case.worker_${m[1]}`));
     const acts = [...new Set(found)].sort();
-    expect(acts).toEqual(expect.arrayContaining(['account.created', 'device.changed', 'person.searched', 'publisher.secret_made', 'camera.source_set']));
+    expect(acts).toEqual(expect.arrayContaining(['account.created', 'device.changed', 'person.searched', 'publisher.secret_made', 'camera.source_set', 'case.worker_accepted']));
     expect(acts.filter((act) => !isKey(`act_${act.replace('.', '_')}`))).toEqual([]);
   });
 
