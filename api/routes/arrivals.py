@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from api.access.caller import Caller
-from api.routes.way_places import Ground, ground_of, placed_workers, traveller_of
+from api.routes.way_places import Ground, ground_of, traveller_of, workers_seen
 from api.rows import Row
 from twin.dispatch.network.roads import Floats
 from twin.dispatch.network.travel import one_to_many
@@ -79,7 +79,7 @@ async def _on_board(
 ) -> list[Arrival]:
     """Return the nearest workers as the crow flies, in that order."""
     board = caller.running.twin.board
-    rows = placed_workers(caller)
+    rows = workers_seen(caller)
     away = distances_m(*goal, board.lon[rows], board.lat[rows])
     order = np.argsort(away, kind="stable")[:MOST_SEARCHED]
     rows = rows[order]

@@ -18,7 +18,7 @@ from api.access.reading import REMEMBERED_S
 from api.rows import Row
 from twin.access.record import Entry, write
 from twin.access.roles import DataClass
-from twin.live.sight import WORKERS
+from twin.live.placed import placed_workers
 
 router = APIRouter(tags=["workers"])
 
@@ -71,13 +71,8 @@ async def list_trails(
     asks for the same workers again and again is on the record once in ten minutes.
     """
     board = caller.running.twin.board
-    n = board.count
-    rows = np.flatnonzero(
-        (board.layer[:n] == WORKERS)
-        & (board.device_id[:n] != 0)
-        & (board.room[:n] != 0)  # in none: not on duty, and not shown where they were last
-        & (board.heard_us[:n] > 0)
-    )
+    rows = placed_workers(board)
+    rows = rows[board.heard_us[rows] > 0]
     rows = rows[caller.sees(rows)]
     rows = rows[np.argsort(-board.heard_us[rows], kind="stable")][:limit]
     if not len(rows):

@@ -21,10 +21,11 @@ from twin.dispatch.network.profiles import FOOT, load_profiles
 from twin.dispatch.network.reading import Frame
 from twin.dispatch.network.snapshot import Snapshot
 from twin.dispatch.network.unreached import off_network
-from twin.dispatch.streets import Traveller
+from twin.dispatch.streets import Traveller, keys_of
 from twin.errors import ConflictError, InvalidError, NotFoundError
 from twin.faults import Words
-from twin.live.sight import WORKERS
+from twin.live.placed import placed_workers
+from twin.live.rooms import Rows
 
 REFUSALS: Final[dict[int | str, dict[str, Any]]] = NOT_FOUND | CONFLICT
 
@@ -129,8 +130,8 @@ def traveller_of(worker: Row | None, profile: str) -> Traveller:
     """
     if worker is None:
         return Traveller(profile or FOOT)
-    own = worker["travels_by"] if worker["travels_by"] in load_profiles() else FOOT
-    return Traveller(profile or own, frozenset({worker["role"], worker["organisation"]} - {None}))
+    passes = keys_of(worker["role"], worker["organisation"])
+    return Traveller(profile, passes) if profile else Traveller.of_worker(worker["travels_by"], passes)
 
 
 async def ground_of(caller: Caller, traveller: Traveller) -> Ground:
@@ -249,17 +250,14 @@ async def _place_of(caller: Caller, kind: str, key: int, where: str) -> Asked:
 def places_of(caller: Caller) -> dict[int, tuple[float, float]]:
     """Return where workers are whose place the caller may know, lon/lat by tracker: on duty and in scope."""
     board = caller.running.twin.board
-    rows = placed_workers(caller)
+    rows = workers_seen(caller)
     lon_lat = zip(board.lon[rows].tolist(), board.lat[rows].tolist(), strict=True)
     return dict(zip(board.device_id[rows].tolist(), lon_lat, strict=True))
 
 
-def placed_workers(caller: Caller) -> NDArray[np.intp]:
+def workers_seen(caller: Caller) -> Rows:
     """Return the rows of the board of workers whose place the caller may know, shape (n,)."""
-    board = caller.running.twin.board
-    n = board.count
-    # A worker who is not on duty stands nowhere: in no room.
-    rows = np.flatnonzero((board.layer[:n] == WORKERS) & (board.device_id[:n] != 0) & (board.room[:n] != 0))
+    rows = placed_workers(caller.running.twin.board)
     return rows[caller.sees(rows)]
 
 

@@ -17,10 +17,11 @@ from twin.dispatch.assignments import BY_HAND, Choice, Stand
 from twin.dispatch.eligible import Candidate, Seen
 from twin.dispatch.needs import Needs, load_needs
 from twin.dispatch.ranking import POLICY, Ranked, rank, ways_to, words
+from twin.dispatch.streets import keys_of
 from twin.distance import box_around, distances_m
 from twin.errors import InvalidError
 from twin.live.board import Board
-from twin.live.sight import WORKERS
+from twin.live.placed import placed_workers
 from twin.twin import Twin
 
 NEAREST: Final = 60
@@ -164,11 +165,7 @@ async def rank_for(
 
 def _trackers_near(board: Board, lon: float, lat: float, grants: Grants | None) -> dict[int, Seen]:
     """Return where the nearest workers on duty are, by the id of their tracker."""
-    n = board.count
-    # A worker who is not on duty stands nowhere: in no room.
-    placed = np.flatnonzero(
-        (board.layer[:n] == WORKERS) & (board.device_id[:n] != 0) & (board.room[:n] != 0)
-    ).astype(np.int32)
+    placed = placed_workers(board)
     if grants is not None:
         placed = placed[board.in_scope(placed, grants)]
     away = distances_m(lon, lat, board.lon[placed], board.lat[placed])
@@ -200,5 +197,5 @@ def _candidate(row: Row[Any], case: Row[Any], near: dict[int, Seen], needs: Need
         stand=None if row.stand is None else Stand(row.stand),
         refused=None if row.refused is None else Stand(row.refused),
         seen=near.get(row.device_id) if row.on_duty else None,
-        passes=frozenset({row.role, row.organisation} - {None}),
+        passes=keys_of(row.role, row.organisation),
     )

@@ -69,8 +69,7 @@ def ways_to(streets: Streets, place: tuple[float, float], candidates: Sequence[C
     alike: dict[Traveller, list[Candidate]] = {}
     for one in candidates:
         if one.seen is not None:
-            profile = one.travels_by if one.travels_by in load_profiles() else FOOT
-            alike.setdefault(Traveller(profile, one.passes), []).append(one)
+            alike.setdefault(Traveller.of_worker(one.travels_by, one.passes), []).append(one)
     found: dict[int, Way] = {}
     for traveller, group in alike.items():
         try:

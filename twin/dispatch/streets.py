@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Self
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -20,7 +21,7 @@ from twin.dispatch.network.closures import CutOff, RoadClosure, closed_edges, cu
 from twin.dispatch.network.gates import NETWORKS, GateRules, GateStates, passed
 from twin.dispatch.network.network import Network, build
 from twin.dispatch.network.places import Places, put
-from twin.dispatch.network.profiles import Profile, load_profiles
+from twin.dispatch.network.profiles import FOOT, Profile, load_profiles
 from twin.dispatch.network.reading import (
     Frame,
     read_closures,
@@ -56,8 +57,18 @@ _LOOK_S = 1.0
 class Traveller:
     """Who goes: how they get about, and what they have keys for: own role, kind of own organisation."""
 
-    profile: str = "foot"
+    profile: str = FOOT
     passes: frozenset[str] = frozenset()
+
+    @classmethod
+    def of_worker(cls, travels_by: str, passes: frozenset[str]) -> Self:
+        """Return a worker as they travel; on foot where the installation took that out of its file."""
+        return cls(travels_by if travels_by in load_profiles() else FOOT, passes)
+
+
+def keys_of(role: str | None, organisation: str | None) -> frozenset[str]:
+    """Return what a worker of a role, and of a kind of organisation, has keys for."""
+    return frozenset(key for key in (role, organisation) if key is not None)
 
 
 @dataclass(frozen=True, slots=True)
