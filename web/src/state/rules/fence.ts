@@ -1,5 +1,6 @@
 /** Change the polygons of a fence corner by corner, and read and write them as GeoJSON. Pure. */
 import type { Polygons, Position, Ring } from '../../api/rules_schema.ts';
+import { number } from '../../i18n/index.ts';
 
 /** A corner: of which polygon, which of its borders, which corner. */
 export interface CornerAt {
@@ -56,6 +57,12 @@ export function areaM2(polygons: Polygons): number {
     return Math.abs((sum * EARTH_M * EARTH_M) / 2);
   };
   return polygons.reduce((sum, [outer, ...holes]) => sum + (outer ? ringArea(outer) : 0) - holes.reduce((inner, hole) => inner + ringArea(hole), 0), 0);
+}
+
+/** How large a fence is, as people read it. */
+export function areaSaid(polygons: Polygons): string {
+  const m2 = areaM2(polygons);
+  return m2 < 1e5 ? `${number(m2, 0)} m²` : `${number(m2 / 1e6, 2)} km²`;
 }
 
 /** West, south, east, north of all corners; null where there are none. */
